@@ -1,0 +1,112 @@
+# What a person does with Tallybook, one word each; `make` lists them.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.PHONY: help install demo run test check lock clean
+
+# PYTHON=… names the Python to use, else the first of these that fits; PORT=… and DATA=… reach
+# `demo` and `run`; JOBS is how many tests run beside one another.
+PYTHON ?=
+CANDIDATES = $(or $(PYTHON),python3 python3.14 python3.13 python3.12 python3.11)
+JOBS ?= 2
+VENV := .venv
+STAMP := $(VENV)/.installed
+FLAGS = $(if $(PORT),--port $(PORT)) $(if $(DATA),--data-dir "$(DATA)")
+PIP = $(VENV)/bin/python -m pip --disable-pip-version-check --no-input
+
+# What the stamp must say: the folder (a moved .venv is broken) and what was installed from.
+WANTED = "$$(cat pyproject.toml requirements.txt Makefile | cksum) $(CURDIR)"
+FITS = import sys; sys.exit(not ((3, 11) <= sys.version_info < (3, 15) and sys.implementation.name == "cpython"))
+VERSION = import sys; print("%d.%d" % sys.version_info[:2])
+
+help: ## list the targets
+	@echo "Tallybook: credits for Stripe subscriptions. First: make demo"
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1|\2/p' Makefile | \
+	while IFS='|' read -r name text; do printf '  make %-9s %s\n' "$$name" "$$text"; done
+
+install: ## make or refresh .venv with all tools (PYTHON=… names the Python)
+	@if [ "$$(cat $(STAMP) 2>/dev/null)" = $(WANTED) ] && \
+	    version=$$($(VENV)/bin/python -I -S -c '$(VERSION)' 2>/dev/null) && \
+	    { [ -z "$(PYTHON)" ] || [ "$$version" = "$$($(PYTHON) -I -S -c '$(VERSION)')" ]; }; \
+	then exit 0; fi; \
+	$(find_python); \
+	$(make_venv); \
+	$(install_locked); \
+	$(PIP) install --quiet --no-deps --no-build-isolation --editable . && \
+	printf '%s' $(WANTED) > $(STAMP) && echo "Installed in $(VENV)."
+
+# Sets $$python, or ends with a sentence.
+define find_python
+python=; seen=; \
+for name in $(CANDIDATES); do \
+  command -v "$$name" >/dev/null 2>&1 || continue; \
+  version=$$("$$name" -I -S -c '$(VERSION)' 2>/dev/null) || continue; \
+  "$$name" -I -S -c '$(FITS)' || { seen="$$seen, $$name is $$version"; continue; }; \
+  "$$name" -I -c 'import ensurepip, venv' 2>/dev/null || { seen="$$seen, $$name ($$version) \
+lacks ensurepip (on Debian and Ubuntu: apt install python$$version-venv)"; continue; }; \
+  python=$$name; break; \
+done; \
+if [ -z "$$python" ]; then \
+  echo "Tallybook needs CPython 3.11 to 3.14 with ensurepip. Tried $(CANDIDATES)$${seen:-, none of these is here}." \
+       "Install one, or name it: make install PYTHON=/path/to/python" >&2; \
+  exit 1; \
+fi
+endef
+
+# A .venv with a stamp was whole, and is refreshed in place; any other may be half of one.
+define make_venv
+clear=; \
+[ -f $(STAMP) ] && [ "$$(cut -d' ' -f3- $(STAMP))" = "$(CURDIR)" ] && \
+[ "$$($(VENV)/bin/python -I -S -c '$(VERSION)' 2>/dev/null)" = "$$version" ] || clear=--clear; \
+rm -f $(STAMP); \
+if [ -n "$$clear" ]; then \
+  echo "Making $(VENV) with $$python ($$version) …"; \
+  "$$python" -m venv --clear $(VENV) || exit 1; \
+fi
+endef
+
+# Wheels only: nothing is compiled here, and nothing but what the lock's hashes say is run.
+define install_locked
+echo "Installing $$(grep -c == requirements.txt) packages, the first time in a minute or two …"; \
+{ $(PIP) install --require-hashes --only-binary :all: -r requirements.txt 2>&1 || echo '!failed'; } | { \
+  count=0; failed=0; \
+  while IFS= read -r line; do \
+    printf '%s\n' "$$line" >> $(VENV)/install.log; \
+    case "$$line" in \
+      Collecting*|Processing*) count=$$((count + 1)); [ $$((count % 10)) -ne 0 ] || echo "  $$count packages found" ;; \
+      Installing*) echo "  unpacking" ;; \
+      ERROR*) echo "$$line" ;; \
+      '!failed') failed=1 ;; \
+    esac; \
+  done; \
+  [ $$failed = 0 ] || { echo "The installation failed; all of it: $(VENV)/install.log"; exit 1; }; \
+} || exit 1
+endef
+
+demo: install ## start everything, play the sample tape, show the result, stay up (DEMO_EXIT=1: end)
+	@$(VENV)/bin/tallybook demo $(FLAGS)
+
+run: install ## start everything without the tape (PORT=…, DATA=…)
+	@$(VENV)/bin/tallybook up $(FLAGS)
+
+test: install ## run the tests, JOBS=2 at a time
+	@$(VENV)/bin/pytest -n $(JOBS)
+
+check: install ## lint, format, types, imports, tidiness
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports
+	$(VENV)/bin/pytest tests/test_tidy.py
+
+lock: install ## write requirements.txt anew from pyproject.toml (UPGRADE=1: newer versions too)
+	@tools=$$(mktemp -d) && trap 'rm -rf "$$tools"' EXIT && \
+	$(VENV)/bin/python -m venv "$$tools" && \
+	"$$tools/bin/python" -m pip --disable-pip-version-check install --quiet uv && \
+	"$$tools/bin/uv" pip compile pyproject.toml --group dev --quiet --universal --python-version 3.11 \
+	  --generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links \
+	  $(if $(UPGRADE),--upgrade) --output-file requirements.txt && \
+	echo "requirements.txt holds $$(grep -c == requirements.txt) packages."
+
+clean: ## remove .venv and caches; .tallybook, the data, stays
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -1,0 +1,1 @@
+"""Tallybook: credits for Stripe subscriptions, on an append-only ledger."""

@@ -1,0 +1,1 @@
+"""Accounts: open, tie, subscribe, spend; what is due is posted first."""

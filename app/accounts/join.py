@@ -1,0 +1,69 @@
+"""Join two accounts: lots and debt move in one journal, the day's use is added up."""
+
+from __future__ import annotations
+
+from app.accounts.book import Book
+from app.clock import NEVER
+from app.grants import load
+from app.grants.day import AccountDay, Origin
+from app.ledger.kinds import Act, House, Kind, Side
+from app.ledger.sheet import JournalDraft, Lot
+
+
+async def join(book: Book, source: int, target: int, origin: Origin) -> None:
+    """Move everything of ``source`` to ``target``; the source stays, closed, for its entries.
+
+    The caller holds the lock of the customer that ties them, and its transaction.
+    """
+    database = book.database
+    days = await load.lock(database, book.catalogues, [source, target])
+    for day in days.values():
+        day.post_due(origin)
+    _move(days[source], days[target], origin)
+    await database.execute(
+        "UPDATE customers SET account_id = $2 WHERE account_id = $1", source, target
+    )
+    await database.execute(
+        "UPDATE subscriptions SET account_id = $2 WHERE account_id = $1", source, target
+    )
+    days[target].givings = (await load.givings_of(database, [target]))[target]
+    days[target].entitle(days[target].now, origin)
+    await load.store(database, days.values())
+    await database.execute(
+        """UPDATE accounts SET closed_at = coalesce(closed_at, tallybook_now()), joined_to = $2,
+                  due_at = $3 WHERE id = $1 OR joined_to = $1""",
+        source, target, NEVER,
+    )  # fmt: skip
+
+
+def _move(source: AccountDay, target: AccountDay, origin: Origin) -> None:
+    journal = JournalDraft(Act.TRANSFER, origin.source, origin.actor, target.now)
+    source.sheet.begin(journal)
+    target.sheet.begin(journal)
+    if source.lot is not None:
+        # The day's own lots do not add up: its use counts against the target's allowance.
+        target.used_brought += source.lot.drawn + source.used_brought
+        source.sheet.expire(journal, source.lot)
+        source.lot.of_running_day = False
+        source.lot.changed = True
+    for lot in [lot for lot in source.sheet.lots if lot.free > 0]:
+        _move_lot(journal, lot, source, target)
+    if source.sheet.debt and source.lot is not None and target.lot is not None:
+        owed = source.sheet.debt
+        source.sheet.write(journal, source.lot, Kind.TRANSFER, House.TRANSFERRED, Side.DEBT, owed)
+        target.sheet.write(journal, target.lot, Kind.TRANSFER, Side.DEBT, House.TRANSFERRED, owed)
+        for lot in target.sheet.spendable():
+            target.sheet.repay(journal, lot)
+    source.day, source.lot, source.givings = None, None, ()
+    source.due_at = NEVER
+    source.changed = target.changed = True
+
+
+def _move_lot(journal: JournalDraft, lot: Lot, source: AccountDay, target: AccountDay) -> None:
+    amount = lot.free
+    source.sheet.write(journal, lot, Kind.TRANSFER, Side.FREE, House.TRANSFERRED, amount)
+    moved = target.sheet.grant(
+        journal, lot.source, amount, lot.expires_at,
+        priority=lot.priority, house=House.TRANSFERRED, kind=Kind.TRANSFER,
+    )  # fmt: skip
+    moved.granted_at = lot.granted_at

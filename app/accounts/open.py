@@ -1,0 +1,93 @@
+"""Open an account: under the application's id, or under a customer's that nobody introduced."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import Final
+
+from app.accounts.book import Book
+from app.errors import AccountUnknownError
+from app.grants import load
+from app.grants.day import AccountDay, Origin
+
+CUSTOMER_LOCK: Final = 0x0CC5  # seeds the customers' advisory locks
+
+
+class TieRank(IntEnum):
+    """What ties a customer to an account; a lower number outranks a higher one."""
+
+    PUT = 1
+    CLIENT_REFERENCE = 2
+    SUBSCRIPTION_METADATA = 3
+    CUSTOMER_METADATA = 4
+    OWN_ID = 5
+
+
+async def find(book: Book, public_id: str) -> int | None:
+    """The internal id behind the application's or the customer's id."""
+    return await book.database.fetchval(  # type: ignore[no-any-return]
+        """SELECT id FROM accounts WHERE external_id = $1
+           UNION ALL SELECT account_id FROM customers WHERE id = $1 LIMIT 1""",
+        public_id,
+    )
+
+
+async def require(book: Book, public_id: str) -> int:
+    """The same, or AccountUnknownError."""
+    number = await find(book, public_id)
+    if number is None:
+        raise AccountUnknownError(f"No account has the id {public_id!r}.", account_id=public_id)
+    return number
+
+
+async def insert(book: Book, external_id: str | None, time_zone: str) -> int | None:
+    """A new account's row, its day not yet opened; None where the id is taken."""
+    _, catalogue = await book.catalogues.present(book.database)
+    return await book.database.fetchval(  # type: ignore[no-any-return]
+        """INSERT INTO accounts (external_id, tier, time_zone, due_at, opened_at)
+           SELECT $1, $2, $3, now, now FROM (SELECT tallybook_now() AS now) AS clock
+           ON CONFLICT (external_id) DO NOTHING RETURNING id""",
+        external_id,
+        catalogue.best([]),
+        time_zone,
+    )
+
+
+async def open_day(book: Book, number: int, origin: Origin) -> AccountDay:
+    """Lock a new account and open its first day; the caller stores it."""
+    days = await load.lock(book.database, book.catalogues, [number])
+    day = days[number]
+    day.open_first_day(origin)
+    return day
+
+
+async def lock_customer(book: Book, customer_id: str) -> int | None:
+    """Let nobody else tie this customer until the transaction ends; its account, if it has one."""
+    await book.database.execute(
+        "SELECT pg_advisory_xact_lock(hashtextextended($1, $2))", customer_id, CUSTOMER_LOCK
+    )
+    return await book.database.fetchval(  # type: ignore[no-any-return]
+        "SELECT account_id FROM customers WHERE id = $1", customer_id
+    )
+
+
+async def tie(book: Book, customer_id: str, number: int, rank: TieRank) -> None:
+    """Point the customer to the account; the caller holds the customer's lock."""
+    await book.database.execute(
+        """INSERT INTO customers (id, account_id, rank, tied_at)
+           VALUES ($1, $2, $3, tallybook_now())
+           ON CONFLICT (id) DO UPDATE SET account_id = excluded.account_id, rank = excluded.rank,
+                                          tied_at = excluded.tied_at""",
+        customer_id, number, rank,
+    )  # fmt: skip
+
+
+async def account_of_customer(book: Book, customer_id: str, origin: Origin) -> int:
+    """Lock the customer and return its account, opened here where nobody introduced it."""
+    number = await lock_customer(book, customer_id)
+    if number is None:
+        number = await insert(book, None, "UTC")
+        assert number is not None, "an account without an external id conflicts with none"
+        await tie(book, customer_id, number, TieRank.OWN_ID)
+        await load.store(book.database, [await open_day(book, number, origin)])
+    return number

@@ -1,0 +1,87 @@
+"""PUT an account: the application's own id, its Stripe customer, its time zone."""
+
+from __future__ import annotations
+
+from app.accounts.book import Book
+from app.accounts.join import join
+from app.accounts.open import TieRank, insert, lock_customer, open_day, tie
+from app.errors import AccountClosedError, CustomerTakenError, UnknownZoneError
+from app.grants import load
+from app.grants.day import Origin
+from app.grants.zones import known_zone
+
+
+async def put(
+    book: Book, external_id: str, customer_id: str | None, time_zone: str | None, actor: str
+) -> bool:
+    """Open or change the account in one transaction; whether the id is new.
+
+    None keeps what stands. Raises CustomerTakenError, UnknownZoneError, AccountClosedError.
+    """
+    if time_zone is not None and not known_zone(time_zone):
+        raise UnknownZoneError(
+            f"{time_zone!r} is no IANA time zone; use a name such as Europe/Berlin.",
+            time_zone=time_zone,
+        )
+    origin = Origin("api", actor)
+    async with book.database.transaction():
+        customers_account = await lock_customer(book, customer_id) if customer_id else None
+        number, new = await _account(book, external_id, customers_account, time_zone, origin)
+        if customer_id is not None:
+            await _tie(book, number, customer_id, customers_account, origin)
+        if time_zone is not None:
+            await _change_zone(book, number, time_zone, origin)
+    return new
+
+
+async def _account(
+    book: Book, external_id: str, customers_account: int | None, zone: str | None, origin: Origin
+) -> tuple[int, bool]:
+    database = book.database
+    known = await database.fetchrow(
+        "SELECT id, closed_at FROM accounts WHERE external_id = $1", external_id
+    )
+    if known is not None:
+        if known["closed_at"] is not None:
+            raise AccountClosedError("The account is closed.", account_id=external_id)
+        return known["id"], False
+    if customers_account is not None:
+        named = await database.fetchval(
+            """UPDATE accounts SET external_id = $2 WHERE id = $1 AND external_id IS NULL
+               RETURNING id""",
+            customers_account, external_id,
+        )  # fmt: skip
+        if named is not None:
+            return named, True  # history and all
+    number = await insert(book, external_id, zone or "UTC")
+    if number is None:  # another PUT of this id was quicker
+        return await _account(book, external_id, customers_account, zone, origin)
+    await load.store(database, [await open_day(book, number, origin)])
+    return number, True
+
+
+async def _tie(
+    book: Book, number: int, customer_id: str, customers_account: int | None, origin: Origin
+) -> None:
+    if customers_account is not None and customers_account != number:
+        owner = await book.database.fetchrow(
+            """SELECT external_id, rank FROM accounts JOIN customers ON account_id = accounts.id
+                WHERE customers.id = $1""",
+            customer_id,
+        )
+        assert owner is not None
+        if owner["external_id"] is not None:
+            raise CustomerTakenError(
+                f"Customer {customer_id!r} belongs to another account.", customer_id=customer_id
+            )
+        await join(book, customers_account, number, origin)
+    await tie(book, customer_id, number, TieRank.PUT)
+
+
+async def _change_zone(book: Book, number: int, zone: str, origin: Origin) -> None:
+    days = await load.lock(book.database, book.catalogues, [number])
+    day = days[number]
+    day.post_due(origin)
+    if day.time_zone != zone:
+        day.change_zone(zone)
+    await load.store(book.database, [day])

@@ -1,0 +1,108 @@
+"""The Litestar application: settings in, routes declared, the pool opened and closed."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+from typing import Any, Final
+
+from litestar import Litestar
+from litestar.datastructures import State
+from litestar.types import ControllerRouterHandler
+
+from app import settings as settings_module
+from app.accounts.book import Book
+from app.audit.horizon import Horizons
+from app.db import Database
+from app.errors import ConfigurationError
+from app.keys import Keyring
+from app.settings import Settings
+from app.web import (
+    access,
+    accounts,
+    body,
+    cron,
+    dev_clock,
+    health,
+    ledger,
+    openapi,
+    problems,
+    request_log,
+    spends,
+    webhook,
+)
+
+ROUTES: Final[Sequence[ControllerRouterHandler]] = (
+    webhook.stripe_webhook,
+    cron.reset_credits,
+    accounts.put_account_route,
+    accounts.get_account_route,
+    ledger.get_balance,
+    spends.spend_route,
+    ledger.list_entries,
+    ledger.get_journal,
+    health.live,
+    health.ready,
+    openapi.openapi_json,
+    openapi.openapi_page,
+)
+CLOCK_ROUTES: Final[Sequence[ControllerRouterHandler]] = (dev_clock.put_clock, dev_clock.get_clock)
+
+
+def create_app(settings: Settings) -> Litestar:
+    """The application; opens the database when its lifespan begins.
+
+    Raises ConfigurationError where a route declares no access.
+    """
+    database = Database(settings.database_url, settings.pool_size_max)
+    book = Book(database)
+    routes = [*ROUTES, *(CLOCK_ROUTES if settings.clock_settable else ())]
+
+    @asynccontextmanager
+    async def lifespan(_app: Litestar) -> AsyncIterator[None]:
+        try:
+            await database.open()
+        except (OSError, TimeoutError) as error:
+            raise ConfigurationError(f"The database of DATABASE_URL does not answer: {error}.") from error
+        try:
+            yield
+        finally:
+            await database.close()
+
+    app = Litestar(
+        route_handlers=routes,
+        guards=[access.guard],
+        exception_handlers=problems.HANDLERS,
+        request_class=body.StrictRequest,
+        request_max_body_size=body.BODY_BYTES_MAX,
+        openapi_config=None,
+        lifespan=[lifespan],
+        middleware=[request_log.request_log],
+        state=State(_state(settings, book, routes), deep_copy=False),
+        debug=False,
+        logging_config=None,
+    )
+    access.require_declared(app)
+    return app
+
+
+def _state(
+    settings: Settings, book: Book, routes: Sequence[ControllerRouterHandler]
+) -> dict[str, Any]:
+    return {
+        **openapi.published(routes, version("tallybook")),
+        "settings": settings,
+        "book": book,
+        "keyring": Keyring(book.database, settings.key_pepper),
+        "horizons": Horizons(),
+    }
+
+
+def application() -> Litestar:
+    """What the HTTP server loads: the application of this process's environment."""
+    from app import logs
+
+    settings = settings_module.load()
+    logs.configure(settings)
+    return create_app(settings)

@@ -1,0 +1,1 @@
+"""What auditors read: entries, journals, balances, life cycles; nothing here writes."""

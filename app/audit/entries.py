@@ -1,0 +1,124 @@
+"""Entries as auditors read them: by every filter, page by page, never skipping nor repeating."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final, Literal
+
+import msgspec
+
+from app.audit import cursor as cursors
+from app.audit.horizon import Horizon, Horizons
+from app.db import Database, Record
+
+PAGE_SIZE_MAX: Final = 1_000
+
+# What an entry says beyond its own row: its journal's header and the account's present id.
+SELECT: Final = """
+SELECT entries.id, entries.journal_id, entries.kind, entries.debit, entries.credit,
+       entries.amount,
+       entries.amount * ((entries.credit IN ('free', 'held', 'debt'))::int
+                         - (entries.debit IN ('free', 'held', 'debt'))::int) AS change,
+       entries.free_after + entries.held_after - entries.debt_after AS balance_after,
+       entries.lot_id, lots.source AS lot_source, entries.hold_id, entries.reverses_entry_id,
+       entries.effective_at, entries.recorded_at,
+       journals.event_id, journals.run_id, journals.idempotency_key, journals.source,
+       journals.actor, notes.reason,
+       coalesce(present.external_id,
+                (SELECT customers.id FROM customers WHERE customers.account_id = present.id
+                  ORDER BY rank, tied_at DESC, customers.id LIMIT 1)) AS account_id
+  FROM entries
+  JOIN journals ON journals.id = entries.journal_id
+  JOIN lots ON lots.id = entries.lot_id
+  JOIN accounts AS owner ON owner.id = entries.account_id
+  JOIN accounts AS present ON present.id = coalesce(owner.joined_to, owner.id)
+  LEFT JOIN notes ON notes.journal_id = entries.journal_id
+"""
+
+
+class EntryQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """The filters of a list; None filters nothing. Ranges are half-open."""
+
+    account_ids: tuple[int, ...] | None = None
+    kind: str | None = None
+    journal_id: int | None = None
+    run_id: int | None = None
+    event_id: str | None = None
+    lot_id: int | None = None
+    hold_id: int | None = None
+    effective_from: datetime | None = None
+    effective_to: datetime | None = None
+    recorded_from: datetime | None = None
+    recorded_to: datetime | None = None
+    order: Literal["asc", "desc"] = "asc"
+
+
+class EntryPage(msgspec.Struct, frozen=True):
+    """A page of entries, the cursor to the next, and up to when the list is complete."""
+
+    rows: Sequence[Record]
+    next_cursor: str | None
+    horizon: Horizon
+
+
+_CONDITIONS: Final = {
+    "account_ids": "entries.account_id = ANY({}::bigint[])",
+    "kind": "entries.kind = {}",
+    "journal_id": "entries.journal_id = {}",
+    "run_id": "entries.journal_id IN (SELECT id FROM journals WHERE run_id = {})",
+    "event_id": "entries.journal_id IN (SELECT id FROM journals WHERE event_id = {})",
+    "lot_id": "entries.lot_id = {}",
+    "hold_id": "entries.hold_id = {}",
+    "effective_from": "entries.effective_at >= {}",
+    "effective_to": "entries.effective_at < {}",
+    "recorded_from": "entries.recorded_at >= {}",
+    "recorded_to": "entries.recorded_at < {}",
+}
+
+
+async def page(
+    database: Database, horizons: Horizons, query: EntryQuery, cursor: str | None, limit: int
+) -> EntryPage:
+    """One page by id, within the horizon; raises InvalidCursorError."""
+    after = cursors.decode_number(cursor, query) if cursor is not None else None
+    horizon = await horizons.find(database)
+    conditions, values = ["entries.id <= $1"], [horizon.entry_id]
+    wanted: dict[str, object] = {
+        name: value for name in _CONDITIONS if (value := getattr(query, name)) is not None
+    }
+    for name, value in wanted.items():
+        values.append(list(value) if isinstance(value, tuple) else value)  # type: ignore[arg-type]
+        conditions.append(_CONDITIONS[name].format(f"${len(values)}"))
+    if after is not None:
+        values.append(after)
+        conditions.append(f"entries.id {'>' if query.order == 'asc' else '<'} ${len(values)}")
+    values.append(limit + 1)
+    rows = await database.fetch(
+        f"{SELECT} WHERE {' AND '.join(conditions)} ORDER BY entries.id {query.order}"
+        f" LIMIT ${len(values)}",
+        *values,
+    )
+    more = len(rows) > limit
+    rows = rows[:limit]
+    return EntryPage(rows, cursors.encode(str(rows[-1]["id"]), query) if more else None, horizon)
+
+
+async def of_journal(database: Database, journal_id: int) -> list[Record]:
+    """A journal's entries, in order."""
+    return await database.fetch(
+        f"{SELECT} WHERE entries.journal_id = $1 ORDER BY entries.id", journal_id
+    )
+
+
+async def account_numbers(database: Database, public_id: str) -> tuple[int, ...]:
+    """The internal ids behind a public one: the account, and those that were joined to it."""
+    rows = await database.fetch(
+        """WITH named AS (
+               SELECT id FROM accounts WHERE external_id = $1
+               UNION SELECT account_id FROM customers WHERE id = $1)
+           SELECT accounts.id FROM accounts JOIN named
+               ON accounts.id = named.id OR accounts.joined_to = named.id ORDER BY accounts.id""",
+        public_id,
+    )
+    return tuple(row["id"] for row in rows)

@@ -1,0 +1,94 @@
+"""What a fresh database needs before the server starts: schema, keys, catalogue, clock."""
+
+import hashlib
+import hmac
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+
+from app import clock as clocks
+from app import keys as api_keys
+from app import migrations
+from app.accounts import tiers as tiers_use_case
+from app.accounts.book import Book
+from app.db import Database, opened
+from app.embedded.devbook import DevKeys
+from app.embedded.secrets import Secrets
+from app.grants.catalogue import default_text, diff, parse
+from app.ids import ALPHABET
+from app.keys import Scope
+
+
+async def prepare(
+    environment: dict[str, str],
+    *,
+    tiers: Path | None,
+    clock: datetime | None,
+    secrets: Secrets,
+    tell: Callable[[str], None],
+) -> DevKeys:
+    """Bring the database up to date; again on every start, so each step does only what is missing.
+
+    `environment` is the children's, with DATABASE_OWNER_URL beside it; what is added here reaches
+    them, the owner's URL does not.
+    """
+    url = environment["DATABASE_URL"]
+    await migrations.migrate(environment.get("DATABASE_OWNER_URL", url), {"DATABASE_URL": url})
+    async with opened(url) as database:
+        await _set_clock(database, environment, clock, tell)
+        await _apply_catalogue(database, tiers, tell)
+        pepper = environment.get("TALLYBOOK_KEY_PEPPER", secrets.key_pepper)
+        return DevKeys(
+            service=await _key(database, pepper, Scope.SERVICE),
+            auditor=await _key(database, pepper, Scope.AUDITOR),
+            operator=await _key(database, pepper, Scope.OPERATOR),
+        )
+
+
+async def _set_clock(
+    database: Database,
+    environment: dict[str, str],
+    instant: datetime | None,
+    tell: Callable[[str], None],
+) -> None:
+    if instant is None:
+        # A book whose clock was ahead goes on from there: the ledger's times ascend.
+        await clocks.run_on(database)
+        return
+    environment["TALLYBOOK_CLOCK"] = "settable"
+    stands = await clocks.stand(database, instant)
+    if stands > instant:
+        tell(
+            f"The book's clock is at {stands:%Y-%m-%d %H:%M:%S} UTC already and never goes back; "
+            "for an earlier start use another --data-dir."
+        )
+
+
+async def _apply_catalogue(
+    database: Database, tiers: Path | None, tell: Callable[[str], None]
+) -> None:
+    """At the first start; a file that changed since is only compared."""
+    content = tiers.read_text(encoding="utf-8") if tiers else default_text()
+    named = str(tiers) if tiers else "the shipped tiers.toml"
+    applied = await database.fetchval("SELECT content FROM catalogues ORDER BY id DESC LIMIT 1")
+    if applied is None:
+        await tiers_use_case.apply(Book(database), content, named, "first start")
+        return
+    if tiers is None or applied == content:
+        return
+    changes = diff(parse(applied, "the applied catalogue"), parse(content, named))
+    if changes:
+        listed = "\n".join(f"  {line}" for line in changes)
+        tell(
+            f"{named} differs from the catalogue that is applied:\n{listed}\n"
+            f"To apply it: .venv/bin/tallybook tiers apply {named}"
+        )
+
+
+async def _key(database: Database, pepper: str, scope: Scope) -> str:
+    """The folder's key of this scope, the same at every start: derived from its pepper."""
+    digest = hmac.digest(pepper.encode(), f"dev key {scope}".encode(), hashlib.sha512)
+    secret = "".join(ALPHABET[byte % 32] for byte in digest)[: api_keys.SECRET_CHARS]
+    return await api_keys.create_known(
+        database, pepper, f"dev{scope:0<7}"[: api_keys.ID_CHARS], secret, f"dev {scope}", [scope]
+    )

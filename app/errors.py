@@ -1,0 +1,180 @@
+"""Every error that Tallybook raises, as one tree; HTTP is decided in app.web.problems.
+
+TallybookError
+├── InvalidRequestError         the request is not what the schema says
+├── RefusedError                well formed, but refused
+│   ├── UnknownZoneError
+│   ├── InvalidCursorError
+│   ├── BeyondHorizonError
+│   └── KeyReusedError
+├── UnknownThingError           there is no such …
+│   ├── AccountUnknownError
+│   ├── JournalUnknownError
+│   └── …                       (code says which)
+├── ConflictError               the state forbids it
+│   ├── CustomerTakenError
+│   ├── AccountClosedError
+│   └── KeyInFlightError        (retryable)
+├── InsufficientCreditsError
+├── UnauthenticatedError / ForbiddenError
+├── SignatureRefusedError       a webhook's signature or body
+├── BusyError                   (retryable) the horizon or the database did not come in time
+└── ConfigurationError          settings, catalogue, migrations: stops a start
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+
+class TallybookError(Exception):
+    """Root of the tree: a closed ``code``, a sentence, facts, and whether to try again."""
+
+    code: ClassVar[str] = "internal"
+    retryable: ClassVar[bool] = False
+
+    def __init__(self, detail: str, **facts: object) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.facts: Mapping[str, object] = facts
+
+
+class InvalidRequestError(TallybookError):
+    """The request is not what the schema says."""
+
+    code = "invalid_request"
+
+
+class RefusedError(TallybookError):
+    """Well formed, but refused."""
+
+    code = "refused"
+
+
+class UnknownZoneError(RefusedError):
+    """No such IANA time zone."""
+
+    code = "unknown_zone"
+
+
+class InvalidCursorError(RefusedError):
+    """The cursor was not made by this list with these filters."""
+
+    code = "invalid_cursor"
+
+
+class BeyondHorizonError(RefusedError):
+    """``as_of`` is later than ``complete_to``."""
+
+    code = "beyond_horizon"
+
+
+class KeyReusedError(RefusedError):
+    """The Idempotency-Key was used for other content."""
+
+    code = "idempotency_key_reused"
+
+
+class UnknownThingError(TallybookError):
+    """There is no such thing."""
+
+    code = "not_found"
+
+
+class AccountUnknownError(UnknownThingError):
+    """No account has this id, the application's or the customer's."""
+
+    code = "account_unknown"
+
+
+class JournalUnknownError(UnknownThingError):
+    """No journal has this id."""
+
+    code = "journal_unknown"
+
+
+class SubscriptionUnknownError(UnknownThingError):
+    """No event told of this subscription."""
+
+    code = "subscription_unknown"
+
+
+class EventUnknownError(UnknownThingError):
+    """No event of this id was received."""
+
+    code = "event_unknown"
+
+
+class RunUnknownError(UnknownThingError):
+    """No run has this id."""
+
+    code = "run_unknown"
+
+
+class ConflictError(TallybookError):
+    """The state of things forbids it."""
+
+    code = "conflict"
+
+
+class CustomerTakenError(ConflictError):
+    """Another account was given this customer by a PUT."""
+
+    code = "customer_taken"
+
+
+class AccountClosedError(ConflictError):
+    """The account is closed."""
+
+    code = "account_closed"
+
+
+class KeyInFlightError(ConflictError):
+    """A request under the same Idempotency-Key is under way."""
+
+    code = "idempotency_key_in_flight"
+    retryable = True
+
+
+class InsufficientCreditsError(TallybookError):
+    """Fewer credits are free than the act needs; facts: available, required, next_grant_at."""
+
+    code = "insufficient_credits"
+
+
+class UnauthenticatedError(TallybookError):
+    """No API key, or not a good one."""
+
+    code = "unauthenticated"
+
+
+class ForbiddenError(TallybookError):
+    """The key lacks the scope."""
+
+    code = "forbidden"
+
+
+class SignatureRefusedError(TallybookError):
+    """The webhook's signature or body is not Stripe's."""
+
+    code = "invalid_signature"
+
+
+class PayloadRefusedError(TallybookError):
+    """The webhook is signed, and its body is no Stripe event."""
+
+    code = "invalid_payload"
+
+
+class BusyError(TallybookError):
+    """Something needed did not come in time."""
+
+    code = "busy"
+    retryable = True
+
+
+class ConfigurationError(TallybookError):
+    """A setting, the catalogue or the database's shape forbids the start."""
+
+    code = "configuration"

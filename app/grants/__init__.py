@@ -1,0 +1,1 @@
+"""Daily grants: tiers, what is due, the allowance rule, the run."""

@@ -1,0 +1,126 @@
+"""Strict reading of TOML values that collects every problem, so that one pass names them all."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+_NAME: Final = re.compile(r"[A-Z][A-Z0-9_]{0,31}")
+_SHOWN_CHARS_MAX: Final = 60
+_PRICE_CHARS_MAX: Final = 255
+
+
+class Reading:
+    """One file's reading; a wrong value becomes a problem and a harmless stand-in."""
+
+    def __init__(self, file: str) -> None:
+        self.problems: list[str] = []
+        self._file = file
+        self._place_of_price: dict[str, str] = {}
+
+    def refuse(self, key: str, what: str, remedy: str) -> None:
+        """Note one problem: the file, the key, what is wrong, what to do."""
+        self.problems.append(f"{self._file}: {key} {what}; {remedy}")
+
+    def only_keys(self, table: dict[str, object], known: Sequence[str], *, within: str) -> None:
+        """Refuse every other key, since a misspelt one would silently mean its default."""
+        for key in table:
+            if key not in known:
+                near = difflib.get_close_matches(key, known, n=1, cutoff=0)
+                remedy = f"did you mean {near[0]}? (known are {', '.join(known)})"
+                self.refuse(_dotted(within, key), "is not a known key", remedy)
+
+    def tables(
+        self, document: dict[str, object], key: str
+    ) -> Iterator[tuple[str, dict[str, object]]]:
+        """The well-named tables under the key, in the file's order."""
+        tables = document.get(key, {})
+        if not isinstance(tables, dict):
+            self.refuse(key, f"is {_shown(tables)}", f"write tables such as [{key}.PRO]")
+            return
+        for name, table in tables.items():
+            if not _NAME.fullmatch(name):
+                remedy = "write 1 to 32 of A-Z, 0-9 and _, a letter first"
+                self.refuse(_dotted(key, name), "is no valid name", remedy)
+            elif not isinstance(table, dict):
+                self.refuse(_dotted(key, name), f"is {_shown(table)}", f"write [{key}.{name}]")
+            else:
+                yield name, table
+
+    def integer(
+        self,
+        table: dict[str, object],
+        key: str,
+        bounds: tuple[int, int],
+        *,
+        within: str,
+        default: int | None = None,
+    ) -> int:
+        """A whole number within the bounds; bool is refused though Python calls it an int."""
+        value = self._value(table, key, within, default)
+        if type(value) is int and bounds[0] <= value <= bounds[1]:
+            return value
+        remedy = f"write a whole number from {bounds[0]} to {bounds[1]}"
+        if value is not None:
+            self.refuse(_dotted(within, key), f"is {_shown(value)}", remedy)
+        return bounds[0]
+
+    def truth(self, table: dict[str, object], key: str, *, within: str, default: bool) -> bool:
+        """True or false, nothing that merely looks like it."""
+        value = table.get(key, default)
+        if isinstance(value, bool):
+            return value
+        self.refuse(_dotted(within, key), f"is {_shown(value)}", "write true or false")
+        return default
+
+    def prices(
+        self,
+        table: dict[str, object],
+        key: str,
+        *,
+        within: str,
+        default: tuple[str, ...] | None = None,
+    ) -> tuple[str, ...]:
+        """Price ids, each of which may stand in one place of the whole file."""
+        value = self._value(table, key, within, default)
+        if value is None or value == default:
+            return ()
+        place = _dotted(within, key)
+        if not isinstance(value, list):
+            self.refuse(place, f"is {_shown(value)}", 'write a list such as ["price_…"], or []')
+            return ()
+        return tuple(price for price in value if self._is_new_price(price, place))
+
+    def _is_new_price(self, price: object, place: str) -> bool:
+        if not isinstance(price, str) or not _is_price(price):
+            remedy = f"write Stripe price ids, texts of 1 to {_PRICE_CHARS_MAX} characters"
+            self.refuse(place, f"holds {_shown(price)}", remedy)
+            return False
+        if price in self._place_of_price:
+            remedy = f"it stands in {self._place_of_price[price]} already, keep one of the two"
+            self.refuse(place, f"holds {_shown(price)} again", remedy)
+            return False
+        self._place_of_price[price] = place
+        return True
+
+    def _value(self, table: dict[str, object], key: str, within: str, default: object) -> object:
+        if key in table:
+            return table[key]
+        if default is None:
+            self.refuse(_dotted(within, key), "is missing", f"add {key} to [{within}]")
+        return default
+
+
+def _is_price(text: str) -> bool:
+    return 1 <= len(text) <= _PRICE_CHARS_MAX and text.isprintable() and text == text.strip()
+
+
+def _dotted(within: str, key: str) -> str:
+    return f"{within}.{key}" if within else key
+
+
+def _shown(value: object) -> str:
+    text = str(value).lower() if isinstance(value, bool) else repr(value)
+    return text if len(text) <= _SHOWN_CHARS_MAX else text[: _SHOWN_CHARS_MAX - 1] + "…"

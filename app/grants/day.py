@@ -1,0 +1,216 @@
+"""An account's running day in memory: what is due, the opening, the allowance rule. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime
+
+from app.clock import NEVER
+from app.grants.catalogue import Catalogue
+from app.grants.entitlement import Giving, entitled_tier
+from app.grants.zones import Day, day_of, first_start_of_later_date
+from app.ledger.kinds import Act, LotSource
+from app.ledger.sheet import JournalDraft, Lot, Sheet
+
+# The accounts whose day of this date starts at this instant: what one run opens.
+Wave = tuple[date, datetime]
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """On whose account credits move: the journal's source, actor, event and run."""
+
+    source: str
+    actor: str
+    event_id: str | None = None
+    run_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedDay:
+    """A row of daily_grants to be."""
+
+    account_id: int
+    day: Day
+    opening: int
+    time_zone: str
+    tier: str
+    credits: int
+    previous_on: date | None
+    lot: Lot
+    run_id: int | None
+
+
+@dataclass(slots=True, eq=False)
+class AccountDay:
+    """A locked account with its sheet, its running day and what its subscriptions give."""
+
+    sheet: Sheet
+    tier: str
+    time_zone: str
+    day: Day | None
+    opening: int
+    lot: Lot | None
+    used_brought: int
+    due_at: datetime
+    closed: bool
+    catalogue: Catalogue
+    catalogue_id: int
+    day_catalogue: Catalogue
+    day_catalogue_id: int
+    givings: Sequence[Giving]
+    posted_to: datetime  # graces that ended by then are posted
+    runs: Mapping[Wave, int] = field(default_factory=dict)  # which run opens which day
+    opened: list[OpenedDay] = field(default_factory=list)
+    changed: bool = False
+
+    @property
+    def now(self) -> datetime:
+        """The clock's time after the account's lock."""
+        return self.sheet.now
+
+    @property
+    def next_grant_at(self) -> datetime | None:
+        """When the next day opens; None for a closed account."""
+        return None if self.closed or self.day is None else self.day.ends_at
+
+    def post_due(self, origin: Origin) -> None:
+        """Post what is due by now, in time order: grace ends, lots' ends, the day's end."""
+        while (due := self._next_due()) <= self.now:
+            self.changed = True
+            self.posted_to = due
+            if self.day is not None and due == self.day.ends_at:
+                self._end_day(origin)
+            else:
+                self._lapse(due, origin)
+                self.entitle(due, origin)
+        self.due_at = self._next_due()
+
+    def entitle(self, at: datetime, origin: Origin) -> None:
+        """Read the tier that the subscriptions give at this instant and make the rule true."""
+        tier = entitled_tier(self.givings, at, self.catalogue)
+        if tier != self.tier:
+            self.tier = tier
+        self.changed = True
+        self.posted_to = max(self.posted_to, at)
+        self.settle(at, origin)
+        self.due_at = self._next_due()
+
+    def settle(self, at: datetime, origin: Origin) -> None:
+        """The allowance rule: the day's lot has max(0, allowance - used) free."""
+        if self.lot is None or self.closed or self.lot.expires_at <= at:
+            return
+        used = self.lot.drawn + self.used_brought
+        difference = max(0, self.allowance - used) - self.lot.free
+        if difference > 0:
+            self.sheet.add(self._journal(Act.TOP_UP, at, origin), self.lot, difference)
+        elif difference < 0:
+            self.sheet.expire(self._journal(Act.TRIM, at, origin), self.lot, -difference)
+
+    @property
+    def allowance(self) -> int:
+        """The entitled tier's daily credits, by the catalogue that opened the day."""
+        known = {tier.name for tier in self.day_catalogue.tiers}
+        # A tier that the day's catalogue did not have yet is taken from the present one.
+        catalogue = self.day_catalogue if self.tier in known else self.catalogue
+        return catalogue.tier(self.tier).daily_credits
+
+    def open_first_day(self, origin: Origin) -> None:
+        """A new account's day is opened at once."""
+        self._open(day_of(self.time_zone, self.now), origin)
+        self.due_at = self._next_due()
+
+    def change_zone(self, zone: str) -> None:
+        """The running day lasts until the first start of a later date in the new zone."""
+        self.changed = True
+        self.time_zone = zone
+        if self.day is None or self.lot is None:
+            return
+        later = first_start_of_later_date(zone, self.day.on, self.now)
+        self.day = Day(self.day.on, self.day.starts_at, later.starts_at)
+        self.lot.expires_at = later.starts_at
+        self.lot.changed = True
+        for lot in self.sheet.lots:
+            if lot.source is LotSource.CARRIED and lot.expires_at > self.now:
+                lot.expires_at = later.starts_at
+                lot.changed = True
+        self.due_at = self._next_due()
+
+    def _end_day(self, origin: Origin) -> None:
+        assert self.day is not None
+        ended = self.day
+        if self.closed:
+            self._lapse(ended.ends_at, origin)
+            self.day = None
+            return
+        self._open(day_of(self.time_zone, self.now), origin)
+
+    def _open(self, day: Day, origin: Origin) -> None:
+        ended, ended_lot, ended_catalogue = self.day, self.lot, self.day_catalogue
+        self.changed = True
+        self.day, self.opening, self.used_brought = day, 1, 0
+        self.day_catalogue, self.day_catalogue_id = self.catalogue, self.catalogue_id
+        carry_max = _carry_max(ended_catalogue, self.tier)
+        self.tier = entitled_tier(self.givings, day.starts_at, self.catalogue)
+        if ended is not None:
+            self._lapse(ended.ends_at, origin, but=ended_lot)
+        run_id = self.runs.get((day.on, day.starts_at))
+        journal = self._journal(Act.OPENING, day.starts_at, replace(origin, run_id=run_id))
+        if ended is not None and ended_lot is not None:
+            kept = min(ended_lot.free, carry_max) if ended.ends_at == day.starts_at else 0
+            self.sheet.expire(journal, ended_lot, ended_lot.free - kept, at=ended.ends_at)
+            if kept:
+                self.sheet.carry(journal, ended_lot, kept, day.ends_at)
+            ended_lot.of_running_day = False
+            ended_lot.changed = True
+        credits = self.allowance
+        self.lot = self.sheet.grant(journal, LotSource.DAILY, credits, day.ends_at)
+        self.lot.of_running_day = True
+        self.opened.append(
+            OpenedDay(
+                account_id=self.sheet.account_id,
+                day=day,
+                opening=self.opening,
+                time_zone=self.time_zone,
+                tier=self.tier,
+                credits=credits,
+                previous_on=ended.on if ended else None,
+                lot=self.lot,
+                run_id=run_id,
+            )
+        )
+
+    def _lapse(self, at: datetime, origin: Origin, but: Lot | None = None) -> None:
+        """Let every lot lapse whose end has come by ``at``."""
+        for lot in self.sheet.lots:
+            if lot is not but and lot.free > 0 and lot.expires_at <= at:
+                self.sheet.expire(self._journal(Act.EXPIRY, lot.expires_at, origin), lot)
+
+    def _next_due(self) -> datetime:
+        graces = (
+            giving.grace_ends_at
+            for giving in self.givings
+            if giving.tier is None
+            and giving.grace_ends_at
+            and giving.grace_ends_at > self.posted_to
+        )
+        ends = (lot.expires_at for lot in self.sheet.lots if lot.free > 0 and lot is not self.lot)
+        day_ends = (self.day.ends_at,) if self.day else ()
+        return min((*graces, *ends, *day_ends), default=NEVER)
+
+    def _journal(self, act: Act, at: datetime, origin: Origin) -> JournalDraft:
+        return self.sheet.begin(
+            JournalDraft(
+                act=act,
+                source=origin.source,
+                actor=origin.actor,
+                effective_at=at,
+                event_id=origin.event_id,
+                run_id=origin.run_id,
+            )
+        )
+
+
+def _carry_max(catalogue: Catalogue, tier: str) -> int:
+    return next((t.carry_over_max for t in catalogue.tiers if t.name == tier), 0)

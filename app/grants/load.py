@@ -1,0 +1,197 @@
+"""Load locked accounts with their days, and store what was drafted on them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from app.db import Database, Record
+from app.grants.catalogue import Catalogue
+from app.grants.catalogues import Catalogues
+from app.grants.day import AccountDay, OpenedDay, Origin
+from app.grants.entitlement import Giving
+from app.grants.zones import Day
+from app.ledger import post
+from app.ledger.post import Locked
+from app.ledger.sheet import Sheet
+
+_MICROSECOND = timedelta(microseconds=1)
+
+
+@dataclass(slots=True)
+class Drawable:
+    """A locked account whose sheet is ready to be drawn from; ``day`` where something was due."""
+
+    row: Record
+    sheet: Sheet
+    day: AccountDay | None
+
+    @property
+    def closed(self) -> bool:
+        """Whether an operator closed it."""
+        return self.row["closed_at"] is not None
+
+    @property
+    def next_grant_at(self) -> datetime | None:
+        """When the next day opens."""
+        if self.day is not None:
+            return self.day.next_grant_at
+        return None if self.closed else self.row["day_ends_at"]
+
+
+async def lock(
+    database: Database, catalogues: Catalogues, numbers: Iterable[int]
+) -> dict[int, AccountDay]:
+    """Lock these accounts in order, and load sheet, day and givings of each."""
+    return await _days(database, catalogues, await post.lock(database, numbers))
+
+
+async def lock_to_draw(
+    database: Database, catalogues: Catalogues, numbers: Iterable[int], origin: Origin
+) -> dict[int, Drawable]:
+    """Lock these accounts in order, with what is due on them posted: a spend's sight of them.
+
+    Most accounts have nothing due; theirs is the short way of two statements.
+    """
+    locked = await post.lock(database, numbers)
+    overdue = {n: one for n, one in locked.items() if one.row["due_at"] <= one.sheet.now}
+    days = await _days(database, catalogues, overdue) if overdue else {}
+    for day in days.values():
+        day.post_due(origin)
+    return {
+        number: Drawable(one.row, one.sheet, days.get(number)) for number, one in locked.items()
+    }
+
+
+async def view(
+    database: Database, catalogues: Catalogues, rows: Sequence[Record]
+) -> dict[int, AccountDay]:
+    """The same of rows that were read without a lock: to compute and throw away."""
+    return await _days(database, catalogues, await post.sheets_of(database, rows))
+
+
+async def _days(
+    database: Database, catalogues: Catalogues, locked: Mapping[int, Locked]
+) -> dict[int, AccountDay]:
+    present_id, present = await catalogues.present(database)
+    givings = await givings_of(database, list(locked))
+    days = {}
+    for number, one in locked.items():
+        catalogue_id = one.row["day_catalogue_id"] or present_id
+        day_catalogue = await catalogues.of(database, catalogue_id)
+        days[number] = _day(one, givings[number], present_id, present, day_catalogue)
+    return days
+
+
+async def givings_of(database: Database, numbers: Sequence[int]) -> dict[int, list[Giving]]:
+    """What the subscriptions of each account give."""
+    givings: dict[int, list[Giving]] = {number: [] for number in numbers}
+    for row in await database.fetch(
+        """SELECT account_id, tier, grace_tier, grace_ends_at FROM subscriptions
+            WHERE account_id = ANY($1::bigint[]) AND num_nonnulls(tier, grace_tier) > 0""",
+        list(numbers),
+    ):
+        giving = Giving(row["tier"], row["grace_tier"], row["grace_ends_at"])
+        givings[row["account_id"]].append(giving)
+    return givings
+
+
+def _day(
+    one: Locked, givings: Sequence[Giving], present_id: int, present: Catalogue,
+    day_catalogue: Catalogue,
+) -> AccountDay:  # fmt: skip
+    row, sheet = one.row, one.sheet
+    lot = sheet.lot(row["day_lot_id"])
+    if lot is not None:
+        lot.of_running_day = True
+    day = None
+    if row["day_on"] is not None:
+        day = Day(row["day_on"], row["day_starts_at"], row["day_ends_at"])
+    return AccountDay(
+        sheet=sheet,
+        tier=row["tier"],
+        time_zone=row["time_zone"],
+        day=day,
+        opening=row["day_opening"],
+        lot=lot,
+        used_brought=row["day_used_brought"],
+        due_at=row["due_at"],
+        closed=row["closed_at"] is not None,
+        catalogue=present,
+        catalogue_id=present_id,
+        day_catalogue=day_catalogue,
+        day_catalogue_id=row["day_catalogue_id"] or present_id,
+        givings=givings,
+        posted_to=min(row["due_at"] - _MICROSECOND, sheet.now),
+    )
+
+
+async def store_drawn(database: Database, drawn: Iterable[Drawable]) -> None:
+    """Write what was drawn, and what was due before."""
+    drawn = list(drawn)
+    await post.write(database, [one.sheet for one in drawn])
+    await store(database, [one.day for one in drawn if one.day is not None])
+
+
+async def store(database: Database, days: Iterable[AccountDay]) -> None:
+    """Write the sheets' journals, the days that were opened, and the accounts' day columns."""
+    days = list(days)
+    await post.write(database, [day.sheet for day in days])
+    await _store_opened(database, days)
+    changed = [day for day in days if day.changed]
+    if changed:
+        await _store_days(database, changed)
+    for day in days:
+        day.opened, day.changed = [], False
+
+
+async def _store_opened(database: Database, days: Iterable[AccountDay]) -> None:
+    opened = [(day, row) for day in days for row in day.opened]
+    if not opened:
+        return
+    await database.execute(
+        """INSERT INTO daily_grants (account_id, day_on, opening, starts_at, ends_at, time_zone,
+                                     tier, credits, previous_on, lot_id, run_id, recorded_at)
+           SELECT * FROM unnest($1::bigint[], $2::date[], $3::int[], $4::timestamptz[],
+               $5::timestamptz[], $6::text[], $7::text[], $8::bigint[], $9::date[], $10::bigint[],
+               $11::bigint[], $12::timestamptz[])""",
+        *_columns([_opened_row(day, row) for day, row in opened]),
+    )
+
+
+def _opened_row(day: AccountDay, row: OpenedDay) -> tuple[object, ...]:
+    return (
+        row.account_id, row.day.on, row.opening, row.day.starts_at, row.day.ends_at, row.time_zone,
+        row.tier, row.credits, row.previous_on, row.lot.number, row.run_id, day.now,
+    )  # fmt: skip
+
+
+async def _store_days(database: Database, days: Sequence[AccountDay]) -> None:
+    await database.execute(
+        """UPDATE accounts SET tier = change.tier, time_zone = change.time_zone,
+                  day_on = change.day_on, day_opening = change.day_opening,
+                  day_starts_at = change.day_starts_at, day_ends_at = change.day_ends_at,
+                  day_lot_id = change.day_lot_id, day_catalogue_id = change.day_catalogue_id,
+                  day_used_brought = change.day_used_brought, due_at = change.due_at
+             FROM unnest($1::bigint[], $2::text[], $3::text[], $4::date[], $5::int[],
+                  $6::timestamptz[], $7::timestamptz[], $8::bigint[], $9::bigint[], $10::bigint[],
+                  $11::timestamptz[])
+               AS change (id, tier, time_zone, day_on, day_opening, day_starts_at, day_ends_at,
+                          day_lot_id, day_catalogue_id, day_used_brought, due_at)
+            WHERE accounts.id = change.id""",
+        *_columns([_day_row(day) for day in days]),
+    )
+
+
+def _day_row(day: AccountDay) -> tuple[object, ...]:
+    running = day.day
+    return (
+        day.sheet.account_id, day.tier, day.time_zone, running.on if running else None,
+        day.opening, running.starts_at if running else None, running.ends_at if running else None,
+        day.lot.number if day.lot else None, day.day_catalogue_id, day.used_brought, day.due_at,
+    )  # fmt: skip
+
+
+def _columns(rows: Sequence[tuple[object, ...]]) -> list[list[object]]:
+    return [list(column) for column in zip(*rows, strict=True)]

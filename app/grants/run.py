@@ -1,0 +1,145 @@
+"""The daily run: open the day of every account for which it is due, chunk by chunk.
+
+PostgreSQL decides what is due and that it happens once; whoever calls, a tick, a cron from
+outside or two of them at once, only nudges. A run is one wave: the accounts whose day of one
+date starts at one instant.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection, Mapping
+from datetime import datetime
+from typing import Final
+
+import msgspec
+
+from app.db import Database, Record
+from app.grants import load
+from app.grants.catalogues import Catalogues
+from app.grants.day import AccountDay, Origin, Wave
+from app.grants.zones import day_of
+
+CHUNK_ACCOUNTS: Final = 500
+
+
+class Ticked(msgspec.Struct, frozen=True):
+    """The runs that were worked on, and whether nothing is due any more."""
+
+    run_ids: list[int]
+    done: bool
+
+
+async def run_due(
+    database: Database, catalogues: Catalogues, started_by: str, within_s: float
+) -> Ticked:
+    """Post all that is due, for as long as ``within_s``; the next call goes on from there."""
+    loop = asyncio.get_running_loop()
+    ends_at = loop.time() + within_s
+    runs = await _begin_runs(database, catalogues, started_by)
+    done = False
+    while not done and loop.time() < ends_at:
+        done = await _chunk(database, catalogues, started_by, runs) < CHUNK_ACCOUNTS
+    run_ids = sorted(runs.values())
+    await _count(database, run_ids, finished=done)
+    return Ticked(run_ids, done)
+
+
+async def _begin_runs(
+    database: Database, catalogues: Catalogues, started_by: str
+) -> dict[Wave, int]:
+    """The runs of all waves that are due now, and of those that a crash left going."""
+    now: datetime = await database.fetchval("SELECT tallybook_now()")
+    waves: dict[Wave, int] = {}
+    for row in await database.fetch(
+        """SELECT time_zone, count(*) AS account_count FROM accounts
+            WHERE due_at <= $1 AND day_ends_at <= $1 AND closed_at IS NULL GROUP BY time_zone""",
+        now,
+    ):
+        day = day_of(row["time_zone"], now)
+        wave = (day.on, day.starts_at)
+        waves[wave] = waves.get(wave, 0) + row["account_count"]
+    catalogue_id, _ = await catalogues.present(database)
+    runs = {
+        wave: await _begin_run(database, wave, catalogue_id, started_by, expected)
+        for wave, expected in waves.items()
+    }
+    for row in await database.fetch("SELECT id, day_on, wave_at FROM runs WHERE state = 'going'"):
+        runs[row["day_on"], row["wave_at"]] = row["id"]
+    return runs
+
+
+async def _begin_run(
+    database: Database, wave: Wave, catalogue_id: int, started_by: str, expected: int
+) -> int:
+    """The wave's run, made or gone on with; accounts opened by use before it are expected too."""
+    number: int = await database.fetchval(
+        """INSERT INTO runs (day_on, wave_at, catalogue_id, state, started_by, started_at, expected)
+           SELECT $1, $2, $3, 'going', $4, tallybook_now(), $5 + (
+               SELECT count(*) FROM daily_grants
+                WHERE day_on = $1 AND starts_at = $2 AND previous_on IS NOT NULL)
+           ON CONFLICT (day_on, wave_at) DO UPDATE SET state = 'going', finished_at = NULL
+           RETURNING id""",
+        *wave, catalogue_id, started_by, expected,
+    )  # fmt: skip
+    return number
+
+
+async def _chunk(
+    database: Database, catalogues: Catalogues, started_by: str, runs: Mapping[Wave, int]
+) -> int:
+    """Post what is due on some accounts, in one transaction; how many there were."""
+    async with database.transaction():
+        rows = await database.fetch(
+            """SELECT id FROM accounts WHERE due_at <= tallybook_now() AND closed_at IS NULL
+                ORDER BY due_at, id LIMIT $1 FOR UPDATE SKIP LOCKED""",
+            CHUNK_ACCOUNTS,
+        )
+        if not rows:
+            return 0
+        days = await load.lock(database, catalogues, [row["id"] for row in rows])
+        origin = Origin("grants", started_by)
+        for day in days.values():
+            _post_due(day, origin, runs)
+        await load.store(database, days.values())
+    return len(rows)
+
+
+def _post_due(day: AccountDay, origin: Origin, runs: Mapping[Wave, int]) -> None:
+    day.runs = runs
+    day.post_due(origin)
+
+
+async def _count(database: Database, run_ids: Collection[int], *, finished: bool) -> None:
+    """Count what the runs did from what stands, so that a crash cannot make it wrong."""
+    for number in run_ids:
+        await database.execute(
+            """WITH opened AS (
+                   SELECT daily_grants.* FROM daily_grants JOIN runs
+                       ON runs.id = $1 AND daily_grants.day_on = runs.day_on
+                      AND daily_grants.starts_at = runs.wave_at
+                    WHERE daily_grants.previous_on IS NOT NULL
+               ), lapsed AS (
+                   SELECT coalesce(sum(amount), 0) AS credits FROM entries
+                     JOIN journals ON journals.id = entries.journal_id
+                    WHERE journals.run_id = $1 AND entries.kind = 'expiry'
+               )
+               UPDATE runs SET
+                   issued = (SELECT count(*) FROM opened WHERE run_id = $1),
+                   issued_credits = (SELECT coalesce(sum(credits), 0) FROM opened WHERE run_id = $1),
+                   skipped = (SELECT count(*) FROM opened WHERE run_id IS NULL),
+                   not_opened = (SELECT coalesce(sum(day_on - previous_on - 1), 0) FROM opened),
+                   expired_credits = (SELECT credits FROM lapsed),
+                   expected = greatest(expected, (SELECT count(*) FROM opened)),
+                   state = CASE WHEN $2 THEN 'done' ELSE state END,
+                   finished_at = CASE WHEN $2 THEN tallybook_now() END
+                WHERE id = $1""",
+            number, finished,
+        )  # fmt: skip
+
+
+async def runs_of(database: Database, run_ids: Collection[int]) -> list[Record]:
+    """The runs' rows, oldest first."""
+    return await database.fetch(
+        "SELECT * FROM runs WHERE id = ANY($1::bigint[]) ORDER BY id", sorted(run_ids)
+    )

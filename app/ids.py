@@ -1,0 +1,43 @@
+"""Public ids: a prefix, then the row's number in sortable base 32 (Crockford)."""
+
+from __future__ import annotations
+
+import secrets
+from typing import Final
+
+ALPHABET: Final = "0123456789abcdefghjkmnpqrstvwxyz"
+DIGITS: Final = 13  # 13 × 5 bits hold every bigint; fixed width keeps ids in the rows' order
+_VALUES: Final = {digit: value for value, digit in enumerate(ALPHABET)}
+_ID_MAX: Final = 2**63 - 1
+
+JOURNAL: Final = "jrn"
+ENTRY: Final = "ent"
+LOT: Final = "lot"
+HOLD: Final = "hld"
+RUN: Final = "run"
+TRANSITION: Final = "trn"
+
+
+def public(prefix: str, number: int) -> str:
+    """``public("jrn", 42)`` reads ``jrn_000000000001a``."""
+    digits = ""
+    for _ in range(DIGITS):
+        number, value = divmod(number, 32)
+        digits = ALPHABET[value] + digits
+    return f"{prefix}_{digits}"
+
+
+def number(prefix: str, text: str) -> int | None:
+    """The row's number, or None where the text is no id of this prefix."""
+    head, _, digits = text.partition("_")
+    if head != prefix or len(digits) != DIGITS or any(digit not in _VALUES for digit in digits):
+        return None
+    value = 0
+    for digit in digits:
+        value = value * 32 + _VALUES[digit]
+    return value if 0 < value <= _ID_MAX else None
+
+
+def random_token(length: int) -> str:
+    """A secret of ``length`` characters of the id alphabet, 5 bits each."""
+    return "".join(secrets.choice(ALPHABET) for _ in range(length))

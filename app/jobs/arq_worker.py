@@ -1,0 +1,70 @@
+"""arq nudges, PostgreSQL decides: a tick every minute, polled where Redis is away."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC
+from typing import Any, Final
+
+import orjson
+import structlog
+from arq import cron
+from arq.connections import RedisSettings
+from arq.worker import Worker
+from redis.exceptions import RedisError
+
+from app import clock
+from app.accounts.book import Book
+from app.jobs.tick import tick
+
+log = structlog.get_logger(__name__)
+
+POLL_SECONDS: Final = 60.0
+REDIS_RETRY_SECONDS: Final = 5.0
+
+
+async def nudge(context: dict[str, Any]) -> None:
+    """The arq job of each minute."""
+    await tick_while_time_runs(context["book"])
+
+
+async def tick_while_time_runs(book: Book) -> None:
+    """Tick, but not under a standing clock: there the clock's mover ticks."""
+    if await clock.standing(book.database) is None:
+        await tick(book)
+
+
+async def work(book: Book, redis_url: str | None) -> None:
+    """Nudge for ever: by arq while Redis answers, else by polling."""
+    while True:
+        try:
+            await tick_while_time_runs(book)
+            if redis_url is not None:
+                await _arq(book, redis_url)
+        except (RedisError, OSError) as error:
+            log.warning("redis_away", error=str(error), remedy="polling until it is back")
+        except Exception:  # the database is away or a tick failed: the next one goes on
+            log.exception("tick_failed")
+        await asyncio.sleep(REDIS_RETRY_SECONDS if redis_url else POLL_SECONDS)
+
+
+async def _arq(book: Book, redis_url: str) -> None:
+    settings = RedisSettings.from_dsn(redis_url)
+    settings.conn_retries = 0
+    worker = Worker(
+        functions=[nudge],
+        cron_jobs=[cron(nudge, second=0, unique=True, max_tries=1)],
+        redis_settings=settings,
+        ctx={"book": book},
+        handle_signals=False,
+        timezone=UTC,
+        # The default is pickle: a write to Redis would be code execution.
+        job_serializer=orjson.dumps,
+        job_deserializer=orjson.loads,
+        keep_result=0,
+        log_results=False,
+    )
+    try:
+        await worker.async_run()
+    finally:
+        await worker.close()

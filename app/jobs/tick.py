@@ -1,0 +1,56 @@
+"""The minute's tick: retry queued events, post what is due; all of it safe to repeat."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Final
+
+import structlog
+
+from app import clock
+from app.accounts.book import Book
+from app.grants.run import Ticked, run_due
+from app.webhooks import inbox
+from app.webhooks.receive import retry_due
+
+log = structlog.get_logger(__name__)
+
+TICK_SECONDS_MAX: Final = 50.0  # the next minute's tick goes on with what is left
+_MINUTE: Final = timedelta(minutes=1)
+
+
+async def tick(book: Book, started_by: str = "tick", within_s: float = TICK_SECONDS_MAX) -> Ticked:
+    """One tick; returns the runs it worked on."""
+    retried = await retry_due(book)
+    ticked = await run_due(book.database, book.catalogues, started_by, within_s)
+    if retried or ticked.run_ids:
+        log.info("tick", events_retried=retried, run_count=len(ticked.run_ids), done=ticked.done)
+    return ticked
+
+
+async def advance_clock(book: Book, to: datetime) -> datetime:
+    """Move a standing clock forward as if each minute's tick had run, in time order."""
+    last = await clock.now(book.database)
+    while (due := await _next_due(book)) is not None:
+        minute = max(_minute_from(due), _minute_from(last))
+        if minute > to:
+            break
+        await clock.stand(book.database, minute)
+        while not (await tick(book, "tick")).done:
+            continue
+        last = minute + timedelta(microseconds=1)  # what still fails waits for the next minute
+    return await clock.stand(book.database, to)
+
+
+async def _next_due(book: Book) -> datetime | None:
+    accounts_due: datetime | None = await book.database.fetchval(
+        "SELECT min(due_at) FROM accounts WHERE closed_at IS NULL"
+    )
+    dues = [due for due in (accounts_due, await inbox.next_attempt_at(book.database)) if due]
+    return min(dues, default=None)
+
+
+def _minute_from(instant: datetime) -> datetime:
+    """The first whole minute at or after the instant."""
+    whole = instant.replace(second=0, microsecond=0)
+    return whole if whole == instant else whole + _MINUTE

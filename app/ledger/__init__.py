@@ -1,0 +1,1 @@
+"""The ledger: journals, entries, lots and balances; knows nothing of Stripe, tiers or HTTP."""

@@ -1,0 +1,88 @@
+"""The ledger's closed lists: sides, house accounts, kinds of entries and journals, lot sources."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Final
+
+AMOUNT_MAX: Final = 10**12
+BALANCE_MAX: Final = 2**53 - 1
+
+
+class Side(StrEnum):
+    """An account's three sides; balance = free + held - debt."""
+
+    FREE = "free"
+    HELD = "held"
+    DEBT = "debt"
+
+
+class House(StrEnum):
+    """The other side of what enters or leaves an account; house accounts keep no balance row."""
+
+    ISSUED = "issued"
+    SPENT = "spent"
+    EXPIRED = "expired"
+    PURCHASED = "purchased"
+    REFUNDED = "refunded"
+    ADJUSTED = "adjusted"
+    TRANSFERRED = "transferred"
+    WRITTEN_OFF = "written_off"
+
+
+class Kind(StrEnum):
+    """What one entry is."""
+
+    GRANT = "grant"
+    SPEND = "spend"
+    EXPIRY = "expiry"
+    HOLD = "hold"
+    RELEASE = "release"
+    PURCHASE = "purchase"
+    REFUND = "refund"
+    FREEZE = "freeze"
+    UNFREEZE = "unfreeze"
+    REPAYMENT = "repayment"
+    ADJUSTMENT = "adjustment"
+    TRANSFER = "transfer"
+    REVERSAL = "reversal"
+    WRITE_OFF = "write_off"
+
+
+class Act(StrEnum):
+    """What one journal is."""
+
+    OPENING = "opening"
+    TOP_UP = "top_up"
+    TRIM = "trim"
+    EXPIRY = "expiry"
+    GRANT = "grant"
+    SPEND = "spend"
+    HOLD = "hold"
+    CAPTURE = "capture"
+    RELEASE = "release"
+    PURCHASE = "purchase"
+    REFUND = "refund"
+    FREEZE = "freeze"
+    UNFREEZE = "unfreeze"
+    ADJUSTMENT = "adjustment"
+    TRANSFER = "transfer"
+    REVERSAL = "reversal"
+
+
+class LotSource(StrEnum):
+    """Where a lot came from; its priority says how early it burns."""
+
+    DAILY = "daily"
+    CARRIED = "carried"
+    PROMOTIONAL = "promotional"
+    PURCHASED = "purchased"
+
+
+# Spends burn the low numbers first: what lapses tonight before what was bought.
+PRIORITY: Final = {
+    LotSource.DAILY: 100,
+    LotSource.CARRIED: 200,
+    LotSource.PROMOTIONAL: 300,
+    LotSource.PURCHASED: 400,
+}

@@ -1,0 +1,240 @@
+"""One locked account in memory: its sides, its live lots, and the entries that change them.
+
+Pure: the shell in ``app.ledger.post`` loads a sheet after the account's row lock is taken and
+writes what was drafted on it. Reads use the same sheet and throw it away.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from app.errors import InsufficientCreditsError, RefusedError
+from app.ledger.kinds import BALANCE_MAX, PRIORITY, Act, House, Kind, LotSource, Side
+
+
+@dataclass(slots=True, eq=False)
+class Lot:
+    """What is left of one grant; ``number`` is None until it is written."""
+
+    account_id: int
+    source: LotSource
+    priority: int
+    granted_at: datetime
+    expires_at: datetime
+    granted: int = 0
+    lapsed: int = 0
+    free: int = 0
+    held: int = 0
+    number: int | None = None
+    of_running_day: bool = False
+    changed: bool = False
+
+    @property
+    def live(self) -> bool:
+        """Whether spends and openings still have to look at it."""
+        return self.free > 0 or self.held > 0 or self.of_running_day
+
+    @property
+    def drawn(self) -> int:
+        """What left this lot for anything but expiry, less what came back."""
+        return self.granted - self.lapsed - self.free
+
+    def burn_order(self) -> tuple[int, datetime, datetime, int]:
+        """Spends burn by priority, soonest expiry, earliest grant."""
+        return (self.priority, self.expires_at, self.granted_at, self.number or 2**63)
+
+
+@dataclass(slots=True, eq=False)
+class EntryDraft:
+    """One entry to be: a debit account, a credit account, a positive amount."""
+
+    account_id: int
+    lot: Lot
+    kind: Kind
+    debit: Side | House
+    credit: Side | House
+    amount: int
+    free_after: int
+    held_after: int
+    debt_after: int
+    effective_at: datetime
+    hold_id: int | None = None
+    reverses_entry_id: int | None = None
+
+    @property
+    def change(self) -> int:
+        """What it does to the account's balance."""
+        return self.amount * (isinstance(self.credit, Side) - isinstance(self.debit, Side))
+
+
+@dataclass(slots=True, eq=False)
+class JournalDraft:
+    """The header of one act; its number and its entries' are known once it is written."""
+
+    act: Act
+    source: str
+    actor: str
+    effective_at: datetime
+    reason: str | None = None
+    metadata: dict[str, object] | None = None
+    event_id: str | None = None
+    run_id: int | None = None
+    reverses_journal_id: int | None = None
+    idempotency_key: str | None = None
+    request_hash: bytes | None = None
+    answer: dict[str, object] | None = None
+    number: int | None = None
+    entry_numbers: list[int] = field(default_factory=list)
+
+
+@dataclass(slots=True, eq=False)
+class Sheet:
+    """An account's sides and live lots, as its row lock shows them."""
+
+    account_id: int
+    free: int
+    held: int
+    debt: int
+    lots: list[Lot]
+    now: datetime
+    journals: list[JournalDraft] = field(default_factory=list)
+    # In drafting order over all journals: entries are numbered so that each one's balance after
+    # follows from the one before it.
+    drafted: list[tuple[JournalDraft, EntryDraft]] = field(default_factory=list)
+
+    @property
+    def balance(self) -> int:
+        """free + held - debt."""
+        return self.free + self.held - self.debt
+
+    def lot(self, number: int | None) -> Lot | None:
+        """The live lot of this number."""
+        return next((lot for lot in self.lots if lot.number == number), None) if number else None
+
+    def spendable(self) -> list[Lot]:
+        """Lots a spend may draw from now, in burn order: no sweeper decides correctness."""
+        alive = [lot for lot in self.lots if lot.free > 0 and lot.expires_at > self.now]
+        return sorted(alive, key=Lot.burn_order)
+
+    @property
+    def available(self) -> int:
+        """What a spend would find, where everything due is posted."""
+        return sum(lot.free for lot in self.spendable())
+
+    def begin(self, journal: JournalDraft) -> JournalDraft:
+        """Put a journal on the sheet; entries follow through the verbs below."""
+        self.journals.append(journal)
+        return journal
+
+    def grant(
+        self, journal: JournalDraft, source: LotSource, amount: int, expires_at: datetime, *,
+        priority: int | None = None, house: House = House.ISSUED, kind: Kind = Kind.GRANT,
+    ) -> Lot:  # fmt: skip
+        """Open a lot with this amount; an amount of 0 opens an empty one."""
+        lot = Lot(
+            account_id=self.account_id,
+            source=source,
+            priority=PRIORITY[source] if priority is None else priority,
+            granted_at=journal.effective_at,
+            expires_at=expires_at,
+            changed=True,
+        )
+        self.lots.append(lot)
+        if amount:
+            self.add(journal, lot, amount, kind=kind, house=house)
+        return lot
+
+    def add(
+        self, journal: JournalDraft, lot: Lot, amount: int, *,
+        kind: Kind = Kind.GRANT, house: House = House.ISSUED,
+    ) -> None:  # fmt: skip
+        """Credit a lot from a house account; debt is repaid from it at once."""
+        if self.free + self.held + amount > BALANCE_MAX:
+            raise RefusedError(f"The balance would pass {BALANCE_MAX} credits.", maximum=BALANCE_MAX)
+        lot.granted += amount
+        self.write(journal, lot, kind, house, Side.FREE, amount)
+        self.repay(journal, lot)
+
+    def repay(self, journal: JournalDraft, lot: Lot) -> None:
+        """Debt never stands beside free credits."""
+        amount = min(self.debt, lot.free)
+        if amount:
+            self.write(journal, lot, Kind.REPAYMENT, Side.FREE, Side.DEBT, amount)
+
+    def spend(self, journal: JournalDraft, amount: int, next_grant_at: datetime | None) -> None:
+        """Draw the amount in burn order, all or nothing."""
+        for lot, part in self.draws(amount, next_grant_at):
+            self.write(journal, lot, Kind.SPEND, Side.FREE, House.SPENT, part)
+
+    def draws(self, amount: int, next_grant_at: datetime | None) -> Iterator[tuple[Lot, int]]:
+        """(lot, part) in burn order; raises InsufficientCreditsError before the first."""
+        lots = self.spendable()
+        available = sum(lot.free for lot in lots)
+        if available < amount:
+            raise InsufficientCreditsError(
+                f"{amount} credits are needed and {available} are available.",
+                available=available,
+                required=amount,
+                next_grant_at=next_grant_at,
+            )
+        for lot in lots:
+            if amount == 0:
+                return
+            part = min(lot.free, amount)
+            amount -= part
+            yield lot, part
+
+    def expire(
+        self, journal: JournalDraft, lot: Lot, amount: int | None = None, *,
+        at: datetime | None = None,
+    ) -> None:  # fmt: skip
+        """Let a lot's free rest lapse, or this much of it; ``at`` its end, else the journal's."""
+        amount = lot.free if amount is None else amount
+        if amount:
+            lot.lapsed += amount
+            self.write(journal, lot, Kind.EXPIRY, Side.FREE, House.EXPIRED, amount, at=at)
+
+    def carry(self, journal: JournalDraft, lot: Lot, amount: int, expires_at: datetime) -> Lot:
+        """Move credits into a lot of their own: two transfer entries that net to 0."""
+        self.write(journal, lot, Kind.TRANSFER, Side.FREE, House.TRANSFERRED, amount)
+        return self.grant(
+            journal, LotSource.CARRIED, amount, expires_at,
+            kind=Kind.TRANSFER, house=House.TRANSFERRED,
+        )  # fmt: skip
+
+    def write(
+        self, journal: JournalDraft, lot: Lot, kind: Kind, debit: Side | House,
+        credit: Side | House, amount: int, *, hold_id: int | None = None,
+        reverses_entry_id: int | None = None, at: datetime | None = None,
+    ) -> None:  # fmt: skip
+        """Draft one entry, moving the sheet's sides and the lot with it."""
+        self._move(lot, debit, -amount)
+        self._move(lot, credit, amount)
+        entry = EntryDraft(
+            account_id=self.account_id,
+            lot=lot,
+            kind=kind,
+            debit=debit,
+            credit=credit,
+            amount=amount,
+            free_after=self.free,
+            held_after=self.held,
+            debt_after=self.debt,
+            effective_at=at or journal.effective_at,
+            hold_id=hold_id,
+            reverses_entry_id=reverses_entry_id,
+        )
+        self.drafted.append((journal, entry))
+
+    def _move(self, lot: Lot, place: Side | House, amount: int) -> None:
+        lot.changed = True
+        if place is Side.FREE:
+            self.free += amount
+            lot.free += amount
+        elif place is Side.HELD:
+            self.held += amount
+            lot.held += amount
+        elif place is Side.DEBT:
+            self.debt -= amount  # crediting the debt side lowers what is owed

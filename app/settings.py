@@ -1,0 +1,164 @@
+"""Settings: read once from the environment or from ``NAME_FILE``, validated, frozen."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final, Literal, cast
+
+import msgspec
+
+from app.errors import ConfigurationError
+
+WEBHOOK_SECRET_CHARS_MIN: Final = 12
+PEPPER_CHARS_MIN: Final = 16
+_OBVIOUS: Final = frozenset({"changeme", "secret", "password", "whsec_test", "default", "example"})
+
+Environment = Literal["development", "production"]
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """What one process needs to know; see the README's table for each name.
+
+    Secrets are never printed: ``repr`` leaves them out.
+    """
+
+    database_url: str
+    database_read_url: str | None = None
+    redis_url: str | None = None
+    stripe_webhook_secrets: tuple[str, ...] = ()
+    stripe_api_key: str | None = None
+    stripe_api_base: str | None = None
+    cron_secret: str | None = None
+    key_pepper: str = ""
+    livemode: bool = False
+    environment: Environment = "production"
+    clock_settable: bool = False
+    log_level: str = "INFO"
+    pool_size_max: int = 16
+    rate_limit: int | None = None
+
+    def __repr__(self) -> str:
+        return f"Settings(environment={self.environment!r}, livemode={self.livemode!r})"
+
+
+# name in the environment → what it is for; the README's table is held to this by a test.
+NAMES: Final[Mapping[str, str]] = {
+    "DATABASE_URL": "the application's role on PostgreSQL 15 or later",
+    "DATABASE_READ_URL": "a replica for auditors' reads; else DATABASE_URL",
+    "DATABASE_OWNER_URL": "the schema's owner, read by `tallybook migrate` alone",
+    "REDIS_URL": "arq's nudges; without it the worker polls",
+    "STRIPE_WEBHOOK_SECRET": "the endpoint's signing secret; comma-separated while rolling",
+    "STRIPE_API_KEY": "Stripe's API, for what webhooks do not tell",
+    "STRIPE_API_BASE": "another address of Stripe's API, for tests",
+    "CRON_SECRET": "the bearer token of /api/cron/reset-credits",
+    "TALLYBOOK_KEY_PEPPER": "mixed into every API key's hash",
+    "TALLYBOOK_LIVEMODE": "true: a live book; events of the other mode are refused",
+    "TALLYBOOK_ENV": "production (default) or development",
+    "TALLYBOOK_CLOCK": "settable: development only, the clock can be set over HTTP",
+    "TALLYBOOK_LOG_LEVEL": "DEBUG, INFO (default), WARNING or ERROR",
+    "TALLYBOOK_POOL_SIZE_MAX": "database connections of one process, 16",
+    "TALLYBOOK_RATE_LIMIT": "requests a minute for one key, where a limit is wanted",
+}
+
+
+def read_variable(environment: Mapping[str, str], name: str) -> str | None:
+    """The variable, or the text of the file that ``NAME_FILE`` names; None when unset or empty."""
+    value = environment.get(name)
+    path = environment.get(f"{name}_FILE")
+    if value and path:
+        raise ConfigurationError(f"Both {name} and {name}_FILE are set; unset one of them.")
+    if path:
+        try:
+            value = Path(path).read_text(encoding="utf-8").strip()
+        except OSError as error:
+            raise ConfigurationError(f"{name}_FILE names a file that cannot be read: {error}.") from error
+    return value or None
+
+
+def load(environment: Mapping[str, str] | None = None) -> Settings:
+    """Read and validate every setting.
+
+    Raises ConfigurationError naming all that is missing or wrong, and never a value.
+    """
+    source = os.environ if environment is None else environment
+    values = {name: read_variable(source, name) for name in NAMES}
+    problems: list[str] = []
+    settings = Settings(
+        database_url=values["DATABASE_URL"] or "",
+        database_read_url=values["DATABASE_READ_URL"],
+        redis_url=values["REDIS_URL"],
+        stripe_webhook_secrets=_secrets(values["STRIPE_WEBHOOK_SECRET"]),
+        stripe_api_key=values["STRIPE_API_KEY"],
+        stripe_api_base=values["STRIPE_API_BASE"],
+        cron_secret=values["CRON_SECRET"],
+        key_pepper=values["TALLYBOOK_KEY_PEPPER"] or "",
+        livemode=_flag(values["TALLYBOOK_LIVEMODE"], "TALLYBOOK_LIVEMODE", problems),
+        environment=_environment(values["TALLYBOOK_ENV"], problems),
+        clock_settable=values["TALLYBOOK_CLOCK"] == "settable",
+        log_level=(values["TALLYBOOK_LOG_LEVEL"] or "INFO").upper(),
+        pool_size_max=_number(values["TALLYBOOK_POOL_SIZE_MAX"], "TALLYBOOK_POOL_SIZE_MAX", problems) or 16,
+        rate_limit=_number(values["TALLYBOOK_RATE_LIMIT"], "TALLYBOOK_RATE_LIMIT", problems),
+    )
+    problems += _problems(settings)
+    if problems:
+        raise ConfigurationError("The settings forbid a start:\n" + "\n".join(f"  - {p}" for p in problems))
+    return settings
+
+
+def _problems(settings: Settings) -> list[str]:
+    found = []
+    if not settings.database_url:
+        found.append("DATABASE_URL is missing: postgresql://USER:PASSWORD@HOST/DATABASE.")
+    if not settings.stripe_webhook_secrets:
+        found.append("STRIPE_WEBHOOK_SECRET is missing: copy the endpoint's whsec_… from Stripe's dashboard.")
+    for secret in settings.stripe_webhook_secrets:
+        if _weak(secret, WEBHOOK_SECRET_CHARS_MIN):
+            found.append("STRIPE_WEBHOOK_SECRET is too short or a default; copy it from Stripe's dashboard.")
+    if _weak(settings.cron_secret or "", PEPPER_CHARS_MIN) and settings.cron_secret is not None:
+        found.append(f"CRON_SECRET is too short or a default; use {PEPPER_CHARS_MIN} random characters or more.")
+    if _weak(settings.key_pepper, PEPPER_CHARS_MIN):
+        found.append(
+            f"TALLYBOOK_KEY_PEPPER is missing, too short or a default; use {PEPPER_CHARS_MIN} random characters or more."
+        )
+    if settings.clock_settable and settings.environment == "production":
+        found.append("TALLYBOOK_CLOCK=settable needs TALLYBOOK_ENV=development.")
+    if settings.clock_settable and settings.livemode:
+        found.append("TALLYBOOK_CLOCK=settable and TALLYBOOK_LIVEMODE=true exclude each other.")
+    return found
+
+
+def _weak(secret: str, chars_min: int) -> bool:
+    return len(secret) < chars_min or secret.lower() in _OBVIOUS
+
+
+def _secrets(value: str | None) -> tuple[str, ...]:
+    return tuple(part.strip() for part in (value or "").split(",") if part.strip())
+
+
+def _flag(value: str | None, name: str, problems: list[str]) -> bool:
+    if value is None:
+        return False
+    if value.lower() in ("true", "1", "yes"):
+        return True
+    if value.lower() not in ("false", "0", "no"):
+        problems.append(f"{name} is neither true nor false.")
+    return False
+
+
+def _number(value: str | None, name: str, problems: list[str]) -> int | None:
+    if value is None:
+        return None
+    if not (value.isascii() and value.isdigit() and 0 < int(value) <= 1_000_000):
+        problems.append(f"{name} is no whole number from 1 to 1000000.")
+        return None
+    return int(value)
+
+
+def _environment(value: str | None, problems: list[str]) -> Environment:
+    name = value or "production"
+    if name not in ("production", "development"):
+        problems.append("TALLYBOOK_ENV is neither production nor development.")
+        return "production"
+    return cast("Environment", name)

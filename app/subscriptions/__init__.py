@@ -1,0 +1,1 @@
+"""Subscriptions: lock one, derive its state from all stored facts, store the transition."""

@@ -1,0 +1,153 @@
+"""From the set of a subscription's facts to its state and what it gives; order does not matter."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Protocol
+
+import msgspec
+
+from app.subscriptions.facts import SNAPSHOT_KINDS, Fact, FactKind
+from app.subscriptions.order import Detail, in_order
+from statemachine import State, Trigger, advance, trigger_of_status
+
+
+class Pricing(Protocol):
+    """What the catalogue knows of prices and tiers."""
+
+    def tier_of(self, prices: Sequence[str]) -> str | None:
+        """The best tier among the prices; None where none is a tier's."""
+
+    def ignores(self, prices: Sequence[str]) -> bool:
+        """Whether every price is listed as ignored."""
+
+    def lesser(self, one: str, other: str) -> str:
+        """The tier with fewer daily credits."""
+
+    def grace(self, tier: str) -> timedelta:
+        """How long the tier outlives a failed payment."""
+
+    def grants_in_trial(self, tier: str) -> bool:
+        """Whether a trial of this tier grants."""
+
+
+class Derived(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a subscription stands.
+
+    ``tier`` is what it gives, but for grace; ``grace_tier`` what it gives until
+    ``grace_ends_at``. ``decided_by`` is the fact that led to ``state``, by ``trigger``.
+    """
+
+    state: State
+    trigger: Trigger
+    decided_by: Fact
+    snapshot: Fact | None
+    last: Fact
+    tier: str | None
+    grace_tier: str | None
+    grace_ends_at: datetime | None
+    prices_unknown: bool
+    tied: bool
+
+
+class _Fold:
+    """What is carried from fact to fact."""
+
+    def __init__(self, pricing: Pricing) -> None:
+        self.pricing = pricing
+        self.state = State.CREATED
+        self.trigger: Trigger | None = None
+        self.decided_by: Fact | None = None
+        self.snapshot: Fact | None = None
+        self.standing = "incomplete"  # Stripe's status, as invoices have moved it on
+        self.tier: str | None = None
+        self.prices_unknown = False
+        self.active_before = False
+        self.gave_when_active: str | None = None
+        self.failing_since: datetime | None = None
+
+    def take(self, fact: Fact) -> None:
+        trigger = _trigger_of(fact)
+        before, self.state = self.state, advance(self.state, trigger)
+        if self.decided_by is None or self.state is not before:
+            self.trigger, self.decided_by = trigger, fact
+        if before is State.CANCELED:
+            return
+        if fact.kind in SNAPSHOT_KINDS:
+            self._take_snapshot(fact)
+        elif self.state is not before:
+            self.standing = "active" if self.state is State.ACTIVE else "past_due"
+        self._take_standing(fact.occurred_at)
+
+    def _take_snapshot(self, fact: Fact) -> None:
+        self.snapshot = fact
+        self.standing = "canceled" if fact.kind is FactKind.DELETED else (fact.status or "")
+        known = self.pricing.tier_of(fact.prices)
+        self.prices_unknown = known is None and not self.pricing.ignores(fact.prices)
+        if not self.prices_unknown:
+            self.tier = known  # an unknown price keeps the tier it had
+
+    def _take_standing(self, at: datetime) -> None:
+        if self.state is State.ACTIVE:
+            self.failing_since = None
+            self.active_before = self.active_before or self.standing == "active"
+            self.gave_when_active = self.gives()
+        elif self.standing == "past_due" and self.failing_since is None:
+            self.failing_since = at
+
+    def gives(self) -> str | None:
+        """The tier it gives, but for grace."""
+        if self.state is not State.ACTIVE or self.tier is None:
+            return None
+        trial = self.standing == "trialing" and not self.active_before
+        return None if trial and not self.pricing.grants_in_trial(self.tier) else self.tier
+
+    def grace_tier(self) -> str | None:
+        """No more than it gave when last active, and nothing where it never was."""
+        if self.state is not State.PAST_DUE or self.standing != "past_due":
+            return None
+        if self.tier is None or self.gave_when_active is None:
+            return None
+        return self.pricing.lesser(self.tier, self.gave_when_active)
+
+
+def derive(facts: Sequence[Fact], pricing: Pricing, details: Mapping[str, Detail]) -> Derived:
+    """Fold the facts, at least one, in Stripe's order.
+
+    ``details`` holds the raw objects of those that ``order.undecided`` named.
+    """
+    ordered, tied = in_order(facts, details)
+    fold = _Fold(pricing)
+    for fact in ordered:
+        fold.take(fact)
+    assert fold.trigger is not None
+    assert fold.decided_by is not None
+    grace_tier = fold.grace_tier()
+    grace_ends_at = None
+    if grace_tier is not None and fold.failing_since is not None:
+        grace_ends_at = fold.failing_since + pricing.grace(grace_tier)
+    return Derived(
+        state=fold.state,
+        trigger=fold.trigger,
+        decided_by=fold.decided_by,
+        snapshot=fold.snapshot,
+        last=ordered[-1],
+        tier=fold.gives(),
+        grace_tier=grace_tier,
+        grace_ends_at=grace_ends_at,
+        prices_unknown=fold.prices_unknown,
+        tied=tied,
+    )
+
+
+def _trigger_of(fact: Fact) -> Trigger:
+    if fact.kind is FactKind.PAYMENT_FAILED:
+        return Trigger.PAYMENT_FAILED
+    if fact.kind is FactKind.PAYMENT_SUCCEEDED:
+        return Trigger.PAYMENT_SUCCEEDED
+    if fact.kind is FactKind.DELETED:
+        return Trigger.CANCEL
+    trigger = trigger_of_status(fact.status or "")
+    assert trigger is not None, "translate() parks a status that nobody knows"
+    return trigger

@@ -1,0 +1,146 @@
+"""The order in which Stripe made a subscription's events, as far as they tell it.
+
+Stripe promises none, and ``created`` has one-second grain. Within one second ``.created`` comes
+first, ``.deleted`` last, and between them ``previous_attributes`` link each update to the one
+before it. Invoice facts come before the second's snapshots, which outrank them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
+from typing import Final
+
+import msgspec
+
+from app.subscriptions.facts import SNAPSHOT_KINDS, Fact, FactKind
+from statemachine import trigger_of_status
+
+# Chains are searched by trying orders: 7! = 5,040 at worst. More updates of one subscription
+# within one second fall to the rule for ties.
+CHAIN_LENGTH_MAX: Final = 7
+
+_RANK: Final = {
+    FactKind.PAYMENT_FAILED: 0,
+    FactKind.PAYMENT_SUCCEEDED: 1,
+    FactKind.CREATED: 2,
+    FactKind.UPDATED: 3,
+    FactKind.DELETED: 4,
+}
+# Where nothing tells which came last: canceled over past_due over active over created.
+_WEIGHT: Final = {"begin": 0, "activate": 1, "fall_due": 2, "cancel": 3}
+
+
+class Detail(msgspec.Struct, frozen=True):
+    """An update's raw object and its ``previous_attributes``."""
+
+    object: dict[str, object]
+    previous: dict[str, object]
+
+
+def undecided(facts: Sequence[Fact]) -> set[str]:
+    """Event ids whose raw objects ``in_order`` needs: updates that share a second, and the
+    snapshot before them."""
+    wanted: set[str] = set()
+    before: Fact | None = None
+    for seconds_facts in _seconds(facts):
+        updates = [fact for fact in seconds_facts if fact.kind is FactKind.UPDATED]
+        first = [fact for fact in seconds_facts if fact.kind is FactKind.CREATED]
+        if len(updates) > 1:
+            start = first[-1] if first else before
+            wanted.update(fact.event_id for fact in updates)
+            wanted.update({start.event_id} if start else ())
+        snapshots = [fact for fact in seconds_facts if fact.kind in SNAPSHOT_KINDS]
+        if len(updates) > 1 and snapshots[-1].kind is FactKind.UPDATED:
+            before = None  # which of them is last is found out later
+            wanted.update(fact.event_id for fact in updates)
+        elif snapshots:
+            before = snapshots[-1]
+    return wanted
+
+
+def in_order(
+    facts: Sequence[Fact], details: Mapping[str, Detail]
+) -> tuple[list[Fact], bool]:
+    """The facts in order, and whether the last of them was decided by the rule for ties."""
+    ordered: list[Fact] = []
+    tied = False
+    for seconds_facts in _seconds(facts):
+        updates = [fact for fact in seconds_facts if fact.kind is FactKind.UPDATED]
+        tied = False
+        if len(updates) > 1:
+            head = [fact for fact in seconds_facts if _RANK[fact.kind] < _RANK[FactKind.UPDATED]]
+            start = _last_snapshot(ordered + head)
+            updates, tied = _chain(updates, start, details)
+            tail = [fact for fact in seconds_facts if fact.kind is FactKind.DELETED]
+            seconds_facts = head + updates + tail
+        ordered += seconds_facts
+    return ordered, tied
+
+
+def _seconds(facts: Sequence[Fact]) -> Iterator[list[Fact]]:
+    by_time = sorted(facts, key=lambda f: (f.occurred_at, _RANK[f.kind], f.event_id))
+    for _, group in groupby(by_time, key=lambda fact: fact.occurred_at):
+        yield list(group)
+
+
+def _last_snapshot(facts: Sequence[Fact]) -> Fact | None:
+    return next((fact for fact in reversed(facts) if fact.kind in SNAPSHOT_KINDS), None)
+
+
+def _chain(
+    updates: Sequence[Fact], start: Fact | None, details: Mapping[str, Detail]
+) -> tuple[list[Fact], bool]:
+    distinct, copies = _without_copies(updates, details)
+    if len(distinct) == 1:
+        return [*copies, *distinct], False
+    paths: list[list[Fact]] = []
+    if len(distinct) <= CHAIN_LENGTH_MAX:
+        starts = [details[start.event_id].object] if start and start.event_id in details else []
+        for begin in (*starts, None):  # the snapshot before may never have arrived
+            paths = list(_paths(distinct, begin, details))
+            if paths:
+                break
+    if paths and len({path[-1].event_id for path in paths}) == 1:
+        return [*copies, *paths[0]], False
+    return [*copies, *sorted(distinct, key=_tie_order)], True
+
+
+def _paths(
+    left: Sequence[Fact], begin: dict[str, object] | None, details: Mapping[str, Detail]
+) -> Iterator[list[Fact]]:
+    if not left:
+        yield []
+        return
+    for fact in left:
+        if begin is None or _matches(details[fact.event_id].previous, begin):
+            rest = [other for other in left if other is not fact]
+            for path in _paths(rest, details[fact.event_id].object, details):
+                yield [fact, *path]
+
+
+def _matches(previous: object, value: object) -> bool:
+    """Whether ``value`` holds all that ``previous`` says of it; Stripe names changed parts only."""
+    if isinstance(previous, dict) and isinstance(value, dict):
+        return all(key in value and _matches(part, value[key]) for key, part in previous.items())
+    if isinstance(previous, list) and isinstance(value, list):
+        return len(previous) == len(value) and all(map(_matches, previous, value))
+    return previous == value
+
+
+def _without_copies(
+    updates: Sequence[Fact], details: Mapping[str, Detail]
+) -> tuple[list[Fact], list[Fact]]:
+    """For one change Stripe may make two events: the copies count once."""
+    distinct: list[Fact] = []
+    copies: list[Fact] = []
+    for fact in updates:
+        same = any(details[fact.event_id] == details[other.event_id] for other in distinct)
+        (copies if same else distinct).append(fact)
+    return distinct, copies
+
+
+def _tie_order(fact: Fact) -> tuple[int, str]:
+    trigger = trigger_of_status(fact.status or "")
+    return (_WEIGHT.get(str(trigger), 0), fact.event_id)
+

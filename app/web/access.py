@@ -1,0 +1,125 @@
+"""Who may call what: every route declares its access, one guard enforces it, no start without."""
+
+from __future__ import annotations
+
+import hmac
+from enum import StrEnum
+from typing import Any, Final
+
+from litestar import Litestar
+from litestar.connection import ASGIConnection
+from litestar.handlers import BaseRouteHandler, HTTPRouteHandler
+from litestar.routes import HTTPRoute
+
+from app.errors import (
+    ConfigurationError,
+    ForbiddenError,
+    InvalidRequestError,
+    UnauthenticatedError,
+)
+from app.keys import ApiKey, Keyring, Scope
+from app.settings import Settings
+
+
+class Access(StrEnum):
+    """What a route asks of its caller."""
+
+    OPEN = "open"
+    SIGNATURE = "signature"
+    CRON = "cron"
+    SERVICE = "service"
+    AUDITOR = "auditor"
+    SERVICE_OR_AUDITOR = "service_or_auditor"
+    OPERATOR = "operator"
+
+
+_SCOPES: Final = {
+    Access.SERVICE: (Scope.SERVICE,),
+    Access.AUDITOR: (Scope.AUDITOR,),
+    Access.SERVICE_OR_AUDITOR: (Scope.SERVICE, Scope.AUDITOR),
+    Access.OPERATOR: (Scope.OPERATOR,),
+}
+OPEN_SECURITY: Final[list[dict[str, list[str]]]] = [{}]
+KEY_SECURITY: Final[list[dict[str, list[str]]]] = [{"apiKey": []}]
+CRON_SECURITY: Final[list[dict[str, list[str]]]] = [{"cronSecret": []}]
+
+
+def access(wanted: Access) -> dict[str, Any]:
+    """The keyword arguments by which a handler declares its access."""
+    security = OPEN_SECURITY
+    if wanted in _SCOPES:
+        security = KEY_SECURITY
+    elif wanted is Access.CRON:
+        security = CRON_SECURITY
+    return {"opt": {"access": wanted}, "security": security}
+
+
+async def guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+    """Check the caller against the route's declared access, then the query's names."""
+    wanted = handler.opt.get("access")
+    if wanted in _SCOPES:
+        await _check_key(connection, _SCOPES[wanted])
+    elif wanted is Access.CRON:
+        _check_cron(connection)
+    _check_query_names(connection, handler)
+
+
+async def _check_key(
+    connection: ASGIConnection[Any, Any, Any, Any], scopes: tuple[Scope, ...]
+) -> None:
+    keyring: Keyring = connection.app.state.keyring
+    key = await keyring.check(_bearer(connection))
+    if not key.allows(scopes):
+        wanted = " or ".join(scopes)
+        raise ForbiddenError(f"This call needs a key with the scope {wanted}.", needed=wanted)
+    connection.scope["state"]["key"] = key
+
+
+def _check_cron(connection: ASGIConnection[Any, Any, Any, Any]) -> None:
+    settings: Settings = connection.app.state.settings
+    given = _bearer(connection).encode()
+    if settings.cron_secret is None:
+        raise UnauthenticatedError("CRON_SECRET is not set; the tick of `tallybook worker` grants.")
+    if not hmac.compare_digest(given, settings.cron_secret.encode()):
+        raise UnauthenticatedError("This is not the CRON_SECRET.")
+
+
+def _bearer(connection: ASGIConnection[Any, Any, Any, Any]) -> str:
+    kind, _, token = connection.headers.get("authorization", "").partition(" ")
+    if kind.lower() != "bearer" or not token:
+        raise UnauthenticatedError("Send Authorization: Bearer with a key or secret.")
+    return token.strip()
+
+
+def _check_query_names(
+    connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler
+) -> None:
+    """A misspelt filter must not widen a list: unknown and repeated names are refused."""
+    if not isinstance(handler, HTTPRouteHandler):
+        return
+    declared = handler.parsed_fn_signature.parameters
+    given = [name for name, _ in connection.query_params.multi_items()]
+    for name in given:
+        if name not in declared:
+            raise InvalidRequestError(f"There is no query parameter {name!r} here.")
+        if given.count(name) > 1:
+            raise InvalidRequestError(f"The query parameter {name!r} is given more than once.")
+
+
+def caller(connection: ASGIConnection[Any, Any, Any, Any]) -> ApiKey:
+    """The key that the guard let in."""
+    key: ApiKey = connection.scope["state"]["key"]
+    return key
+
+
+def require_declared(app: Litestar) -> None:
+    """Refuse to start where a route declares no access."""
+    silent = [
+        f"{method} {route.path}"
+        for route in app.routes
+        if isinstance(route, HTTPRoute)
+        for method, (handler, _) in route.route_handler_map.items()
+        if method != "OPTIONS" and not isinstance(handler.opt.get("access"), Access)
+    ]
+    if silent:
+        raise ConfigurationError(f"These routes declare no access: {', '.join(silent)}.")

@@ -1,0 +1,70 @@
+"""PUT /api/v1/dev/clock: move a development clock forward; absent in production."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+from litestar import get, put
+from litestar.datastructures import State
+
+from app import clock
+from app.errors import ConflictError, InvalidRequestError
+from app.jobs.tick import advance_clock
+from app.web import problems
+from app.web.access import Access, access
+from app.web.instants import Instant, instant
+from app.web.parameters import moment
+
+
+class ClockBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where to; ``tick`` false only moves it, as an outage would."""
+
+    now: Annotated[
+        str,
+        msgspec.Meta(
+            pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]{5,15}(Z|[+-][0-9]{2}:[0-9]{2})$",
+            extra_json_schema={"format": "date-time"},
+        ),
+    ]
+    tick: bool = True
+
+
+class ClockAnswer(msgspec.Struct, frozen=True):
+    """Where the clock stands."""
+
+    now: Instant
+
+
+class ClockBackwardsError(ConflictError):
+    """The clock never goes back: the ledger's times ascend."""
+
+    code = "clock_backwards"
+
+
+@put(
+    "/api/v1/dev/clock",
+    status_code=200,
+    responses=problems.declared(400, 401, 403, 409, 413),
+    tags=["Development"],
+    **access(Access.OPERATOR),
+)
+async def put_clock(data: ClockBody, state: State) -> ClockAnswer:
+    """Move the clock forward as if each minute's tick had run, in time order."""
+    to = moment(data.now, "now")
+    if to is None:
+        raise InvalidRequestError("now: missing.")
+    now = await clock.now(state.book.database)
+    if to < now:
+        raise ClockBackwardsError(f"The clock stands at {instant(now)} and never goes back.")
+    move = advance_clock(state.book, to) if data.tick else clock.stand(state.book.database, to)
+    return ClockAnswer(instant(await move))
+
+
+@get(
+    "/api/v1/dev/clock", responses=problems.declared(400, 401, 403), tags=["Development"],
+    **access(Access.OPERATOR),
+)  # fmt: skip
+async def get_clock(state: State) -> ClockAnswer:
+    """Where the clock is."""
+    return ClockAnswer(instant(await clock.now(state.book.database)))

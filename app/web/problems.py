@@ -1,0 +1,183 @@
+"""Errors as application/problem+json: the one place that knows HTTP statuses."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Final
+
+import asyncpg
+import msgspec
+import structlog
+from litestar import Request, Response
+from litestar.exceptions import HTTPException, ValidationException
+from litestar.openapi.datastructures import ResponseSpec
+
+from app import errors
+from app.errors import TallybookError
+from app.web.instants import instant
+
+log = structlog.get_logger(__name__)
+
+MEDIA_TYPE: Final = "application/problem+json"
+
+# The nearest ancestor in the error tree decides.
+_STATUS: Final[Mapping[type[TallybookError], int]] = {
+    errors.InvalidRequestError: 400,
+    errors.SignatureRefusedError: 400,
+    errors.PayloadRefusedError: 400,
+    errors.UnauthenticatedError: 401,
+    errors.InsufficientCreditsError: 402,
+    errors.ForbiddenError: 403,
+    errors.UnknownThingError: 404,
+    errors.ConflictError: 409,
+    errors.RefusedError: 422,
+    errors.BusyError: 503,
+    errors.TallybookError: 500,
+}
+
+_TITLES: Final = {
+    400: "The request is not what the schema says",
+    401: "No good API key",
+    402: "Not enough credits",
+    403: "The key lacks the scope",
+    404: "There is no such thing",
+    405: "The method is not allowed here",
+    409: "The state of things forbids it",
+    413: "The body is too large",
+    415: "The body is not JSON",
+    422: "Well formed, but refused",
+    500: "A fault of ours",
+    503: "Try again",
+}
+# Codes of answers that no TallybookError stands behind.
+_CODES: Final = {
+    404: "not_found",
+    405: "method_not_allowed",
+    413: "body_too_large",
+    415: "unsupported_media_type",
+    500: "internal",
+    503: "unavailable",
+}
+
+DATABASE_AWAY: Final = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.exceptions.CannotConnectNowError,
+    asyncpg.exceptions.AdminShutdownError,
+    asyncpg.exceptions.CrashShutdownError,
+    asyncpg.exceptions.QueryCanceledError,
+    asyncpg.exceptions.TooManyConnectionsError,
+    asyncpg.exceptions.LockNotAvailableError,
+    asyncpg.exceptions.DeadlockDetectedError,
+    asyncpg.exceptions.IdleInTransactionSessionTimeoutError,
+    ConnectionError,
+    asyncio.TimeoutError,
+)
+
+
+class Problem(msgspec.Struct, frozen=True, kw_only=True):
+    """RFC 9457, with a stable code; further members tell the facts."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+    retryable: bool
+
+
+class InsufficientCreditsProblem(Problem, frozen=True, kw_only=True):
+    """Fewer credits are available than required; more come at ``next_grant_at``."""
+
+    available: int
+    required: int
+    next_grant_at: str | None
+
+
+def declared(*statuses: int) -> dict[int, ResponseSpec]:
+    """These error answers, for a handler's OpenAPI description; 500 and 503 go without saying."""
+    return {
+        status: ResponseSpec(
+            data_container=InsufficientCreditsProblem if status == 402 else Problem,
+            description=_TITLES[status],
+            media_type=MEDIA_TYPE,  # type: ignore[arg-type]
+            generate_examples=False,
+        )
+        for status in sorted({*statuses, 500, 503})
+    }
+
+
+def response(
+    status: int, code: str, detail: str, *, retryable: bool = False,
+    facts: Mapping[str, object] | None = None, headers: Mapping[str, str] | None = None,
+) -> Response[bytes]:  # fmt: skip
+    """A problem answer."""
+    body = {
+        **{name: _fact(value) for name, value in (facts or {}).items()},
+        "type": f"urn:tallybook:problem:{code}",
+        "title": _TITLES.get(status, "Refused"),
+        "status": status,
+        "detail": detail,
+        "code": code,
+        "retryable": retryable,
+    }
+    return Response(
+        msgspec.json.encode(body), status_code=status, media_type=MEDIA_TYPE, headers=headers
+    )
+
+
+def _fact(value: object) -> object:
+    return instant(value) if isinstance(value, datetime) else value
+
+
+def of_tallybook(_request: Request[Any, Any, Any], error: TallybookError) -> Response[bytes]:
+    """Any error of our own tree."""
+    status = next(_STATUS[kind] for kind in type(error).__mro__ if kind in _STATUS)
+    headers = {}
+    if status == 401:
+        headers["WWW-Authenticate"] = 'Bearer realm="tallybook"'
+    if error.retryable:
+        headers["Retry-After"] = "1"
+    return response(
+        status, error.code, error.detail,
+        retryable=error.retryable, facts=error.facts, headers=headers,
+    )  # fmt: skip
+
+
+def of_validation(_request: Request[Any, Any, Any], error: ValidationException) -> Response[bytes]:
+    """A path, query or header parameter that the schema refuses."""
+    extra = error.extra if isinstance(error.extra, list) else []
+    told = [f"{item.get('key', '?')}: {item.get('message', '?')}" for item in extra]
+    return response(400, "invalid_request", "; ".join(told) or error.detail)
+
+
+def of_http(_request: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:
+    """What Litestar raises by itself: no route, no such method, a body too large."""
+    code = _CODES.get(error.status_code, "invalid_request")
+    return response(error.status_code, code, error.detail, headers=error.headers)
+
+
+def of_database(_request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+    """The database is away or too slow; nothing was acknowledged."""
+    log.warning("database_away", error=type(error).__name__, detail=str(error))
+    return response(
+        503, "unavailable", "The database did not answer in time; try again with the same key.",
+        retryable=True, headers={"Retry-After": "1"},
+    )  # fmt: skip
+
+
+def of_fault(_request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+    """Anything else is our fault; the log tells, the answer does not."""
+    log.exception("fault", exc_info=error)
+    return response(500, "internal", "A fault of ours; it is in the log.")
+
+
+HANDLERS: Final[dict[int | type[Exception], Any]] = {
+    TallybookError: of_tallybook,
+    ValidationException: of_validation,
+    HTTPException: of_http,
+    **dict.fromkeys(DATABASE_AWAY, of_database),
+    Exception: of_fault,
+}

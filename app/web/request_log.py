@@ -1,0 +1,66 @@
+"""One log line for each request, under an id that the answer carries."""
+
+from __future__ import annotations
+
+import time
+from typing import Any, cast
+
+import structlog
+from litestar.types import ASGIApp, HTTPResponseStartEvent, Message, Receive, Scope, Send
+
+from app.ids import random_token
+
+log = structlog.get_logger("tallybook.request")
+
+# Probes and scrapes come every few seconds and tell nothing.
+QUIET_PATHS = frozenset({"/health/live", "/health/ready", "/metrics"})
+SECURITY_HEADERS = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"cache-control", b"no-store"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"content-security-policy", b"default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"),
+)
+
+
+def request_log(app: ASGIApp) -> ASGIApp:
+    """Wrap the application."""
+
+    async def logged(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await app(scope, receive, send)
+            return
+        request_id = random_token(16)
+        structlog.contextvars.clear_contextvars()
+        structlog.contextvars.bind_contextvars(request_id=request_id)
+        started = time.perf_counter()
+        status = 0
+
+        async def sending(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                start = cast("HTTPResponseStartEvent", message)
+                status = start["status"]
+                start["headers"] = [
+                    *start["headers"], *SECURITY_HEADERS, (b"x-request-id", request_id.encode()),
+                ]  # fmt: skip
+            await send(message)
+
+        try:
+            await app(scope, receive, sending)
+        finally:
+            if scope["path"] not in QUIET_PATHS:
+                _line(scope, status, started)
+
+    return logged
+
+
+def _line(scope: Any, status: int, started: float) -> None:
+    key = scope.get("state", {}).get("key")
+    log.info(
+        "request",
+        method=scope["method"],
+        route=scope.get("path_template", "-"),  # the template: a path holds the user's id
+        status=status,
+        duration_ms=round((time.perf_counter() - started) * 1000, 2),
+        key_id=key.id if key else None,
+    )

@@ -1,0 +1,1 @@
+"""Webhooks: verify, store once, translate, apply."""

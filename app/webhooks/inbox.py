@@ -1,0 +1,109 @@
+"""The inbox: every signed event once, with its raw bytes, its verdict and the reason."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+import msgspec
+
+from app.db import Database
+from app.webhooks.translate import Envelope
+
+
+class Verdict(StrEnum):
+    """What became of a delivery; the closed list."""
+
+    APPLIED = "applied"
+    DUPLICATE = "duplicate"
+    STALE = "stale"
+    IGNORED = "ignored"
+    PARKED = "parked"
+    REFUSED = "refused"
+    QUEUED = "queued"
+
+
+class Ruling(msgspec.Struct, frozen=True):
+    """A verdict and its reason."""
+
+    verdict: Verdict
+    reason: str
+
+
+# Between tries: 8 tries over about a day, then the event is parked.
+RETRY_DELAYS = tuple(timedelta(seconds=s) for s in (10, 60, 300, 1_800, 7_200, 21_600, 43_200))
+ERROR_CHARS_MAX = 2_000
+
+
+async def insert(database: Database, envelope: Envelope, payload: bytes) -> bool:
+    """Store the event; False where it was received before (then the delivery is counted).
+
+    Fifty deliveries at once wait here for the first to commit.
+    """
+    new = await database.fetchval(
+        """INSERT INTO events (id, type, api_version, livemode, created_at, received_at, payload,
+                               verdict, verdict_reason)
+           VALUES ($1, $2, $3, $4, $5, tallybook_now(), $6, 'ignored', '')
+           ON CONFLICT (id) DO NOTHING RETURNING true""",
+        envelope.id, envelope.type, envelope.api_version, envelope.livemode, envelope.created_at,
+        payload,
+    )  # fmt: skip
+    if new is None:
+        await database.execute(
+            "UPDATE events SET delivery_count = delivery_count + 1 WHERE id = $1", envelope.id
+        )
+    return new is not None
+
+
+async def rule(
+    database: Database, event_id: str, ruling: Ruling, *,
+    subscription_id: str | None = None, customer_id: str | None = None,
+) -> None:  # fmt: skip
+    """Write the event's verdict."""
+    await database.execute(
+        """UPDATE events SET verdict = $2, verdict_reason = $3, next_attempt_at = NULL,
+                  error = NULL, attempt_count = attempt_count + 1,
+                  subscription_id = coalesce($4, subscription_id),
+                  customer_id = coalesce($5, customer_id)
+            WHERE id = $1""",
+        event_id, str(ruling.verdict), ruling.reason, subscription_id, customer_id,
+    )  # fmt: skip
+
+
+async def fail(database: Database, event_id: str, error: Exception) -> Ruling:
+    """Keep the failed event for another try, or park it after the last."""
+    text = f"{type(error).__name__}: {error}"[:ERROR_CHARS_MAX].replace("\0", "")
+    tries: int = await database.fetchval(
+        "SELECT attempt_count FROM events WHERE id = $1 FOR UPDATE", event_id
+    )
+    last = tries >= len(RETRY_DELAYS)
+    ruling = (
+        Ruling(Verdict.PARKED, f"failed {tries + 1} times")
+        if last
+        else Ruling(Verdict.QUEUED, "its effects failed; it is tried again")
+    )
+    await database.execute(
+        """UPDATE events SET verdict = $2, verdict_reason = $3, error = $4,
+                  attempt_count = attempt_count + 1, next_attempt_at = tallybook_now() + $5
+            WHERE id = $1""",
+        event_id, str(ruling.verdict), ruling.reason, text, None if last else RETRY_DELAYS[tries],
+    )  # fmt: skip
+    return ruling
+
+
+async def due(database: Database) -> tuple[str, bytes] | None:
+    """One queued event whose next try has come, locked; None where there is none."""
+    row = await database.fetchrow(
+        """SELECT id, payload FROM events
+            WHERE verdict = 'queued' AND next_attempt_at <= tallybook_now()
+            ORDER BY next_attempt_at LIMIT 1 FOR UPDATE SKIP LOCKED"""
+    )
+    return None if row is None else (row["id"], row["payload"])
+
+
+async def next_attempt_at(database: Database) -> datetime | None:
+    """When the next queued event is to be tried."""
+    instant: datetime | None = await database.fetchval(
+        "SELECT min(next_attempt_at) FROM events WHERE verdict = 'queued'"
+    )
+    return instant

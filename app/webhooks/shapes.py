@@ -1,0 +1,163 @@
+"""Stripe's objects read in every shape from API version 2016 to 2026-09; nothing is guessed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Final
+
+ID_CHARS_MAX: Final = 255
+ITEMS_MAX: Final = 100  # Stripe allows 20
+UNIX_SECONDS_MAX: Final = 2**32 - 1  # the year 2106: grace and trials can be added without overflow
+INTERVAL_COUNT_MAX: Final = 1_000
+SHOWN_CHARS_MAX: Final = 60
+
+_ACCOUNT_ID: Final = re.compile(r"[A-Za-z0-9._:@-]{1,128}")
+_HINT_KEYS: Final = ("tallybook_account_id", "user_id")
+_INTERVALS: Final = frozenset({"day", "week", "month", "year"})
+
+JsonObject = Mapping[str, object]
+
+
+class ShapeError(Exception):
+    """The object is not what any API version that we know sends; says where and what."""
+
+
+def shown(value: object) -> str:
+    """The value for a reason: short, and escaped, since PostgreSQL's text holds no NUL."""
+    if isinstance(value, dict | list):
+        return "an object" if isinstance(value, dict) else "a list"
+    if isinstance(value, str):
+        return ascii(value if len(value) <= SHOWN_CHARS_MAX else value[:SHOWN_CHARS_MAX] + "...")
+    # Python refuses to write an int of over 4,300 digits.
+    return "a huge number" if type(value) is int and abs(value) >= 2**64 else str(value)
+
+
+def text_of(value: object, where: str) -> str:
+    """1 to 255 printable characters: an id, a type, a version."""
+    if isinstance(value, str) and 1 <= len(value) <= ID_CHARS_MAX and value.isprintable():
+        return value
+    raise ShapeError(f"{where} is {shown(value)}, no printable text")
+
+
+def instant_of(value: object, where: str) -> datetime:
+    """Unix seconds; bool is refused though Python calls it an int."""
+    if type(value) is int and 0 < value <= UNIX_SECONDS_MAX:
+        return datetime.fromtimestamp(value, UTC)
+    raise ShapeError(f"{where} is {shown(value)}, no time in Unix seconds")
+
+
+def object_of(value: object, where: str) -> dict[str, object]:
+    """A JSON object."""
+    if isinstance(value, dict):
+        return value
+    raise ShapeError(f"{where} is {shown(value)}, no object")
+
+
+def id_of(value: object, where: str) -> str:
+    """The id behind a link, which Stripe sends as the id or, expanded, as the object."""
+    return text_of(value.get("id") if isinstance(value, dict) else value, where)
+
+
+def items_of(subscription: JsonObject) -> list[dict[str, object]]:
+    """The subscription's items; none in the oldest shapes, which have but a plan."""
+    if subscription.get("items") is None:
+        return []
+    listed = object_of(subscription["items"], "items")
+    data = listed.get("data")
+    if not isinstance(data, list) or len(data) > ITEMS_MAX:
+        raise ShapeError(f"items.data is no list of at most {ITEMS_MAX}")
+    if listed.get("has_more") is True:
+        raise ShapeError("items.has_more: the event does not hold all items")
+    return [object_of(item, f"items.data[{at}]") for at, item in enumerate(data)]
+
+
+def prices_of(subscription: JsonObject) -> tuple[str, ...]:
+    """Price ids in Stripe's order; a plan's id is a price's id since 2020-08-27."""
+    items = items_of(subscription)
+    if items:
+        return tuple(
+            id_of(_price_of(item), f"items.data[{at}].price") for at, item in enumerate(items)
+        )
+    plan = subscription.get("plan")
+    return () if plan is None else (id_of(plan, "plan"),)
+
+
+def _price_of(item: JsonObject) -> object:
+    price = item.get("price")
+    return item.get("plan") if price is None else price
+
+
+def period_end_of(subscription: JsonObject) -> datetime | None:
+    """The earliest end among the items, else the subscription's own; None where neither is told.
+
+    From 2025-03-31.basil items may have periods of their own. The field that this replaces was
+    the instant at which the next invoice is made, and that is the earliest of them.
+    """
+    ends = [
+        instant_of(item["current_period_end"], f"items.data[{at}].current_period_end")
+        for at, item in enumerate(items_of(subscription))
+        if item.get("current_period_end") is not None
+    ]
+    if ends:
+        return min(ends)
+    own = subscription.get("current_period_end")
+    return None if own is None else instant_of(own, "current_period_end")
+
+
+def billing_cycle_of(subscription: JsonObject) -> str | None:
+    """ "month" or "3 month", of the first item that tells; None where nothing is told.
+
+    It decides nothing, so that a new interval is left out and does not park the event.
+    """
+    bearers: list[object] = [subscription.get("plan")]
+    for item in reversed(items_of(subscription)):
+        price = item.get("price")
+        recurring = price.get("recurring") if isinstance(price, dict) else None
+        bearers += [item.get("plan"), recurring]
+    return next((cycle for one in reversed(bearers) if (cycle := _cycle(one))), None)
+
+
+def _cycle(bearer: object) -> str | None:
+    if not isinstance(bearer, dict):
+        return None
+    interval, count = bearer.get("interval"), bearer.get("interval_count", 1)
+    if not isinstance(interval, str) or interval not in _INTERVALS:
+        return None
+    if type(count) is not int or not 1 <= count <= INTERVAL_COUNT_MAX:
+        return None
+    return interval if count == 1 else f"{count} {interval}"
+
+
+def cancels_at_period_end(subscription: JsonObject) -> bool:
+    """Whether it ends with the running period."""
+    value = subscription.get("cancel_at_period_end")
+    if value is None or isinstance(value, bool):
+        return bool(value)
+    raise ShapeError(f"cancel_at_period_end is {shown(value)}, neither true nor false")
+
+
+def account_hint_of(subscription: JsonObject) -> str | None:
+    """The application's own id in the metadata, where one is that could be an account's."""
+    if subscription.get("metadata") is None:
+        return None
+    metadata = object_of(subscription["metadata"], "metadata")
+    values = (metadata.get(key) for key in _HINT_KEYS)
+    return next((v for v in values if isinstance(v, str) and _ACCOUNT_ID.fullmatch(v)), None)
+
+
+def invoice_subscription_of(invoice: JsonObject) -> str | None:
+    """The subscription that the invoice is for; None where Stripe says that it is for none.
+
+    ``parent`` since 2025-03-31.basil, ``subscription`` before it. Without either field it is a
+    shape that we do not know.
+    """
+    if "parent" not in invoice and "subscription" not in invoice:
+        raise ShapeError("the invoice has neither parent nor subscription")
+    parent = object_of(invoice.get("parent") or {}, "parent")
+    details = object_of(parent.get("subscription_details") or {}, "parent.subscription_details")
+    link = details.get("subscription")
+    if link is None:
+        link = invoice.get("subscription")
+    return None if link is None else id_of(link, "the invoice's subscription")

@@ -1,0 +1,28 @@
+"""The worker process: arq's tick until SIGTERM."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+
+from app import logs, settings
+from app.accounts.book import Book
+from app.db import Database
+from app.jobs.arq_worker import work as nudge_for_ever
+
+
+async def work() -> int:
+    """Tick until a signal; a tick under way is let finish its transaction or rolls back."""
+    configured = settings.load()
+    logs.configure(configured)
+    database = Database(configured.database_url, 4, application="tallybook worker")
+    await database.open()
+    loop = asyncio.get_running_loop()
+    working = asyncio.ensure_future(nudge_for_ever(Book(database), configured.redis_url))
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, working.cancel)
+    try:
+        await asyncio.gather(working, return_exceptions=True)
+    finally:
+        await database.close()
+    return 0

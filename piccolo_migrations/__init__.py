@@ -1,0 +1,1 @@
+"""Piccolo migrations, in the order of their timestamps; they never import app."""

@@ -1,0 +1,395 @@
+"""What each event says of a subscription, in the shapes of ten years."""
+
+from __future__ import annotations
+
+import copy
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.subscriptions.facts import Fact, FactKind
+from app.webhooks.translate import Ignored, Parked, translate
+
+AT = 1_790_000_000
+END = AT + 2_592_000
+
+
+def utc(unix: int) -> datetime:
+    return datetime.fromtimestamp(unix, UTC)
+
+
+def event_of(kind: str, thing: Any, **more: Any) -> dict[str, Any]:
+    return {
+        "id": "evt_t1",
+        "object": "event",
+        "type": kind,
+        "created": AT,
+        "livemode": False,
+        "data": {"object": thing},
+        **more,
+    }
+
+
+def item(price: Any, **more: Any) -> dict[str, Any]:
+    return {"id": "si_1", "object": "subscription_item", "price": price, **more}
+
+
+def price(name: str, interval: str = "month", count: int = 1) -> dict[str, Any]:
+    recurring = {"interval": interval, "interval_count": count}
+    return {"id": name, "object": "price", "recurring": recurring}
+
+
+# 2025-03-31.basil and later: the periods are the items'.
+BASIL: dict[str, Any] = {
+    "id": "sub_t1",
+    "object": "subscription",
+    "customer": "cus_t1",
+    "status": "active",
+    "cancel_at_period_end": False,
+    "metadata": {},
+    "items": {
+        "object": "list",
+        "has_more": False,
+        "data": [item(price("price_pro_monthly"), current_period_end=END)],
+    },
+}
+# 2016 to 2020-03-02: plans, and the subscription's own period.
+PLAN_AGE: dict[str, Any] = {
+    "id": "sub_t1",
+    "object": "subscription",
+    "customer": "cus_t1",
+    "status": "active",
+    "cancel_at_period_end": False,
+    "current_period_end": END,
+    "metadata": {},
+    "items": {
+        "object": "list",
+        "data": [{"id": "si_1", "plan": {"id": "price_pro_monthly", "interval": "month"}}],
+    },
+    "plan": {"id": "price_pro_monthly", "interval": "month", "interval_count": 1},
+}
+# 2026-09 invoices name their parent; older ones the subscription.
+INVOICE: dict[str, Any] = {
+    "id": "in_t1",
+    "object": "invoice",
+    "customer": "cus_t1",
+    "billing_reason": "subscription_cycle",
+    "parent": {
+        "type": "subscription_details",
+        "subscription_details": {"subscription": "sub_t1", "metadata": {}},
+    },
+}
+OLD_INVOICE: dict[str, Any] = {
+    "id": "in_t1",
+    "object": "invoice",
+    "customer": "cus_t1",
+    "billing_reason": "subscription_cycle",
+    "subscription": "sub_t1",
+}
+
+ACTIVE = Fact(
+    event_id="evt_t1",
+    subscription_id="sub_t1",
+    customer_id="cus_t1",
+    kind=FactKind.UPDATED,
+    occurred_at=utc(AT),
+    status="active",
+    prices=("price_pro_monthly",),
+    period_end=utc(END),
+    billing_cycle="month",
+)
+
+
+def snapshot(subscription: Any, kind: str = "updated") -> Fact:
+    fact = translate(event_of(f"customer.subscription.{kind}", subscription))
+    assert isinstance(fact, Fact), fact
+    return fact
+
+
+def parked(subscription: Any) -> str:
+    ruling = translate(event_of("customer.subscription.updated", subscription))
+    assert isinstance(ruling, Parked), ruling
+    return ruling.reason
+
+
+@pytest.mark.parametrize("shape", [BASIL, PLAN_AGE])
+def test_every_api_version_tells_the_same_fact(shape: dict[str, Any]) -> None:
+    assert snapshot(shape) == ACTIVE
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("created", FactKind.CREATED),
+        ("updated", FactKind.UPDATED),
+        ("deleted", FactKind.DELETED),
+        ("paused", FactKind.UPDATED),
+        ("resumed", FactKind.UPDATED),
+        ("trial_will_end", FactKind.UPDATED),
+        ("pending_update_applied", FactKind.UPDATED),
+        ("pending_update_expired", FactKind.UPDATED),
+        ("named_in_some_later_year", FactKind.UPDATED),
+    ],
+)
+def test_every_subscription_event_is_a_snapshot(name: str, kind: FactKind) -> None:
+    assert snapshot(BASIL, name).kind is kind
+
+
+@pytest.mark.parametrize(
+    ("items", "plan", "prices"),
+    [
+        ([item(price("a")), item(price("b"))], None, ("a", "b")),
+        ([item("a")], None, ("a",)),
+        ([item(None, plan={"id": "a"})], None, ("a",)),
+        ([item(None, plan="a")], None, ("a",)),
+        ([item(price("a"), plan={"id": "b"})], {"id": "c"}, ("a",)),
+        ([], {"id": "c"}, ("c",)),
+        (None, "c", ("c",)),
+        (None, None, ()),
+    ],
+)
+def test_prices_come_from_the_items_else_from_plans(
+    items: Any, plan: Any, prices: tuple[str, ...]
+) -> None:
+    listed = None if items is None else {"data": items}
+    assert snapshot({**BASIL, "items": listed, "plan": plan}).prices == prices
+
+
+def test_the_period_ends_with_the_item_that_is_billed_first() -> None:
+    items = [item("a", current_period_end=END + 9), item("b", current_period_end=END), item("c")]
+    told = {**BASIL, "items": {"data": items}, "current_period_end": END - 9}
+    assert snapshot(told).period_end == utc(END)
+
+
+def test_a_subscription_that_tells_no_period_has_none() -> None:
+    assert snapshot({**BASIL, "items": {"data": [item("a")]}}).period_end is None
+
+
+@pytest.mark.parametrize(
+    ("of_price", "cycle"),
+    [
+        (price("a"), "month"),
+        (price("a", "year"), "year"),
+        (price("a", "month", 3), "3 month"),
+        (price("a", "fortnight"), None),
+        (price("a", "month", 0), None),
+        ("a", None),
+    ],
+)
+def test_the_billing_cycle_is_the_price_s_interval(of_price: Any, cycle: str | None) -> None:
+    assert snapshot({**BASIL, "items": {"data": [item(of_price)]}}).billing_cycle == cycle
+
+
+def test_an_expanded_customer_is_the_same_customer() -> None:
+    assert snapshot({**BASIL, "customer": {"id": "cus_t1", "object": "customer"}}) == ACTIVE
+
+
+def test_a_cancellation_at_the_period_s_end_leaves_it_active() -> None:
+    fact = snapshot({**BASIL, "cancel_at_period_end": True})
+    assert (fact.status, fact.cancel_at_period_end) == ("active", True)
+
+
+@pytest.mark.parametrize(
+    ("metadata", "hint"),
+    [
+        (None, None),
+        ({}, None),
+        ({"tallybook_account_id": "user-1", "user_id": "2"}, "user-1"),
+        ({"user_id": "a.b:c@d_e-f"}, "a.b:c@d_e-f"),
+        ({"user_id": "x" * 128}, "x" * 128),
+        ({"user_id": "x" * 129}, None),
+        ({"user_id": ""}, None),
+        ({"user_id": "two words"}, None),
+        ({"user_id": "new\n"}, None),
+        ({"user_id": "nul\0"}, None),
+        ({"user_id": 7}, None),
+        ({"tallybook_account_id": "", "user_id": "2"}, "2"),
+    ],
+)
+def test_metadata_hints_at_an_account_only_by_a_possible_id(
+    metadata: Any, hint: str | None
+) -> None:
+    assert snapshot({**BASIL, "metadata": metadata}).account_hint == hint
+
+
+@pytest.mark.parametrize("status", ["suspended", "Active", "ended"])
+def test_a_status_that_nobody_knows_is_parked(status: str) -> None:
+    assert parked({**BASIL, "status": status}) == f"unknown status '{status}'"
+
+
+@pytest.mark.parametrize(
+    ("change", "where"),
+    [
+        ({"id": None}, "data.object.id is None"),
+        ({"id": "sub_\0"}, "data.object.id is 'sub_\\x00'"),
+        ({"object": "invoice"}, "data.object.object is 'invoice', not subscription"),
+        ({"customer": None}, "customer is None"),
+        ({"customer": {"name": "A"}}, "customer is None"),
+        ({"customer": "c" * 256}, "customer is"),
+        ({"status": None}, "status is None"),
+        ({"items": []}, "items is a list"),
+        ({"items": {}}, "items.data"),
+        ({"items": {"data": ["si_1"]}}, "items.data[0] is 'si_1'"),
+        ({"items": {"data": [item("a")] * 101}}, "items.data is no list of at most 100"),
+        ({"items": {"data": [item("a")], "has_more": True}}, "does not hold all items"),
+        ({"items": {"data": [item("a"), item(None)]}}, "items.data[1].price is None"),
+        ({"items": {"data": [item(7)]}}, "items.data[0].price is 7"),
+        ({"items": {"data": [item({"object": "price"})]}}, "items.data[0].price is None"),
+        ({"items": {"data": [item("a", current_period_end="x")]}}, "current_period_end is 'x'"),
+        ({"items": None, "current_period_end": True}, "current_period_end is True"),
+        ({"items": None, "current_period_end": 2**32}, "current_period_end is 4294967296"),
+        ({"items": None, "plan": []}, "plan is a list"),
+        ({"cancel_at_period_end": "no"}, "cancel_at_period_end is 'no'"),
+        ({"metadata": []}, "metadata is a list"),
+    ],
+)
+def test_an_unknown_shape_is_parked_by_name(change: dict[str, Any], where: str) -> None:
+    reason = parked({**BASIL, **change})
+    assert reason.startswith("unknown shape: ")
+    assert where in reason
+
+
+@pytest.mark.parametrize("invoice", [INVOICE, OLD_INVOICE, {**OLD_INVOICE, "parent": None}])
+@pytest.mark.parametrize("reason", ["subscription_cycle", "subscription_update"])
+@pytest.mark.parametrize(
+    ("kind", "fact_kind"),
+    [
+        ("invoice.payment_failed", FactKind.PAYMENT_FAILED),
+        ("invoice.paid", FactKind.PAYMENT_SUCCEEDED),
+        ("invoice.payment_succeeded", FactKind.PAYMENT_SUCCEEDED),
+    ],
+)
+def test_the_invoice_of_a_renewal_or_change_tells_of_its_payment(
+    invoice: dict[str, Any], reason: str, kind: str, fact_kind: FactKind
+) -> None:
+    assert translate(event_of(kind, {**invoice, "billing_reason": reason})) == Fact(
+        event_id="evt_t1",
+        subscription_id="sub_t1",
+        customer_id="cus_t1",
+        kind=fact_kind,
+        occurred_at=utc(AT),
+    )
+
+
+def test_an_invoice_may_hold_the_whole_subscription() -> None:
+    fact = translate(event_of("invoice.paid", {**OLD_INVOICE, "subscription": BASIL}))
+    assert isinstance(fact, Fact)
+    assert fact.subscription_id == "sub_t1"
+
+
+@pytest.mark.parametrize(
+    "reason", ["subscription_create", "manual", "upcoming", "subscription_threshold", "new\0"]
+)
+def test_an_invoice_of_another_reason_is_ignored(reason: str) -> None:
+    ruling = translate(event_of("invoice.payment_failed", {**INVOICE, "billing_reason": reason}))
+    assert isinstance(ruling, Ignored)
+    assert "billing reason" in ruling.reason
+    assert "\0" not in ruling.reason
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"subscription": None}, {"parent": None, "subscription": None}, {"billing_reason": None}],
+)
+def test_an_invoice_of_no_subscription_is_ignored(change: dict[str, Any]) -> None:
+    invoice = {**OLD_INVOICE, "subscription": None, **change}
+    assert translate(event_of("invoice.paid", invoice)) == Ignored("an invoice of no subscription")
+
+
+@pytest.mark.parametrize(
+    "invoice",
+    [
+        {},
+        {"object": "invoice", "billing_reason": "subscription_cycle", "customer": "cus_t1"},
+        {**INVOICE, "parent": "sub_t1"},
+        {**INVOICE, "parent": {"subscription_details": ["sub_t1"]}},
+        {**INVOICE, "billing_reason": None},
+        {**INVOICE, "customer": None},
+        {**OLD_INVOICE, "subscription": 7},
+        {**OLD_INVOICE, "object": "charge"},
+    ],
+)
+def test_an_invoice_of_an_unknown_shape_is_parked(invoice: dict[str, Any]) -> None:
+    assert isinstance(translate(event_of("invoice.payment_failed", invoice)), Parked)
+
+
+@pytest.mark.parametrize(
+    "kind", ["customer.created", "charge.succeeded", "invoice.created", "invoice.upcoming", "x"]
+)
+def test_every_other_type_is_ignored_whatever_it_holds(kind: str) -> None:
+    assert translate(event_of(kind, BASIL)) == Ignored(f"{kind} moves no subscription")
+    assert isinstance(translate({"type": kind}), Ignored)
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        {"type": "v1.customer.subscription.updated", "object": "v2.core.event"},
+        {"type": "customer.subscription.updated", "object": "v2.core.event"},
+        {"type": "v2.core.account.updated"},
+    ],
+)
+def test_a_thin_event_is_ignored(event: dict[str, Any]) -> None:
+    assert translate(event) == Ignored("thin event, no API key")
+
+
+@pytest.mark.parametrize("change", [{"id": None}, {"created": True}, {"data": None}, {"type": 7}])
+def test_an_event_without_its_own_facts_is_parked(change: dict[str, Any]) -> None:
+    assert isinstance(translate(event_of("customer.subscription.updated", BASIL, **change)), Parked)
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.text() | st.sampled_from(["id", "data", "object"]), inner, max_size=3)
+    ),
+    max_leaves=6,
+)
+events = st.sampled_from(
+    [
+        event_of("customer.subscription.updated", BASIL),
+        event_of("customer.subscription.deleted", PLAN_AGE),
+        event_of("invoice.paid", INVOICE),
+        event_of("invoice.payment_failed", OLD_INVOICE),
+    ]
+)
+
+
+def places(value: Any) -> list[tuple[Any, Any]]:
+    """Every container in the value with each of its keys."""
+    keys = value if isinstance(value, dict) else range(len(value))
+    own = [(value, key) for key in keys]
+    deeper = [value[key] for key in keys if isinstance(value[key], dict | list)]
+    return own + [place for one in deeper for place in places(one)]
+
+
+@given(events, json_values, st.data())
+def test_any_value_in_any_place_ends_in_one_of_the_three(
+    event: dict[str, Any], value: object, data: st.DataObject
+) -> None:
+    event = copy.deepcopy(event)
+    container, key = data.draw(st.sampled_from(places(event)))
+    container[key] = value
+    ruling = translate(event)
+    assert isinstance(ruling, Fact | Ignored | Parked)
+    if isinstance(ruling, Fact):
+        ids = (ruling.event_id, ruling.subscription_id, ruling.customer_id, *ruling.prices)
+        assert all(1 <= len(text) <= 255 and text.isprintable() for text in ids)
+    else:
+        assert ruling.reason.isprintable()
+
+
+@given(st.dictionaries(st.sampled_from(["id", "type", "data", "object", "created"]), json_values))
+def test_any_object_at_all_ends_in_one_of_the_three(event: dict[str, object]) -> None:
+    assert isinstance(translate(event), Ignored | Parked)
+
+
+def test_the_event_is_left_as_it_came() -> None:
+    event = event_of("customer.subscription.updated", BASIL)
+    before = copy.deepcopy(event)
+    translate(event)
+    assert event == before
