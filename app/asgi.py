@@ -64,7 +64,9 @@ def create_app(settings: Settings) -> Litestar:
         try:
             await database.open()
         except (OSError, TimeoutError) as error:
-            raise ConfigurationError(f"The database of DATABASE_URL does not answer: {error}.") from error
+            raise ConfigurationError(
+                f"The database of DATABASE_URL does not answer: {error}."
+            ) from error
         try:
             yield
         finally:

@@ -31,7 +31,9 @@ def database_url(data_dir: Path | None = None) -> str:
             ) from error
     url = read_variable(os.environ, "DATABASE_URL")
     if url is None:
-        raise ConfigurationError("DATABASE_URL is missing: postgresql://USER:PASSWORD@HOST/DATABASE.")
+        raise ConfigurationError(
+            "DATABASE_URL is missing: postgresql://USER:PASSWORD@HOST/DATABASE."
+        )
     return url
 
 
@@ -53,14 +55,18 @@ async def create_key(
     """`tallybook keys create`."""
     wrong = set(scopes) - set(Scope)
     if wrong:
-        raise ConfigurationError(f"No such scope: {', '.join(sorted(wrong))}. Use {', '.join(Scope)}.")
+        raise ConfigurationError(
+            f"No such scope: {', '.join(sorted(wrong))}. Use {', '.join(Scope)}."
+        )
     pepper = settings.load().key_pepper
     async with opened(database_url()) as database:
         wanted = [Scope(scope) for scope in scopes]
         token = await keys.create(database, pepper, name, wanted, expires_at)
     console.print(token, soft_wrap=True, highlight=False)
     errors = Console(stderr=True)
-    errors.print("This is the only time it is shown; send it as Authorization: Bearer.", style="dim")
+    errors.print(
+        "This is the only time it is shown; send it as Authorization: Bearer.", style="dim"
+    )
     return 0
 
 

@@ -79,7 +79,9 @@ class Transaction(PostgresTransaction):
             await asyncio.shield(self.connection.close())
 
 
-async def _end(transaction: asyncpg.transaction.Transaction, exception: BaseException | None) -> None:
+async def _end(
+    transaction: asyncpg.transaction.Transaction, exception: BaseException | None
+) -> None:
     if exception is None:
         await transaction.commit()
         return
@@ -106,7 +108,9 @@ class Engine(PostgresEngine):
 class Database:
     """The engine and its pool; every query runs in the task's transaction where there is one."""
 
-    def __init__(self, url: str, pool_size_max: int = 16, *, application: str = "tallybook") -> None:
+    def __init__(
+        self, url: str, pool_size_max: int = 16, *, application: str = "tallybook"
+    ) -> None:
         self.url = url
         self._pool_size_max = pool_size_max
         self._application = application

@@ -73,7 +73,9 @@ def read_variable(environment: Mapping[str, str], name: str) -> str | None:
         try:
             value = Path(path).read_text(encoding="utf-8").strip()
         except OSError as error:
-            raise ConfigurationError(f"{name}_FILE names a file that cannot be read: {error}.") from error
+            raise ConfigurationError(
+                f"{name}_FILE names a file that cannot be read: {error}."
+            ) from error
     return value or None
 
 
@@ -98,12 +100,17 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
         environment=_environment(values["TALLYBOOK_ENV"], problems),
         clock_settable=values["TALLYBOOK_CLOCK"] == "settable",
         log_level=(values["TALLYBOOK_LOG_LEVEL"] or "INFO").upper(),
-        pool_size_max=_number(values["TALLYBOOK_POOL_SIZE_MAX"], "TALLYBOOK_POOL_SIZE_MAX", problems) or 16,
+        pool_size_max=_number(
+            values["TALLYBOOK_POOL_SIZE_MAX"], "TALLYBOOK_POOL_SIZE_MAX", problems
+        )
+        or 16,
         rate_limit=_number(values["TALLYBOOK_RATE_LIMIT"], "TALLYBOOK_RATE_LIMIT", problems),
     )
     problems += _problems(settings)
     if problems:
-        raise ConfigurationError("The settings forbid a start:\n" + "\n".join(f"  - {p}" for p in problems))
+        raise ConfigurationError(
+            "The settings forbid a start:\n" + "\n".join(f"  - {p}" for p in problems)
+        )
     return settings
 
 
@@ -112,12 +119,18 @@ def _problems(settings: Settings) -> list[str]:
     if not settings.database_url:
         found.append("DATABASE_URL is missing: postgresql://USER:PASSWORD@HOST/DATABASE.")
     if not settings.stripe_webhook_secrets:
-        found.append("STRIPE_WEBHOOK_SECRET is missing: copy the endpoint's whsec_… from Stripe's dashboard.")
+        found.append(
+            "STRIPE_WEBHOOK_SECRET is missing: copy the endpoint's whsec_… from Stripe's dashboard."
+        )
     for secret in settings.stripe_webhook_secrets:
         if _weak(secret, WEBHOOK_SECRET_CHARS_MIN):
-            found.append("STRIPE_WEBHOOK_SECRET is too short or a default; copy it from Stripe's dashboard.")
+            found.append(
+                "STRIPE_WEBHOOK_SECRET is too short or a default; copy it from Stripe's dashboard."
+            )
     if _weak(settings.cron_secret or "", PEPPER_CHARS_MIN) and settings.cron_secret is not None:
-        found.append(f"CRON_SECRET is too short or a default; use {PEPPER_CHARS_MIN} random characters or more.")
+        found.append(
+            f"CRON_SECRET is too short or a default; use {PEPPER_CHARS_MIN} random characters or more."
+        )
     if _weak(settings.key_pepper, PEPPER_CHARS_MIN):
         found.append(
             f"TALLYBOOK_KEY_PEPPER is missing, too short or a default; use {PEPPER_CHARS_MIN} random characters or more."

@@ -58,9 +58,7 @@ async def spend(book: Book, orders: Sequence[SpendOrder]) -> list[Spent | Tallyb
             for order, number in zip(orders, numbers, strict=True)
         ]  # fmt: skip
         await load.store_drawn(book.database, accounts.values())
-    return [
-        _spent(order, one) for order, one in zip(orders, drafted, strict=True)
-    ]
+    return [_spent(order, one) for order, one in zip(orders, drafted, strict=True)]
 
 
 async def _number(book: Book, order: SpendOrder) -> int | TallybookError:

@@ -26,7 +26,9 @@ def decode(cursor: str, query: object) -> str:
     except ValueError:
         raise InvalidCursorError("The cursor is not one of ours.") from None
     if raw[:_DIGEST_BYTES] != _digest(query) or not last.isprintable():
-        raise InvalidCursorError("The cursor belongs to a list with other filters or another order.")
+        raise InvalidCursorError(
+            "The cursor belongs to a list with other filters or another order."
+        )
     return last
 
 

@@ -7,7 +7,9 @@ from app.db import Database, Record
 from app.errors import JournalUnknownError
 
 
-async def find(database: Database, number: int | None, public_id: str) -> tuple[Record, list[Record]]:
+async def find(
+    database: Database, number: int | None, public_id: str
+) -> tuple[Record, list[Record]]:
     """The journal's row and its entries; JournalUnknownError without one."""
     row = number and await database.fetchrow(
         """SELECT journals.*, notes.reason, notes.metadata::text AS metadata

@@ -121,13 +121,14 @@ WITH lot_in AS MATERIALIZED (
     RETURNING id
 ), lots_changed AS (
     UPDATE lots SET granted = change.granted, lapsed = change.lapsed, free = change.free,
-                    held = change.held, live = change.live
+                    held = change.held, live = change.live, expires_at = change.expires_at
       FROM unnest($38::bigint[], $39::bigint[], $40::bigint[], $41::bigint[], $42::bigint[],
-                  $43::boolean[]) AS change (id, granted, lapsed, free, held, live)
+                  $43::boolean[], $44::timestamptz[])
+        AS change (id, granted, lapsed, free, held, live, expires_at)
      WHERE lots.id = change.id
 ), accounts_changed AS (
     UPDATE accounts SET free = change.free, held = change.held, debt = change.debt
-      FROM unnest($44::bigint[], $45::bigint[], $46::bigint[], $47::bigint[])
+      FROM unnest($45::bigint[], $46::bigint[], $47::bigint[], $48::bigint[])
         AS change (id, free, held, debt)
      WHERE accounts.id = change.id
 )
@@ -143,7 +144,9 @@ async def write(database: Database, sheets: Iterable[Sheet]) -> None:
     Fills in the numbers of journals, lots and entries. Raises asyncpg.UniqueViolationError when
     an idempotency key was used meanwhile.
     """
-    drafted = [sheet for sheet in sheets if sheet.journals or any(lot.changed for lot in sheet.lots)]
+    drafted = [
+        sheet for sheet in sheets if sheet.journals or any(lot.changed for lot in sheet.lots)
+    ]
     if not drafted:
         return
     writing = _Writing(drafted)
@@ -178,7 +181,7 @@ class _Writing:
             for lot in self.new_lots
         ]  # fmt: skip
         old_lots = [
-            (lot.number, lot.granted, lot.lapsed, lot.free, lot.held, lot.live)
+            (lot.number, lot.granted, lot.lapsed, lot.free, lot.held, lot.live, lot.expires_at)
             for lot in self.old_lots
         ]
         sides = [(sheet.account_id, sheet.free, sheet.held, sheet.debt) for sheet in self.sheets]
@@ -186,7 +189,7 @@ class _Writing:
             *_transpose(new_lots, 10),
             *_transpose([self._journal(sheet, journal) for sheet, journal in self.journals], 13),
             *_transpose([self._entry(ordinal, entry) for ordinal, entry in self.entries], 14),
-            *_transpose(old_lots, 6),
+            *_transpose(old_lots, 7),
             *_transpose(sides, 4),
         ]
 
@@ -223,5 +226,3 @@ def _transpose(rows: Sequence[tuple[object, ...]], width: int) -> list[list[obje
 
 def _json(value: dict[str, object] | None) -> str | None:
     return None if value is None else orjson.dumps(value).decode()
-
-

@@ -152,7 +152,9 @@ class Sheet:
     ) -> None:  # fmt: skip
         """Credit a lot from a house account; debt is repaid from it at once."""
         if self.free + self.held + amount > BALANCE_MAX:
-            raise RefusedError(f"The balance would pass {BALANCE_MAX} credits.", maximum=BALANCE_MAX)
+            raise RefusedError(
+                f"The balance would pass {BALANCE_MAX} credits.", maximum=BALANCE_MAX
+            )
         lot.granted += amount
         self.write(journal, lot, kind, house, Side.FREE, amount)
         self.repay(journal, lot)

@@ -59,9 +59,7 @@ def undecided(facts: Sequence[Fact]) -> set[str]:
     return wanted
 
 
-def in_order(
-    facts: Sequence[Fact], details: Mapping[str, Detail]
-) -> tuple[list[Fact], bool]:
+def in_order(facts: Sequence[Fact], details: Mapping[str, Detail]) -> tuple[list[Fact], bool]:
     """The facts in order, and whether the last of them was decided by the rule for ties."""
     ordered: list[Fact] = []
     tied = False
@@ -143,4 +141,3 @@ def _without_copies(
 def _tie_order(fact: Fact) -> tuple[int, str]:
     trigger = trigger_of_status(fact.status or "")
     return (_WEIGHT.get(str(trigger), 0), fact.event_id)
-

@@ -8,6 +8,7 @@ import msgspec
 from litestar import Request, Response, get, put
 from litestar.datastructures import State
 from litestar.openapi.datastructures import ResponseSpec
+from litestar.params import JSONBody
 
 from app.accounts.put import put as put_account
 from app.accounts.view import view
@@ -37,7 +38,10 @@ class AccountBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     **access(Access.SERVICE),
 )
 async def put_account_route(
-    account_id: AccountId, data: AccountBody, request: Request[Any, Any, Any], state: State
+    account_id: AccountId,
+    data: JSONBody[AccountBody],
+    request: Request[Any, Any, Any],
+    state: State,
 ) -> Response[views.AccountAnswer]:
     """Open the account of one of the application's users, or tie it to its Stripe customer."""
     customer_id = data.stripe_customer_id if data.stripe_customer_id else None

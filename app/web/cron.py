@@ -21,7 +21,9 @@ CRON_SECONDS_MAX: Final = 4.0  # the contract answers within 5
     http_method=[HttpMethod.GET, HttpMethod.POST],
     status_code=200,
     responses={
-        202: ResponseSpec(views.RunsAnswer, description="Going on; call again.", generate_examples=False),
+        202: ResponseSpec(
+            views.RunsAnswer, description="Going on; call again.", generate_examples=False
+        ),
         **problems.declared(400, 401),
     },
     tags=["Cron"],

@@ -7,6 +7,7 @@ from typing import Annotated
 import msgspec
 from litestar import get, put
 from litestar.datastructures import State
+from litestar.params import JSONBody
 
 from app import clock
 from app.errors import ConflictError, InvalidRequestError
@@ -49,7 +50,7 @@ class ClockBackwardsError(ConflictError):
     tags=["Development"],
     **access(Access.OPERATOR),
 )
-async def put_clock(data: ClockBody, state: State) -> ClockAnswer:
+async def put_clock(data: JSONBody[ClockBody], state: State) -> ClockAnswer:
     """Move the clock forward as if each minute's tick had run, in time order."""
     to = moment(data.now, "now")
     if to is None:

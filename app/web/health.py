@@ -41,7 +41,9 @@ async def ready(request: Request[Any, Any, Any], state: State) -> Ready:
     """200 when the database answers and is migrated; Redis and late runs only degrade."""
     missing = await migrations.missing(state.book.database)
     if missing:
-        raise BusyError(f"The database lacks migrations: {', '.join(missing)}. Run `tallybook migrate`.")
+        raise BusyError(
+            f"The database lacks migrations: {', '.join(missing)}. Run `tallybook migrate`."
+        )
     late = await state.book.database.fetchval(
         """SELECT exists(SELECT FROM accounts
                           WHERE due_at < tallybook_now() - interval '5 minutes'

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from litestar import get
 from litestar.datastructures import State
-from litestar.params import Parameter
+from litestar.params import FromQuery, PathParameter, QueryParameter
 
 from app import ids
 from app.audit import entries, journals
@@ -31,13 +31,13 @@ def _id_pattern(prefix: str) -> str:
     return f"^{prefix}_{ID_DIGITS}$"
 
 
-JournalId = Annotated[str, Parameter(pattern=_id_pattern(ids.JOURNAL))]
-JournalFilter = Annotated[str | None, Parameter(pattern=_id_pattern(ids.JOURNAL))]
-RunFilter = Annotated[str | None, Parameter(pattern=_id_pattern(ids.RUN))]
-LotFilter = Annotated[str | None, Parameter(pattern=_id_pattern(ids.LOT))]
-HoldFilter = Annotated[str | None, Parameter(pattern=_id_pattern(ids.HOLD))]
-EventFilter = Annotated[str | None, Parameter(pattern=STRIPE_ID)]
-AccountFilter = Annotated[str | None, Parameter(pattern=ACCOUNT_ID)]
+JournalId = Annotated[str, PathParameter(pattern=_id_pattern(ids.JOURNAL))]
+JournalFilter = Annotated[str | None, QueryParameter(pattern=_id_pattern(ids.JOURNAL))]
+RunFilter = Annotated[str | None, QueryParameter(pattern=_id_pattern(ids.RUN))]
+LotFilter = Annotated[str | None, QueryParameter(pattern=_id_pattern(ids.LOT))]
+HoldFilter = Annotated[str | None, QueryParameter(pattern=_id_pattern(ids.HOLD))]
+EventFilter = Annotated[str | None, QueryParameter(pattern=STRIPE_ID)]
+AccountFilter = Annotated[str | None, QueryParameter(pattern=ACCOUNT_ID)]
 NO_ROW = 0  # an id that no row has: a well-formed id of nothing lists nothing
 
 
@@ -52,11 +52,11 @@ def _number(prefix: str, text: str | None) -> int | None:
     **access(Access.AUDITOR),
 )
 async def list_entries(
-    state: State, account_id: AccountFilter = None, kind: Kind | None = None,
+    state: State, account_id: AccountFilter = None, kind: FromQuery[Kind | None] = None,
     journal_id: JournalFilter = None, run_id: RunFilter = None, event_id: EventFilter = None,
     lot_id: LotFilter = None, hold_id: HoldFilter = None, effective_from: At = None,
     effective_to: At = None, recorded_from: At = None, recorded_to: At = None,
-    order: Literal["asc", "desc"] = "asc", cursor: Cursor = None, limit: Limit = 100,
+    order: FromQuery[Literal["asc", "desc"]] = "asc", cursor: Cursor = None, limit: Limit = 100,
 ) -> views.EntryList:  # fmt: skip
     """Entries by id, filtered; following `next_cursor` neither skips nor repeats."""
     database = state.book.database
@@ -95,9 +95,7 @@ async def get_journal(journal_id: JournalId, state: State) -> views.JournalAnswe
     tags=["Accounts"],
     **access(Access.SERVICE_OR_AUDITOR),
 )
-async def get_balance(
-    account_id: AccountId, state: State, as_of: At = None
-) -> views.BalanceAnswer:
+async def get_balance(account_id: AccountId, state: State, as_of: At = None) -> views.BalanceAnswer:
     """The balance as the ledger stood: now, or as of an instant up to `complete_to`."""
     at = moment(as_of, "as_of")
     return views.balance(await balance(state.book.database, state.horizons, account_id, at))

@@ -49,7 +49,7 @@ def describe(routes: Sequence[ControllerRouterHandler], version: str) -> dict[st
     own, whose pages load from elsewhere.
     """
     schema: dict[str, Any] = Litestar(
-        route_handlers=routes, openapi_config=_config(version)
+        route_handlers=routes, openapi_config=_config(version), logging_config=None
     ).openapi_schema.to_schema()
     for name, component in schema["components"]["schemas"].items():
         # msgspec refuses unknown fields of every body, and does not say so.
@@ -139,7 +139,8 @@ def _page(schema: dict[str, Any]) -> str:
             tag = (operation.get("tags") or ["Other"])[0]
             operations.setdefault(tag, []).append(_operation(path, method, operation))
     parts = [
-        f"<h2>{html.escape(tag)}</h2>{''.join(listed)}" for tag, listed in sorted(operations.items())
+        f"<h2>{html.escape(tag)}</h2>{''.join(listed)}"
+        for tag, listed in sorted(operations.items())
     ]
     models = [
         f"<details id='{html.escape(name)}'><summary><code>{html.escape(name)}</code></summary>"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Final
 
-from litestar.params import Parameter
+from litestar.params import HeaderParameter, PathParameter, QueryParameter
 
 from app import ids
 from app.audit.entries import PAGE_SIZE_MAX
@@ -17,29 +17,30 @@ STRIPE_ID: Final = r"^[\x21-\x7e]{1,255}$"
 
 AccountId = Annotated[
     str,
-    Parameter(pattern=ACCOUNT_ID, description="The application's or the Stripe customer's id."),
+    PathParameter(pattern=ACCOUNT_ID, description="The application's or the Stripe customer's id."),
 ]
 IdempotencyKey = Annotated[
     str,
-    Parameter(
-        header="Idempotency-Key",
+    HeaderParameter(
+        name="Idempotency-Key",
         pattern=r"^[\x20-\x7e]{1,255}$",
         min_length=1,
         max_length=255,
         description="One act, one key: a replay returns the first answer, for ever.",
     ),
 ]
-Limit = Annotated[int, Parameter(ge=1, le=PAGE_SIZE_MAX, description="Rows of one page.")]
+Limit = Annotated[int, QueryParameter(ge=1, le=PAGE_SIZE_MAX, description="Rows of one page.")]
 Cursor = Annotated[
     str | None,
-    Parameter(pattern=r"^[A-Za-z0-9_-]{1,512}$", description="`next_cursor` of the page before."),
+    QueryParameter(
+        pattern=r"^[A-Za-z0-9_-]{1,512}$", description="`next_cursor` of the page before."
+    ),
 ]
 At = Annotated[
     str | None,
-    Parameter(
+    QueryParameter(
         pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]{5,15}(Z|[+-][0-9]{2}:[0-9]{2})$",
         description="An RFC 3339 instant, such as 2026-01-31T00:00:00Z.",
-        examples=[],
     ),
 ]
 

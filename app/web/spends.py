@@ -8,6 +8,7 @@ import asyncpg
 import msgspec
 from litestar import Request, Response, post
 from litestar.datastructures import State
+from litestar.params import JSONBody
 
 from app.accounts.spend import SpendOrder, Spent, spend
 from app.errors import KeyInFlightError, TallybookError
@@ -38,7 +39,7 @@ class SpendBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     **access(Access.SERVICE),
 )
 async def spend_route(
-    account_id: AccountId, data: SpendBody, idempotency_key: IdempotencyKey,
+    account_id: AccountId, data: JSONBody[SpendBody], idempotency_key: IdempotencyKey,
     request: Request[Any, Any, Any], state: State,
 ) -> Response[views.SpendAnswer]:  # fmt: skip
     """Spend credits, all or nothing; under one key it happens once."""

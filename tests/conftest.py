@@ -1,0 +1,173 @@
+"""One real PostgreSQL for the whole run, and a migrated database of its own for each test."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import secrets
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+import asyncpg
+import hypothesis
+import pytest
+
+from app import clock, migrations
+from app.accounts import tiers
+from app.accounts.book import Book
+from app.db import Database
+from app.embedded.ports import free_port
+from app.embedded.postgres import EmbeddedPostgres, Passwords
+from app.embedded.program import Guard
+from app.grants.catalogue import default_text
+from app.settings import Settings
+
+NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
+TEMPLATE = "tallybook_template"
+VARIABLE = "TALLYBOOK_TEST_POSTGRES"
+
+hypothesis.settings.register_profile(
+    "tallybook",
+    deadline=None,  # a noisy machine is no bug
+    print_blob=True,
+    suppress_health_check=[
+        hypothesis.HealthCheck.too_slow,
+        hypothesis.HealthCheck.function_scoped_fixture,
+    ],
+)
+hypothesis.settings.load_profile("tallybook")
+
+# Not durable: the tests that kill a server start one of their own.
+FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off",
+        "max_connections": "300", "shared_buffers": "128MB", "max_wal_size": "4GB"}  # fmt: skip
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Start the server in the controller, once; the workers find it in the environment."""
+    if hasattr(config, "workerinput") or config.option.collectonly or VARIABLE in os.environ:
+        return
+    folder = Path(tempfile.mkdtemp(prefix="tallybook-tests-"))
+    folder.chmod(0o700)
+    passwords = Passwords(
+        **{name: secrets.token_hex(16) for name in ("superuser", "owner", "application")}
+    )
+    postgres = EmbeddedPostgres(folder, free_port(), passwords, settings=FAST)
+    guard = Guard(f"tests-{os.getpid()}")
+    guard.__enter__()
+    postgres.start(guard)
+    postgres.ready(30)
+    urls = {
+        "superuser": postgres.superuser_url,
+        "owner": postgres.owner_url,
+        "application": postgres.application_url,
+    }
+    os.environ[VARIABLE] = json.dumps(urls)
+    asyncio.run(_make_template(urls))
+
+    def end() -> None:
+        os.environ.pop(VARIABLE, None)
+        postgres.stop()
+        guard.__exit__(None, None, None)
+        shutil.rmtree(folder, ignore_errors=True)
+
+    config.add_cleanup(end)
+
+
+def on_database(url: str, name: str) -> str:
+    """The same server and user, another database."""
+    return urlunsplit(urlsplit(url)._replace(path=f"/{name}"))
+
+
+async def _make_template(urls: dict[str, str]) -> None:
+    owner = await asyncpg.connect(urls["superuser"])
+    await owner.execute(f"CREATE DATABASE {TEMPLATE} OWNER tallybook_owner")
+    await owner.close()
+    await migrations.migrate(
+        on_database(urls["owner"], TEMPLATE), {"DATABASE_URL": urls["application"]}
+    )
+    database = Database(on_database(urls["application"], TEMPLATE))
+    await database.open()
+    await tiers.apply(Book(database), default_text(), "tiers.toml", "tests")
+    await database.close()
+
+
+class Server:
+    """The run's PostgreSQL, by role."""
+
+    def __init__(self, urls: dict[str, str], name: str) -> None:
+        self.name = name
+        self.superuser_url = on_database(urls["superuser"], name)
+        self.owner_url = on_database(urls["owner"], name)
+        self.application_url = on_database(urls["application"], name)
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[Server]:
+    """A migrated database of the test's own, with the shipped catalogue applied."""
+    urls: dict[str, str] = json.loads(os.environ[VARIABLE])
+    name = f"test_{secrets.token_hex(8)}"
+    connection = await asyncpg.connect(urls["superuser"])
+    await connection.execute(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE} OWNER tallybook_owner")
+    try:
+        yield Server(urls, name)
+    finally:
+        await connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+        await connection.close()
+
+
+@pytest.fixture
+async def database(server: Server) -> AsyncIterator[Database]:
+    """The application's role on the test's database, its clock standing at NOW."""
+    async with open_database(server.application_url) as opened:
+        await clock.stand(opened, NOW)
+        yield opened
+
+
+@asynccontextmanager
+async def open_database(url: str, pool_size_max: int = 16) -> AsyncIterator[Database]:
+    """A pool for the length of a block."""
+    database = Database(url, pool_size_max)
+    await database.open()
+    try:
+        yield database
+    finally:
+        await database.close()
+
+
+@pytest.fixture
+def book(database: Database) -> Book:
+    """The test's book."""
+    return Book(database)
+
+
+@pytest.fixture
+def settings(server: Server) -> Settings:
+    """A test book's settings."""
+    return Settings(
+        database_url=server.application_url,
+        stripe_webhook_secrets=("whsec_first_of_the_tests", "whsec_second_of_the_tests"),
+        cron_secret="cron-secret-of-the-tests",  # noqa: S106
+        key_pepper="pepper-of-the-tests-000",
+        environment="development",
+        clock_settable=True,
+    )
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A folder with a short path: a Unix socket's name is at most 107 bytes."""
+    path = Path(tempfile.mkdtemp(prefix="tb-"))
+    yield path
+    shutil.rmtree(path, ignore_errors=True)
+
+
+def rows(records: list[Any]) -> list[dict[str, Any]]:
+    """Records as dicts, for comparisons that print well."""
+    return [dict(record) for record in records]
