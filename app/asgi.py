@@ -11,6 +11,7 @@ from litestar import Litestar
 from litestar.datastructures import State
 from litestar.types import ControllerRouterHandler
 
+from app import logs
 from app import settings as settings_module
 from app.accounts.book import Book
 from app.audit.horizon import Horizons
@@ -103,8 +104,6 @@ def _state(
 
 def application() -> Litestar:
     """What the HTTP server loads: the application of this process's environment."""
-    from app import logs
-
     settings = settings_module.load()
     logs.configure(settings)
     return create_app(settings)

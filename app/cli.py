@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import sys
 from collections.abc import Coroutine
 from datetime import UTC, datetime
 from pathlib import Path
@@ -193,7 +192,3 @@ def ledger_verify(
 def main() -> None:
     """The console script."""
     app()
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 from datetime import datetime
@@ -13,6 +14,7 @@ from rich.table import Table
 from app import keys, migrations, settings
 from app.accounts import tiers as tiers_use_case
 from app.accounts.book import Book
+from app.audit.verify import verify
 from app.db import opened
 from app.errors import ConfigurationError
 from app.grants.catalogue import diff, parse
@@ -103,7 +105,7 @@ async def show_tiers(console: Console) -> int:
 
 async def apply_tiers(console: Console, file: Path) -> int:
     """`tallybook tiers apply`."""
-    content = file.read_text(encoding="utf-8")
+    content = await asyncio.to_thread(file.read_text, encoding="utf-8")
     wanted = parse(content, str(file))
     async with opened(database_url()) as database:
         before = await database.fetchval("SELECT content FROM catalogues ORDER BY id DESC LIMIT 1")
@@ -116,8 +118,6 @@ async def apply_tiers(console: Console, file: Path) -> int:
 
 async def verify_ledger(console: Console, data_dir: Path | None) -> int:
     """`tallybook ledger verify`."""
-    from app.audit.verify import verify
-
     async with opened(database_url(data_dir)) as database:
         checks = await verify(database)
     table = Table("check", "rows", "differences", title="The ledger, recomputed from its entries")

@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from types import TracebackType
-from typing import Any, Final, Protocol, cast
+from typing import Any, Final, Literal, Protocol, TypeAlias, cast
 
 import asyncpg
 from piccolo.engine.postgres import PostgresEngine, PostgresTransaction
@@ -20,7 +20,7 @@ CONNECT_TIMEOUT_S: Final = 5.0
 COMMAND_TIMEOUT_S: Final = 40.0  # after the server's own, which leaves the connection usable
 LOCK_TIMEOUT_MS: Final = 5_000  # the contract: one in flight is waited for, 5 s at most
 STATEMENT_TIMEOUT_MS: Final = 30_000
-Record = asyncpg.Record
+Record: TypeAlias = asyncpg.Record
 
 
 class Runner(Protocol):
@@ -43,7 +43,7 @@ class Transaction(PostgresTransaction):
             self._savepoint = self.connection.transaction()  # asyncpg nests by SAVEPOINT
             await self._savepoint.start()
             return self
-        connection = await self.get_connection()
+        connection = await self.get_connection()  # type: ignore[no-untyped-call]
         self.connection = connection
         try:
             self.transaction = connection.transaction()
@@ -59,7 +59,7 @@ class Transaction(PostgresTransaction):
         exception_type: type[BaseException] | None,
         exception: BaseException | None,
         traceback: TracebackType | None,
-    ) -> bool:
+    ) -> Literal[False]:
         if self._parent is not None:
             await _end(self._savepoint, exception)
             return False

@@ -6,7 +6,7 @@ import secrets
 from typing import Final
 
 ALPHABET: Final = "0123456789abcdefghjkmnpqrstvwxyz"
-DIGITS: Final = 13  # 13 × 5 bits hold every bigint; fixed width keeps ids in the rows' order
+DIGITS: Final = 13  # 13 times 5 bits hold every bigint; fixed width keeps ids in the rows' order
 _VALUES: Final = {digit: value for value, digit in enumerate(ALPHABET)}
 _ID_MAX: Final = 2**63 - 1
 

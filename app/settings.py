@@ -129,11 +129,13 @@ def _problems(settings: Settings) -> list[str]:
             )
     if _weak(settings.cron_secret or "", PEPPER_CHARS_MIN) and settings.cron_secret is not None:
         found.append(
-            f"CRON_SECRET is too short or a default; use {PEPPER_CHARS_MIN} random characters or more."
+            "CRON_SECRET is too short or a default; "
+            f"use {PEPPER_CHARS_MIN} random characters or more."
         )
     if _weak(settings.key_pepper, PEPPER_CHARS_MIN):
         found.append(
-            f"TALLYBOOK_KEY_PEPPER is missing, too short or a default; use {PEPPER_CHARS_MIN} random characters or more."
+            "TALLYBOOK_KEY_PEPPER is missing, too short or a default; "
+            f"use {PEPPER_CHARS_MIN} random characters or more."
         )
     if settings.clock_settable and settings.environment == "production":
         found.append("TALLYBOOK_CLOCK=settable needs TALLYBOOK_ENV=development.")

@@ -153,7 +153,7 @@ def settings(server: Server) -> Settings:
     return Settings(
         database_url=server.application_url,
         stripe_webhook_secrets=("whsec_first_of_the_tests", "whsec_second_of_the_tests"),
-        cron_secret="cron-secret-of-the-tests",  # noqa: S106
+        cron_secret="cron-secret-of-the-tests",
         key_pepper="pepper-of-the-tests-000",
         environment="development",
         clock_settable=True,

@@ -40,7 +40,8 @@ _CHECKS: Final = {
     ),
     "every entry's balance follows from the one before it": (
         "SELECT count(*) FROM entries",
-        """SELECT format('entry %s of account %s does not follow from the one before', id, account_id)
+        """SELECT format('entry %s of account %s does not follow from the one before',
+                  id, account_id)
              FROM (SELECT *, lag(free_after, 1, 0::bigint) OVER w AS free_before,
                           lag(held_after, 1, 0::bigint) OVER w AS held_before,
                           lag(debt_after, 1, 0::bigint) OVER w AS debt_before
@@ -66,7 +67,8 @@ _CHECKS: Final = {
                      sum(CASE WHEN kind = 'expiry' THEN amount ELSE 0 END) AS lapsed
                    FROM entries GROUP BY lot_id) AS summed ON summed.lot_id = lots.id
             WHERE (lots.free, lots.held, lots.lapsed) IS DISTINCT FROM
-                  (coalesce(summed.free, 0), coalesce(summed.held, 0), coalesce(summed.lapsed, 0))""",
+                  (coalesce(summed.free, 0), coalesce(summed.held, 0),
+                   coalesce(summed.lapsed, 0))""",
     ),
     "an entry's lot is its account's own": (
         "SELECT count(*) FROM entries",
@@ -93,7 +95,8 @@ _CHECKS: Final = {
         "SELECT count(*) FROM journals WHERE kind IN ('opening', 'transfer')",
         """SELECT format('journal %s transfers %s more in than out', journal_id, sum(moved))
              FROM (SELECT journal_id, CASE WHEN debit = 'transferred' THEN amount
-                                           WHEN credit = 'transferred' THEN -amount ELSE 0 END AS moved
+                                           WHEN credit = 'transferred' THEN -amount ELSE 0 END
+                          AS moved
                      FROM entries WHERE kind = 'transfer') AS transfers
             GROUP BY journal_id HAVING sum(moved) <> 0""",
     ),
@@ -111,7 +114,7 @@ _CHECKS: Final = {
     ),
     "triggers and constraints stand": (
         "SELECT count(*) FROM pg_trigger WHERE NOT tgisinternal",
-        """SELECT format('table %s lacks an enabled trigger that refuses %s', wanted.name, wanted.what)
+        """SELECT format('table %s lacks its enabled trigger %s', wanted.name, wanted.what)
              FROM (SELECT name, what FROM unnest(ARRAY['journals', 'entries', 'transitions',
                        'daily_grants', 'facts', 'catalogues']) AS name,
                        unnest(ARRAY['refuse_change', 'refuse_truncate']) AS what

@@ -1,5 +1,6 @@
 """What a fresh database needs before the server starts: schema, keys, catalogue, clock."""
 
+import asyncio
 import hashlib
 import hmac
 from collections.abc import Callable
@@ -68,7 +69,9 @@ async def _apply_catalogue(
     database: Database, tiers: Path | None, tell: Callable[[str], None]
 ) -> None:
     """At the first start; a file that changed since is only compared."""
-    content = tiers.read_text(encoding="utf-8") if tiers else default_text()
+    content = default_text()
+    if tiers is not None:
+        content = await asyncio.to_thread(tiers.read_text, encoding="utf-8")
     named = str(tiers) if tiers else "the shipped tiers.toml"
     applied = await database.fetchval("SELECT content FROM catalogues ORDER BY id DESC LIMIT 1")
     if applied is None:

@@ -126,7 +126,8 @@ async def _count(database: Database, run_ids: Collection[int], *, finished: bool
                )
                UPDATE runs SET
                    issued = (SELECT count(*) FROM opened WHERE run_id = $1),
-                   issued_credits = (SELECT coalesce(sum(credits), 0) FROM opened WHERE run_id = $1),
+                   issued_credits = (SELECT coalesce(sum(credits), 0) FROM opened
+                                      WHERE run_id = $1),
                    skipped = (SELECT count(*) FROM opened WHERE run_id IS NULL),
                    not_opened = (SELECT coalesce(sum(day_on - previous_on - 1), 0) FROM opened),
                    expired_credits = (SELECT credits FROM lapsed),

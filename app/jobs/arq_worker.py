@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import orjson
 import structlog
-from arq import cron
+from arq import cron, func
 from arq.connections import RedisSettings
 from arq.worker import Worker
 from redis.exceptions import RedisError
@@ -52,8 +52,8 @@ async def _arq(book: Book, redis_url: str) -> None:
     settings = RedisSettings.from_dsn(redis_url)
     settings.conn_retries = 0
     worker = Worker(
-        functions=[nudge],
-        cron_jobs=[cron(nudge, second=0, unique=True, max_tries=1)],
+        functions=[func(nudge)],  # type: ignore[arg-type]  # arq's protocol wants *args
+        cron_jobs=[cron(nudge, second=0, unique=True, max_tries=1)],  # type: ignore[arg-type]
         redis_settings=settings,
         ctx={"book": book},
         handle_signals=False,

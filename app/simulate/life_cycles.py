@@ -106,7 +106,7 @@ class _Life:
 
 
 def _ada(run: int, starts_at: datetime) -> _Life:
-    life = _Life(run, "ada", starts_at, 0, "stays on FREE, spends; one spend too many")
+    life = _Life(run, "ada", starts_at, 0, "FREE; asks once for too much")
     life.opens(life.at(0))
     life.put(life.at(0))
     life.spend(life.at(0, 9), 3, "summarize a page")
@@ -118,7 +118,7 @@ def _ada(run: int, starts_at: datetime) -> _Life:
 
 
 def _ben(run: int, starts_at: datetime) -> _Life:
-    life = _Life(run, "ben", starts_at, 7, "PRO, renews; Stripe sends events twice")
+    life = _Life(run, "ben", starts_at, 7, "PRO; renews, events come twice")
     stripe = life.subscription(PRO_MONTHLY, life.at(1, 9))
     life.opens(life.at(1, 8))
     life.put(life.at(1, 8), stripe.customer_id)
@@ -138,7 +138,7 @@ def _ben(run: int, starts_at: datetime) -> _Life:
 
 
 def _chiyo(run: int, starts_at: datetime) -> _Life:
-    life = _Life(run, "chiyo", starts_at, 14, "Tokyo; PRO to ENTERPRISE at noon, spends")
+    life = _Life(run, "chiyo", starts_at, 14, "Tokyo; PRO, then ENTERPRISE")
     stripe = life.subscription(PRO_MONTHLY, life.at(2, 2))
     life.opens(life.at(2, 1), _TOKYO)
     life.put(life.at(2, 1), stripe.customer_id, "Asia/Tokyo")
@@ -159,7 +159,7 @@ def _chiyo(run: int, starts_at: datetime) -> _Life:
 
 
 def _dora(run: int, starts_at: datetime) -> _Life:
-    life = _Life(run, "dora", starts_at, 21, "PRO; a payment fails, grace, recovers")
+    life = _Life(run, "dora", starts_at, 21, "PRO; fails to pay, recovers")
     stripe = life.subscription(PRO_MONTHLY, life.at(1, 6))
     life.opens(life.at(1, 5))
     life.put(life.at(1, 5), stripe.customer_id)
@@ -179,7 +179,7 @@ def _dora(run: int, starts_at: datetime) -> _Life:
 
 
 def _emil(run: int, starts_at: datetime) -> _Life:
-    life = _Life(run, "emil", starts_at, 28, "PRO; never pays, grace ends, canceled for good")
+    life = _Life(run, "emil", starts_at, 28, "PRO; never pays, grace runs out")
     # He subscribed before anybody listened; one snapshot is enough.
     stripe = life.subscription(PRO_MONTHLY, life.at(-20, 3))
     stripe.be_known()
@@ -207,7 +207,7 @@ def _emil(run: int, starts_at: datetime) -> _Life:
 
 
 def _fay(run: int, starts_at: datetime) -> _Life:
-    life = _Life(run, "fay", starts_at, 35, "ENTERPRISE; cancels at the period's end, back to FREE")
+    life = _Life(run, "fay", starts_at, 35, "ENTERPRISE; ends with its period")
     stripe = life.subscription(ENTERPRISE_MONTHLY, life.at(2, 15))
     # The application is an hour late: Stripe's events open the account under the customer's id.
     life.opens(life.at(2, 15))

@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Final
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -91,41 +92,36 @@ def print_report(console: Console, played: Played, found: list[Found]) -> bool:
 
 
 def _customers(found: list[Found]) -> Table:
-    table = Table(title="Six customers, five weeks", title_style="bold", header_style="bold")
-    table.add_column("customer", no_wrap=True)
-    table.add_column("what happened", ratio=1, min_width=20)
-    table.add_column("now", min_width=10)
-    table.add_column("subscription", min_width=12)
+    # Two lines a customer, few rules: it fits into 80 columns.
+    table = Table(title="Six customers, five weeks", title_style="bold", box=box.SIMPLE_HEAD)
+    table.add_column("customer")
+    table.add_column("now")
     for name in ("granted", "spent", "expired", "available"):
         table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("", no_wrap=True)
     for one in found:
         table.add_row(*_row(one))
     return table
 
 
 def _row(one: Found) -> list[Text]:
-    tier, state = one.account.tier, one.account.state
-    now = Text(tier, style=_TIER_STYLE.get(tier, ""))
-    if state is not None:
-        now.append(f"\n{state}", style="dim")
+    who = Text("✓ ", style="green") if one.right else Text("✗ ", style="red")
+    who.append(one.customer.account_id, style="bold default")
+    who.append(f"\n{one.customer.story}", style="dim default")
     actual = one.actual
+    now = Text(actual.tier, style=_TIER_STYLE.get(actual.tier, ""))
+    if actual.state is not None:
+        now.append(f", {actual.state}", style="default")
+    subscriptions = "\n".join(map(_subscription, one.account.subscriptions))
+    now.append(f"\n{subscriptions or 'no subscription'}", style="dim default")
     numbers = (actual.granted, actual.spent, actual.expired)
-    return [
-        Text(one.customer.account_id, style="bold"),
-        Text(one.customer.story),
-        now,
-        Text("\n".join(map(_subscription, one.account.subscriptions)) or "none"),
-        *(Text(str(number)) for number in numbers),
-        Text(str(actual.available), style="bold"),
-        Text("✓", style="bold green") if one.right else Text("✗", style="bold red"),
-    ]
+    available = Text(str(actual.available), style="bold")
+    return [who, now, *(Text(str(number)) for number in numbers), available]
 
 
 def _subscription(one: Subscription) -> str:
     price = (one.price_id or "no price").removeprefix("price_").replace("_", " ")
     if one.state == "canceled" or one.period_end_at is None:
-        return f"{price}, {one.state}"
+        return f"{price}, over"
     until = "ends" if one.cancel_at_period_end else "to"
     return f"{price}, {until} {one.period_end_at:%-d %b}"
 
@@ -147,7 +143,7 @@ def _words(what: Expected) -> str:
 
 
 def _verdicts(verdicts: Counter[str]) -> Table:
-    table = Table(title="Stripe's events", title_style="bold", header_style="bold")
+    table = Table(title="Stripe's events", title_style="bold", box=box.SIMPLE_HEAD)
     table.add_column("verdict", no_wrap=True)
     table.add_column("deliveries", justify="right")
     table.add_column("meaning")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -34,8 +34,8 @@ _WEIGHT: Final = {"begin": 0, "activate": 1, "fall_due": 2, "cancel": 3}
 class Detail(msgspec.Struct, frozen=True):
     """An update's raw object and its ``previous_attributes``."""
 
-    object: dict[str, object]
-    previous: dict[str, object]
+    after: dict[str, Any]
+    previous: dict[str, Any]
 
 
 def undecided(facts: Sequence[Fact]) -> set[str]:
@@ -71,8 +71,9 @@ def in_order(facts: Sequence[Fact], details: Mapping[str, Detail]) -> tuple[list
             start = _last_snapshot(ordered + head)
             updates, tied = _chain(updates, start, details)
             tail = [fact for fact in seconds_facts if fact.kind is FactKind.DELETED]
-            seconds_facts = head + updates + tail
-        ordered += seconds_facts
+            ordered += head + updates + tail
+        else:
+            ordered += seconds_facts
     return ordered, tied
 
 
@@ -94,7 +95,7 @@ def _chain(
         return [*copies, *distinct], False
     paths: list[list[Fact]] = []
     if len(distinct) <= CHAIN_LENGTH_MAX:
-        starts = [details[start.event_id].object] if start and start.event_id in details else []
+        starts = [details[start.event_id].after] if start and start.event_id in details else []
         for begin in (*starts, None):  # the snapshot before may never have arrived
             paths = list(_paths(distinct, begin, details))
             if paths:
@@ -105,7 +106,7 @@ def _chain(
 
 
 def _paths(
-    left: Sequence[Fact], begin: dict[str, object] | None, details: Mapping[str, Detail]
+    left: Sequence[Fact], begin: dict[str, Any] | None, details: Mapping[str, Detail]
 ) -> Iterator[list[Fact]]:
     if not left:
         yield []
@@ -113,7 +114,7 @@ def _paths(
     for fact in left:
         if begin is None or _matches(details[fact.event_id].previous, begin):
             rest = [other for other in left if other is not fact]
-            for path in _paths(rest, details[fact.event_id].object, details):
+            for path in _paths(rest, details[fact.event_id].after, details):
                 yield [fact, *path]
 
 

@@ -13,7 +13,6 @@ from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.spec import Components, License, SecurityScheme
 from litestar.types import ControllerRouterHandler
 
-from app.web import problems
 from app.web.access import Access, access
 
 DESCRIPTION: Final = (
@@ -119,13 +118,15 @@ def published(routes: Sequence[ControllerRouterHandler], version: str) -> dict[s
 
 
 _STYLE: Final = """
-body{font:16px/1.5 system-ui,sans-serif;max-width:62rem;margin:2rem auto;padding:0 1rem;color:#1c2733}
+body{font:16px/1.5 system-ui,sans-serif;max-width:62rem;
+margin:2rem auto;padding:0 1rem;color:#1c2733}
 h1{margin-bottom:.2rem}h2{margin-top:2.2rem;border-bottom:2px solid #dde4ea}
 details{border:1px solid #dde4ea;border-radius:.5rem;margin:.5rem 0;padding:.5rem .8rem}
 summary{cursor:pointer}code,pre{font:14px/1.45 ui-monospace,monospace}
 pre{background:#f5f7f9;padding:.6rem;overflow:auto;border-radius:.4rem}
 .m{display:inline-block;min-width:4rem;font-weight:700}.get{color:#0b6bcb}.post{color:#1a7f37}
-.put{color:#9a6700}table{border-collapse:collapse}td{padding:.15rem .9rem .15rem 0;vertical-align:top}
+.put{color:#9a6700}table{border-collapse:collapse}
+td{padding:.15rem .9rem .15rem 0;vertical-align:top}
 .d{color:#57677a}
 @media(prefers-color-scheme:dark){body{background:#12181f;color:#dfe7ee}pre{background:#1b232c}
 details,h2{border-color:#2c3844}.d{color:#9db0c0}}
@@ -151,7 +152,8 @@ def _page(schema: dict[str, Any]) -> str:
         "<!doctype html><html lang='en'><meta charset='utf-8'>"
         "<meta name='viewport' content='width=device-width'><title>Tallybook API</title>"
         f"<style>{_STYLE}</style><h1>Tallybook API</h1>"
-        f"<p class='d'>{html.escape(DESCRIPTION)} Raw: <a href='/schema/openapi.json'>openapi.json</a></p>"
+        f"<p class='d'>{html.escape(DESCRIPTION)} "
+        "Raw: <a href='/schema/openapi.json'>openapi.json</a></p>"
         f"{''.join(parts)}<h2>Shapes</h2>{''.join(models)}</html>"
     )
 
@@ -169,11 +171,11 @@ def _operation(path: str, method: str, operation: dict[str, Any]) -> str:
         for status, answer in operation["responses"].items()
     )
     body = operation.get("requestBody")
+    told = html.escape(operation.get("description", operation.get("summary", "")))
     asked = f"<p>Body: {_shape(body)}</p>" if body else ""
     return (
         f"<details><summary><span class='m {method}'>{method.upper()}</span> "
-        f"<code>{html.escape(path)}</code> <span class='d'>"
-        f"{html.escape(operation.get('description', operation.get('summary', '')))}</span></summary>"
+        f"<code>{html.escape(path)}</code> <span class='d'>{told}</span></summary>"
         f"{asked}<table>{parameters}</table><h4>Answers</h4><table>{answers}</table></details>"
     )
 

@@ -102,7 +102,7 @@ def declared(*statuses: int) -> dict[int, ResponseSpec]:
         status: ResponseSpec(
             data_container=InsufficientCreditsProblem if status == 402 else Problem,
             description=_TITLES[status],
-            media_type=MEDIA_TYPE,  # type: ignore[arg-type]
+            media_type=MEDIA_TYPE,
             generate_examples=False,
         )
         for status in sorted({*statuses, 500, 503})

@@ -6,7 +6,8 @@ import time
 from typing import Any, cast
 
 import structlog
-from litestar.types import ASGIApp, HTTPResponseStartEvent, Message, Receive, Scope, Send
+from litestar.enums import ScopeType
+from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.ids import random_token
 
@@ -29,7 +30,7 @@ def request_log(app: ASGIApp) -> ASGIApp:
     """Wrap the application."""
 
     async def logged(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        if scope["type"] != ScopeType.HTTP:
             await app(scope, receive, send)
             return
         request_id = random_token(16)
@@ -41,7 +42,7 @@ def request_log(app: ASGIApp) -> ASGIApp:
         async def sending(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
-                start = cast("HTTPResponseStartEvent", message)
+                start = cast("dict[str, Any]", message)
                 status = start["status"]
                 start["headers"] = [
                     *start["headers"], *SECURITY_HEADERS, (b"x-request-id", request_id.encode()),

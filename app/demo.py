@@ -1,0 +1,31 @@
+"""`tallybook demo`: start everything, play the sample tape, show the result, stay up."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rich.console import Console
+
+from app import clock
+from app.db import opened
+from app.embedded.devbook import DevBook
+from app.embedded.up import up
+from app.simulate.demo import demo
+from app.simulate.tape import TAPE_START
+
+
+async def play_and_stay(*, port: int, data_dir: Path, console: Console, leave: bool) -> int:
+    """Exit code 0 when the tape ended right; stays up unless ``leave``."""
+
+    async def play(book: DevBook) -> int | None:
+        right = await demo(book, console)
+        if leave:
+            return 0 if right else 1
+        async with opened(book.database_url) as database:
+            await clock.run_on(database)  # from the tape's end
+        console.print("The clock runs on from here. Ctrl-C stops everything.", style="dim")
+        return None
+
+    return await up(
+        port=port, data_dir=data_dir, clock=TAPE_START, announce=console, after_ready=play
+    )
