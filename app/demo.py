@@ -18,7 +18,7 @@ async def play_and_stay(*, port: int, data_dir: Path, console: Console, leave: b
     """Exit code 0 when the tape ended right; stays up unless ``leave``."""
 
     async def play(book: DevBook) -> int | None:
-        right = await demo(book, console)
+        right = await demo(book, console, data_dir)
         if leave:
             return 0 if right else 1
         async with opened(book.database_url) as database:

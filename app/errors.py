@@ -13,7 +13,8 @@ TallybookError
 │   └── …                       (code says which)
 ├── ConflictError               the state forbids it
 │   ├── CustomerTakenError
-│   ├── AccountClosedError
+│   ├── HoldClosedError / HoldExpiredError
+│   ├── NotReversibleError / ShortfallError
 │   └── KeyInFlightError        (retryable)
 ├── InsufficientCreditsError
 ├── UnauthenticatedError / ForbiddenError
@@ -106,6 +107,18 @@ class EventUnknownError(UnknownThingError):
     code = "event_unknown"
 
 
+class HoldUnknownError(UnknownThingError):
+    """No hold has this id."""
+
+    code = "hold_unknown"
+
+
+class ReversalUnknownError(UnknownThingError):
+    """No reversal has this id."""
+
+    code = "reversal_unknown"
+
+
 class RunUnknownError(UnknownThingError):
     """No run has this id."""
 
@@ -124,10 +137,28 @@ class CustomerTakenError(ConflictError):
     code = "customer_taken"
 
 
-class AccountClosedError(ConflictError):
-    """The account is closed."""
+class HoldClosedError(ConflictError):
+    """The hold was captured or released already."""
 
-    code = "account_closed"
+    code = "hold_closed"
+
+
+class HoldExpiredError(ConflictError):
+    """The hold's deadline is past: it holds nothing."""
+
+    code = "hold_expired"
+
+
+class NotReversibleError(ConflictError):
+    """Only spends, captures, grants, purchases and adjustments are reversed."""
+
+    code = "not_reversible"
+
+
+class ShortfallError(ConflictError):
+    """The policy `reject` forbids a reversal that cannot take back all."""
+
+    code = "shortfall"
 
 
 class KeyInFlightError(ConflictError):

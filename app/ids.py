@@ -16,6 +16,7 @@ LOT: Final = "lot"
 HOLD: Final = "hld"
 RUN: Final = "run"
 TRANSITION: Final = "trn"
+REVERSAL: Final = "rev"
 
 
 def public(prefix: str, number: int) -> str:

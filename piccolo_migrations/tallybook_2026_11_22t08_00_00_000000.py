@@ -55,6 +55,7 @@ CREATE TABLE accounts (
     day_lot_id bigint,
     day_catalogue_id bigint REFERENCES catalogues ON DELETE RESTRICT,
     day_used_brought bigint NOT NULL DEFAULT 0 CHECK (day_used_brought >= 0),
+    day_withdrawn boolean NOT NULL DEFAULT false,
     due_at timestamptz NOT NULL,
     opened_at timestamptz NOT NULL,
     closed_at timestamptz,
@@ -65,7 +66,8 @@ CREATE TABLE accounts (
 ) WITH (fillfactor = 80);
 COMMENT ON COLUMN accounts.day_used_brought IS
     'What a joined account had used of its own lot on this day: it counts against the allowance.';
-CREATE INDEX accounts_due ON accounts (due_at, id) WHERE closed_at IS NULL;
+COMMENT ON COLUMN accounts.day_withdrawn IS 'The running day''s opening was reversed.';
+CREATE INDEX accounts_due ON accounts (due_at, id);
 
 CREATE TABLE customers (
     id text PRIMARY KEY,
@@ -309,6 +311,45 @@ COMMENT ON COLUMN daily_grants.previous_on IS
 CREATE INDEX daily_grants_wave ON daily_grants (day_on, starts_at);
 """
 
+REVERSALS: Final = """
+CREATE TABLE reversals (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    of_journal_id bigint UNIQUE REFERENCES journals ON DELETE RESTRICT,
+    of_run_id bigint UNIQUE REFERENCES runs ON DELETE RESTRICT,
+    of_event_id text UNIQUE REFERENCES events ON DELETE RESTRICT,
+    part_of bigint REFERENCES reversals ON DELETE RESTRICT,
+    journal_id bigint UNIQUE REFERENCES journals ON DELETE RESTRICT,
+    account_id bigint REFERENCES accounts ON DELETE RESTRICT,
+    lot_id bigint REFERENCES lots ON DELETE RESTRICT,
+    entry_id bigint REFERENCES entries ON DELETE RESTRICT,
+    house text,
+    policy text NOT NULL CHECK (policy IN ('write_off', 'debt', 'reject')),
+    state text NOT NULL CHECK (state IN ('going', 'done')),
+    requested bigint NOT NULL DEFAULT 0 CHECK (requested >= 0),
+    clawed bigint NOT NULL DEFAULT 0 CHECK (clawed >= 0),
+    held bigint NOT NULL DEFAULT 0 CHECK (held >= 0),
+    shortfall bigint NOT NULL DEFAULT 0 CHECK (shortfall >= 0),
+    expired bigint NOT NULL DEFAULT 0 CHECK (expired >= 0),
+    journal_count bigint NOT NULL DEFAULT 0,
+    skipped bigint NOT NULL DEFAULT 0,
+    to_claw bigint NOT NULL DEFAULT 0 CHECK (to_claw >= 0),
+    undone bigint NOT NULL DEFAULT 0 CHECK (undone >= 0),
+    idempotency_key text UNIQUE,
+    request_hash bytea,
+    actor text NOT NULL,
+    reason text NOT NULL,
+    created_at timestamptz NOT NULL,
+    finished_at timestamptz,
+    CONSTRAINT one_thing CHECK (num_nonnulls(of_journal_id, of_run_id, of_event_id) = 1),
+    CONSTRAINT never_more_than_requested CHECK (clawed + held + shortfall + expired <= requested)
+);
+COMMENT ON COLUMN reversals.to_claw IS 'What is still held of the lot, and taken at its release.';
+COMMENT ON COLUMN reversals.undone IS 'What of the shortfall was undone since.';
+CREATE INDEX reversals_lot ON reversals (lot_id) WHERE lot_id IS NOT NULL;
+CREATE INDEX reversals_part ON reversals (part_of) WHERE part_of IS NOT NULL;
+CREATE INDEX reversals_going ON reversals (id) WHERE state = 'going';
+"""
+
 KEYS: Final = """
 CREATE TABLE api_keys (
     id text PRIMARY KEY,
@@ -376,18 +417,19 @@ REVOKE ALL ON ALL TABLES IN SCHEMA public FROM PUBLIC;
 REVOKE CREATE ON SCHEMA public FROM PUBLIC;
 GRANT USAGE ON SCHEMA public TO tallybook_app, tallybook_read;
 GRANT SELECT, INSERT ON accounts, customers, events, facts, subscriptions, transitions, catalogues,
-    runs, journals, notes, lots, holds, entries, daily_grants, api_keys, dev_clock TO tallybook_app;
-GRANT UPDATE ON accounts, customers, events, subscriptions, runs, lots, holds, api_keys, dev_clock
+    runs, journals, notes, lots, holds, entries, daily_grants, reversals, api_keys, dev_clock
     TO tallybook_app;
+GRANT UPDATE ON accounts, customers, events, subscriptions, runs, lots, holds, reversals, api_keys,
+    dev_clock TO tallybook_app;
 GRANT SELECT ON migration TO tallybook_app, tallybook_read;
 GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO tallybook_app;
 GRANT SELECT ON ALL SEQUENCES IN SCHEMA public TO tallybook_app, tallybook_read;
 GRANT SELECT ON accounts, customers, events, facts, subscriptions, transitions, catalogues, runs,
-    journals, notes, lots, holds, entries, daily_grants, dev_clock TO tallybook_read;
+    journals, notes, lots, holds, entries, daily_grants, reversals, dev_clock TO tallybook_read;
 """
 
 TABLES: Final = (
-    "daily_grants", "entries", "holds", "notes", "journals", "runs", "transitions",
+    "reversals", "daily_grants", "entries", "holds", "notes", "journals", "runs", "transitions",
     "subscriptions", "facts", "events", "customers", "lots", "accounts", "catalogues", "api_keys",
     "dev_clock",
 )  # fmt: skip
@@ -405,7 +447,7 @@ async def forwards() -> MigrationManager:
     manager = MigrationManager(migration_id=ID, app_name="tallybook", description=DESCRIPTION)
 
     async def up() -> None:
-        for part in (CLOCK, CATALOGUES, ACCOUNTS, EVENTS, SUBSCRIPTIONS, LEDGER, KEYS, REFUSE):
+        for part in (CLOCK, CATALOGUES, ACCOUNTS, EVENTS, SUBSCRIPTIONS, LEDGER, REVERSALS, KEYS, REFUSE):
             await _execute(part)
         for table in APPEND_ONLY:
             await _execute(_append_only(table))

@@ -8,7 +8,7 @@ import os
 import secrets
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,6 +28,8 @@ from app.embedded.postgres import EmbeddedPostgres, Passwords
 from app.embedded.program import Guard
 from app.grants.catalogue import default_text
 from app.settings import Settings
+from tests.api_client import Api, open_api
+from tests.stripe_events import make_subscription_event
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 TEMPLATE = "tallybook_template"
@@ -158,6 +160,19 @@ def settings(server: Server) -> Settings:
         environment="development",
         clock_settable=True,
     )
+
+
+@pytest.fixture
+async def api(database: Database, settings: Settings) -> AsyncIterator[Api]:
+    """The service on the test's database, its clock standing at NOW."""
+    async with open_api(database, settings) as opened:
+        yield opened
+
+
+@pytest.fixture
+def subscription_event() -> Callable[..., dict[str, Any]]:
+    """Builds a subscription event in Stripe's newest shape."""
+    return make_subscription_event
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ from app.accounts.book import Book
 from app.clock import NEVER
 from app.grants import load
 from app.grants.day import AccountDay, Origin
+from app.ledger.holds import Hold, HoldState
 from app.ledger.kinds import Act, House, Kind, Side
 from app.ledger.sheet import JournalDraft, Lot
 
@@ -40,23 +41,47 @@ def _move(source: AccountDay, target: AccountDay, origin: Origin) -> None:
     journal = JournalDraft(Act.TRANSFER, origin.source, origin.actor, target.now)
     source.sheet.begin(journal)
     target.sheet.begin(journal)
-    if source.lot is not None:
+    day_lot = source.lot
+    if day_lot is not None:
         # The day's own lots do not add up: its use counts against the target's allowance.
-        target.used_brought += source.lot.drawn + source.used_brought
-        source.sheet.expire(journal, source.lot)
-        source.lot.of_running_day = False
-        source.lot.changed = True
+        target.used_brought += day_lot.drawn + source.used_brought
+        source.sheet.expire(journal, day_lot)
+        day_lot.of_running_day = False
+        day_lot.changed = True
     for lot in [lot for lot in source.sheet.lots if lot.free > 0]:
         _move_lot(journal, lot, source, target)
+    for hold in source.holds:
+        if hold.state is HoldState.HELD:
+            _move_hold(journal, hold, source, target)
     if source.sheet.debt and source.lot is not None and target.lot is not None:
         owed = source.sheet.debt
         source.sheet.write(journal, source.lot, Kind.TRANSFER, House.TRANSFERRED, Side.DEBT, owed)
         target.sheet.write(journal, target.lot, Kind.TRANSFER, Side.DEBT, House.TRANSFERRED, owed)
         for lot in target.sheet.spendable():
             target.sheet.repay(journal, lot)
-    source.day, source.lot, source.givings = None, None, ()
+    source.day, source.lot, source.givings, source.holds = None, None, (), []
     source.due_at = NEVER
     source.changed = target.changed = True
+
+
+def _move_hold(journal: JournalDraft, hold: Hold, source: AccountDay, target: AccountDay) -> None:
+    parts = []
+    for lot, part in hold.parts:
+        source.sheet.write(
+            journal, lot, Kind.TRANSFER, Side.HELD, House.TRANSFERRED, part, hold_id=hold.number
+        )
+        moved = target.sheet.grant(journal, lot.source, 0, lot.expires_at, priority=lot.priority)
+        moved.granted = part
+        if lot is source.lot:
+            # Its use counts against the target's allowance already: given back it would count
+            # twice, so a release of it lapses at once.
+            moved.expires_at = target.now
+        target.sheet.write(
+            journal, moved, Kind.TRANSFER, House.TRANSFERRED, Side.HELD, part, hold_id=hold.number
+        )
+        parts.append((moved, part))
+    hold.parts, hold.account_id, hold.changed = parts, target.sheet.account_id, True
+    target.holds.append(hold)
 
 
 def _move_lot(journal: JournalDraft, lot: Lot, source: AccountDay, target: AccountDay) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from app.accounts.book import Book
 from app.accounts.join import join
 from app.accounts.open import TieRank, insert, lock_customer, open_day, tie
-from app.errors import AccountClosedError, CustomerTakenError, UnknownZoneError
+from app.errors import CustomerTakenError, UnknownZoneError
 from app.grants import load
 from app.grants.day import Origin
 from app.grants.zones import known_zone
@@ -16,7 +16,7 @@ async def put(
 ) -> bool:
     """Open or change the account in one transaction; whether the id is new.
 
-    None keeps what stands. Raises CustomerTakenError, UnknownZoneError, AccountClosedError.
+    None keeps what stands. Raises CustomerTakenError, UnknownZoneError.
     """
     if time_zone is not None and not known_zone(time_zone):
         raise UnknownZoneError(
@@ -38,13 +38,9 @@ async def _account(
     book: Book, external_id: str, customers_account: int | None, zone: str | None, origin: Origin
 ) -> tuple[int, bool]:
     database = book.database
-    known = await database.fetchrow(
-        "SELECT id, closed_at FROM accounts WHERE external_id = $1", external_id
-    )
+    known = await database.fetchval("SELECT id FROM accounts WHERE external_id = $1", external_id)
     if known is not None:
-        if known["closed_at"] is not None:
-            raise AccountClosedError("The account is closed.", account_id=external_id)
-        return known["id"], False
+        return known, False
     if customers_account is not None:
         named = await database.fetchval(
             """UPDATE accounts SET external_id = $2 WHERE id = $1 AND external_id IS NULL

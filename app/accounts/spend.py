@@ -8,7 +8,7 @@ import msgspec
 
 from app.accounts.book import Book
 from app.accounts.open import require
-from app.errors import AccountClosedError, TallybookError
+from app.errors import TallybookError
 from app.grants import load
 from app.grants.day import Origin
 from app.grants.load import Drawable
@@ -80,8 +80,6 @@ def _draft(
 
 
 def _draw(order: SpendOrder, account: Drawable) -> JournalDraft:
-    if account.closed:
-        raise AccountClosedError("The account is closed.", account_id=order.account_id)
     sheet = account.sheet
     journal = JournalDraft(
         act=Act.SPEND,

@@ -102,10 +102,36 @@ _CHECKS: Final = {
     ),
     "no entry is reversed by more than its amount": (
         "SELECT count(*) FROM entries WHERE reverses_entry_id IS NOT NULL",
-        """SELECT format('entry %s of %s is reversed by %s', original.id, original.amount,
-                  sum(entries.amount))
-             FROM entries JOIN entries AS original ON original.id = entries.reverses_entry_id
-            GROUP BY original.id, original.amount HAVING sum(entries.amount) > original.amount""",
+        # An undone shortfall runs the entry's own way again, and counts against its reversal.
+        """SELECT format('entry %s of %s is reversed by %s', id, amount, sum(reversed))
+             FROM (SELECT original.id, original.amount,
+                          CASE WHEN entries.credit = original.debit
+                                 OR entries.debit = original.credit
+                               THEN entries.amount ELSE -entries.amount END AS reversed
+                     FROM entries JOIN entries AS original
+                       ON original.id = entries.reverses_entry_id) AS netted
+            GROUP BY id, amount HAVING sum(reversed) NOT BETWEEN 0 AND amount""",
+    ),
+    "no hold gives more than it holds": (
+        "SELECT count(*) FROM holds",
+        """SELECT format('hold %s of %s (%s): held %s, captured %s, released %s', holds.id, amount,
+                  state, summed.held, summed.captured, summed.released)
+             FROM holds LEFT JOIN LATERAL (
+                 SELECT coalesce(sum(amount) FILTER (WHERE kind = 'hold'), 0) AS held,
+                        coalesce(sum(amount) FILTER (WHERE kind = 'spend'), 0) AS captured,
+                        coalesce(sum(amount) FILTER (WHERE kind = 'release'), 0) AS released
+                   FROM entries WHERE entries.hold_id = holds.id) AS summed ON true
+            WHERE summed.held <> amount OR summed.captured <> holds.captured
+               OR summed.captured + summed.released <> CASE state WHEN 'held' THEN 0 ELSE amount END""",
+    ),
+    "every reversal is what its entries took back": (
+        "SELECT count(*) FROM reversals WHERE entry_id IS NOT NULL",
+        """SELECT format('reversal %s: clawed %s stands; its entries say %s', id, clawed + undone, taken)
+             FROM (SELECT reversals.*, coalesce((
+                       SELECT sum(amount) FROM entries WHERE reverses_entry_id = reversals.entry_id
+                          AND kind = 'reversal' AND debit = 'free'), 0) AS taken
+                     FROM reversals WHERE entry_id IS NOT NULL) AS summed
+            WHERE clawed + undone <> taken""",
     ),
     "each day's lot was granted for one account-day": (
         "SELECT count(*) FROM daily_grants",

@@ -10,6 +10,9 @@ from app.clock import NEVER
 from app.grants.catalogue import Catalogue
 from app.grants.entitlement import Giving, entitled_tier
 from app.grants.zones import Day, day_of, first_start_of_later_date
+from app.ledger import claws, holds
+from app.ledger.claws import Claw
+from app.ledger.holds import Hold, HoldState
 from app.ledger.kinds import Act, LotSource
 from app.ledger.sheet import JournalDraft, Lot, Sheet
 
@@ -60,9 +63,12 @@ class AccountDay:
     day_catalogue: Catalogue
     day_catalogue_id: int
     givings: Sequence[Giving]
+    withdrawn: bool  # the running day's opening was reversed
     posted_to: datetime  # graces that ended by then are posted
     runs: Mapping[Wave, int] = field(default_factory=dict)  # which run opens which day
     opened: list[OpenedDay] = field(default_factory=list)
+    holds: list[Hold] = field(default_factory=list)  # those that are open
+    claws: list[Claw] = field(default_factory=list)
     changed: bool = False
 
     @property
@@ -83,6 +89,7 @@ class AccountDay:
             if self.day is not None and due == self.day.ends_at:
                 self._end_day(origin)
             else:
+                self._release_overdue(due, origin)
                 self._lapse(due, origin)
                 self.entitle(due, origin)
         self.due_at = self._next_due()
@@ -111,6 +118,8 @@ class AccountDay:
     @property
     def allowance(self) -> int:
         """The entitled tier's daily credits, by the catalogue that opened the day."""
+        if self.withdrawn:
+            return 0
         known = {tier.name for tier in self.day_catalogue.tiers}
         # A tier that the day's catalogue did not have yet is taken from the present one.
         catalogue = self.day_catalogue if self.tier in known else self.catalogue
@@ -149,7 +158,7 @@ class AccountDay:
     def _open(self, day: Day, origin: Origin) -> None:
         ended, ended_lot, ended_catalogue = self.day, self.lot, self.day_catalogue
         self.changed = True
-        self.day, self.opening, self.used_brought = day, 1, 0
+        self.day, self.opening, self.used_brought, self.withdrawn = day, 1, 0, False
         self.day_catalogue, self.day_catalogue_id = self.catalogue, self.catalogue_id
         carry_max = _carry_max(ended_catalogue, self.tier)
         self.tier = entitled_tier(self.givings, day.starts_at, self.catalogue)
@@ -181,11 +190,69 @@ class AccountDay:
             )
         )
 
+    def hold(self, journal: JournalDraft, hold: Hold) -> None:
+        """Reserve; raises InsufficientCreditsError."""
+        holds.take(self.sheet, journal, hold, self.next_grant_at)
+        self.holds.append(hold)
+        self.changed = True
+        self.due_at = self._next_due()
+
+    def capture(self, journal: JournalDraft, hold: Hold, amount: int, origin: Origin) -> None:
+        """Spend this much of the hold; the rest comes back."""
+        left = amount
+        for lot, part in hold.parts:
+            taken = min(part, left)
+            left -= taken
+            # What was to be clawed at the release falls short where nothing else is held.
+            spare = lot.held - sum(claw.to_claw for claw in self._claws_of(lot))
+            lost = max(0, taken - spare)
+            for claw in self._claws_of(lot):
+                lost -= claws.captured(self.sheet, journal, claw, lost)
+        given_back = holds.capture(self.sheet, journal, hold, amount)
+        self._given_back(journal, given_back, self.now, origin)
+
+    def release(
+        self, journal: JournalDraft, hold: Hold, state: HoldState, at: datetime, origin: Origin
+    ) -> None:
+        """Give back all of the hold."""
+        self._given_back(journal, holds.release(self.sheet, journal, hold, state), at, origin)
+
+    def _given_back(
+        self, journal: JournalDraft, lots: Sequence[Lot], at: datetime, origin: Origin
+    ) -> None:
+        self.changed = True
+        for lot in lots:
+            self.came_back(journal, lot, at)
+        self.settle(at, origin)
+        self.due_at = self._next_due()
+
+    def came_back(self, journal: JournalDraft, lot: Lot, at: datetime) -> None:
+        """Credits are free again in this lot: claws go on, an ended lot lapses, debt is repaid."""
+        for claw in self._claws_of(lot):
+            claws.given_back(self.sheet, journal, claw, lot.free)
+        if lot.expires_at <= at:
+            self.sheet.expire(journal, lot)
+        self.sheet.repay(journal, lot)
+
+    def _claws_of(self, lot: Lot) -> list[Claw]:
+        return [claw for claw in self.claws if claw.lot is lot]
+
+    def _release_overdue(self, due: datetime, origin: Origin) -> None:
+        """A hold past its deadline holds nothing."""
+        for hold in self.holds:
+            if hold.state is HoldState.HELD and hold.expires_at <= due:
+                journal = self._journal(Act.RELEASE, hold.expires_at, origin)
+                self.release(journal, hold, HoldState.EXPIRED, hold.expires_at, origin)
+
     def _lapse(self, at: datetime, origin: Origin, but: Lot | None = None) -> None:
         """Let every lot lapse whose end has come by ``at``."""
         for lot in self.sheet.lots:
             if lot is not but and lot.free > 0 and lot.expires_at <= at:
                 self.sheet.expire(self._journal(Act.EXPIRY, lot.expires_at, origin), lot)
+
+    def refresh_due(self) -> None:
+        """Find anew when the next thing is due, after lots were added."""
+        self.due_at = self._next_due()
 
     def _next_due(self) -> datetime:
         graces = (
@@ -196,8 +263,9 @@ class AccountDay:
             and giving.grace_ends_at > self.posted_to
         )
         ends = (lot.expires_at for lot in self.sheet.lots if lot.free > 0 and lot is not self.lot)
+        deadlines = (hold.expires_at for hold in self.holds if hold.state is HoldState.HELD)
         day_ends = (self.day.ends_at,) if self.day else ()
-        return min((*graces, *ends, *day_ends), default=NEVER)
+        return min((*graces, *ends, *deadlines, *day_ends), default=NEVER)
 
     def _journal(self, act: Act, at: datetime, origin: Origin) -> JournalDraft:
         return self.sheet.begin(

@@ -12,7 +12,7 @@ from app.grants.catalogues import Catalogues
 from app.grants.day import AccountDay, OpenedDay, Origin
 from app.grants.entitlement import Giving
 from app.grants.zones import Day
-from app.ledger import post
+from app.ledger import post, reserved
 from app.ledger.post import Locked
 from app.ledger.sheet import Sheet
 
@@ -76,11 +76,16 @@ async def _days(
 ) -> dict[int, AccountDay]:
     present_id, present = await catalogues.present(database)
     givings = await givings_of(database, list(locked))
+    reserving = {number: one.sheet for number, one in locked.items() if one.sheet.held}
+    holds = await reserved.open_holds(database, reserving) if reserving else {}
+    claws = await reserved.open_claws(database, reserving) if reserving else {}
     days = {}
     for number, one in locked.items():
         catalogue_id = one.row["day_catalogue_id"] or present_id
         day_catalogue = await catalogues.of(database, catalogue_id)
-        days[number] = _day(one, givings[number], present_id, present, day_catalogue)
+        day = _day(one, givings[number], present_id, present, day_catalogue)
+        day.holds, day.claws = holds.get(number, []), claws.get(number, [])
+        days[number] = day
     return days
 
 
@@ -123,6 +128,7 @@ def _day(
         day_catalogue=day_catalogue,
         day_catalogue_id=row["day_catalogue_id"] or present_id,
         givings=givings,
+        withdrawn=row["day_withdrawn"],
         posted_to=min(row["due_at"] - _MICROSECOND, sheet.now),
     )
 
@@ -130,14 +136,17 @@ def _day(
 async def store_drawn(database: Database, drawn: Iterable[Drawable]) -> None:
     """Write what was drawn, and what was due before."""
     drawn = list(drawn)
-    await post.write(database, [one.sheet for one in drawn])
     await store(database, [one.day for one in drawn if one.day is not None])
+    await post.write(database, [one.sheet for one in drawn if one.day is None])
 
 
 async def store(database: Database, days: Iterable[AccountDay]) -> None:
     """Write the sheets' journals, the days that were opened, and the accounts' day columns."""
     days = list(days)
+    # A hold's row stands before the entries that name it.
+    await reserved.store_holds(database, [hold for day in days for hold in day.holds])
     await post.write(database, [day.sheet for day in days])
+    await reserved.store_claws(database, [claw for day in days for claw in day.claws])
     await _store_opened(database, days)
     changed = [day for day in days if day.changed]
     if changed:
@@ -173,12 +182,13 @@ async def _store_days(database: Database, days: Sequence[AccountDay]) -> None:
                   day_on = change.day_on, day_opening = change.day_opening,
                   day_starts_at = change.day_starts_at, day_ends_at = change.day_ends_at,
                   day_lot_id = change.day_lot_id, day_catalogue_id = change.day_catalogue_id,
-                  day_used_brought = change.day_used_brought, due_at = change.due_at
+                  day_used_brought = change.day_used_brought,
+                  day_withdrawn = change.day_withdrawn, due_at = change.due_at
              FROM unnest($1::bigint[], $2::text[], $3::text[], $4::date[], $5::int[],
                   $6::timestamptz[], $7::timestamptz[], $8::bigint[], $9::bigint[], $10::bigint[],
-                  $11::timestamptz[])
+                  $11::boolean[], $12::timestamptz[])
                AS change (id, tier, time_zone, day_on, day_opening, day_starts_at, day_ends_at,
-                          day_lot_id, day_catalogue_id, day_used_brought, due_at)
+                          day_lot_id, day_catalogue_id, day_used_brought, day_withdrawn, due_at)
             WHERE accounts.id = change.id""",
         *_columns([_day_row(day) for day in days]),
     )
@@ -189,7 +199,8 @@ def _day_row(day: AccountDay) -> tuple[object, ...]:
     return (
         day.sheet.account_id, day.tier, day.time_zone, running.on if running else None,
         day.opening, running.starts_at if running else None, running.ends_at if running else None,
-        day.lot.number if day.lot else None, day.day_catalogue_id, day.used_brought, day.due_at,
+        day.lot.number if day.lot else None, day.day_catalogue_id, day.used_brought,
+        day.withdrawn, day.due_at,
     )  # fmt: skip
 
 

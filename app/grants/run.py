@@ -91,7 +91,7 @@ async def _chunk(
     """Post what is due on some accounts, in one transaction; how many there were."""
     async with database.transaction():
         rows = await database.fetch(
-            """SELECT id FROM accounts WHERE due_at <= tallybook_now() AND closed_at IS NULL
+            """SELECT id FROM accounts WHERE due_at <= tallybook_now()
                 ORDER BY due_at, id LIMIT $1 FOR UPDATE SKIP LOCKED""",
             CHUNK_ACCOUNTS,
         )

@@ -44,7 +44,7 @@ async def advance_clock(book: Book, to: datetime) -> datetime:
 
 async def _next_due(book: Book) -> datetime | None:
     accounts_due: datetime | None = await book.database.fetchval(
-        "SELECT min(due_at) FROM accounts WHERE closed_at IS NULL"
+        "SELECT min(due_at) FROM accounts WHERE due_at < '9999-12-31'"
     )
     dues = [due for due in (accounts_due, await inbox.next_attempt_at(book.database)) if due]
     return min(dues, default=None)

@@ -53,6 +53,13 @@ async def sheets_of(database: Database, rows: Sequence[Record]) -> dict[int, Loc
     return locked
 
 
+async def load_lots(database: Database, sheet: Sheet, numbers: Iterable[int]) -> None:
+    """Put lots on the sheet that are no longer live, for what reaches back to them."""
+    wanted = set(numbers) - {lot.number for lot in sheet.lots}
+    rows = await database.fetch("SELECT * FROM lots WHERE id = ANY($1::bigint[])", sorted(wanted))
+    sheet.lots.extend(_lot(row) for row in rows)
+
+
 def _lot(record: Record) -> Lot:
     return Lot(
         account_id=record["account_id"],

@@ -12,12 +12,11 @@ from rich.console import Console
 from app.embedded.devbook import DevBook
 from app.simulate import life_cycles
 from app.simulate.book_client import BookClient, PlayError, connected
-from app.simulate.life_cycles import FIRST_NAME, TAPE_LENGTH, TAPE_START, account_id
+from app.simulate.life_cycles import FIRST_NAME, TAPE_LENGTH, account_id
 from app.simulate.next_steps import print_next_steps
 from app.simulate.play import play
 from app.simulate.report import Found, look_up, print_report
-
-__all__ = ["TAPE_START", "demo"]
+from app.simulate.tape import TAPE_START
 
 DATA_DIR_DEFAULT: Final = Path(".tallybook")
 _DAY: Final = timedelta(days=1)
@@ -40,16 +39,21 @@ async def demo(book: DevBook, console: Console, data_dir: Path = DATA_DIR_DEFAUL
     """
     try:
         async with connected(book) as client:
-            run = await find_run(client)
-            tape = life_cycles.tape(run.number, run.starts_at)
-            _announce(run, console)
-            played = await play(tape, client, console)
-            found = [await look_up(client, customer) for customer in tape.customers]
+            return await play_sample(client, console, data_dir)
     except PlayError as error:
         console.print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)
         return False
+
+
+async def play_sample(client: BookClient, console: Console, data_dir: Path) -> bool:
+    """The same over a client at hand; raises PlayError where the book is not what it must be."""
+    run = await find_run(client)
+    tape = life_cycles.tape(run.number, run.starts_at)
+    _announce(run, console)
+    played = await play(tape, client, console)
+    found = [await look_up(client, customer) for customer in tape.customers]
     right = print_report(console, played, found)
-    print_next_steps(console, book, _richest(found).account.id, data_dir)
+    print_next_steps(console, client.book, _richest(found).account.id, data_dir)
     return right
 
 

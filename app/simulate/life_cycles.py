@@ -7,7 +7,7 @@ every story leaves room for both.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from app.simulate.expectation import ExpectedAccount
@@ -15,7 +15,6 @@ from app.simulate.stripe_events import FakeSubscription
 from app.simulate.stripe_objects import ENTERPRISE_MONTHLY, PRO_MONTHLY, JsonObject, Price
 from app.simulate.tape import Action, Customer, MoveClock, Put, Spend, Step, Tape, deliveries
 
-TAPE_START: Final = datetime(2026, 1, 1, tzinfo=UTC)
 TAPE_LENGTH: Final = timedelta(days=35, hours=18)
 FIRST_NAME: Final = "ada"  # the tape's first step introduces her at the very start
 

@@ -31,12 +31,12 @@ def next_steps(book: DevBook, account_id: str, data_dir: Path, fresh: str) -> li
     api = f"{book.base_url}/api"
     return [
         "# spend one credit; the same line again is a replay and spends nothing",
-        f"curl -s {api}/v1/accounts/{account_id}/spends"
+        f"curl -sw '\\n' {api}/v1/accounts/{account_id}/spends"
         f" -H 'Authorization: Bearer {book.keys.service}'"
         f" -H 'Idempotency-Key: try-{fresh}'"
         """ -H 'Content-Type: application/json' -d '{"amount": 1, "reason": "a try"}'""",
         "# its entries, newest first, by the auditor's key",
-        f"curl -s '{api}/v1/ledger/entries?account_id={account_id}&order=desc&limit=5'"
+        f"curl -sw '\\n' '{api}/v1/ledger/entries?account_id={account_id}&order=desc&limit=5'"
         f" -H 'Authorization: Bearer {book.keys.auditor}'",
         "# derive every balance from the entries again, and compare",
         f".venv/bin/tallybook ledger verify --data-dir {shlex.quote(str(data_dir))}",

@@ -38,10 +38,10 @@ class FakeSubscription:
             self._event("customer.created", at, buyer),
             self._event("customer.subscription.created", at, self._snapshot()),
             self._event("invoice.created", at, self._invoice_object()),
+            *self._paid(at),
         ]
         self.status = "active"
-        activated = self._updated(at, {"status": "incomplete"})
-        return [*events, *self._paid(at), activated]
+        return [*events, self._updated(at, {"status": "incomplete"})]
 
     def be_known(self) -> None:
         """It began, and was paid, where nobody listened: no event tells."""

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
+from typing import Final
 
 import orjson
 
 from app.simulate.expectation import Expected
 from app.simulate.stripe_objects import JsonObject
+
+# Where a clock stands that no tape has moved yet; the first tape starts here.
+TAPE_START: Final = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -60,7 +60,7 @@ def undecided(facts: Sequence[Fact]) -> set[str]:
 
 
 def in_order(facts: Sequence[Fact], details: Mapping[str, Detail]) -> tuple[list[Fact], bool]:
-    """The facts in order, and whether the last of them was decided by the rule for ties."""
+    """The facts in order, each change once, and whether the rule for ties decided the last."""
     ordered: list[Fact] = []
     tied = False
     for seconds_facts in _seconds(facts):
@@ -71,6 +71,7 @@ def in_order(facts: Sequence[Fact], details: Mapping[str, Detail]) -> tuple[list
             start = _last_snapshot(ordered + head)
             updates, tied = _chain(updates, start, details)
             tail = [fact for fact in seconds_facts if fact.kind is FactKind.DELETED]
+            tied = tied and not tail  # a deletion is a single end
             ordered += head + updates + tail
         else:
             ordered += seconds_facts
@@ -90,9 +91,9 @@ def _last_snapshot(facts: Sequence[Fact]) -> Fact | None:
 def _chain(
     updates: Sequence[Fact], start: Fact | None, details: Mapping[str, Detail]
 ) -> tuple[list[Fact], bool]:
-    distinct, copies = _without_copies(updates, details)
+    distinct = _without_copies(updates, details)
     if len(distinct) == 1:
-        return [*copies, *distinct], False
+        return distinct, False
     paths: list[list[Fact]] = []
     if len(distinct) <= CHAIN_LENGTH_MAX:
         starts = [details[start.event_id].after] if start and start.event_id in details else []
@@ -101,8 +102,8 @@ def _chain(
             if paths:
                 break
     if paths and len({path[-1].event_id for path in paths}) == 1:
-        return [*copies, *paths[0]], False
-    return [*copies, *sorted(distinct, key=_tie_order)], True
+        return paths[0], False
+    return sorted(distinct, key=_tie_order), True
 
 
 def _paths(
@@ -127,16 +128,13 @@ def _matches(previous: object, value: object) -> bool:
     return previous == value
 
 
-def _without_copies(
-    updates: Sequence[Fact], details: Mapping[str, Detail]
-) -> tuple[list[Fact], list[Fact]]:
+def _without_copies(updates: Sequence[Fact], details: Mapping[str, Detail]) -> list[Fact]:
     """For one change Stripe may make two events: the copies count once."""
     distinct: list[Fact] = []
-    copies: list[Fact] = []
     for fact in updates:
-        same = any(details[fact.event_id] == details[other.event_id] for other in distinct)
-        (copies if same else distinct).append(fact)
-    return distinct, copies
+        if all(details[fact.event_id] != details[other.event_id] for other in distinct):
+            distinct.append(fact)
+    return distinct
 
 
 def _tie_order(fact: Fact) -> tuple[int, str]:

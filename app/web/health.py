@@ -46,7 +46,6 @@ async def ready(request: Request[Any, Any, Any], state: State) -> Ready:
         )
     late = await state.book.database.fetchval(
         """SELECT exists(SELECT FROM accounts
-                          WHERE due_at < tallybook_now() - interval '5 minutes'
-                            AND closed_at IS NULL)"""
+                          WHERE due_at < tallybook_now() - interval '5 minutes')"""
     )
     return Ready("ready", ["runs_late"] if late else [])

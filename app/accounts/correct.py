@@ -1,0 +1,79 @@
+"""What operators do to an account: grant, adjust, close."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from app.accounts.book import Book
+from app.accounts.keyed import Done, Order, journal, keyed
+from app.accounts.open import require
+from app.clock import NEVER
+from app.errors import RefusedError
+from app.grants.day import AccountDay
+from app.ledger.kinds import Act, House, Kind, LotSource, Side
+from app.ledger.sheet import JournalDraft
+
+
+class InThePastError(RefusedError):
+    """What is granted would have ended already."""
+
+    code = "expires_in_the_past"
+
+
+async def grant(
+    book: Book, public_id: str, amount: int, order: Order, *,
+    expires_at: datetime | None, priority: int | None,
+) -> Done:  # fmt: skip
+    """A promotional lot; without ``expires_at`` it never ends."""
+    number = await require(book, public_id)
+
+    def draft(day: AccountDay) -> JournalDraft:
+        if expires_at is not None and expires_at <= day.now:
+            raise InThePastError("expires_at is not in the future.")
+        header = day.sheet.begin(journal(Act.GRANT, day, order))
+        day.sheet.grant(
+            header, LotSource.PROMOTIONAL, amount, expires_at or NEVER, priority=priority
+        )
+        return _answered(header, day, public_id, amount)
+
+    return await keyed(book, number, order, draft)
+
+
+async def adjust(book: Book, public_id: str, amount: int, order: Order) -> Done:
+    """Add credits that never end, or take some in burn order, all or nothing."""
+    number = await require(book, public_id)
+
+    def draft(day: AccountDay) -> JournalDraft:
+        header = journal(Act.ADJUSTMENT, day, order)
+        if amount > 0:
+            day.sheet.grant(
+                header, LotSource.PROMOTIONAL, amount, NEVER,
+                kind=Kind.ADJUSTMENT, house=House.ADJUSTED,
+            )  # fmt: skip
+        else:
+            for lot, part in day.sheet.draws(-amount, day.next_grant_at):
+                day.sheet.write(header, lot, Kind.ADJUSTMENT, Side.FREE, House.ADJUSTED, part)
+        day.sheet.begin(header)
+        return _answered(header, day, public_id, amount)
+
+    return await keyed(book, number, order, draft)
+
+
+def _answered(header: JournalDraft, day: AccountDay, public_id: str, amount: int) -> JournalDraft:
+    day.changed = True
+    day.refresh_due()
+    header.answer = {
+        "account_id": public_id,
+        "amount": amount,
+        "balance": day.sheet.balance,
+        "available": day.sheet.available,
+    }
+    return header
+
+
+async def close(book: Book, public_id: str) -> None:
+    """End the account's grants; what it has can still be spent. Closing twice is closing once."""
+    number = await require(book, public_id)
+    await book.database.execute(
+        "UPDATE accounts SET closed_at = coalesce(closed_at, tallybook_now()) WHERE id = $1", number
+    )

@@ -1,0 +1,304 @@
+"""Reverse a named journal, or a whole run: once, by entries that negate it, never by edits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import msgspec
+import orjson
+
+from app.accounts.book import Book
+from app.db import Database, Record
+from app.errors import (
+    JournalUnknownError,
+    NotReversibleError,
+    ReversalUnknownError,
+    ShortfallError,
+)
+from app.grants import load
+from app.grants.day import AccountDay, Origin
+from app.ledger import claws, idempotency, post, reserved
+from app.ledger.claws import Claw, Policy
+from app.ledger.idempotency import RequestKey
+from app.ledger.kinds import Act, House, Kind, Side
+from app.ledger.sheet import JournalDraft
+
+# What each reversible journal's entries are, and which way they are undone.
+_GIVING: Final = {
+    Act.GRANT: Kind.GRANT,
+    Act.OPENING: Kind.GRANT,
+    Act.TOP_UP: Kind.GRANT,
+    Act.PURCHASE: Kind.PURCHASE,
+}
+_TAKING: Final = {Act.SPEND: Kind.SPEND, Act.CAPTURE: Kind.SPEND}
+
+
+class ReversalOrder(msgspec.Struct, frozen=True, kw_only=True):
+    """What an operator asks for; ``key`` None is a part of a run's reversal."""
+
+    reason: str
+    policy: Policy
+    actor: str
+    key: RequestKey | None
+    part_of: int | None = None
+
+
+class Reversed(msgspec.Struct, frozen=True, kw_only=True):
+    """What came of it; numbers are None in a dry run."""
+
+    number: int | None
+    journal_id: int | None
+    of_journal_id: int | None
+    of_run_id: int | None
+    policy: str
+    state: str
+    requested: int
+    clawed: int
+    held: int
+    shortfall: int
+    expired: int
+    journal_count: int = 1
+    skipped: int = 0
+    replayed: bool = False
+    dry_run: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Undone:
+    """How much was to be undone, what of it lapsed, and the claw where it had been given."""
+
+    requested: int
+    expired: int
+    claw: Claw | None
+
+
+async def reverse_journal(
+    book: Book, journal_id: int | None, order: ReversalOrder, *, dry_run: bool
+) -> Reversed:
+    """Reverse one journal; a second time it returns the first answer.
+
+    Raises JournalUnknownError, NotReversibleError, ShortfallError, KeyReusedError.
+    """
+    row = await _journal(book.database, journal_id)
+    async with book.database.transaction():
+        days = await load.lock(book.database, book.catalogues, [await _owner(book.database, row)])
+        (day,) = days.values()
+        first = await _first_answer(book.database, row["id"], order.key)
+        if first is not None:
+            return first
+        day.post_due(Origin("due", order.actor))
+        header, undone = await draft(book.database, day, row, order)
+        answer = _answer(row["id"], order, undone)
+        if dry_run:
+            return msgspec.structs.replace(answer, dry_run=True, number=None, journal_id=None)
+        header.answer = msgspec.to_builtins(answer)
+        await load.store(book.database, [day])
+        number = await store(book.database, day, header, undone.claw, answer, order)
+    return msgspec.structs.replace(answer, number=number, journal_id=header.number)
+
+
+async def _journal(database: Database, journal_id: int | None) -> Record:
+    row = await database.fetchrow("SELECT * FROM journals WHERE id = $1", journal_id or 0)
+    if row is None:
+        raise JournalUnknownError("There is no such journal.")
+    if Act(row["kind"]) not in (*_GIVING, *_TAKING, Act.ADJUSTMENT):
+        raise NotReversibleError(
+            f"A journal of kind {row['kind']} is not reversed; spends, captures, grants, purchases "
+            "and adjustments are.",
+            kind=row["kind"],
+        )
+    return row
+
+
+async def _owner(database: Database, row: Record) -> int:
+    owner = await database.fetchrow(
+        """SELECT accounts.id, joined_to FROM entries JOIN accounts ON accounts.id = account_id
+            WHERE journal_id = $1 LIMIT 1""",
+        row["id"],
+    )
+    if owner is None:
+        raise NotReversibleError("This journal moved nothing.", kind=row["kind"])
+    if owner["joined_to"] is not None:
+        raise NotReversibleError(
+            "The journal's account was joined to another since; adjust that one instead."
+        )
+    number: int = owner["id"]
+    return number
+
+
+async def _first_answer(
+    database: Database, journal_id: int, key: RequestKey | None
+) -> Reversed | None:
+    if key is not None:
+        stored = (await idempotency.stored(database, [key.key])).get(key.key)
+        if stored is not None:
+            return _replay(idempotency.same_request(key, stored).answer, stored.journal_id)
+    row = await database.fetchrow(
+        """SELECT reversals.id, journal_id, answer::text FROM reversals
+             JOIN notes USING (journal_id) WHERE of_journal_id = $1""",
+        journal_id,
+    )
+    if row is None:
+        return None
+    first = _replay(orjson.loads(row["answer"]), row["journal_id"])
+    return msgspec.structs.replace(first, number=row["id"])
+
+
+def _replay(answer: dict[str, object], journal_id: int) -> Reversed:
+    first = msgspec.convert(answer, Reversed)
+    return msgspec.structs.replace(first, journal_id=journal_id, replayed=True)
+
+
+async def draft(
+    database: Database, day: AccountDay, row: Record, order: ReversalOrder
+) -> tuple[JournalDraft, Undone]:
+    """Put the reversal of a journal on the account's sheet."""
+    entries = await database.fetch(
+        "SELECT * FROM entries WHERE journal_id = $1 ORDER BY id", row["id"]
+    )
+    await post.load_lots(database, day.sheet, {entry["lot_id"] for entry in entries})
+    day.claws = await reserved.claws_of_lots(database, day.sheet)
+    header = day.sheet.begin(
+        JournalDraft(
+            act=Act.REVERSAL,
+            source="api",
+            actor=order.actor,
+            effective_at=day.now,
+            reason=order.reason,
+            reverses_journal_id=row["id"],
+            idempotency_key=order.key.key if order.key else None,
+            request_hash=order.key.request_hash if order.key else None,
+        )
+    )
+    kind = Act(row["kind"])
+    given = [entry for entry in entries if _gave(kind, entry)]
+    if given:
+        claw = _take_back(day, header, kind, given[0], order.policy)
+        return header, Undone(claw.requested, claw.expired, claw)
+    taken = [entry for entry in entries if _took(kind, entry)]
+    requested = sum(entry["amount"] for entry in taken)
+    return header, Undone(requested, _restore(day, header, taken), None)
+
+
+def _gave(kind: Act, entry: Record) -> bool:
+    if kind is Act.ADJUSTMENT:
+        return bool(entry["kind"] == Kind.ADJUSTMENT and entry["credit"] == Side.FREE)
+    return kind in _GIVING and entry["kind"] == _GIVING[kind]
+
+
+def _took(kind: Act, entry: Record) -> bool:
+    if kind is Act.ADJUSTMENT:
+        return bool(entry["kind"] == Kind.ADJUSTMENT and entry["debit"] == Side.FREE)
+    return kind in _TAKING and entry["kind"] == _TAKING[kind]
+
+
+def _take_back(
+    day: AccountDay, header: JournalDraft, kind: Act, entry: Record, policy: Policy
+) -> Claw:
+    lot = day.sheet.lot(entry["lot_id"])
+    assert lot is not None
+    claw = Claw(lot, entry["id"], House(entry["debit"]), policy, entry["amount"])
+    lapsed = lot.lapsed - sum(one.expired for one in day.claws if one.lot is lot)
+    claws.begin(day.sheet, header, claw, lapsed)
+    if policy is Policy.REJECT and claw.shortfall:
+        raise ShortfallError(
+            f"{claw.shortfall} of {claw.requested} credits were spent already.",
+            requested=claw.requested, shortfall=claw.shortfall,
+        )  # fmt: skip
+    if kind is Act.OPENING and lot is day.lot:
+        day.withdrawn = True  # a reversed day stays withdrawn
+    _afterwards(day, header)
+    return claw
+
+
+def _restore(day: AccountDay, header: JournalDraft, entries: Sequence[Record]) -> int:
+    """Give back what was taken, lot by lot in reverse order; how much lapsed at once."""
+    expired = 0
+    for entry in reversed(entries):
+        lot = day.sheet.lot(entry["lot_id"])
+        assert lot is not None
+        day.sheet.write(
+            header, lot, Kind.REVERSAL, House(entry["credit"]), Side.FREE, entry["amount"],
+            reverses_entry_id=entry["id"],
+        )  # fmt: skip
+        back = entry["amount"]
+        for claw in day.claws:
+            if claw.lot is lot:
+                back -= claws.restored(day.sheet, header, claw, back)
+        lapsed = lot.lapsed
+        day.came_back(header, lot, day.now)
+        expired += lot.lapsed - lapsed
+    _afterwards(day, header)
+    return expired
+
+
+def _afterwards(day: AccountDay, header: JournalDraft) -> None:
+    day.changed = True
+    day.settle(day.now, Origin("api", header.actor))
+    day.refresh_due()
+
+
+def _answer(of_journal_id: int, order: ReversalOrder, undone: Undone) -> Reversed:
+    claw = undone.claw
+    return Reversed(
+        number=None,
+        journal_id=None,
+        of_journal_id=of_journal_id,
+        of_run_id=None,
+        policy=str(order.policy),
+        state="done",
+        requested=undone.requested,
+        clawed=claw.clawed if claw else 0,
+        held=claw.held if claw else 0,
+        shortfall=claw.shortfall if claw else 0,
+        expired=undone.expired,
+    )
+
+
+async def store(
+    database: Database, day: AccountDay, header: JournalDraft, claw: Claw | None,
+    answer: Reversed, order: ReversalOrder,
+) -> int:  # fmt: skip
+    """The reversal's own row; its UNIQUE is what makes it happen once."""
+    number: int = await database.fetchval(
+        """INSERT INTO reversals (of_journal_id, part_of, journal_id, account_id, lot_id, entry_id,
+               house, policy, state, requested, clawed, held, shortfall, expired, journal_count,
+               to_claw, actor, reason, created_at, finished_at)
+           VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'done', $9, $10, $11, $12, $13, 1, $14, $15, $16,
+                   $17, $17) RETURNING id""",
+        answer.of_journal_id, order.part_of, header.number, day.sheet.account_id,
+        claw.lot.number if claw else None, claw.entry_id if claw else None,
+        str(claw.house) if claw else None, str(order.policy), answer.requested, answer.clawed,
+        answer.held, answer.shortfall, answer.expired, claw.to_claw if claw else 0,
+        order.actor, order.reason, day.now,
+    )  # fmt: skip
+    return number
+
+
+async def find(database: Database, number: int | None) -> Reversed:
+    """A reversal as far as it has come; ReversalUnknownError without one."""
+    row = await database.fetchrow("SELECT * FROM reversals WHERE id = $1", number or 0)
+    if row is None:
+        raise ReversalUnknownError("There is no such reversal.")
+    return of_row(row)
+
+
+def of_row(row: Record) -> Reversed:
+    """The reversal's row as its answer."""
+    return Reversed(
+        number=row["id"],
+        journal_id=row["journal_id"],
+        of_journal_id=row["of_journal_id"],
+        of_run_id=row["of_run_id"],
+        policy=row["policy"],
+        state=row["state"],
+        requested=row["requested"],
+        clawed=row["clawed"],
+        held=row["held"],
+        shortfall=row["shortfall"],
+        expired=row["expired"],
+        journal_count=row["journal_count"],
+        skipped=row["skipped"],
+    )

@@ -1,0 +1,125 @@
+"""Load and store what is open on lots: holds, and claws that wait for a release."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from app.db import Database, Record
+from app.ledger.claws import Claw, Policy
+from app.ledger.holds import Hold, HoldState
+from app.ledger.kinds import House
+from app.ledger.sheet import Sheet
+
+
+async def open_holds(database: Database, sheets: Mapping[int, Sheet]) -> dict[int, list[Hold]]:
+    """The open holds of these accounts, each with its parts on the sheet's lots."""
+    rows = await database.fetch(
+        # Netted: the joining of accounts moves what is held from lot to lot.
+        """SELECT holds.id, holds.account_id, holds.amount, holds.expires_at, entries.lot_id,
+                  sum(CASE WHEN entries.credit = 'held' THEN entries.amount
+                           ELSE -entries.amount END)::bigint AS part
+             FROM holds JOIN entries ON entries.hold_id = holds.id
+            WHERE holds.account_id = ANY($1::bigint[]) AND holds.state = 'held'
+            GROUP BY holds.id, entries.lot_id
+           HAVING sum(CASE WHEN entries.credit = 'held' THEN entries.amount
+                           ELSE -entries.amount END) > 0
+            ORDER BY holds.id, min(entries.id)""",
+        list(sheets),
+    )
+    holds: dict[int, Hold] = {}
+    for row in rows:
+        hold = holds.setdefault(
+            row["id"], Hold(row["id"], row["account_id"], row["amount"], row["expires_at"])
+        )
+        lot = sheets[row["account_id"]].lot(row["lot_id"])
+        assert lot is not None, "a lot that holds something is live"
+        hold.parts.append((lot, row["part"]))
+    found: dict[int, list[Hold]] = {number: [] for number in sheets}
+    for hold in holds.values():
+        found[hold.account_id].append(hold)
+    return found
+
+
+async def next_hold_number(database: Database) -> int:
+    """A number for a new hold: its entries name it."""
+    number: int = await database.fetchval("SELECT nextval('holds_id_seq')")
+    return number
+
+
+async def store_holds(database: Database, holds: Sequence[Hold]) -> None:
+    """Insert the new ones and update the changed ones."""
+    for hold in holds:
+        if hold.new:
+            await database.execute(
+                """INSERT INTO holds (id, account_id, amount, state, expires_at, created_at)
+                   OVERRIDING SYSTEM VALUE VALUES ($1, $2, $3, $4, $5, tallybook_now())""",
+                hold.number, hold.account_id, hold.amount, str(hold.state), hold.expires_at,
+            )  # fmt: skip
+        elif hold.changed:
+            await database.execute(
+                "UPDATE holds SET state = $2, captured = $3, account_id = $4 WHERE id = $1",
+                hold.number, str(hold.state), hold.captured, hold.account_id,
+            )  # fmt: skip
+        hold.new = hold.changed = False
+
+
+async def find_hold(database: Database, number: int) -> Record | None:
+    """A hold's row, and whether its deadline is past."""
+    return await database.fetchrow(
+        "SELECT *, expires_at <= tallybook_now() AS overdue FROM holds WHERE id = $1", number
+    )
+
+
+async def open_claws(database: Database, sheets: Mapping[int, Sheet]) -> dict[int, list[Claw]]:
+    """The claws of these accounts that wait for a release."""
+    rows = await database.fetch(
+        """SELECT * FROM reversals WHERE to_claw > 0 AND account_id = ANY($1::bigint[])
+            ORDER BY id""",
+        list(sheets),
+    )
+    return _claws(rows, sheets)
+
+
+async def claws_of_lots(database: Database, sheet: Sheet) -> list[Claw]:
+    """Every claw of the sheet's lots."""
+    numbers = [lot.number for lot in sheet.lots]
+    rows = await database.fetch(
+        "SELECT * FROM reversals WHERE lot_id = ANY($1::bigint[]) ORDER BY id", numbers
+    )
+    return _claws(rows, {sheet.account_id: sheet})[sheet.account_id]
+
+
+def _claws(rows: Sequence[Record], sheets: Mapping[int, Sheet]) -> dict[int, list[Claw]]:
+    found: dict[int, list[Claw]] = {number: [] for number in sheets}
+    for row in rows:
+        lot = sheets[row["account_id"]].lot(row["lot_id"])
+        if lot is None:
+            continue
+        claw = Claw(
+            lot=lot,
+            entry_id=row["entry_id"],
+            house=House(row["house"]),
+            policy=Policy(row["policy"]),
+            requested=row["requested"],
+            clawed=row["clawed"],
+            held=row["held"],
+            shortfall=row["shortfall"],
+            expired=row["expired"],
+            to_claw=row["to_claw"],
+            undone=row["undone"],
+            number=row["id"],
+        )
+        found[row["account_id"]].append(claw)
+    return found
+
+
+async def store_claws(database: Database, claws: Sequence[Claw]) -> None:
+    """Update how far the stored ones have come; new ones are the reversal's to insert."""
+    for claw in claws:
+        if claw.changed and claw.number is not None:
+            await database.execute(
+                """UPDATE reversals SET clawed = $2, held = $3, shortfall = $4, to_claw = $5,
+                          undone = $6 WHERE id = $1""",
+                claw.number, claw.clawed, claw.held, claw.shortfall, claw.to_claw, claw.undone,
+            )  # fmt: skip
+            claw.changed = False

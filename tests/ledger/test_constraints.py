@@ -1,0 +1,274 @@
+"""What no row may say, tried in raw SQL as the application's role."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import AsyncIterator
+from itertools import product
+
+import asyncpg
+import pytest
+
+from app.accounts.book import Book
+from app.accounts.put import put
+from app.accounts.spend import SpendOrder, spend
+from app.ledger.idempotency import request_key
+from app.ledger.kinds import Act, House, Kind, LotSource, Side
+from tests.conftest import NOW, Server
+
+HASH = hashlib.sha256(b"request").digest()
+MAX = 2**53 - 1
+
+
+@pytest.fixture
+async def connection(server: Server, book: Book) -> AsyncIterator[asyncpg.Connection]:
+    """The application's role, beside one account that spent 2 of 5."""
+    await put(book, "user-1", None, None, "tests")
+    key = request_key("key-1", "POST", "/", {"amount": 2})
+    await spend(book, [SpendOrder(account_id="user-1", amount=2, actor="tests", key=key)])
+    opened = await asyncpg.connect(server.application_url)
+    yield opened
+    await opened.close()
+
+
+async def insert(connection: asyncpg.Connection, table: str, row: dict[str, object]) -> int | None:
+    columns = ", ".join(row)
+    values = ", ".join(f"${n}" for n in range(1, len(row) + 1))
+    returning = "account_id" if table == "daily_grants" else "id"
+    return await connection.fetchval(
+        f"INSERT INTO {table} ({columns}) VALUES ({values}) RETURNING {returning}", *row.values()
+    )
+
+
+async def entry(connection: asyncpg.Connection, **changes: object) -> dict[str, object]:
+    """A row that would stand, but for the changes."""
+    row = await connection.fetchrow(
+        """SELECT journal_id, account_id, lot_id, amount, free_after, held_after, debt_after,
+                  hold_id, reverses_entry_id, effective_at, recorded_at, kind, debit, credit
+             FROM entries WHERE kind = 'spend'"""
+    )
+    return {**row, **changes}
+
+
+def journal(**changes: object) -> dict[str, object]:
+    """A row that would stand, but for the changes."""
+    plain = {"kind": "spend", "source": "api", "actor": "t", "effective_at": NOW,
+             "recorded_at": NOW}  # fmt: skip
+    return {**plain, **changes}
+
+
+async def refusal(
+    connection: asyncpg.Connection, statement: str, *values: object
+) -> tuple[type[Exception], str | None] | None:
+    """What refuses it, None where it stands; rolled back either way, so that cases do not mix."""
+    trial = connection.transaction()
+    await trial.start()
+    try:
+        await connection.execute(statement, *values)
+    except asyncpg.IntegrityConstraintViolationError as error:
+        return type(error), error.constraint_name or error.column_name
+    finally:
+        await trial.rollback()
+    return None
+
+
+async def refusal_of_row(
+    connection: asyncpg.Connection, table: str, row: dict[str, object]
+) -> tuple[type[Exception], str | None] | None:
+    values = ", ".join(f"${n}" for n in range(1, len(row) + 1))
+    statement = f"INSERT INTO {table} ({', '.join(row)}) VALUES ({values})"
+    return await refusal(connection, statement, *row.values())
+
+
+async def test_an_entry_within_the_rules_stands(connection: asyncpg.Connection) -> None:
+    grant = {"kind": "grant", "debit": "issued", "credit": "free"}
+    for changes in ({}, {"amount": 10**12}, {"free_after": MAX}, grant):
+        row = await entry(connection, **changes)
+        assert await refusal_of_row(connection, "entries", row) is None
+
+
+ENTRIES = [
+    ({"amount": 0}, "entries_amount_check"),
+    ({"amount": -1}, "entries_amount_check"),
+    ({"amount": 10**12 + 1}, "entries_amount_check"),
+    ({"free_after": -1}, "entries_free_after_check"),
+    ({"held_after": -1}, "entries_held_after_check"),
+    ({"debt_after": -1}, "entries_debt_after_check"),
+    ({"free_after": MAX + 1}, "entries_free_after_check"),
+    ({"credit": "issued"}, "kind_has_its_house"),
+    ({"credit": "expired"}, "kind_has_its_house"),
+    ({"kind": "grant"}, "kind_has_its_house"),
+    ({"debit": "debt"}, "kind_has_its_house"),
+    ({"debit": "spent", "credit": "free"}, "kind_has_its_house"),
+    ({"kind": "gift", "debit": "issued", "credit": "free"}, "kind_has_its_house"),
+    ({"kind": "hold", "credit": "held"}, "held_names_its_hold"),
+    ({"kind": "release", "debit": "held", "credit": "free"}, "held_names_its_hold"),
+    ({"kind": "reversal", "debit": "spent", "credit": "free"}, "reversal_names_its_entry"),
+]
+
+
+async def test_an_entry_against_the_rules_is_refused(connection: asyncpg.Connection) -> None:
+    for changes, constraint in ENTRIES:
+        row = await entry(connection, **changes)
+        told = await refusal_of_row(connection, "entries", row)
+        assert told == (asyncpg.CheckViolationError, constraint), changes
+
+
+async def test_an_entry_names_only_what_there_is(connection: asyncpg.Connection) -> None:
+    for column in ("journal_id", "account_id", "lot_id", "reverses_entry_id", "hold_id"):
+        row = await entry(connection, **{column: 999_999})
+        told = await refusal_of_row(connection, "entries", row)
+        assert told == (asyncpg.ForeignKeyViolationError, f"entries_{column}_fkey")
+
+
+async def test_an_entry_leaves_nothing_open(connection: asyncpg.Connection) -> None:
+    for column in ("journal_id", "account_id", "lot_id", "amount", "recorded_at", "kind"):
+        row = await entry(connection, **{column: None})
+        told = await refusal_of_row(connection, "entries", row)
+        assert told == (asyncpg.NotNullViolationError, column)
+
+
+# Which house each kind may touch, in DESIGN's words; between sides where none is named.
+HOUSES = {
+    Kind.GRANT: {House.ISSUED},
+    Kind.SPEND: {House.SPENT},
+    Kind.EXPIRY: {House.EXPIRED},
+    Kind.HOLD: set(),
+    Kind.RELEASE: set(),
+    Kind.PURCHASE: {House.PURCHASED},
+    Kind.REFUND: {House.REFUNDED},
+    Kind.FREEZE: set(),
+    Kind.UNFREEZE: set(),
+    Kind.REPAYMENT: set(),
+    Kind.ADJUSTMENT: {House.ADJUSTED},
+    Kind.TRANSFER: {House.TRANSFERRED},
+    Kind.REVERSAL: {House.SPENT, House.ISSUED, House.PURCHASED, House.ADJUSTED},
+    Kind.WRITE_OFF: {House.WRITTEN_OFF, House.ISSUED, House.PURCHASED, House.ADJUSTED},
+}
+
+
+async def test_every_kind_is_routed_to_its_own_house(connection: asyncpg.Connection) -> None:
+    definition = await connection.fetchval(
+        "SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE conname = 'kind_has_its_house'"
+    )
+    places = [*Side, *House]
+    tried = [tuple(map(str, one)) for one in product(Kind, places, places)]
+    rows = await connection.fetch(
+        f"""SELECT kind, debit, credit
+              FROM unnest($1::text[], $2::text[], $3::text[]) AS entry (kind, debit, credit)
+             WHERE {definition.removeprefix("CHECK ")}""",
+        *[list(column) for column in zip(*tried, strict=True)],
+    )
+    allowed = [(Kind(row["kind"]), row["debit"], row["credit"]) for row in rows]
+    for kind in Kind:
+        pairs = [{debit, credit} for one, debit, credit in allowed if one is kind]
+        assert pairs, f"a {kind} has a route"
+        assert {place for pair in pairs for place in pair if place in set(House)} == HOUSES[kind]
+        sided = all(pair & set(Side) for pair in pairs)
+        assert sided is (kind is not Kind.WRITE_OFF), "only a write_off touches no balance"
+        assert all(len(pair) == 2 for pair in pairs), "nothing moves from a place to itself"
+
+
+async def test_the_codes_lists_are_the_schemas(connection: asyncpg.Connection) -> None:
+    for table, column, names in (("journals", "kind", Act), ("lots", "source", LotSource)):
+        definition = await connection.fetchval(
+            "SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE conname = $1",
+            f"{table}_{column}_check",
+        )
+        assert set(definition.split("'")[1::2]) == set(names)
+
+
+JOURNALS = [
+    ({"kind": "reversal"}, "reversal_names_its_journal"),
+    ({"reverses_journal_id": 1}, "reversal_names_its_journal"),
+    ({"kind": "gift"}, "journals_kind_check"),
+    ({"idempotency_key": "k"}, "key_has_hash"),
+    ({"request_hash": HASH}, "key_has_hash"),
+]
+
+
+async def test_a_journal_against_the_rules_is_refused(connection: asyncpg.Connection) -> None:
+    for changes, constraint in JOURNALS:
+        told = await refusal_of_row(connection, "journals", journal(**changes))
+        assert told == (asyncpg.CheckViolationError, constraint), changes
+
+
+async def test_no_two_journals_stand_under_one_key(connection: asyncpg.Connection) -> None:
+    keyed = journal(idempotency_key="key-2", request_hash=HASH)
+    await insert(connection, "journals", keyed)
+    with pytest.raises(asyncpg.UniqueViolationError):
+        await insert(connection, "journals", {**keyed, "kind": "grant"})
+
+
+async def test_a_journal_is_reversed_once(connection: asyncpg.Connection) -> None:
+    spent = await connection.fetchval("SELECT id FROM journals WHERE kind = 'spend'")
+    reversal = journal(kind="reversal", reverses_journal_id=spent)
+    await insert(connection, "journals", reversal)
+    with pytest.raises(asyncpg.UniqueViolationError):
+        await insert(connection, "journals", reversal)
+
+
+CHANGES = [
+    ("accounts", "debt = 1", "debt_never_beside_free"),
+    ("accounts", "free = -1", "accounts_free_check"),
+    ("accounts", "held = -1", "accounts_held_check"),
+    ("accounts", "free = 0, debt = -1", "accounts_debt_check"),
+    ("accounts", f"free = {MAX + 1}", "accounts_free_check"),
+    ("accounts", "day_on = NULL", "day_whole"),
+    ("accounts", "joined_to = id", "joined_is_closed"),
+    ("accounts", "external_id = 'no spaces'", "accounts_external_id_check"),
+    ("accounts", "external_id = ''", "accounts_external_id_check"),
+    ("lots", "free = -1", "lots_free_check"),
+    ("lots", "held = -1", "lots_held_check"),
+    ("lots", "lapsed = -1", "lots_lapsed_check"),
+    ("lots", "free = granted + 1", "never_more_than_granted"),
+    ("lots", "free = granted, held = 1", "never_more_than_granted"),
+    ("lots", "live = false", "live_while_not_empty"),
+    ("lots", "source = 'gift'", "lots_source_check"),
+]
+
+
+async def test_an_account_or_lot_against_the_rules_is_refused(
+    connection: asyncpg.Connection,
+) -> None:
+    for table, change, constraint in CHANGES:
+        told = await refusal(connection, f"UPDATE {table} SET {change}")
+        assert told == (asyncpg.CheckViolationError, constraint), change
+
+
+async def test_an_account_day_is_granted_once(connection: asyncpg.Connection) -> None:
+    row = dict(await connection.fetchrow("SELECT * FROM daily_grants"))
+    with pytest.raises(asyncpg.UniqueViolationError):
+        await insert(connection, "daily_grants", row)
+    assert await insert(connection, "daily_grants", {**row, "opening": row["opening"] + 1})
+
+
+async def test_an_accounts_days_ascend(connection: asyncpg.Connection) -> None:
+    row = dict(await connection.fetchrow("SELECT * FROM daily_grants"))
+    with pytest.raises(asyncpg.CheckViolationError) as refused:
+        await insert(connection, "daily_grants", {**row, "previous_on": row["day_on"]})
+    assert refused.value.constraint_name == "days_ascend"
+
+
+async def test_no_two_accounts_share_an_id(connection: asyncpg.Connection) -> None:
+    with pytest.raises(asyncpg.UniqueViolationError):
+        await connection.execute(
+            """INSERT INTO accounts (external_id, tier, due_at, opened_at)
+               VALUES ('user-1', 'FREE', now(), now())"""
+        )
+
+
+async def test_a_run_is_one_date_and_one_start(connection: asyncpg.Connection) -> None:
+    run = {"day_on": NOW.date(), "wave_at": NOW, "catalogue_id": 1, "state": "going",
+           "started_by": "tests", "started_at": NOW}  # fmt: skip
+    await insert(connection, "runs", run)
+    with pytest.raises(asyncpg.UniqueViolationError):
+        await insert(connection, "runs", run)
+
+
+async def test_an_event_is_received_once(connection: asyncpg.Connection) -> None:
+    event = {"id": "evt_1", "type": "t", "livemode": False, "created_at": NOW, "received_at": NOW,
+             "payload": b"{}", "verdict": "ignored", "verdict_reason": ""}  # fmt: skip
+    await insert(connection, "events", event)
+    with pytest.raises(asyncpg.UniqueViolationError):
+        await insert(connection, "events", event)

@@ -1,0 +1,98 @@
+"""The expectation, on cases small enough to work out by hand."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from app.grants.catalogue import default_text, parse
+from app.simulate.expectation import DAILY_CREDITS, GRACE, Expected, ExpectedAccount
+from app.simulate.stripe_objects import ENTERPRISE_MONTHLY, PRO_MONTHLY
+
+OPENED = datetime(2026, 1, 1, 12, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+DAY = timedelta(days=1)
+
+
+@pytest.fixture
+def account() -> ExpectedAccount:
+    return ExpectedAccount(OPENED)
+
+
+def expected(
+    tier: str, state: str | None, available: int, *, granted: int, spent: int, expired: int
+) -> Expected:
+    return Expected(
+        tier=tier, state=state, available=available, granted=granted, spent=spent, expired=expired
+    )
+
+
+def test_it_reads_the_shipped_catalogue() -> None:
+    catalogue = parse(default_text(), "tiers.toml")
+    assert {tier.name: tier.daily_credits for tier in catalogue.tiers} == DAILY_CREDITS
+    assert {tier.past_due_grace_days for tier in catalogue.tiers} == {GRACE.days}
+    assert {tier.carry_over_max for tier in catalogue.tiers} == {0}
+    tiers = [catalogue.tier_of_price(one.id) for one in (PRO_MONTHLY, ENTERPRISE_MONTHLY)]
+    assert [tier.name for tier in tiers if tier] == ["PRO", "ENTERPRISE"]
+
+
+def test_what_is_not_spent_expires_at_midnight(account: ExpectedAccount) -> None:
+    assert account.spend(OPENED, 2)
+    assert account.end(OPENED + 2 * DAY) == expected(
+        "FREE", None, 5, granted=15, spent=2, expired=8
+    )
+
+
+def test_a_day_begins_at_the_account_s_own_midnight() -> None:
+    account = ExpectedAccount(OPENED, timedelta(hours=9))  # nine in the evening
+    assert account.end(OPENED + 2 * HOUR).granted == 5
+    assert account.end(OPENED + 3 * HOUR).granted == 10
+
+
+def test_a_spend_is_all_or_nothing(account: ExpectedAccount) -> None:
+    assert not account.spend(OPENED, 6)
+    assert account.spend(OPENED, 5)
+    assert not account.spend(OPENED, 1)
+    assert account.end(OPENED) == expected("FREE", None, 0, granted=5, spent=5, expired=0)
+
+
+def test_an_upgrade_grants_the_difference_at_once(account: ExpectedAccount) -> None:
+    account.spend(OPENED, 3)
+    account.activate(OPENED, "PRO")
+    assert account.end(OPENED) == expected("PRO", "active", 17, granted=20, spent=3, expired=0)
+
+
+def test_flipping_tiers_gains_nothing(account: ExpectedAccount) -> None:
+    account.activate(OPENED, "PRO")
+    account.spend(OPENED, 15)
+    account.cancel(OPENED)
+    account.activate(OPENED, "PRO")
+    assert account.end(OPENED) == expected("PRO", "active", 5, granted=25, spent=15, expired=5)
+
+
+def test_a_cancellation_trims_to_what_free_has_left(account: ExpectedAccount) -> None:
+    account.activate(OPENED, "PRO")
+    account.spend(OPENED, 2)
+    account.cancel(OPENED)
+    assert account.end(OPENED) == expected("FREE", "canceled", 3, granted=20, spent=2, expired=15)
+
+
+def test_grace_keeps_the_tier_and_a_second_failure_does_not_stretch_it(
+    account: ExpectedAccount,
+) -> None:
+    account.activate(OPENED, "PRO")
+    account.fail(OPENED + HOUR)
+    account.fail(OPENED + 3 * DAY)
+    assert account.end(OPENED + HOUR + GRACE - HOUR).tier == "PRO"
+    after = account.end(OPENED + HOUR + GRACE)
+    assert (after.tier, after.state, after.available) == ("FREE", "past_due", 5)
+    assert (after.granted, after.expired) == (20 * 8, 20 * 7 + 15)
+
+
+def test_a_recovery_within_grace_changes_nothing(account: ExpectedAccount) -> None:
+    account.activate(OPENED, "PRO")
+    account.fail(OPENED + HOUR)
+    account.activate(OPENED + DAY, "PRO")
+    after = account.end(OPENED + 10 * DAY)
+    assert (after.tier, after.state, after.granted) == ("PRO", "active", 20 * 11)

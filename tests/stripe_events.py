@@ -1,0 +1,35 @@
+"""Stripe's events as the tests send them, in the newest shape."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+
+def make_subscription_event(
+    event_id: str, kind: str, at: datetime, *, status: str = "active",
+    price: str = "price_pro_monthly", subscription: str = "sub_1", customer: str = "cus_1",
+    previous: dict[str, Any] | None = None, **more: Any,
+) -> dict[str, Any]:  # fmt: skip
+    """``kind`` is created, updated or deleted."""
+    end = int(at.timestamp()) + 30 * 86_400
+    item = {
+        "id": "si_1", "object": "subscription_item", "quantity": 1, "current_period_end": end,
+        "price": {"id": price, "object": "price",
+                  "recurring": {"interval": "month", "interval_count": 1}},
+    }  # fmt: skip
+    data: dict[str, Any] = {
+        "object": {
+            "id": subscription, "object": "subscription", "customer": customer,
+            "status": status, "metadata": {}, "cancel_at_period_end": False,
+            "items": {"object": "list", "data": [item], "has_more": False}, **more,
+        }
+    }  # fmt: skip
+    if previous is not None:
+        data["previous_attributes"] = previous
+    return {
+        "id": event_id, "object": "event", "api_version": "2026-08-26.dahlia",
+        "created": int(at.timestamp()), "livemode": False, "pending_webhooks": 1,
+        "request": {"id": None, "idempotency_key": None},
+        "type": f"customer.subscription.{kind}", "data": data,
+    }  # fmt: skip
