@@ -14,6 +14,7 @@ from litestar.types import ControllerRouterHandler
 from app import logs
 from app import settings as settings_module
 from app.accounts.book import Book
+from app.accounts.spend_queue import SpendQueue
 from app.audit.horizon import Horizons
 from app.db import Database
 from app.errors import ConfigurationError
@@ -23,9 +24,11 @@ from app.web import (
     access,
     accounts,
     body,
+    corrections,
     cron,
     dev_clock,
     health,
+    holds,
     ledger,
     openapi,
     problems,
@@ -41,6 +44,16 @@ ROUTES: Final[Sequence[ControllerRouterHandler]] = (
     accounts.get_account_route,
     ledger.get_balance,
     spends.spend_route,
+    spends.batch_route,
+    holds.place_hold,
+    holds.get_hold,
+    holds.capture_hold,
+    holds.release_hold,
+    corrections.grant_route,
+    corrections.adjust_route,
+    corrections.close_route,
+    corrections.reverse_route,
+    corrections.get_reversal,
     ledger.list_entries,
     ledger.get_journal,
     health.live,
@@ -61,7 +74,7 @@ def create_app(settings: Settings) -> Litestar:
     routes = [*ROUTES, *(CLOCK_ROUTES if settings.clock_settable else ())]
 
     @asynccontextmanager
-    async def lifespan(_app: Litestar) -> AsyncIterator[None]:
+    async def lifespan(app: Litestar) -> AsyncIterator[None]:
         try:
             await database.open()
         except (OSError, TimeoutError) as error:
@@ -71,6 +84,7 @@ def create_app(settings: Settings) -> Litestar:
         try:
             yield
         finally:
+            await app.state.spends.close()
             await database.close()
 
     app = Litestar(
@@ -97,6 +111,7 @@ def _state(
         **openapi.published(routes, version("tallybook")),
         "settings": settings,
         "book": book,
+        "spends": SpendQueue(book),
         "keyring": Keyring(book.database, settings.key_pepper),
         "horizons": Horizons(),
     }

@@ -334,6 +334,7 @@ CREATE TABLE reversals (
     skipped bigint NOT NULL DEFAULT 0,
     to_claw bigint NOT NULL DEFAULT 0 CHECK (to_claw >= 0),
     undone bigint NOT NULL DEFAULT 0 CHECK (undone >= 0),
+    last_journal_id bigint NOT NULL DEFAULT 0,
     idempotency_key text UNIQUE,
     request_hash bytea,
     actor text NOT NULL,

@@ -33,3 +33,29 @@ def make_subscription_event(
         "request": {"id": None, "idempotency_key": None},
         "type": f"customer.subscription.{kind}", "data": data,
     }  # fmt: skip
+
+
+def make_invoice_event(
+    event_id: str, kind: str, at: datetime, *, subscription: str = "sub_1",
+    customer: str = "cus_1", billing_reason: str = "subscription_cycle",
+) -> dict[str, Any]:  # fmt: skip
+    """``kind`` is paid, payment_succeeded or payment_failed."""
+    invoice = {
+        "id": f"in_{event_id}", "object": "invoice", "customer": customer,
+        "billing_reason": billing_reason, "amount_paid": 2_000,
+        "parent": {"type": "subscription_details",
+                   "subscription_details": {"subscription": subscription, "metadata": {}}},
+    }  # fmt: skip
+    return make_event(event_id, f"invoice.{kind}", at, invoice)
+
+
+def make_event(
+    event_id: str, kind: str, at: datetime, thing: dict[str, Any], **more: Any
+) -> dict[str, Any]:
+    """Any event about any object."""
+    return {
+        "id": event_id, "object": "event", "api_version": "2026-08-26.dahlia",
+        "created": int(at.timestamp()), "livemode": False, "pending_webhooks": 1,
+        "request": {"id": None, "idempotency_key": None},
+        "type": kind, "data": {"object": thing}, **more,
+    }  # fmt: skip

@@ -12,6 +12,7 @@ import orjson
 from app.accounts.book import Book
 from app.db import Database, Record
 from app.errors import (
+    EventUnknownError,
     JournalUnknownError,
     NotReversibleError,
     ReversalUnknownError,
@@ -90,13 +91,13 @@ async def reverse_journal(
             return first
         day.post_due(Origin("due", order.actor))
         header, undone = await draft(book.database, day, row, order)
-        answer = _answer(row["id"], order, undone)
+        planned = answer(row["id"], order, undone)
         if dry_run:
-            return msgspec.structs.replace(answer, dry_run=True, number=None, journal_id=None)
-        header.answer = msgspec.to_builtins(answer)
+            return msgspec.structs.replace(planned, dry_run=True, number=None, journal_id=None)
+        header.answer = msgspec.to_builtins(planned)
         await load.store(book.database, [day])
-        number = await store(book.database, day, header, undone.claw, answer, order)
-    return msgspec.structs.replace(answer, number=number, journal_id=header.number)
+        number = await store(book.database, day, header, undone.claw, planned, order)
+    return msgspec.structs.replace(planned, number=number, journal_id=header.number)
 
 
 async def _journal(database: Database, journal_id: int | None) -> Record:
@@ -134,7 +135,11 @@ async def _first_answer(
     if key is not None:
         stored = (await idempotency.stored(database, [key.key])).get(key.key)
         if stored is not None:
-            return _replay(idempotency.same_request(key, stored).answer, stored.journal_id)
+            first = _replay(idempotency.same_request(key, stored).answer, stored.journal_id)
+            number = await database.fetchval(
+                "SELECT id FROM reversals WHERE journal_id = $1", stored.journal_id
+            )
+            return msgspec.structs.replace(first, number=number)
     row = await database.fetchrow(
         """SELECT reversals.id, journal_id, answer::text FROM reversals
              JOIN notes USING (journal_id) WHERE of_journal_id = $1""",
@@ -240,7 +245,7 @@ def _afterwards(day: AccountDay, header: JournalDraft) -> None:
     day.refresh_due()
 
 
-def _answer(of_journal_id: int, order: ReversalOrder, undone: Undone) -> Reversed:
+def answer(of_journal_id: int, order: ReversalOrder, undone: Undone) -> Reversed:
     claw = undone.claw
     return Reversed(
         number=None,
@@ -259,7 +264,7 @@ def _answer(of_journal_id: int, order: ReversalOrder, undone: Undone) -> Reverse
 
 async def store(
     database: Database, day: AccountDay, header: JournalDraft, claw: Claw | None,
-    answer: Reversed, order: ReversalOrder,
+    planned: Reversed, order: ReversalOrder,
 ) -> int:  # fmt: skip
     """The reversal's own row; its UNIQUE is what makes it happen once."""
     number: int = await database.fetchval(
@@ -268,13 +273,24 @@ async def store(
                to_claw, actor, reason, created_at, finished_at)
            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'done', $9, $10, $11, $12, $13, 1, $14, $15, $16,
                    $17, $17) RETURNING id""",
-        answer.of_journal_id, order.part_of, header.number, day.sheet.account_id,
+        planned.of_journal_id, order.part_of, header.number, day.sheet.account_id,
         claw.lot.number if claw else None, claw.entry_id if claw else None,
-        str(claw.house) if claw else None, str(order.policy), answer.requested, answer.clawed,
-        answer.held, answer.shortfall, answer.expired, claw.to_claw if claw else 0,
+        str(claw.house) if claw else None, str(order.policy), planned.requested, planned.clawed,
+        planned.held, planned.shortfall, planned.expired, claw.to_claw if claw else 0,
         order.actor, order.reason, day.now,
     )  # fmt: skip
     return number
+
+
+async def reverse_event(book: Book, event_id: str) -> Reversed:
+    """Reverse an event's purchase, refund and dispute journals.
+
+    Raises EventUnknownError, and NotReversibleError where the event has none.
+    """
+    known = await book.database.fetchval("SELECT true FROM events WHERE id = $1", event_id)
+    if not known:
+        raise EventUnknownError(f"No event {event_id!r} was received.", event_id=event_id)
+    raise NotReversibleError("This event made no purchase, refund or dispute journal.")
 
 
 async def find(database: Database, number: int | None) -> Reversed:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
 from app.accounts.book import Book
 from app.accounts.open import require
-from app.errors import TallybookError
+from app.errors import KeyReusedError, TallybookError
 from app.grants import load
 from app.grants.day import Origin
 from app.grants.load import Drawable
@@ -41,10 +41,14 @@ class Spent(msgspec.Struct, frozen=True, kw_only=True):
     replayed: bool
 
 
-async def spend(book: Book, orders: Sequence[SpendOrder]) -> list[Spent | TallybookError]:
-    """Carry out the orders in one transaction, a result for each.
+Drafted = JournalDraft | StoredAnswer | TallybookError
 
-    A refusal leaves nothing behind but what was due anyway, which is kept.
+
+async def spend(book: Book, orders: Sequence[SpendOrder]) -> list[Spent | TallybookError]:
+    """Carry out the orders in one transaction, a result for each, in order.
+
+    A refusal leaves nothing behind but what was due anyway, which is kept. Raises
+    asyncpg.UniqueViolationError where a key was taken meanwhile through another account.
     """
     async with book.database.transaction():
         numbers = [await _number(book, order) for order in orders]
@@ -52,29 +56,60 @@ async def spend(book: Book, orders: Sequence[SpendOrder]) -> list[Spent | Tallyb
         origin = Origin("due", orders[0].actor)
         accounts = await load.lock_to_draw(book.database, book.catalogues, known, origin)
         answers = await idempotency.stored(book.database, [order.key.key for order in orders])
+        drafting = _Drafting(accounts, answers)
         drafted = [
-            number if isinstance(number, TallybookError)
-            else _draft(order, accounts[number], answers)
+            number if isinstance(number, TallybookError) else drafting.draft(order, number)
             for order, number in zip(orders, numbers, strict=True)
-        ]  # fmt: skip
+        ]
         await load.store_drawn(book.database, accounts.values())
-    return [_spent(order, one) for order, one in zip(orders, drafted, strict=True)]
+    return [_spent(one, seen) for one, seen in zip(drafted, drafting.replays(drafted), strict=True)]
+
+
+class _Drafting:
+    """Drafts orders one after another on the locked accounts, once for each key."""
+
+    def __init__(
+        self, accounts: Mapping[int, Drawable], answers: Mapping[str, StoredAnswer]
+    ) -> None:
+        self._accounts = accounts
+        self._answers = answers
+        self._drafts: dict[str, JournalDraft] = {}
+
+    def draft(self, order: SpendOrder, number: int) -> Drafted:
+        """The order's journal, the answer stored under its key, or the refusal."""
+        key = order.key
+        try:
+            if key.key in self._answers:
+                return idempotency.same_request(key, self._answers[key.key])
+            if key.key in self._drafts:
+                return self._again(order, self._drafts[key.key])
+            journal = self._drafts[key.key] = _draw(order, self._accounts[number])
+        except TallybookError as error:
+            return error
+        return journal
+
+    def _again(self, order: SpendOrder, drafted: JournalDraft) -> JournalDraft:
+        if order.key.request_hash != drafted.request_hash:
+            raise KeyReusedError(
+                "This Idempotency-Key stands for another spend of the same batch.",
+                idempotency_key=order.key.key,
+            )
+        return drafted
+
+    @staticmethod
+    def replays(drafted: Sequence[Drafted]) -> list[bool]:
+        """Which results repeat an earlier one."""
+        seen: set[int] = set()
+        replays = []
+        for one in drafted:
+            replays.append(isinstance(one, StoredAnswer) or id(one) in seen)
+            seen.add(id(one))
+        return replays
 
 
 async def _number(book: Book, order: SpendOrder) -> int | TallybookError:
     try:
         return await require(book, order.account_id)
-    except TallybookError as error:
-        return error
-
-
-def _draft(
-    order: SpendOrder, account: Drawable, answers: dict[str, StoredAnswer]
-) -> JournalDraft | StoredAnswer | TallybookError:
-    try:
-        if order.key.key in answers:
-            return idempotency.same_request(order.key, answers[order.key.key])
-        return _draw(order, account)
     except TallybookError as error:
         return error
 
@@ -102,16 +137,14 @@ def _draw(order: SpendOrder, account: Drawable) -> JournalDraft:
     return journal
 
 
-def _spent(
-    order: SpendOrder, one: JournalDraft | StoredAnswer | TallybookError
-) -> Spent | TallybookError:
+def _spent(one: Drafted, replayed: bool) -> Spent | TallybookError:
     if isinstance(one, TallybookError):
         return one
     if isinstance(one, StoredAnswer):
         return _answer(one.journal_id, one.answer, one.entry_ids, replayed=True)
     assert one.number is not None
     assert one.answer is not None
-    return _answer(one.number, one.answer, tuple(one.entry_numbers), replayed=False)
+    return _answer(one.number, one.answer, tuple(one.entry_numbers), replayed=replayed)
 
 
 def _answer(

@@ -43,11 +43,10 @@ class Horizons:
         )
         assert marked is not None
         # A second statement: whoever drew an id by then had its transaction id already, and so
-        # it is below this xmax.
-        xmax = await database.fetchval(
-            "SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint"
-        )
-        if not await self._passed(database, xmax):
+        # it is below this one. A snapshot's xmax would not do: it is the youngest transaction
+        # that ended, plus one, and a younger one that still runs is not below it.
+        own = await database.fetchval("SELECT pg_current_xact_id()::text::bigint")
+        if not await self._passed(database, own):
             if self._last is None:
                 raise BusyError("A writer is taking long; ask again.")
             return self._last
@@ -55,14 +54,14 @@ class Horizons:
         self._last = Horizon(entry_id, await _complete_to(database, entry_id, marked["now"]))
         return self._last
 
-    async def _passed(self, database: Database, xmax: int) -> bool:
+    async def _passed(self, database: Database, transaction_id: int) -> bool:
         loop = asyncio.get_running_loop()
         ends_at = loop.time() + WAIT_SECONDS_MAX
         while True:
             xmin = await database.fetchval(
                 "SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint"
             )
-            if xmin >= xmax:
+            if xmin >= transaction_id:
                 return True
             if loop.time() >= ends_at:
                 return False

@@ -122,11 +122,13 @@ _CHECKS: Final = {
                         coalesce(sum(amount) FILTER (WHERE kind = 'release'), 0) AS released
                    FROM entries WHERE entries.hold_id = holds.id) AS summed ON true
             WHERE summed.held <> amount OR summed.captured <> holds.captured
-               OR summed.captured + summed.released <> CASE state WHEN 'held' THEN 0 ELSE amount END""",
+               OR summed.captured + summed.released
+                    <> CASE state WHEN 'held' THEN 0 ELSE amount END""",
     ),
     "every reversal is what its entries took back": (
         "SELECT count(*) FROM reversals WHERE entry_id IS NOT NULL",
-        """SELECT format('reversal %s: clawed %s stands; its entries say %s', id, clawed + undone, taken)
+        """SELECT format('reversal %s: clawed %s stands; its entries say %s',
+                  id, clawed + undone, taken)
              FROM (SELECT reversals.*, coalesce((
                        SELECT sum(amount) FROM entries WHERE reverses_entry_id = reversals.entry_id
                           AND kind = 'reversal' AND debit = 'free'), 0) AS taken

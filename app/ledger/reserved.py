@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from app.db import Database, Record
 from app.ledger.claws import Claw, Policy
-from app.ledger.holds import Hold, HoldState
+from app.ledger.holds import Hold
 from app.ledger.kinds import House
 from app.ledger.sheet import Sheet
 

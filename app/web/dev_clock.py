@@ -14,7 +14,7 @@ from app.errors import ConflictError, InvalidRequestError
 from app.jobs.tick import advance_clock
 from app.web import problems
 from app.web.access import Access, access
-from app.web.instants import Instant, instant
+from app.web.instants import INSTANT_PATTERN, Instant, instant
 from app.web.parameters import moment
 
 
@@ -24,7 +24,7 @@ class ClockBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     now: Annotated[
         str,
         msgspec.Meta(
-            pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]{5,15}(Z|[+-][0-9]{2}:[0-9]{2})$",
+            pattern=INSTANT_PATTERN,
             extra_json_schema={"format": "date-time"},
         ),
     ]

@@ -10,6 +10,7 @@ from litestar.params import HeaderParameter, PathParameter, QueryParameter
 from app import ids
 from app.audit.entries import PAGE_SIZE_MAX
 from app.errors import InvalidRequestError
+from app.web.instants import INSTANT_PATTERN
 
 ID_DIGITS: Final = f"[{ids.ALPHABET}]{{{ids.DIGITS}}}"
 ACCOUNT_ID: Final = r"^[A-Za-z0-9._:@-]{1,128}$"
@@ -39,7 +40,7 @@ Cursor = Annotated[
 At = Annotated[
     str | None,
     QueryParameter(
-        pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]{5,15}(Z|[+-][0-9]{2}:[0-9]{2})$",
+        pattern=INSTANT_PATTERN,
         description="An RFC 3339 instant, such as 2026-01-31T00:00:00Z.",
     ),
 ]

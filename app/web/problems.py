@@ -132,9 +132,14 @@ def _fact(value: object) -> object:
     return instant(value) if isinstance(value, datetime) else value
 
 
+def status_of(error: TallybookError) -> int:
+    """The HTTP status of an error of our tree."""
+    return next(_STATUS[kind] for kind in type(error).__mro__ if kind in _STATUS)
+
+
 def of_tallybook(_request: Request[Any, Any, Any], error: TallybookError) -> Response[bytes]:
     """Any error of our own tree."""
-    status = next(_STATUS[kind] for kind in type(error).__mro__ if kind in _STATUS)
+    status = status_of(error)
     headers = {}
     if status == 401:
         headers["WWW-Authenticate"] = 'Bearer realm="tallybook"'

@@ -1,26 +1,34 @@
-"""POST /api/v1/accounts/{account_id}/spends."""
+"""Spends: one, or up to a thousand at once."""
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated, Any, Final
 
-import asyncpg
 import msgspec
 from litestar import Request, Response, post
 from litestar.datastructures import State
 from litestar.params import JSONBody
 
-from app.accounts.spend import SpendOrder, Spent, spend
-from app.errors import KeyInFlightError, TallybookError
+from app.accounts.spend import SpendOrder, Spent
+from app.accounts.spend_queue import Outcome, carry_out
+from app.errors import TallybookError
 from app.ledger.idempotency import request_key
 from app.web import problems, views
 from app.web.access import Access, access, caller
-from app.web.parameters import AccountId, IdempotencyKey
+from app.web.instants import instant
+from app.web.parameters import ACCOUNT_ID, AccountId, IdempotencyKey
+from app.web.requests import Reason, answered
 
 METADATA_KEYS_MAX: Final = 50
+BATCH_SPENDS_MAX: Final = 1_000
+BATCH_BODY_BYTES_MAX: Final = 1_048_576
 
-Reason = Annotated[str, msgspec.Meta(min_length=1, max_length=views.TEXT_CHARS_MAX)]
 Metadata = Annotated[dict[str, Any], msgspec.Meta(max_length=METADATA_KEYS_MAX)]
+ItemKey = Annotated[
+    str, msgspec.Meta(pattern=r"^[\x20-\x7e]{1,255}$", min_length=1, max_length=255)
+]
+ItemAccount = Annotated[str, msgspec.Meta(pattern=ACCOUNT_ID)]
 
 
 class SpendBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -29,6 +37,22 @@ class SpendBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     amount: views.Amount
     reason: Reason | None = None
     metadata: Metadata | None = None
+
+
+class BatchItemBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One spend of a batch, under its own key."""
+
+    account_id: ItemAccount
+    amount: views.Amount
+    idempotency_key: ItemKey
+    reason: Reason | None = None
+    metadata: Metadata | None = None
+
+
+class BatchBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Spends that are carried out together, each for itself: one refusal stops no other."""
+
+    spends: Annotated[list[BatchItemBody], msgspec.Meta(min_length=1, max_length=BATCH_SPENDS_MAX)]
 
 
 @post(
@@ -43,33 +67,65 @@ async def spend_route(
     request: Request[Any, Any, Any], state: State,
 ) -> Response[views.SpendAnswer]:  # fmt: skip
     """Spend credits, all or nothing; under one key it happens once."""
-    order = SpendOrder(
+    order = _order(account_id, data, idempotency_key, caller(request).id)
+    result = await state.spends.spend(order)
+    if isinstance(result, TallybookError):
+        raise result
+    return answered(views.spent(result), result.replayed, 201)
+
+
+def _order(account_id: str, body: SpendBody, key: str, actor: str) -> SpendOrder:
+    # The batch's items hash as the single calls do: a retry may go either way.
+    path = f"/api/v1/accounts/{account_id}/spends"
+    return SpendOrder(
         account_id=account_id,
-        amount=data.amount,
-        actor=caller(request).id,
-        key=request_key(idempotency_key, "POST", request.url.path, data),
-        reason=data.reason,
-        metadata=data.metadata,
+        amount=body.amount,
+        actor=actor,
+        key=request_key(key, "POST", path, body),
+        reason=body.reason,
+        metadata=body.metadata,
     )
-    return answer_spend(await once(state, order))
 
 
-async def once(state: State, order: SpendOrder) -> Spent:
-    """Carry out one order; a key that another account's request took meanwhile is looked up."""
-    for _ in range(2):
-        try:
-            (result,) = await spend(state.book, [order])
-        except asyncpg.UniqueViolationError:
-            continue
-        except asyncpg.LockNotAvailableError:
-            break
-        if isinstance(result, TallybookError):
-            raise result
-        return result
-    raise KeyInFlightError("A request under this Idempotency-Key is under way; try again.")
+@post(
+    "/api/v1/spends/batch",
+    status_code=200,
+    request_max_body_size=BATCH_BODY_BYTES_MAX,
+    responses=problems.declared(400, 401, 403, 413),
+    tags=["Spends"],
+    **access(Access.SERVICE),
+)
+async def batch_route(
+    data: JSONBody[BatchBody], request: Request[Any, Any, Any], state: State
+) -> views.BatchAnswer:
+    """Carry out up to a thousand spends, a result for each."""
+    actor = caller(request).id
+    orders = [
+        _order(
+            item.account_id,
+            SpendBody(amount=item.amount, reason=item.reason, metadata=item.metadata),
+            item.idempotency_key,
+            actor,
+        )
+        for item in data.spends
+    ]
+    results = await carry_out(state.book, orders)
+    return views.BatchAnswer(results=[_item(result) for result in results])
 
 
-def answer_spend(spent: Spent) -> Response[views.SpendAnswer]:
-    """201, and whether it is a replay."""
-    headers = {"Idempotency-Replayed": "true"} if spent.replayed else {}
-    return Response(views.spent(spent), status_code=201, headers=headers)
+def _item(result: Outcome) -> views.BatchItemAnswer:
+    if isinstance(result, Spent):
+        return views.BatchItemAnswer(status=201, spend=views.spent(result), problem=None)
+    return views.BatchItemAnswer(
+        status=problems.status_of(result), spend=None, problem=_problem(result)
+    )
+
+
+def _problem(error: TallybookError) -> views.ItemProblem:
+    known = {
+        name: instant(value) if isinstance(value, datetime) else value
+        for name, value in error.facts.items()
+        if name in ("available", "required", "next_grant_at")
+    }
+    members = {"code": error.code, "detail": error.detail, "retryable": error.retryable, **known}
+    return msgspec.convert(members, views.ItemProblem)

@@ -9,6 +9,9 @@ import msgspec
 import orjson
 
 from app import ids
+from app.accounts.hold import HoldView
+from app.accounts.keyed import Done
+from app.accounts.reverse import Reversed
 from app.accounts.spend import Spent
 from app.accounts.view import AccountView
 from app.audit.balance import BalanceAsOf
@@ -19,6 +22,17 @@ from app.web.instants import Instant, instant, maybe
 
 Amount = Annotated[int, msgspec.Meta(ge=1, le=AMOUNT_MAX, description="Whole credits.")]
 TEXT_CHARS_MAX: Final = 500
+
+
+class ItemProblem(msgspec.Struct, frozen=True, kw_only=True):
+    """Why an item was refused; further facts as in the problem it would have had alone."""
+
+    code: str
+    detail: str
+    retryable: bool
+    available: int | None = None
+    required: int | None = None
+    next_grant_at: Instant | None = None
 
 
 class View(msgspec.Struct, frozen=True, kw_only=True):
@@ -82,6 +96,54 @@ class SpendAnswer(View, frozen=True, kw_only=True):
     balance: int
     available: int
     entries: list[str]
+
+
+class HoldAnswer(View, frozen=True, kw_only=True):
+    """A hold; `state` is held, captured, released or expired."""
+
+    id: str
+    account_id: str
+    amount: int
+    captured: int
+    state: str
+    expires_at: Instant
+
+
+class ReversalAnswer(View, frozen=True, kw_only=True):
+    """What a reversal took back: of `requested` credits so many were clawed, are held and taken
+    at their release, fell short (and went the way of the policy), or had expired.
+
+    A reversed spend takes nothing: `requested` came back, and `expired` of it lapsed at once.
+    """
+
+    id: str | None
+    journal_id: str | None
+    of_journal_id: str | None
+    of_run_id: str | None
+    shortfall_policy: str
+    state: str
+    requested: int
+    clawed: int
+    held: int
+    shortfall: int
+    expired: int
+    journal_count: int
+    skipped: int
+    dry_run: bool
+
+
+class BatchItemAnswer(View, frozen=True, kw_only=True):
+    """One spend's result: `status` as it would have had alone, its answer or its problem."""
+
+    status: int
+    spend: SpendAnswer | None
+    problem: ItemProblem | None
+
+
+class BatchAnswer(View, frozen=True, kw_only=True):
+    """A result for each spend, in order."""
+
+    results: list[BatchItemAnswer]
 
 
 class EntryAnswer(View, frozen=True, kw_only=True):
@@ -237,6 +299,48 @@ def spent(one: Spent) -> SpendAnswer:
         balance=one.balance,
         available=one.available,
         entries=[ids.public(ids.ENTRY, number) for number in one.entry_ids],
+    )
+
+
+def hold(view: HoldView) -> HoldAnswer:
+    """The hold's answer."""
+    return HoldAnswer(
+        id=ids.public(ids.HOLD, view.number),
+        account_id=view.account_id,
+        amount=view.amount,
+        captured=view.captured,
+        state=view.state,
+        expires_at=instant(view.expires_at),
+    )
+
+
+def acted(done: Done) -> SpendAnswer:
+    """A grant's or an adjustment's answer: its journal, its entries, the balance after it."""
+    members = {"id": "", "entries": [], **done.answer}
+    return msgspec.structs.replace(
+        msgspec.convert(members, SpendAnswer),
+        id=ids.public(ids.JOURNAL, done.journal_id),
+        entries=[ids.public(ids.ENTRY, number) for number in done.entry_ids],
+    )
+
+
+def reversal(one: Reversed) -> ReversalAnswer:
+    """The reversal's answer."""
+    return ReversalAnswer(
+        id=_maybe_id(ids.REVERSAL, one.number),
+        journal_id=_maybe_id(ids.JOURNAL, one.journal_id),
+        of_journal_id=_maybe_id(ids.JOURNAL, one.of_journal_id),
+        of_run_id=_maybe_id(ids.RUN, one.of_run_id),
+        shortfall_policy=one.policy,
+        state=one.state,
+        requested=one.requested,
+        clawed=one.clawed,
+        held=one.held,
+        shortfall=one.shortfall,
+        expired=one.expired,
+        journal_count=one.journal_count,
+        skipped=one.skipped,
+        dry_run=one.dry_run,
     )
 
 

@@ -66,27 +66,17 @@ async def test_another_pepper_knows_no_key(database: Database) -> None:
         await Keyring(database, "another-pepper-of-the-tests").check(token)
 
 
-@pytest.mark.parametrize(
-    "spoil",
-    [
-        lambda token: "",
-        lambda token: "tb_",
-        lambda token: token[:-1],
-        lambda token: token + "0",
-        lambda token: token.replace("tb_", "sk_"),
-        lambda token: token.upper(),
-        lambda token: f"{token[:-1]}{'0' if token[-1] != '0' else '1'}",
-        lambda token: f"tb_{'0' * 10}_{token.split('_')[2]}",
-        lambda token: f"tb_{token.split('_')[1]}_{'é' * 40}",
-        lambda token: f"tb_{token.split('_')[1]}_{'\0' * 40}",
-        lambda token: f"tb_{token.split('_')[1]}_{'٣' * 40}",
-    ],
-)
-async def test_a_spoilt_token_is_unknown(database: Database, keyring: Keyring, spoil) -> None:
+async def test_a_spoilt_token_is_unknown(database: Database, keyring: Keyring) -> None:
     token = await create(database)
     await keyring.check(token)
-    with pytest.raises(UnauthenticatedError):
-        await keyring.check(spoil(token))
+    prefix, number, secret = token.split("_")
+    other = "0" if secret[-1] != "0" else "1"
+    spoilt = ["", "tb_", token[:-1], f"{token}0", f"sk_{number}_{secret}", token.upper()]
+    spoilt += [f"{prefix}_{number}_{secret[:-1]}{other}", f"{prefix}_{'0' * 10}_{secret}"]
+    spoilt += [f"{prefix}_{number}_{letter * 40}" for letter in ("é", "\0", "٣", "_", "'")]
+    for one in spoilt:
+        with pytest.raises(UnauthenticatedError):
+            await keyring.check(one)
 
 
 async def test_a_revoked_key_is_refused_once_the_cache_forgets_it(

@@ -1,0 +1,107 @@
+"""Holds: place, look at, capture, release."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import msgspec
+from litestar import Request, Response, get, post
+from litestar.datastructures import State
+from litestar.params import JSONBody, PathParameter
+
+from app import ids
+from app.accounts import hold as holds
+from app.accounts.hold import HoldView
+from app.accounts.keyed import Done, Order
+from app.ledger.holds import HOLD_SECONDS_DEFAULT, HOLD_SECONDS_MAX
+from app.web import problems, views
+from app.web.access import Access, access
+from app.web.parameters import ID_DIGITS, AccountId, IdempotencyKey
+from app.web.requests import NothingBody, Reason, answered, order, within_patience
+
+HoldId = Annotated[str, PathParameter(pattern=f"^{ids.HOLD}_{ID_DIGITS}$")]
+HoldSeconds = Annotated[
+    int, msgspec.Meta(ge=1, le=HOLD_SECONDS_MAX, description="Seconds until it holds nothing.")
+]
+
+
+class HoldBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """So many whole credits, for at most so long."""
+
+    amount: views.Amount
+    expires_in_s: HoldSeconds = HOLD_SECONDS_DEFAULT
+    reason: Reason | None = None
+
+
+class CaptureBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How much of the hold is spent; the rest is given back."""
+
+    amount: views.Amount
+
+
+@post(
+    "/api/v1/accounts/{account_id:str}/holds",
+    status_code=201,
+    responses=problems.declared(400, 401, 402, 403, 404, 409, 413, 422),
+    tags=["Holds"],
+    **access(Access.SERVICE),
+)
+async def place_hold(
+    account_id: AccountId, data: JSONBody[HoldBody], idempotency_key: IdempotencyKey,
+    request: Request[Any, Any, Any], state: State,
+) -> Response[views.HoldAnswer]:  # fmt: skip
+    """Reserve credits; a hold past its deadline holds nothing."""
+    wanted = order(request, idempotency_key, data, data.reason)
+    placing = holds.place(state.book, account_id, data.amount, data.expires_in_s, wanted)
+    return _answer(await within_patience(placing), 201)
+
+
+@get(
+    "/api/v1/holds/{hold_id:str}",
+    responses=problems.declared(400, 401, 403, 404),
+    tags=["Holds"],
+    **access(Access.SERVICE_OR_AUDITOR),
+)
+async def get_hold(hold_id: HoldId, state: State) -> views.HoldAnswer:
+    """A hold as it stands now."""
+    return views.hold(await holds.find(state.book, ids.number(ids.HOLD, hold_id)))
+
+
+@post(
+    "/api/v1/holds/{hold_id:str}/capture",
+    status_code=200,
+    responses=problems.declared(400, 401, 403, 404, 409, 413, 422),
+    tags=["Holds"],
+    **access(Access.SERVICE),
+)
+async def capture_hold(
+    hold_id: HoldId, data: JSONBody[CaptureBody], idempotency_key: IdempotencyKey,
+    request: Request[Any, Any, Any], state: State,
+) -> Response[views.HoldAnswer]:  # fmt: skip
+    """Spend this much of the hold; the rest is given back."""
+    wanted = order(request, idempotency_key, data)
+    number = ids.number(ids.HOLD, hold_id)
+    capturing = holds.capture(state.book, number, data.amount, wanted)
+    return _answer(await within_patience(capturing), 200)
+
+
+@post(
+    "/api/v1/holds/{hold_id:str}/release",
+    status_code=200,
+    responses=problems.declared(400, 401, 403, 404, 409, 413, 422),
+    tags=["Holds"],
+    **access(Access.SERVICE),
+)
+async def release_hold(
+    hold_id: HoldId, idempotency_key: IdempotencyKey, request: Request[Any, Any, Any], state: State
+) -> Response[views.HoldAnswer]:
+    """Give back all of the hold."""
+    wanted: Order = order(request, idempotency_key, NothingBody())
+    releasing = holds.release(state.book, ids.number(ids.HOLD, hold_id), wanted)
+    return _answer(await within_patience(releasing), 200)
+
+
+def _answer(done: Done, status: int) -> Response[views.HoldAnswer]:
+    members = {"number": done.answer["hold_id"], **done.answer}
+    members.pop("hold_id")
+    return answered(views.hold(msgspec.convert(members, HoldView)), done.replayed, status)

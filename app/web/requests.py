@@ -1,0 +1,50 @@
+"""What every keyed act shares: its order, its patience, its answer."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from typing import Annotated, Any, TypeVar
+
+import asyncpg
+import msgspec
+from litestar import Request, Response
+
+from app.accounts.keyed import Order
+from app.errors import KeyInFlightError
+from app.ledger.idempotency import request_key
+from app.web import views
+from app.web.access import caller
+
+Result = TypeVar("Result")
+Reason = Annotated[str, msgspec.Meta(min_length=1, max_length=views.TEXT_CHARS_MAX)]
+
+
+class NothingBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The body of an act that needs none."""
+
+
+def order(
+    request: Request[Any, Any, Any], key: str, body: object, reason: str | None = None
+) -> Order:
+    """Who asks, and the key with the hash of what is asked."""
+    return Order(
+        actor=caller(request).id,
+        key=request_key(key, str(request.method), request.url.path, body),
+        reason=reason,
+    )
+
+
+async def within_patience(act: Awaitable[Result]) -> Result:
+    """Wait for an act under the same key, as long as the database's lock timeout allows."""
+    try:
+        return await act
+    except (asyncpg.LockNotAvailableError, asyncpg.UniqueViolationError):
+        raise KeyInFlightError(
+            "A request under this Idempotency-Key is under way; try again with the same key."
+        ) from None
+
+
+def answered(answer: Result, replayed: bool, status: int) -> Response[Result]:
+    """The answer, and whether it is a replay."""
+    headers = {"Idempotency-Replayed": "true"} if replayed else {}
+    return Response(answer, status_code=status, headers=headers)

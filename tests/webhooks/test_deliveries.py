@@ -1,0 +1,335 @@
+"""Deliveries as Stripe makes them: again, at once, late, in any order, to the wrong book."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections import Counter
+from datetime import datetime, timedelta
+from itertools import permutations
+from typing import Any
+
+import pytest
+
+from app.accounts import tiers
+from app.db import Database
+from app.grants.catalogue import default_text
+from app.webhooks.signature import TOLERANCE_S, sign
+from tests.api_client import Api
+from tests.conftest import NOW
+from tests.invariants import differences
+from tests.stripe_events import make_event, make_invoice_event, make_subscription_event
+
+ENTERPRISE = "price_enterprise_monthly"
+Event = dict[str, Any]
+
+
+def seconds(count: int) -> datetime:
+    return NOW + timedelta(seconds=count)
+
+
+async def count(database: Database, table: str) -> int:
+    return int(await database.fetchval(f"SELECT count(*) FROM {table}"))
+
+
+async def counts(database: Database) -> dict[str, int]:
+    """How many rows stand in every table that an event could write."""
+    tables = ("accounts", "customers", "subscriptions", "facts", "transitions", "journals",
+              "entries", "lots", "daily_grants")  # fmt: skip
+    return {table: await count(database, table) for table in tables}
+
+
+async def stored(database: Database, event_id: str) -> dict[str, Any]:
+    row = await database.fetchrow("SELECT * FROM events WHERE id = $1", event_id)
+    assert row is not None
+    return dict(row)
+
+
+# Copies
+
+
+async def test_a_second_delivery_changes_nothing(api, database, subscription_event) -> None:
+    event = subscription_event("evt_1", "created", NOW)
+    assert await api.deliver(event) == "applied"
+    before = await counts(database)
+    assert await api.deliver(event) == "duplicate"
+    assert await counts(database) == before
+    row = await stored(database, "evt_1")
+    assert (row["verdict"], row["delivery_count"], row["attempt_count"]) == ("applied", 2, 1)
+
+
+async def test_fifty_deliveries_at_once_post_once(api, database, subscription_event) -> None:
+    await api.deliver(
+        subscription_event("evt_0", "created", NOW, customer="cus_0", subscription="s")
+    )
+    before = await counts(database)
+    event = subscription_event("evt_1", "created", NOW)
+    outcomes = Counter(await asyncio.gather(*(api.deliver(event) for _ in range(50))))
+    assert outcomes == {"applied": 1, "duplicate": 49}
+    # What the other customer's one delivery made, once more.
+    assert await counts(database) == {table: 2 * rows for table, rows in before.items()}
+    assert (await api.account("cus_1"))["available"] == 20
+    assert (await stored(database, "evt_1"))["delivery_count"] == 50
+    assert await differences(database) == []
+
+
+async def test_one_customers_first_events_at_once_open_one_account(api, database) -> None:
+    events = [
+        make_subscription_event(
+            f"evt_{n}", "created", NOW, subscription=f"sub_{n}", price="price_pro_yearly"
+        )
+        for n in range(20)
+    ]
+    assert Counter(await asyncio.gather(*map(api.deliver, events))) == {"applied": 20}
+    assert await count(database, "accounts") == await count(database, "daily_grants") == 1
+    account = await api.account("cus_1")
+    assert (account["available"], len(account["subscriptions"])) == (20, 20)
+    assert await differences(database) == []
+
+
+async def test_two_event_objects_of_one_change_grant_once(api, database) -> None:
+    await api.deliver(make_subscription_event("evt_1", "created", seconds(0)))
+    previous = {"items": {"data": [{"price": {"id": "price_pro_monthly"}}]}}
+    for event_id in ("evt_3", "evt_2"):
+        event = make_subscription_event(
+            event_id, "updated", seconds(1), price=ENTERPRISE, previous=previous
+        )
+        await api.deliver(event)
+    assert (await api.account("cus_1"))["available"] == 50
+    top_ups = (
+        "SELECT count(*) FROM journals WHERE kind = 'top_up' AND event_id IN ('evt_2', 'evt_3')"
+    )
+    assert await database.fetchval(top_ups) == 1
+
+
+# Order
+
+
+def recovered(name: str) -> list[Event]:
+    """Begins, upgrades within the second, fails to renew, pays: ENTERPRISE in the end."""
+    sub = {"subscription": f"sub_{name}", "customer": f"cus_{name}"}
+    pro = {"data": [{"price": {"id": "price_pro_monthly"}}]}
+    return [
+        make_subscription_event(f"{name}_z", "created", seconds(0), status="incomplete", **sub),
+        make_subscription_event(
+            f"{name}_y", "updated", seconds(9), previous={"status": "incomplete"}, **sub
+        ),
+        make_subscription_event(
+            f"{name}_x", "updated", seconds(9), price=ENTERPRISE, previous={"items": pro}, **sub
+        ),
+        make_invoice_event(f"{name}_w", "payment_failed", seconds(20), **sub),
+        make_invoice_event(f"{name}_v", "paid", seconds(30), **sub),
+    ]
+
+
+def ended(name: str) -> list[Event]:
+    """Begins, upgrades and falls due within a second, and is canceled."""
+    sub = {"subscription": f"sub_{name}", "customer": f"cus_{name}"}
+    return [
+        make_subscription_event(f"{name}_z", "created", seconds(0), status="incomplete", **sub),
+        make_subscription_event(
+            f"{name}_y", "updated", seconds(9), previous={"status": "incomplete"}, **sub
+        ),
+        make_subscription_event(
+            f"{name}_x", "updated", seconds(9), status="past_due", previous={"status": "active"},
+            **sub,
+        ),
+        make_invoice_event(f"{name}_w", "paid", seconds(20), **sub),
+        make_subscription_event(f"{name}_v", "deleted", seconds(30), status="canceled", **sub),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("life_cycle", "end"),
+    [(recovered, ("active", "ENTERPRISE", 50)), (ended, ("canceled", "FREE", 5))],
+)
+async def test_every_order_of_a_life_cycle_ends_the_same(api, database, life_cycle, end) -> None:
+    orders = list(permutations(range(5)))
+    names = [f"o{''.join(map(str, order))}" for order in orders]
+
+    async def deliver_in(order: tuple[int, ...], name: str) -> None:
+        events = life_cycle(name)
+        for number in order:
+            assert await api.deliver(events[number]) in ("applied", "stale")
+
+    for at in range(0, len(orders), 12):
+        batch = zip(orders[at : at + 12], names[at : at + 12], strict=True)
+        await asyncio.gather(*(deliver_in(order, name) for order, name in batch))
+    ends = await database.fetch(
+        """SELECT subscriptions.state, accounts.tier, accounts.free, last_event_at,
+                  grace_ends_at FROM subscriptions JOIN accounts ON accounts.id = account_id"""
+    )
+    assert Counter(map(tuple, ends)) == {(*end, seconds(30), None): 120}
+    assert await differences(database) == []
+
+
+async def test_a_late_event_does_not_revive_a_canceled_subscription(api, database) -> None:
+    await api.deliver(make_subscription_event("evt_1", "created", seconds(0)))
+    await api.deliver(make_subscription_event("evt_3", "deleted", seconds(20), status="canceled"))
+    before = await counts(database)
+    late = make_subscription_event(
+        "evt_2", "updated", seconds(10), price=ENTERPRISE, previous={"status": "past_due"}
+    )
+    assert await api.deliver(late) == "stale"
+    account = await api.account("cus_1")
+    assert (account["tier"], account["state"], account["available"]) == ("FREE", "canceled", 5)
+    assert await counts(database) == {**before, "facts": before["facts"] + 1}
+
+
+async def test_an_event_made_after_the_cancellation_revives_nothing(api) -> None:
+    await api.deliver(make_subscription_event("evt_1", "deleted", seconds(0), status="canceled"))
+    await api.deliver(make_subscription_event("evt_2", "updated", seconds(10), previous={}))
+    await api.deliver(make_invoice_event("evt_3", "paid", seconds(20)))
+    account = await api.account("cus_1")
+    assert (account["tier"], account["state"]) == ("FREE", "canceled")
+
+
+async def test_updates_that_nothing_orders_are_ruled_a_tie(api, database) -> None:
+    for event_id, status in (("evt_2", "past_due"), ("evt_1", "active")):
+        event = make_subscription_event(
+            event_id, "updated", NOW, status=status, previous={"quantity": 7}
+        )
+        assert await api.deliver(event) == "applied"
+    assert (await api.account("cus_1"))["state"] == "past_due"
+    assert (await stored(database, "evt_1"))["verdict_reason"] == "tie"
+
+
+# Prices, modes, kinds, owners
+
+
+async def test_an_unknown_price_is_parked_until_the_catalogue_knows_it(api, database, book) -> None:
+    event = make_subscription_event("evt_1", "created", NOW, price="price_new")
+    assert await api.deliver(event) == "parked"
+    assert "price_new" in (await stored(database, "evt_1"))["verdict_reason"]
+    account = await api.account("cus_1")
+    assert (account["state"], account["tier"], account["available"]) == ("active", "FREE", 5)
+    await api.spend("cus_1", 3, "key-1")
+    text = default_text().replace('"price_pro_monthly"', '"price_pro_monthly", "price_new"')
+    await tiers.apply(book, text, "tiers.toml", "tests")
+    account = await api.account("cus_1")
+    assert (account["tier"], account["free"], account["available"]) == ("PRO", 17, 17)
+    assert await differences(database) == []
+
+
+async def test_a_change_to_an_unknown_price_keeps_the_tier_and_parks(api) -> None:
+    await api.deliver(make_subscription_event("evt_1", "created", seconds(0), price=ENTERPRISE))
+    unknown = make_subscription_event(
+        "evt_2", "updated", seconds(1), price="price_new", previous={}
+    )
+    assert await api.deliver(unknown) == "parked"
+    assert (await api.account("cus_1"))["available"] == 50
+
+
+async def test_an_ignored_price_grants_nothing_and_is_no_alarm(api, book) -> None:
+    text = f'ignored_prices = ["price_hours"]\n{default_text()}'
+    await tiers.apply(book, text, "tiers.toml", "tests")
+    event = make_subscription_event("evt_1", "created", NOW, price="price_hours")
+    assert await api.deliver(event) == "applied"
+    assert (await api.account("cus_1"))["available"] == 5
+
+
+async def test_an_event_of_the_other_mode_is_refused_and_changes_nothing(api, database) -> None:
+    before = await counts(database)
+    event = {**make_subscription_event("evt_1", "created", NOW), "livemode": True}
+    assert await api.deliver(event) == "refused"
+    assert await counts(database) == before
+    assert (await stored(database, "evt_1"))["verdict"] == "refused"
+
+
+@pytest.mark.parametrize(
+    "kind", ["charge.succeeded", "product.created", "invoice.created", "a.kind.to.come"]
+)
+async def test_other_kinds_are_kept_and_ignored(api, database, kind) -> None:
+    before = await counts(database)
+    assert (
+        await api.deliver(make_event("evt_1", kind, NOW, {"id": "x", "customer": "c"})) == "ignored"
+    )
+    assert await counts(database) == before
+    assert await count(database, "events") == 1
+
+
+async def test_a_first_invoices_failure_moves_nothing(api) -> None:
+    await api.deliver(make_subscription_event("evt_1", "created", seconds(0), status="incomplete"))
+    first = make_invoice_event(
+        "evt_2", "payment_failed", seconds(1), billing_reason="subscription_create"
+    )
+    assert await api.deliver(first) == "ignored"
+    assert (await api.account("cus_1"))["state"] == "created"
+
+
+async def test_a_subscription_stays_with_its_customer(api, database) -> None:
+    await api.deliver(make_subscription_event("evt_1", "created", seconds(0)))
+    before = await counts(database)
+    theft = make_subscription_event("evt_2", "updated", seconds(1), customer="cus_2", previous={})
+    assert await api.deliver(theft) == "parked"
+    assert await counts(database) == before
+    assert "cus_1" in (await stored(database, "evt_2"))["verdict_reason"]
+
+
+@pytest.mark.parametrize(
+    "change", [{"status": "hibernating"}, {"status": None}, {"items": 7}, {"customer": None}]
+)
+async def test_what_is_not_understood_is_parked_and_never_guessed(api, database, change) -> None:
+    before = await counts(database)
+    event = make_subscription_event("evt_1", "created", NOW)
+    event["data"]["object"].update(change)
+    assert await api.deliver(event) == "parked"
+    assert await counts(database) == before
+
+
+async def test_the_best_of_several_subscriptions_counts(api) -> None:
+    await api.deliver(make_subscription_event("evt_1", "created", seconds(0)))
+    await api.deliver(
+        make_subscription_event("evt_2", "created", seconds(1), subscription="s", price=ENTERPRISE)
+    )
+    assert (await api.account("cus_1"))["available"] == 50
+    await api.deliver(
+        make_subscription_event("evt_3", "deleted", seconds(2), subscription="s", price=ENTERPRISE)
+    )
+    account = await api.account("cus_1")
+    assert (account["tier"], account["state"], account["available"]) == ("PRO", "active", 20)
+
+
+# Bytes and signatures
+
+
+async def post_raw(api: Api, payload: bytes, header: str) -> int:
+    answer = await api.client.post(
+        "/api/webhooks/stripe", content=payload, headers={"Stripe-Signature": header}
+    )
+    return answer.status_code
+
+
+async def test_an_events_bytes_are_kept_as_they_came(api, database) -> None:
+    event = make_subscription_event("evt_1", "created", NOW, note="é 😀 \u2028 / \\ 1e3")
+    payload = b" \n" + json.dumps(event, indent=3, ensure_ascii=False).encode() + b"\n"
+    assert await post_raw(api, payload, sign(payload, api.secret, int(time.time()))) == 200
+    assert (await stored(database, "evt_1"))["payload"] == payload
+
+
+async def test_a_bad_signature_leaves_nothing_behind(api, database) -> None:
+    payload = json.dumps(make_subscription_event("evt_1", "created", NOW)).encode()
+    now = int(time.time())
+    good = sign(payload, api.secret, now)
+    old = sign(payload, api.secret, now - TOLERANCE_S - 10)
+    for header, body in [
+        ("", payload), ("t=1", payload), (sign(payload, "whsec_other", now), payload),
+        (old, payload), (good, payload + b" "), (good, payload.replace(b"sub_1", b"sub_2")),
+    ]:  # fmt: skip
+        assert await post_raw(api, body, header) == 400
+    assert await count(database, "events") == await count(database, "accounts") == 0
+
+
+@pytest.mark.parametrize("body", [b"{}", b"[]", b"null", b"\xff", b"", b'{"id": "evt_1"}'])
+async def test_a_signed_body_that_is_no_event_leaves_nothing_behind(api, database, body) -> None:
+    assert await post_raw(api, body, sign(body, api.secret, int(time.time()))) == 400
+    assert await count(database, "events") == 0
+
+
+async def test_while_a_secret_rolls_both_are_good(api, database, settings) -> None:
+    for n, secret in enumerate(settings.stripe_webhook_secrets):
+        event = make_subscription_event(f"evt_{n}", "created", NOW, subscription=f"sub_{n}")
+        payload = json.dumps(event).encode()
+        assert await post_raw(api, payload, sign(payload, secret, int(time.time()))) == 200
+    assert await count(database, "events") == 2
