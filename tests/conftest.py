@@ -18,6 +18,7 @@ from urllib.parse import urlsplit, urlunsplit
 import asyncpg
 import hypothesis
 import pytest
+import structlog
 
 from app import clock, migrations
 from app.accounts import tiers
@@ -34,6 +35,16 @@ from tests.stripe_events import make_subscription_event
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 TEMPLATE = "tallybook_template"
 VARIABLE = "TALLYBOOK_TEST_POSTGRES"
+
+# structlog's own default draws every traceback with its locals: up to a second for each.
+structlog.configure(
+    processors=[
+        structlog.processors.add_log_level,
+        structlog.dev.ConsoleRenderer(
+            colors=False, exception_formatter=structlog.dev.plain_traceback
+        ),
+    ]
+)
 
 hypothesis.settings.register_profile(
     "tallybook",

@@ -10,12 +10,12 @@ import msgspec
 import orjson
 
 from app.accounts.book import Book
+from app.accounts.reversals import ReversalOrder, Reversed, store
 from app.db import Database, Record
 from app.errors import (
     EventUnknownError,
     JournalUnknownError,
     NotReversibleError,
-    ReversalUnknownError,
     ShortfallError,
 )
 from app.grants import load
@@ -34,36 +34,6 @@ _GIVING: Final = {
     Act.PURCHASE: Kind.PURCHASE,
 }
 _TAKING: Final = {Act.SPEND: Kind.SPEND, Act.CAPTURE: Kind.SPEND}
-
-
-class ReversalOrder(msgspec.Struct, frozen=True, kw_only=True):
-    """What an operator asks for; ``key`` None is a part of a run's reversal."""
-
-    reason: str
-    policy: Policy
-    actor: str
-    key: RequestKey | None
-    part_of: int | None = None
-
-
-class Reversed(msgspec.Struct, frozen=True, kw_only=True):
-    """What came of it; numbers are None in a dry run."""
-
-    number: int | None
-    journal_id: int | None
-    of_journal_id: int | None
-    of_run_id: int | None
-    policy: str
-    state: str
-    requested: int
-    clawed: int
-    held: int
-    shortfall: int
-    expired: int
-    journal_count: int = 1
-    skipped: int = 0
-    replayed: bool = False
-    dry_run: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,26 +232,6 @@ def answer(of_journal_id: int, order: ReversalOrder, undone: Undone) -> Reversed
     )
 
 
-async def store(
-    database: Database, day: AccountDay, header: JournalDraft, claw: Claw | None,
-    planned: Reversed, order: ReversalOrder,
-) -> int:  # fmt: skip
-    """The reversal's own row; its UNIQUE is what makes it happen once."""
-    number: int = await database.fetchval(
-        """INSERT INTO reversals (of_journal_id, part_of, journal_id, account_id, lot_id, entry_id,
-               house, policy, state, requested, clawed, held, shortfall, expired, journal_count,
-               to_claw, actor, reason, created_at, finished_at)
-           VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'done', $9, $10, $11, $12, $13, 1, $14, $15, $16,
-                   $17, $17) RETURNING id""",
-        planned.of_journal_id, order.part_of, header.number, day.sheet.account_id,
-        claw.lot.number if claw else None, claw.entry_id if claw else None,
-        str(claw.house) if claw else None, str(order.policy), planned.requested, planned.clawed,
-        planned.held, planned.shortfall, planned.expired, claw.to_claw if claw else 0,
-        order.actor, order.reason, day.now,
-    )  # fmt: skip
-    return number
-
-
 async def reverse_event(book: Book, event_id: str) -> Reversed:
     """Reverse an event's purchase, refund and dispute journals.
 
@@ -291,30 +241,3 @@ async def reverse_event(book: Book, event_id: str) -> Reversed:
     if not known:
         raise EventUnknownError(f"No event {event_id!r} was received.", event_id=event_id)
     raise NotReversibleError("This event made no purchase, refund or dispute journal.")
-
-
-async def find(database: Database, number: int | None) -> Reversed:
-    """A reversal as far as it has come; ReversalUnknownError without one."""
-    row = await database.fetchrow("SELECT * FROM reversals WHERE id = $1", number or 0)
-    if row is None:
-        raise ReversalUnknownError("There is no such reversal.")
-    return of_row(row)
-
-
-def of_row(row: Record) -> Reversed:
-    """The reversal's row as its answer."""
-    return Reversed(
-        number=row["id"],
-        journal_id=row["journal_id"],
-        of_journal_id=row["of_journal_id"],
-        of_run_id=row["of_run_id"],
-        policy=row["policy"],
-        state=row["state"],
-        requested=row["requested"],
-        clawed=row["clawed"],
-        held=row["held"],
-        shortfall=row["shortfall"],
-        expired=row["expired"],
-        journal_count=row["journal_count"],
-        skipped=row["skipped"],
-    )

@@ -8,8 +8,9 @@ from typing import Final
 import msgspec
 
 from app.accounts.book import Book
-from app.accounts.reverse import ReversalOrder, Reversed, draft, find, store
+from app.accounts.reversals import ReversalOrder, Reversed, find, store
 from app.accounts.reverse import answer as answer_of
+from app.accounts.reverse import draft
 from app.db import Database, Record
 from app.errors import KeyReusedError, RunUnknownError, ShortfallError
 from app.grants import load

@@ -83,25 +83,31 @@ async def page(
     """One page by id, within the horizon; raises InvalidCursorError."""
     after = cursors.decode_number(cursor, query) if cursor is not None else None
     horizon = await horizons.find(database)
-    conditions, values = ["entries.id <= $1"], [horizon.entry_id]
-    wanted: dict[str, object] = {
-        name: value for name in _CONDITIONS if (value := getattr(query, name)) is not None
-    }
-    for name, value in wanted.items():
-        values.append(list(value) if isinstance(value, tuple) else value)  # type: ignore[arg-type]
-        conditions.append(_CONDITIONS[name].format(f"${len(values)}"))
+    condition, values = where(query, horizon)
     if after is not None:
         values.append(after)
-        conditions.append(f"entries.id {'>' if query.order == 'asc' else '<'} ${len(values)}")
+        condition += f" AND entries.id {'>' if query.order == 'asc' else '<'} ${len(values)}"
     values.append(limit + 1)
     rows = await database.fetch(
-        f"{SELECT} WHERE {' AND '.join(conditions)} ORDER BY entries.id {query.order}"
+        f"{SELECT} WHERE {condition} ORDER BY entries.id {query.order}"
         f" LIMIT ${len(values)}",
         *values,
     )
     more = len(rows) > limit
     rows = rows[:limit]
     return EntryPage(rows, cursors.encode(str(rows[-1]["id"]), query) if more else None, horizon)
+
+
+def where(query: EntryQuery, horizon: Horizon) -> tuple[str, list[object]]:
+    """The condition on ``SELECT`` that the filters make within the horizon, and its values."""
+    conditions, values = ["entries.id <= $1"], list[object]([horizon.entry_id])
+    wanted: dict[str, object] = {
+        name: value for name in _CONDITIONS if (value := getattr(query, name)) is not None
+    }
+    for name, value in wanted.items():
+        values.append(list(value) if isinstance(value, tuple) else value)
+        conditions.append(_CONDITIONS[name].format(f"${len(values)}"))
+    return " AND ".join(conditions), values
 
 
 async def of_journal(database: Database, journal_id: int) -> list[Record]:

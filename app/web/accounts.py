@@ -12,7 +12,7 @@ from litestar.params import JSONBody
 
 from app.accounts.put import put as put_account
 from app.accounts.view import view
-from app.web import problems, views
+from app.web import answers, problems, views
 from app.web.access import Access, access, caller
 from app.web.parameters import STRIPE_ID, AccountId
 
@@ -47,7 +47,7 @@ async def put_account_route(
     customer_id = data.stripe_customer_id if data.stripe_customer_id else None
     time_zone = data.time_zone if data.time_zone else None
     new = await put_account(state.book, account_id, customer_id, time_zone, caller(request).id)
-    answer = views.account(await view(state.book, account_id))
+    answer = answers.account(await view(state.book, account_id))
     return Response(answer, status_code=201 if new else 200)
 
 
@@ -59,4 +59,4 @@ async def put_account_route(
 )
 async def get_account_route(account_id: AccountId, state: State) -> views.AccountAnswer:
     """The account as it stands, and what a spend would find now."""
-    return views.account(await view(state.book, account_id))
+    return answers.account(await view(state.book, account_id))

@@ -13,12 +13,12 @@ from litestar.params import JSONBody, PathParameter
 from app import ids
 from app.accounts import correct, reverse, reverse_run
 from app.accounts.keyed import Done
-from app.accounts.reverse import ReversalOrder, Reversed
+from app.accounts.reversals import ReversalOrder, Reversed, find
 from app.accounts.view import view
 from app.errors import RefusedError
 from app.ledger.claws import Policy
 from app.ledger.kinds import AMOUNT_MAX
-from app.web import problems, views
+from app.web import answers, problems, views
 from app.web.access import Access, access, caller
 from app.web.instants import INSTANT_PATTERN
 from app.web.parameters import ID_DIGITS, STRIPE_ID, AccountId, IdempotencyKey, moment
@@ -106,7 +106,7 @@ async def adjust_route(
 
 
 def _acted(done: Done) -> Response[views.SpendAnswer]:
-    return answered(views.acted(done), done.replayed, 201)
+    return answered(answers.acted(done), done.replayed, 201)
 
 
 @post(
@@ -119,7 +119,7 @@ def _acted(done: Done) -> Response[views.SpendAnswer]:
 async def close_route(account_id: AccountId, state: State) -> views.AccountAnswer:
     """End the account's grants; what it has can still be spent."""
     await correct.close(state.book, account_id)
-    return views.account(await view(state.book, account_id))
+    return answers.account(await view(state.book, account_id))
 
 
 @post(
@@ -169,7 +169,7 @@ async def _reverse(state: State, data: ReversalBody, wanted: ReversalOrder) -> R
 def _reversed(one: Reversed) -> Response[views.ReversalAnswer]:
     whole_run = one.of_run_id is not None
     status = 200 if one.dry_run else 202 if whole_run else 201
-    return answered(views.reversal(one), one.replayed, status)
+    return answered(answers.reversal(one), one.replayed, status)
 
 
 @get(
@@ -181,4 +181,4 @@ def _reversed(one: Reversed) -> Response[views.ReversalAnswer]:
 async def get_reversal(reversal_id: ReversalId, state: State) -> views.ReversalAnswer:
     """A reversal, as far as it has come."""
     number = ids.number(ids.REVERSAL, reversal_id)
-    return views.reversal(await reverse.find(state.book.database, number))
+    return answers.reversal(await find(state.book.database, number))

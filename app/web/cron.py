@@ -10,7 +10,7 @@ from litestar.enums import HttpMethod
 from litestar.openapi.datastructures import ResponseSpec
 
 from app.grants.run import run_due, runs_of
-from app.web import problems, views
+from app.web import answers, problems, views
 from app.web.access import Access, access
 
 CRON_SECONDS_MAX: Final = 4.0  # the contract answers within 5
@@ -34,5 +34,5 @@ async def reset_credits(state: State) -> Response[views.RunsAnswer]:
     book = state.book
     ticked = await run_due(book.database, book.catalogues, "cron", CRON_SECONDS_MAX)
     rows = await runs_of(book.database, ticked.run_ids)
-    answer = views.RunsAnswer(runs=[views.run(row) for row in rows])
+    answer = views.RunsAnswer(runs=[answers.run(row) for row in rows])
     return Response(answer, status_code=200 if ticked.done else 202)

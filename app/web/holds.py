@@ -14,7 +14,7 @@ from app.accounts import hold as holds
 from app.accounts.hold import HoldView
 from app.accounts.keyed import Done, Order
 from app.ledger.holds import HOLD_SECONDS_DEFAULT, HOLD_SECONDS_MAX
-from app.web import problems, views
+from app.web import answers, problems, views
 from app.web.access import Access, access
 from app.web.parameters import ID_DIGITS, AccountId, IdempotencyKey
 from app.web.requests import NothingBody, Reason, answered, order, within_patience
@@ -64,7 +64,7 @@ async def place_hold(
 )
 async def get_hold(hold_id: HoldId, state: State) -> views.HoldAnswer:
     """A hold as it stands now."""
-    return views.hold(await holds.find(state.book, ids.number(ids.HOLD, hold_id)))
+    return answers.hold(await holds.find(state.book, ids.number(ids.HOLD, hold_id)))
 
 
 @post(
@@ -104,4 +104,4 @@ async def release_hold(
 def _answer(done: Done, status: int) -> Response[views.HoldAnswer]:
     members = {"number": done.answer["hold_id"], **done.answer}
     members.pop("hold_id")
-    return answered(views.hold(msgspec.convert(members, HoldView)), done.replayed, status)
+    return answered(answers.hold(msgspec.convert(members, HoldView)), done.replayed, status)

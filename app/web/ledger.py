@@ -13,7 +13,7 @@ from app.audit import entries, journals
 from app.audit.balance import balance
 from app.audit.entries import EntryQuery
 from app.ledger.kinds import Kind
-from app.web import problems, views
+from app.web import answers, problems, views
 from app.web.access import Access, access
 from app.web.parameters import (
     ACCOUNT_ID,
@@ -74,7 +74,7 @@ async def list_entries(
         recorded_to=moment(recorded_to, "recorded_to"),
         order=order,
     )
-    return views.entries(await entries.page(database, state.horizons, query, cursor, limit))
+    return answers.entries(await entries.page(database, state.horizons, query, cursor, limit))
 
 
 @get(
@@ -86,7 +86,7 @@ async def list_entries(
 async def get_journal(journal_id: JournalId, state: State) -> views.JournalAnswer:
     """One act: who, why, when, from what source, and its entries."""
     number = ids.number(ids.JOURNAL, journal_id)
-    return views.journal(*await journals.find(state.book.database, number, journal_id))
+    return answers.journal(*await journals.find(state.book.database, number, journal_id))
 
 
 @get(
@@ -98,4 +98,4 @@ async def get_journal(journal_id: JournalId, state: State) -> views.JournalAnswe
 async def get_balance(account_id: AccountId, state: State, as_of: At = None) -> views.BalanceAnswer:
     """The balance as the ledger stood: now, or as of an instant up to `complete_to`."""
     at = moment(as_of, "as_of")
-    return views.balance(await balance(state.book.database, state.horizons, account_id, at))
+    return answers.balance(await balance(state.book.database, state.horizons, account_id, at))

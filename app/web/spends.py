@@ -14,7 +14,7 @@ from app.accounts.spend import SpendOrder, Spent
 from app.accounts.spend_queue import Outcome, carry_out
 from app.errors import TallybookError
 from app.ledger.idempotency import request_key
-from app.web import problems, views
+from app.web import answers, problems, views
 from app.web.access import Access, access, caller
 from app.web.instants import instant
 from app.web.parameters import ACCOUNT_ID, AccountId, IdempotencyKey
@@ -71,7 +71,7 @@ async def spend_route(
     result = await state.spends.spend(order)
     if isinstance(result, TallybookError):
         raise result
-    return answered(views.spent(result), result.replayed, 201)
+    return answered(answers.spent(result), result.replayed, 201)
 
 
 def _order(account_id: str, body: SpendBody, key: str, actor: str) -> SpendOrder:
@@ -115,7 +115,7 @@ async def batch_route(
 
 def _item(result: Outcome) -> views.BatchItemAnswer:
     if isinstance(result, Spent):
-        return views.BatchItemAnswer(status=201, spend=views.spent(result), problem=None)
+        return views.BatchItemAnswer(status=201, spend=answers.spent(result), problem=None)
     return views.BatchItemAnswer(
         status=problems.status_of(result), spend=None, problem=_problem(result)
     )

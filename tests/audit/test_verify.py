@@ -80,33 +80,51 @@ async def test_a_deleted_last_entry_is_named_though_all_sums_were_mended(
     assert str(await differences(database)).count(f"journal {journal} (spend) has no entry") == 1
 
 
-@pytest.mark.parametrize(
-    ("change", "told"),
-    [
-        ("UPDATE lots SET free = free + 1, granted = granted + 1 WHERE account_id = 1",
-         "free 3, held 0, lapsed 0 stand; its entries say 2, 0, 0"),
-        ("UPDATE accounts SET free = 4 WHERE id = 2",
-         "account 2: free 4, held 0, debt 0 stand; its entries say 2, 0, 0"),
-        ("UPDATE lots SET expires_at = '2026-01-01T11:00Z' WHERE account_id = 1",
-         "which ended at 2026-01-01 11:00:00+00"),
-        ("UPDATE entries SET lot_id = (SELECT id FROM lots WHERE account_id = 2)"
-         " WHERE account_id = 1", "of account 1 draws on lot"),
-        ("UPDATE daily_grants SET lot_id = (SELECT min(id) FROM lots)", "serves 2 account-days"),
-        ("DROP TRIGGER refuse_change ON entries", "table entries lacks its enabled trigger"),
-        ("DROP TRIGGER refuse_truncate ON journals", "table journals lacks its enabled trigger"),
-        ("ALTER TABLE events DISABLE TRIGGER keep_payload", "table events lacks its enabled"),
-        ("ALTER TABLE facts ENABLE REPLICA TRIGGER refuse_change", "table facts lacks its enabled"),
-        ("ALTER TABLE entries DROP CONSTRAINT kind_has_its_house,"
-         " ADD CONSTRAINT kind_has_its_house CHECK (amount > 0) NOT VALID",
-         "constraint kind_has_its_house of entries is not validated"),
-    ],
-)  # fmt: skip
-async def test_a_change_behind_the_ledgers_back_is_named(
-    superuser: asyncpg.Connection, database: Database, change: str, told: str
+PROJECTIONS = {
+    "UPDATE lots SET free = free + 1, granted = granted + 1 WHERE account_id = 1": (
+        "free 3, held 0, lapsed 0 stand; its entries say 2, 0, 0"
+    ),
+    "UPDATE accounts SET free = 4 WHERE id = 2": (
+        "account 2: free 4, held 0, debt 0 stand; its entries say 2, 0, 0"
+    ),
+    "UPDATE lots SET expires_at = '2026-01-01T11:00Z' WHERE account_id = 1": (
+        "which ended at 2026-01-01 11:00:00+00"
+    ),
+    "UPDATE daily_grants SET lot_id = (SELECT min(id) FROM lots)": "serves 2 account-days",
+    "UPDATE entries SET lot_id = (SELECT max(id) FROM lots) WHERE id = 1": (
+        "entry 1 of account 1 draws on lot"
+    ),
+}
+
+
+async def test_edited_projections_are_named(
+    superuser: asyncpg.Connection, database: Database
 ) -> None:
-    assert await differences(database) == {}
-    await superuser.execute(change)
-    assert told in str(await differences(database))
+    for change, told in PROJECTIONS.items():
+        await superuser.execute(change)
+        assert told in str(await differences(database))
+
+
+LOCKS = {
+    "DROP TRIGGER refuse_change ON entries": "table entries lacks its enabled trigger",
+    "DROP TRIGGER refuse_truncate ON journals": "table journals lacks its enabled trigger",
+    "ALTER TABLE events DISABLE TRIGGER keep_payload": "table events lacks its enabled trigger",
+    "ALTER TABLE facts ENABLE REPLICA TRIGGER refuse_change": "table facts lacks its enabled",
+    """ALTER TABLE entries DROP CONSTRAINT kind_has_its_house,
+       ADD CONSTRAINT kind_has_its_house CHECK (amount > 0) NOT VALID""": (
+        "constraint kind_has_its_house of entries is not validated"
+    ),
+}
+
+
+async def test_locks_that_were_taken_off_are_named(
+    superuser: asyncpg.Connection, database: Database
+) -> None:
+    for number, (change, told) in enumerate(LOCKS.items(), start=1):
+        await superuser.execute(change)
+        (found,) = (await differences(database)).values()
+        assert told in str(found)
+        assert len(found) == number
 
 
 async def test_a_gift_without_a_grant_is_named(

@@ -24,8 +24,8 @@ APPEND_ONLY = {"journals", "entries", "transitions", "daily_grants", "facts", "c
 GUARDED = APPEND_ONLY | {"events"}
 # Projections, working state and erasable text: these may change.
 MUTABLE = {
-    "accounts", "customers", "subscriptions", "runs", "lots", "holds", "notes", "api_keys",
-    "dev_clock", "migration",
+    "accounts", "customers", "subscriptions", "runs", "lots", "holds", "reversals", "notes",
+    "api_keys", "dev_clock", "migration",
 }  # fmt: skip
 
 SHAPE = """

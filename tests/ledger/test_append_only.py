@@ -22,10 +22,6 @@ from tests.conftest import NOW, Server
 from tests.stripe_events import make_subscription_event
 
 APPEND_ONLY = ("journals", "entries", "transitions", "daily_grants", "facts", "catalogues")
-ALL_TABLES = (
-    *APPEND_ONLY, "events", "accounts", "customers", "subscriptions", "runs", "notes", "lots",
-    "holds", "api_keys", "dev_clock", "migration",
-)  # fmt: skip
 VERBS = (
     "UPDATE {table} SET {column} = {column}",
     "DELETE FROM {table}",
@@ -79,6 +75,14 @@ async def content(url: str, table: str) -> list[str]:
     async with connected(url) as connection:
         rows = await connection.fetch(f"SELECT whole::text FROM {table} AS whole ORDER BY 1")
         return [row[0] for row in rows]
+
+
+async def all_tables(connection: asyncpg.Connection) -> list[str]:
+    rows = await connection.fetch(
+        "SELECT relname FROM pg_class WHERE relkind IN ('r', 'p')"
+        " AND relnamespace = 'public'::regnamespace ORDER BY 1"
+    )
+    return [row["relname"] for row in rows]
 
 
 async def is_refused(connection: asyncpg.Connection, statement: str) -> bool:
@@ -163,7 +167,7 @@ async def test_nothing_is_deleted_by_way_of_what_it_belongs_to(roles: Roles) -> 
 async def test_the_reading_role_writes_nowhere(roles: Roles) -> None:
     allowed = []
     async with connected(roles.reader) as connection:
-        for table in ALL_TABLES:
+        for table in await all_tables(connection):
             for statement in (
                 f"INSERT INTO {table} DEFAULT VALUES",
                 f"DELETE FROM {table}",

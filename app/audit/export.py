@@ -1,0 +1,94 @@
+"""The export: every entry as one stream of bytes, ending in a record of count and checksum."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from app.audit import entries
+from app.audit.entries import EntryQuery
+from app.audit.horizon import Horizon
+from app.db import Database, Record
+from app.errors import BusyError
+
+CHUNK_ENTRIES: Final = 1_000
+CLIENT_STALL_SECONDS_MAX: Final = 120  # a reader slower than this for one chunk is cut off
+AT_ONCE_MAX: Final = 4  # each holds a connection of the pool, which spends need too
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """How entries are written: the bytes before the first, of some, and after the last.
+
+    ``end`` is given their count, the SHA-256 of all bytes before it, and ``complete_to``.
+    """
+
+    media_type: str
+    suffix: str
+    head: bytes
+    rows: Callable[[Sequence[Record]], bytes]
+    end: Callable[[int, str, datetime], bytes]
+
+
+async def stream(
+    database: Database, horizon: Horizon, query: EntryQuery, form: Form
+) -> AsyncGenerator[bytes, None]:
+    """The export in chunks, out of one snapshot. Whatever fails cuts it off before its last record.
+
+    Consume and close it in one task: it holds that task's transaction.
+    """
+    digest, count = hashlib.sha256(form.head), 0
+    if form.head:
+        yield form.head
+    async with aclosing(_chunks(database, horizon, query)) as chunks:
+        async for rows in chunks:
+            chunk = form.rows(rows)
+            digest.update(chunk)
+            count += len(rows)
+            yield chunk
+    yield form.end(count, digest.hexdigest(), horizon.complete_to)
+
+
+async def _chunks(
+    database: Database, horizon: Horizon, query: EntryQuery
+) -> AsyncIterator[list[Record]]:
+    condition, values = entries.where(query, horizon)
+    async with database.snapshot():
+        await database.execute("SET LOCAL statement_timeout = 0")
+        await database.execute(
+            f"SET LOCAL idle_in_transaction_session_timeout = '{CLIENT_STALL_SECONDS_MAX}s'"
+        )
+        # A declared cursor is planned for its first rows: by id, one after another, no sort.
+        await database.execute(
+            f"DECLARE export NO SCROLL CURSOR FOR {entries.SELECT} WHERE {condition}"
+            f" ORDER BY entries.id {query.order}",
+            *values,
+        )
+        while rows := await database.fetch(f"FETCH {CHUNK_ENTRIES} FROM export"):
+            yield rows
+
+
+class Exports:
+    """Those that are under way in this process."""
+
+    def __init__(self) -> None:
+        self._running = 0
+
+    async def counted(self, chunks: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
+        """The same chunks; counted among the running from the first to the last."""
+        self._running += 1
+        try:
+            async with aclosing(chunks):
+                async for chunk in chunks:
+                    yield chunk
+        finally:
+            self._running -= 1
+
+    def require_room(self) -> None:
+        """Raise BusyError where as many run as may."""
+        if self._running >= AT_ONCE_MAX:
+            raise BusyError(f"{AT_ONCE_MAX} exports are under way; ask again when one has ended.")

@@ -1,0 +1,73 @@
+"""Measure all figures, print them as a table and write them as JSON."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+
+import msgspec
+from rich.console import Console
+
+from ops.benchmarks import figures, http, reads, seed, spends
+from ops.benchmarks.figures import Figure
+from ops.benchmarks.server import Ledger, Server, make_ledger, server
+from ops.benchmarks.sizes import Sizes
+
+console = Console()
+
+
+async def _uniform(server: Server, ledger: Ledger, sizes: Sizes) -> list[Figure]:
+    return [await spends.uniform(server, ledger, sizes)]
+
+
+async def _hot(server: Server, ledger: Ledger, sizes: Sizes) -> list[Figure]:
+    return [await spends.hot(server, ledger, sizes)]
+
+
+async def _http(server: Server, ledger: Ledger, sizes: Sizes) -> list[Figure]:
+    return [await http.spends(server, ledger, sizes)]
+
+
+async def _reads(server: Server, _ledger: Ledger, sizes: Sizes) -> list[Figure]:
+    return await reads.growth(server, sizes)
+
+
+PARTS: Mapping[str, Callable[[Server, Ledger, Sizes], Awaitable[list[Figure]]]] = {
+    "uniform": _uniform,
+    "hot": _hot,
+    "http": _http,
+    "reads": _reads,
+}
+
+
+async def measure(server: Server, sizes: Sizes, parts: list[str]) -> list[Figure]:
+    """The figures of these parts, in order."""
+    ledger = await make_ledger(server, "ledger_of_spends")
+    await seed.seed(ledger, sizes.accounts, sizes.accounts)
+    measured = []
+    for name in parts:
+        console.print(f"Measuring {name} …")
+        measured += await PARTS[name](server, ledger, sizes)
+    return measured
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m ops.benchmarks", description=__doc__)
+    parser.add_argument("--out", type=Path, help="where the JSON goes")
+    parser.add_argument("--parts", nargs="*", choices=PARTS, default=list(PARTS))
+    for field in msgspec.structs.fields(Sizes):
+        name = "--" + field.name.replace("_", "-")
+        parser.add_argument(name, type=field.type, required=True)
+    given = vars(parser.parse_args())
+    out, parts = given.pop("out"), given.pop("parts")
+    with server() as running:
+        measured = asyncio.run(measure(running, Sizes(**given), parts))
+    console.print(figures.table(measured))
+    if out is not None:
+        out.write_bytes(msgspec.json.format(msgspec.json.encode(measured), indent=2) + b"\n")
+
+
+if __name__ == "__main__":
+    main()

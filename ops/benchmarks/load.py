@@ -1,0 +1,102 @@
+"""A lean HTTP client in a process of its own: connections that each send POST after POST."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import secrets
+import sys
+import time
+from typing import cast
+
+import msgspec
+
+from app.embedded.ports import LOOPBACK
+
+BODY = b'{"amount":1}'
+
+
+class Load(msgspec.Struct, frozen=True, kw_only=True):
+    """What to send: {account} in the path is drawn from 1 to ``accounts``."""
+
+    port: int
+    path: str
+    token: str
+    accounts: int
+    connections: int
+    seconds: float
+
+
+class _Connection(asyncio.Protocol):
+    """One request at a time; ``done`` holds how many were answered 201 by the end."""
+
+    def __init__(self, load: Load, ends_at: float) -> None:
+        self.load = load
+        self.ends_at = ends_at
+        self.done: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self.count = 0
+        self.received = b""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast("asyncio.Transport", transport)
+        self._send()
+
+    def _send(self) -> None:
+        account = random.randint(1, self.load.accounts)  # noqa: S311 - it spreads the load
+        path = self.load.path.replace("{account}", str(account))
+        head = (
+            f"POST {path} HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer {self.load.token}\r\n"
+            f"Idempotency-Key: {secrets.token_hex(16)}\r\nContent-Type: application/json\r\n"
+            f"Content-Length: {len(BODY)}\r\n\r\n"
+        )
+        self.transport.write(head.encode() + BODY)
+
+    def data_received(self, data: bytes) -> None:
+        self.received += data
+        head, ended, body = self.received.partition(b"\r\n\r\n")
+        if not ended or len(body) < _content_length(head):
+            return
+        if not head.startswith(b"HTTP/1.1 201 "):
+            self._end(RuntimeError(f"Not 201: {self.received.decode(errors='replace')}"))
+            return
+        self.received = b""
+        self.count += 1
+        if time.monotonic() < self.ends_at:
+            self._send()
+        else:
+            self._end(None)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._end(error or ConnectionError("The server closed the connection."))
+
+    def _end(self, error: Exception | None) -> None:
+        if not self.done.done():
+            if error is None:
+                self.done.set_result(self.count)
+            else:
+                self.done.set_exception(error)
+        self.transport.close()
+
+
+def _content_length(head: bytes) -> int:
+    lowered = head.lower()
+    at = lowered.index(b"content-length:") + len(b"content-length:")
+    return int(lowered[at:].partition(b"\r\n")[0])
+
+
+async def send(load: Load) -> float:
+    """Requests a second; raises where one was not answered 201."""
+    started = time.monotonic()
+    loop = asyncio.get_running_loop()
+    made = [
+        await loop.create_connection(
+            lambda: _Connection(load, started + load.seconds), LOOPBACK, load.port
+        )
+        for _ in range(load.connections)
+    ]
+    counts = await asyncio.gather(*[connection.done for _, connection in made])
+    return sum(counts) / (time.monotonic() - started)
+
+
+if __name__ == "__main__":
+    print(asyncio.run(send(msgspec.json.decode(sys.stdin.buffer.read(), type=Load))))

@@ -1,0 +1,110 @@
+"""What an auditor reads of a large ledger, beside the same of a small one."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from statistics import median
+from typing import Final
+
+from app.audit import balance, cursor, entries
+from app.audit.entries import PAGE_SIZE_MAX, EntryQuery
+from app.audit.horizon import Horizons
+from app.db import Database, opened
+from ops.benchmarks import seed
+from ops.benchmarks.figures import Figure, below, plain
+from ops.benchmarks.server import Server, make_ledger
+from ops.benchmarks.sizes import Sizes
+
+# The same in both ledgers, so that each account's history grows as the ledger does.
+ACCOUNTS: Final = 1_000
+DEPTHS: Final = (0.0, 0.5, 1.0)
+GROWTH_MAX: Final = 2.0
+SEEDED_FROM: Final = datetime(2026, 1, 1, tzinfo=UTC)
+
+Read = Callable[[Database, Horizons, int, float], Awaitable[object]]
+
+
+async def balance_as_of(database: Database, horizons: Horizons, size: int, depth: float) -> object:
+    """The balance of any account at an instant of the ledger's history, by what lies before it."""
+    account = random.randint(1, min(ACCOUNTS, size))  # noqa: S311 - it spreads the load
+    instant = SEEDED_FROM + timedelta(milliseconds=int(size * depth))
+    return await balance.balance(database, horizons, f"bench-{account}", instant)
+
+
+async def page(database: Database, horizons: Horizons, size: int, depth: float) -> object:
+    """A full page of all entries."""
+    after = int(max(0, size - PAGE_SIZE_MAX) * depth)
+    return await _page(database, horizons, EntryQuery(), after)
+
+
+async def page_of_account(
+    database: Database, horizons: Horizons, size: int, depth: float
+) -> object:
+    """A page of one account's entries: as many of its own as the small ledger has."""
+    account = random.randint(1, min(ACCOUNTS, size))  # noqa: S311 - it spreads the load
+    after = int(max(0, size - PAGE_SIZE_MAX * ACCOUNTS) * depth)
+    return await _page(database, horizons, EntryQuery(account_ids=(account,)), after, 50)
+
+
+async def _page(
+    database: Database, horizons: Horizons, query: EntryQuery, after: int, limit: int = PAGE_SIZE_MAX
+) -> object:
+    mark = cursor.encode(str(after), query) if after else None
+    return await entries.page(database, horizons, query, mark, limit)
+
+
+READS: Final[Mapping[str, Read]] = {
+    "balance as of": balance_as_of,
+    f"page of {PAGE_SIZE_MAX} entries": page,
+    "page of 50 entries of an account": page_of_account,
+}
+
+
+async def growth(server: Server, sizes: Sizes) -> list[Figure]:
+    """Each read's time at each depth of both ledgers, in turn; the seeding's rate beside it."""
+    small = await make_ledger(server, "ledger_small")
+    large = await make_ledger(server, "ledger_large")
+    await seed.seed(small, min(ACCOUNTS, sizes.entries), sizes.entries)
+    started = time.monotonic()
+    await seed.seed(large, min(ACCOUNTS, sizes.entries), sizes.entries_max)
+    seeded = sizes.entries_max / (time.monotonic() - started)
+    figures = [plain(f"seeding {sizes.entries_max} entries, triggers on", seeded, "entries/s")]
+    async with opened(small.application_url) as one, opened(large.application_url) as other:
+        ledgers = ((one, Horizons(), sizes.entries), (other, Horizons(), sizes.entries_max))
+        for name, read in READS.items():
+            for depth in DEPTHS:
+                figures.append(await _growth(name, read, depth, sizes, ledgers))
+    return figures
+
+
+Ledgers = tuple[tuple[Database, Horizons, int], tuple[Database, Horizons, int]]
+
+
+async def _growth(name: str, read: Read, depth: float, sizes: Sizes, ledgers: Ledgers) -> Figure:
+    small, large = ledgers
+    await _ms(read, depth, sizes.reads, *small)
+    await _ms(read, depth, sizes.reads, *large)
+    rounds = [
+        (
+            await _ms(read, depth, sizes.reads, *small),
+            await _ms(read, depth, sizes.reads, *large),
+        )
+        for _ in range(sizes.rounds)
+    ]
+    growing = f"{sizes.entries} to {sizes.entries_max} entries"
+    return below(f"{name} at depth {depth:.0%}, {growing}", "ms", GROWTH_MAX, rounds)
+
+
+async def _ms(
+    read: Read, depth: float, count: int, database: Database, horizons: Horizons, size: int
+) -> float:
+    """The median of so many calls."""
+    taken = []
+    for _ in range(count):
+        started = time.perf_counter()
+        await read(database, horizons, size, depth)
+        taken.append((time.perf_counter() - started) * 1_000)
+    return median(taken)

@@ -1,0 +1,18 @@
+"""How much is measured: the defaults end within 20 minutes on two cores."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Sizes(msgspec.Struct, frozen=True, kw_only=True):
+    """All of them are make variables of the same names in capitals."""
+
+    accounts: int  # that the uniform spends are spread over
+    callers: int  # concurrent tasks of the Python call, and HTTP connections
+    rounds: int  # of each floor and its subject in turn
+    round_s: float  # of one side in one round
+    warm_up_s: float  # ahead of each, not counted
+    entries: int  # of the small ledger that is read
+    entries_max: int  # of the large one
+    reads: int  # calls of each kind in one round

@@ -1,0 +1,93 @@
+"""The house rules that a tool can check: sizes, names, words, layers of the tree."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+MODULE_LINES_MAX = 300
+FUNCTION_LINES_MAX = 50
+FORBIDDEN_NAMES = {"service", "manager", "helper", "helpers", "utils", "common"}
+TOP_LEVEL = {
+    "pyproject.toml", "app", "piccolo_migrations", "statemachine", "tests", "ops", "README.md",
+    # what tools force beside them
+    ".ci", ".gitignore", "CHANGELOG.md", "LICENSE", "Makefile", "requirements.txt",
+}  # fmt: skip
+
+
+def _tracked() -> list[Path]:
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    return [path for name in listed.stdout.splitlines() if (path := ROOT / name).is_file()]
+
+
+FILES = _tracked()
+SOURCES = [path for path in FILES if path.suffix == ".py"]
+OURS = [path for path in SOURCES if path.relative_to(ROOT).parts[0] in ("app", "statemachine")]
+
+
+def _name(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+@pytest.mark.parametrize("path", OURS, ids=_name)
+def test_a_module_opens_with_a_sentence_and_stays_small(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    tree = ast.parse(text)
+    docstring = ast.get_docstring(tree) or ""
+    assert docstring.partition("\n")[0].rstrip().endswith((".", ":", ",")), "no opening sentence"
+    assert text.count("\n") <= MODULE_LINES_MAX
+    assert path.stem not in FORBIDDEN_NAMES
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            lines = (node.end_lineno or node.lineno) - node.lineno + 1
+            assert lines <= FUNCTION_LINES_MAX, f"{node.name} has {lines} lines"
+
+
+def test_the_top_level_holds_what_is_prescribed_and_nothing_else() -> None:
+    assert {path.relative_to(ROOT).parts[0] for path in FILES} <= TOP_LEVEL
+
+
+def test_no_file_names_a_registry_or_a_folder_of_this_machine() -> None:
+    # Put together here: these are names of hosts, and no file names them.
+    hosts = "|".join(("py" + "pi" + r"\.org", "python" + r"hosted\.org", "deb" + r"ian\.org"))
+    wanted = re.compile(rf"{hosts}|/(root|home)/\w|/opt/py", re.IGNORECASE)
+    others = [path for path in FILES if path != Path(__file__)]
+    found = [_name(path) for path in others if wanted.search(path.read_text(encoding="utf-8"))]
+    assert found == []
+
+
+def test_nothing_unfinished_is_marked() -> None:
+    wanted = re.compile(r"\b(TODO|FIXME|XXX|NotImplemented\w*)\b")
+    found = [
+        _name(path)
+        for path in SOURCES
+        if path != Path(__file__) and wanted.search(path.read_text(encoding="utf-8"))
+    ]
+    assert found == []
+
+
+def test_only_the_state_machine_and_its_store_write_a_state() -> None:
+    pattern = re.compile(r"\.state = |SET state", re.IGNORECASE)
+    writers = {_name(path) for path in OURS if pattern.search(path.read_text(encoding="utf-8"))}
+    # Holds, runs and reversals have states of their own.
+    assert writers <= {
+        "app/subscriptions/derive.py",
+        "app/ledger/holds.py",
+        "app/ledger/reserved.py",
+        "app/grants/run.py",
+        "statemachine/advance.py",
+    }
+
+
+def test_the_lock_file_holds_hashes_and_no_addresses() -> None:
+    lines = (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
+    assert not [line for line in lines if "://" in line or line.startswith("-")]
+    assert sum("--hash=sha256:" in line for line in lines) > 100
