@@ -15,10 +15,10 @@ from typing import Final
 import msgspec
 
 from app.db import Database, Record
-from app.grants import load
+from app.grants import bulk, load
 from app.grants.catalogues import Catalogues
 from app.grants.day import AccountDay, Origin, Wave
-from app.grants.zones import day_of
+from app.grants.zones import Day, day_of
 
 CHUNK_ACCOUNTS: Final = 500
 
@@ -36,7 +36,13 @@ async def run_due(
     """Post all that is due, for as long as ``within_s``; the next call goes on from there."""
     loop = asyncio.get_running_loop()
     ends_at = loop.time() + within_s
-    runs = await _begin_runs(database, catalogues, started_by)
+    due = await _due_days(database)
+    runs = await _begin_runs(database, catalogues, started_by, due)
+    for zone, (day, _) in due.items():
+        opened = 1
+        while opened and loop.time() < ends_at:
+            run_id = runs[day.on, day.starts_at]
+            opened = await bulk.open_days(database, catalogues, zone, day, run_id, started_by)
     done = False
     while not done and loop.time() < ends_at:
         done = await _chunk(database, catalogues, started_by, runs) < CHUNK_ACCOUNTS
@@ -45,20 +51,28 @@ async def run_due(
     return Ticked(run_ids, done)
 
 
-async def _begin_runs(
-    database: Database, catalogues: Catalogues, started_by: str
-) -> dict[Wave, int]:
-    """The runs of all waves that are due now, and of those that a crash left going."""
+async def _due_days(database: Database) -> dict[str, tuple[Day, int]]:
+    """The day that is to be opened in each zone, and of how many accounts."""
     now: datetime = await database.fetchval("SELECT tallybook_now()")
-    waves: dict[Wave, int] = {}
-    for row in await database.fetch(
+    rows = await database.fetch(
         """SELECT time_zone, count(*) AS account_count FROM accounts
             WHERE due_at <= $1 AND day_ends_at <= $1 AND closed_at IS NULL GROUP BY time_zone""",
         now,
-    ):
-        day = day_of(row["time_zone"], now)
+    )
+    return {row["time_zone"]: (day_of(row["time_zone"], now), row["account_count"]) for row in rows}
+
+
+async def _begin_runs(
+    database: Database,
+    catalogues: Catalogues,
+    started_by: str,
+    due: Mapping[str, tuple[Day, int]],
+) -> dict[Wave, int]:
+    """The runs of all waves that are due now, and of those that a crash left going."""
+    waves: dict[Wave, int] = {}
+    for day, account_count in due.values():
         wave = (day.on, day.starts_at)
-        waves[wave] = waves.get(wave, 0) + row["account_count"]
+        waves[wave] = waves.get(wave, 0) + account_count
     catalogue_id, _ = await catalogues.present(database)
     runs = {
         wave: await _begin_run(database, wave, catalogue_id, started_by, expected)
