@@ -15,6 +15,7 @@ from app import logs
 from app import settings as settings_module
 from app.accounts.book import Book
 from app.accounts.spend_queue import SpendQueue
+from app.audit.export import Exports
 from app.audit.horizon import Horizons
 from app.db import Database
 from app.errors import ConfigurationError
@@ -30,6 +31,8 @@ from app.web import (
     health,
     holds,
     ledger,
+    ledger_reports,
+    life_cycle,
     openapi,
     problems,
     request_log,
@@ -56,6 +59,17 @@ ROUTES: Final[Sequence[ControllerRouterHandler]] = (
     corrections.get_reversal,
     ledger.list_entries,
     ledger.get_journal,
+    ledger_reports.get_trial_balance,
+    ledger_reports.get_roll_forward,
+    ledger_reports.export_entries,
+    ledger_reports.explain_balance,
+    life_cycle.list_subscriptions,
+    life_cycle.get_subscription,
+    life_cycle.list_transitions,
+    life_cycle.list_events,
+    life_cycle.get_event,
+    life_cycle.list_runs,
+    life_cycle.get_run,
     health.live,
     health.ready,
     openapi.openapi_json,
@@ -101,6 +115,7 @@ def create_app(settings: Settings) -> Litestar:
         logging_config=None,
     )
     access.require_declared(app)
+    access.tell_all_methods(app)
     return app
 
 
@@ -114,6 +129,7 @@ def _state(
         "spends": SpendQueue(book),
         "keyring": Keyring(book.database, settings.key_pepper),
         "horizons": Horizons(),
+        "exports": Exports(),
     }
 
 

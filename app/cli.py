@@ -7,7 +7,7 @@ import os
 from collections.abc import Coroutine
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 from rich.console import Console
@@ -26,6 +26,10 @@ errors_console = Console(stderr=True)
 
 Port = Annotated[int, typer.Option(help="The HTTP port on loopback; 0 picks a free one.")]
 DataDir = Annotated[Path, typer.Option(help="Where the embedded servers keep their data.")]
+BookDir = Annotated[
+    Path | None,
+    typer.Option("--data-dir", help="A running `up`'s data folder, instead of DATABASE_URL."),
+]
 TiersFile = Annotated[
     Path | None,
     typer.Option("--tiers", exists=True, dir_okay=False, help="The catalogue of a first start."),
@@ -178,15 +182,38 @@ app.add_typer(ledger_app, name="ledger")
 
 
 @ledger_app.command("verify")
-def ledger_verify(
-    data_dir: Annotated[
-        Path | None, typer.Option(help="A running `up`'s data folder, instead of DATABASE_URL.")
-    ] = None,
-) -> None:
+def ledger_verify(data_dir: BookDir = None) -> None:
     """Recompute every balance from entries alone and check every invariant; 1 on a difference."""
     from app.commands import verify_ledger
 
     run(verify_ledger(console, data_dir))
+
+
+@ledger_app.command("export")
+def ledger_export(
+    form: Annotated[Literal["ndjson", "csv"], typer.Option("--format")] = "ndjson",
+    output: Annotated[
+        Path | None, typer.Option(dir_okay=False, help="A file, instead of standard output.")
+    ] = None,
+    data_dir: BookDir = None,
+) -> None:
+    """Write every entry, ending in a record of count and SHA-256; progress goes to stderr."""
+    from app.commands import export_ledger
+
+    run(export_ledger(errors_console, form, output, data_dir))
+
+
+@ledger_app.command("rebuild")
+def ledger_rebuild(
+    data_dir: BookDir = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Change nothing; 1 where something differs.")
+    ] = False,
+) -> None:
+    """Set balances, lots and holds to what the entries say, in one transaction."""
+    from app.commands import rebuild_ledger
+
+    run(rebuild_ledger(console, data_dir, dry_run=dry_run))
 
 
 def main() -> None:

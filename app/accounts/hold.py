@@ -9,7 +9,7 @@ import msgspec
 from app.accounts.book import Book
 from app.accounts.keyed import Done, Order, journal, keyed
 from app.accounts.open import require
-from app.errors import HoldClosedError, HoldExpiredError, HoldUnknownError, InvalidRequestError
+from app.errors import HoldClosedError, HoldExpiredError, HoldUnknownError, RefusedError
 from app.grants.day import AccountDay, Origin
 from app.ledger import reserved
 from app.ledger.holds import Hold, HoldState
@@ -51,7 +51,7 @@ async def capture(book: Book, hold_number: int | None, amount: int, order: Order
     def draft(day: AccountDay) -> JournalDraft:
         hold = _open_hold(day, view)
         if amount > hold.amount:
-            raise InvalidRequestError(f"The hold holds {hold.amount} credits, not {amount}.")
+            raise RefusedError(f"The hold holds {hold.amount} credits, not {amount}.")
         header = day.sheet.begin(journal(Act.CAPTURE, day, order))
         day.capture(header, hold, amount, Origin("api", order.actor))
         header.answer = _answer(hold, view.account_id)

@@ -11,6 +11,7 @@ from app.grants import load
 from app.grants.day import AccountDay, Origin
 
 CUSTOMER_LOCK: Final = 0x0CC5  # seeds the customers' advisory locks
+ID_LOCK: Final = 0x0CC6  # and those of the application's ids, which are taken first
 
 
 class TieRank(IntEnum):
@@ -59,6 +60,13 @@ async def open_day(book: Book, number: int, origin: Origin) -> AccountDay:
     day = days[number]
     day.open_first_day(origin)
     return day
+
+
+async def lock_id(book: Book, external_id: str) -> None:
+    """Let nobody else PUT this id until the transaction ends: it may name a customer's account."""
+    await book.database.execute(
+        "SELECT pg_advisory_xact_lock(hashtextextended($1, $2))", external_id, ID_LOCK
+    )
 
 
 async def lock_customer(book: Book, customer_id: str) -> int | None:

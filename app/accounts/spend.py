@@ -51,10 +51,7 @@ async def spend(book: Book, orders: Sequence[SpendOrder]) -> list[Spent | Tallyb
     asyncpg.UniqueViolationError where a key was taken meanwhile through another account.
     """
     async with book.database.transaction():
-        numbers = [await _number(book, order) for order in orders]
-        known = {number for number in numbers if isinstance(number, int)}
-        origin = Origin("due", orders[0].actor)
-        accounts = await load.lock_to_draw(book.database, book.catalogues, known, origin)
+        numbers, accounts = await _lock(book, orders)
         answers = await idempotency.stored(book.database, [order.key.key for order in orders])
         drafting = _Drafting(accounts, answers)
         drafted = [
@@ -105,6 +102,19 @@ class _Drafting:
             replays.append(isinstance(one, StoredAnswer) or id(one) in seen)
             seen.add(id(one))
         return replays
+
+
+async def _lock(
+    book: Book, orders: Sequence[SpendOrder]
+) -> tuple[list[int | TallybookError], dict[int, Drawable]]:
+    """Look up and lock; again where a join came between the two, since its target has it all."""
+    origin = Origin("due", orders[0].actor)
+    while True:
+        numbers = [await _number(book, order) for order in orders]
+        known = {number for number in numbers if isinstance(number, int)}
+        accounts = await load.lock_to_draw(book.database, book.catalogues, known, origin)
+        if all(account.row["joined_to"] is None for account in accounts.values()):
+            return numbers, accounts
 
 
 async def _number(book: Book, order: SpendOrder) -> int | TallybookError:

@@ -89,8 +89,7 @@ async def page(
         condition += f" AND entries.id {'>' if query.order == 'asc' else '<'} ${len(values)}"
     values.append(limit + 1)
     rows = await database.fetch(
-        f"{SELECT} WHERE {condition} ORDER BY entries.id {query.order}"
-        f" LIMIT ${len(values)}",
+        f"{SELECT} WHERE {condition} ORDER BY entries.id {query.order} LIMIT ${len(values)}",
         *values,
     )
     more = len(rows) > limit

@@ -73,19 +73,20 @@ async def explain(database: Database, public_id: str) -> Explained:
         if not numbers:
             raise AccountUnknownError(f"No account has the id {public_id!r}.", account_id=public_id)
         sides = await database.fetchrow(
-            """SELECT sum(free)::bigint AS free, sum(held)::bigint AS held, sum(debt)::bigint AS debt
+            """SELECT sum(free)::bigint AS free, sum(held)::bigint AS held,
+                      sum(debt)::bigint AS debt
                  FROM accounts WHERE id = ANY($1::bigint[])""",
             numbers,
         )
         assert sides is not None
         lots = await _lots(database, numbers)
-        owed = await database.fetch(_OF_DEBT, numbers, ENTRIES_PER_LOT_MAX + 1) if sides["debt"] else []  # fmt: skip # noqa: E501
+        owed = await database.fetch(_OF_DEBT, numbers, ENTRIES_PER_LOT_MAX + 1)
     return Explained(
         free=sides["free"],
         held=sides["held"],
         debt=sides["debt"],
         lots=lots,
-        owed=_behind(owed, ENTRIES_PER_LOT_MAX),
+        owed=_behind(owed if sides["debt"] else [], ENTRIES_PER_LOT_MAX),
     )
 
 

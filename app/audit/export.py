@@ -55,7 +55,7 @@ async def stream(
 
 async def _chunks(
     database: Database, horizon: Horizon, query: EntryQuery
-) -> AsyncIterator[list[Record]]:
+) -> AsyncGenerator[list[Record], None]:
     condition, values = entries.where(query, horizon)
     async with database.snapshot():
         await database.execute("SET LOCAL statement_timeout = 0")

@@ -144,9 +144,7 @@ async def rebuild(database: Database) -> list[Difference]:
     return found
 
 
-async def _differences(
-    database: Database, account_ids: Sequence[int] | None
-) -> list[Difference]:
+async def _differences(database: Database, account_ids: Sequence[int] | None) -> list[Difference]:
     found = []
     for projection in PROJECTIONS:
         said = ", ".join(f"says.{name} AS says_{name}" for name in projection.columns)

@@ -85,13 +85,13 @@ class AccountDay:
         """Post what is due by now, in time order: grace ends, lots' ends, the day's end."""
         while (due := self._next_due()) <= self.now:
             self.changed = True
-            self.posted_to = due
+            self.posted_to = max(self.posted_to, due)
             if self.day is not None and due == self.day.ends_at:
                 self._end_day(origin)
             else:
                 self._release_overdue(due, origin)
                 self._lapse(due, origin)
-                self.entitle(due, origin)
+                self.entitle(self.posted_to, origin)
         self.due_at = self._next_due()
 
     def entitle(self, at: datetime, origin: Origin) -> None:
@@ -158,6 +158,8 @@ class AccountDay:
     def _open(self, day: Day, origin: Origin) -> None:
         ended, ended_lot, ended_catalogue = self.day, self.lot, self.day_catalogue
         self.changed = True
+        # A grace that ended before the day began moves nothing on it.
+        self.posted_to = max(self.posted_to, day.starts_at)
         self.day, self.opening, self.used_brought, self.withdrawn = day, 1, 0, False
         self.day_catalogue, self.day_catalogue_id = self.catalogue, self.catalogue_id
         carry_max = _carry_max(ended_catalogue, self.tier)

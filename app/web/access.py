@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import hmac
+import inspect
 from enum import StrEnum
+from functools import cache
 from typing import Any, Final
 
 from litestar import Litestar
 from litestar.connection import ASGIConnection
 from litestar.handlers import BaseRouteHandler, HTTPRouteHandler
+from litestar.params import QueryParameter
 from litestar.routes import HTTPRoute
 
 from app.errors import (
@@ -97,13 +100,23 @@ def _check_query_names(
     """A misspelt filter must not widen a list: unknown and repeated names are refused."""
     if not isinstance(handler, HTTPRouteHandler):
         return
-    declared = handler.parsed_fn_signature.parameters
+    declared = _query_names(handler)
     given = [name for name, _ in connection.query_params.multi_items()]
     for name in given:
         if name not in declared:
             raise InvalidRequestError(f"There is no query parameter {name!r} here.")
         if given.count(name) > 1:
             raise InvalidRequestError(f"The query parameter {name!r} is given more than once.")
+
+
+@cache
+def _query_names(handler: HTTPRouteHandler) -> frozenset[str]:
+    """The names as the query has them: `from` is no name in Python, so it stands as an alias."""
+    return frozenset(
+        field.kwarg_definition.name or name
+        for name, field in handler.parsed_fn_signature.parameters.items()
+        if isinstance(field.kwarg_definition, QueryParameter)
+    )
 
 
 def caller(connection: ASGIConnection[Any, Any, Any, Any]) -> ApiKey:
@@ -123,3 +136,12 @@ def require_declared(app: Litestar) -> None:
     ]
     if silent:
         raise ConfigurationError(f"These routes declare no access: {', '.join(silent)}.")
+
+
+def tell_all_methods(app: Litestar) -> None:
+    """Let OPTIONS name every method of a path; Litestar names those of its first handler."""
+    for route in app.routes:
+        if isinstance(route, HTTPRoute):
+            handler, _ = route.route_handler_map["OPTIONS"]
+            # What answers closes over the route as it was before the second handler joined it.
+            inspect.getclosurevars(handler.fn).nonlocals["self"].methods = route.methods

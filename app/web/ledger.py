@@ -41,7 +41,8 @@ AccountFilter = Annotated[str | None, QueryParameter(pattern=ACCOUNT_ID)]
 NO_ROW = 0  # an id that no row has: a well-formed id of nothing lists nothing
 
 
-def _number(prefix: str, text: str | None) -> int | None:
+def number_of(prefix: str, text: str | None) -> int | None:
+    """A filter's row number: None filters nothing."""
     return None if text is None else ids.number(prefix, text) or NO_ROW
 
 
@@ -63,11 +64,11 @@ async def list_entries(
     query = EntryQuery(
         account_ids=await entries.account_numbers(database, account_id) if account_id else None,
         kind=kind,
-        journal_id=_number(ids.JOURNAL, journal_id),
-        run_id=_number(ids.RUN, run_id),
+        journal_id=number_of(ids.JOURNAL, journal_id),
+        run_id=number_of(ids.RUN, run_id),
         event_id=event_id,
-        lot_id=_number(ids.LOT, lot_id),
-        hold_id=_number(ids.HOLD, hold_id),
+        lot_id=number_of(ids.LOT, lot_id),
+        hold_id=number_of(ids.HOLD, hold_id),
         effective_from=moment(effective_from, "effective_from"),
         effective_to=moment(effective_to, "effective_to"),
         recorded_from=moment(recorded_from, "recorded_from"),

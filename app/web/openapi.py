@@ -54,6 +54,8 @@ def describe(routes: Sequence[ControllerRouterHandler], version: str) -> dict[st
         # msgspec refuses unknown fields of every body, and does not say so.
         if name.endswith("Body"):
             component["additionalProperties"] = False
+    # Litestar leaves out a bound that is 0.
+    schema["components"]["schemas"]["GrantBody"]["properties"]["priority"]["minimum"] = 0
     _whole_bounds(schema)
     _describe_webhook(schema["paths"][WEBHOOK]["post"])
     return schema

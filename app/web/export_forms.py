@@ -1,0 +1,68 @@
+"""The forms of an export: NDJSON and CSV, each entry with the members of ``EntryAnswer``."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from enum import StrEnum
+from typing import Final
+
+import msgspec
+import orjson
+
+from app.audit.export import Form
+from app.db import Record
+from app.web.answers import entry
+from app.web.instants import instant
+from app.web.views import EntryAnswer
+
+COLUMNS: Final = EntryAnswer.__struct_fields__
+# What people or other programs wrote: a spreadsheet must not take it for a formula.
+FREE_TEXT: Final = frozenset({"account_id", "idempotency_key", "event_id", "actor", "reason"})
+# The quote is among them so that taking one off always gives back what stood.
+FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "'")
+
+
+class FormName(StrEnum):
+    """The forms there are."""
+
+    NDJSON = "ndjson"
+    CSV = "csv"
+
+
+def _ndjson_rows(rows: Sequence[Record]) -> bytes:
+    lines = [orjson.dumps(msgspec.structs.asdict(entry(row))) for row in rows]
+    return b"\n".join([*lines, b""])
+
+
+def _ndjson_end(count: int, sha256: str, complete_to: datetime) -> bytes:
+    last = {"count": count, "sha256": sha256, "complete_to": instant(complete_to)}
+    return orjson.dumps(last) + b"\n"
+
+
+def _csv(rows: Sequence[Sequence[object]]) -> bytes:
+    text = io.StringIO()
+    csv.writer(text).writerows(rows)
+    return text.getvalue().encode()
+
+
+def _csv_rows(rows: Sequence[Record]) -> bytes:
+    return _csv([[_cell(name, getattr(one, name)) for name in COLUMNS] for one in map(entry, rows)])
+
+
+def _cell(name: str, value: object) -> object:
+    if name in FREE_TEXT and isinstance(value, str) and value.startswith(FORMULA_STARTS):
+        return f"'{value}"
+    return value
+
+
+def _csv_end(count: int, sha256: str, complete_to: datetime) -> bytes:
+    return _csv([["#count", count, "sha256", sha256, "complete_to", instant(complete_to)]])
+
+
+FORMS: Final[Mapping[FormName, Form]] = {
+    FormName.NDJSON: Form("application/x-ndjson", "ndjson", b"", _ndjson_rows, _ndjson_end),
+    FormName.CSV: Form("text/csv; charset=utf-8", "csv", _csv([COLUMNS]), _csv_rows, _csv_end),
+}

@@ -1,0 +1,133 @@
+"""What auditors ask of the life cycle: subscriptions, transitions, the inbox, the runs."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from litestar import get
+from litestar.datastructures import State
+from litestar.params import FromQuery, PathParameter, QueryParameter
+
+from app import ids
+from app.audit import entries, life_cycle
+from app.audit.life_cycle import EventQuery, Order, SubscriptionQuery
+from app.web import answers, problems, report_answers, report_views, views
+from app.web.access import Access, access
+from app.web.ledger import AccountFilter
+from app.web.parameters import ID_DIGITS, STRIPE_ID, Cursor, Limit
+from app.webhooks.inbox import Verdict
+from statemachine import State as SubscriptionState
+
+SubscriptionId = Annotated[str, PathParameter(pattern=STRIPE_ID)]
+EventId = Annotated[str, PathParameter(pattern=STRIPE_ID)]
+RunId = Annotated[str, PathParameter(pattern=f"^{ids.RUN}_{ID_DIGITS}$")]
+SubscriptionFilter = Annotated[str | None, QueryParameter(pattern=STRIPE_ID)]
+TypeFilter = Annotated[
+    str | None,
+    QueryParameter(
+        name="type", pattern=r"^[A-Za-z0-9_.]{1,128}$", description="Such as invoice.paid."
+    ),
+]
+
+
+@get(
+    "/api/v1/subscriptions",
+    responses=problems.declared(400, 401, 403, 422),
+    tags=["Life cycle"],
+    **access(Access.AUDITOR),
+)
+async def list_subscriptions(
+    state: State, account_id: AccountFilter = None,
+    subscription_state: Annotated[SubscriptionState | None, QueryParameter(name="state")] = None,
+    cursor: Cursor = None, limit: Limit = 100,
+) -> report_views.SubscriptionList:  # fmt: skip
+    """Subscriptions by id, filtered."""
+    database = state.book.database
+    query = SubscriptionQuery(
+        account_ids=await entries.account_numbers(database, account_id) if account_id else None,
+        state=subscription_state,
+    )
+    page = await life_cycle.subscriptions(database, query, cursor, limit)
+    return report_answers.subscriptions(page)
+
+
+@get(
+    "/api/v1/subscriptions/{subscription_id:str}",
+    responses=problems.declared(400, 401, 403, 404),
+    tags=["Life cycle"],
+    **access(Access.AUDITOR),
+)
+async def get_subscription(
+    subscription_id: SubscriptionId, state: State
+) -> report_views.AuditedSubscription:
+    """A subscription: our state beside Stripe's status, whose it is, and what it gives."""
+    row = await life_cycle.subscription(state.book.database, subscription_id)
+    return report_answers.subscription(row)
+
+
+@get(
+    "/api/v1/subscriptions/{subscription_id:str}/transitions",
+    responses=problems.declared(400, 401, 403, 404, 422),
+    tags=["Life cycle"],
+    **access(Access.AUDITOR),
+)
+async def list_transitions(
+    subscription_id: SubscriptionId, state: State, cursor: Cursor = None, limit: Limit = 100
+) -> report_views.TransitionList:
+    """A subscription's steps through the state machine, oldest first, with the event of each."""
+    page = await life_cycle.transitions(state.book.database, subscription_id, cursor, limit)
+    return report_answers.transitions(page)
+
+
+@get(
+    "/api/v1/events",
+    responses=problems.declared(400, 401, 403, 422),
+    tags=["Life cycle"],
+    **access(Access.AUDITOR),
+)
+async def list_events(
+    state: State, verdict: FromQuery[Verdict | None] = None, event_type: TypeFilter = None,
+    subscription_id: SubscriptionFilter = None, order: FromQuery[Order] = "asc",
+    cursor: Cursor = None, limit: Limit = 100,
+) -> report_views.EventList:  # fmt: skip
+    """The inbox in order of receipt, filtered, without the payloads."""
+    query = EventQuery(
+        verdict=verdict, type=event_type, subscription_id=subscription_id, order=order
+    )
+    return report_answers.events(await life_cycle.events(state.book.database, query, cursor, limit))
+
+
+@get(
+    "/api/v1/events/{event_id:str}",
+    responses=problems.declared(400, 401, 403, 404),
+    tags=["Life cycle"],
+    **access(Access.AUDITOR),
+)
+async def get_event(event_id: EventId, state: State) -> report_views.EventDetail:
+    """An event as Stripe sent it, its verdict and why."""
+    return report_answers.event_detail(await life_cycle.event(state.book.database, event_id))
+
+
+@get(
+    "/api/v1/runs",
+    responses=problems.declared(400, 401, 403, 422),
+    tags=["Life cycle"],
+    **access(Access.AUDITOR),
+)
+async def list_runs(
+    state: State, order: FromQuery[Order] = "asc", cursor: Cursor = None, limit: Limit = 100
+) -> report_views.RunList:
+    """The daily runs by id: expected, issued, skipped, failed, not opened."""
+    return report_answers.runs(await life_cycle.runs(state.book.database, cursor, limit, order))
+
+
+@get(
+    "/api/v1/runs/{run_id:str}",
+    responses=problems.declared(400, 401, 403, 404),
+    tags=["Life cycle"],
+    **access(Access.AUDITOR),
+)
+async def get_run(run_id: RunId, state: State) -> views.RunAnswer:
+    """One execution of the daily grants."""
+    number = ids.number(ids.RUN, run_id)
+    return answers.run(await life_cycle.run(state.book.database, number, run_id))
