@@ -109,13 +109,14 @@ def create_app(settings: Settings) -> Litestar:
         request_max_body_size=body.BODY_BYTES_MAX,
         openapi_config=None,
         lifespan=[lifespan],
-        middleware=[request_log.request_log],
         state=State(_state(settings, book, routes), deep_copy=False),
         debug=False,
         logging_config=None,
     )
     access.require_declared(app)
     access.tell_all_methods(app)
+    # Around it all: a middleware would not see what no route answers.
+    app.asgi_handler = request_log.request_log(app.asgi_handler)
     return app
 
 

@@ -9,7 +9,8 @@ from app.accounts.keyed import Done, Order, journal, keyed
 from app.accounts.open import require
 from app.clock import NEVER
 from app.errors import RefusedError
-from app.grants.day import AccountDay
+from app.grants import load
+from app.grants.day import AccountDay, Origin
 from app.ledger.kinds import Act, House, Kind, LotSource, Side
 from app.ledger.sheet import JournalDraft
 
@@ -30,10 +31,11 @@ async def grant(
     def draft(day: AccountDay) -> JournalDraft:
         if expires_at is not None and expires_at <= day.now:
             raise InThePastError("expires_at is not in the future.")
-        header = day.sheet.begin(journal(Act.GRANT, day, order))
+        header = journal(Act.GRANT, day, order)
         day.sheet.grant(
             header, LotSource.PROMOTIONAL, amount, expires_at or NEVER, priority=priority
         )
+        day.sheet.begin(header)
         return _answered(header, day, public_id, amount)
 
     return await keyed(book, number, order, draft)
@@ -71,9 +73,18 @@ def _answered(header: JournalDraft, day: AccountDay, public_id: str, amount: int
     return header
 
 
-async def close(book: Book, public_id: str) -> None:
-    """End the account's grants; what it has can still be spent. Closing twice is closing once."""
+async def close(book: Book, public_id: str, actor: str) -> None:
+    """End the account's grants; what it has can still be spent. Closing twice is closing once.
+
+    What was due until now is posted first: a cron that is down costs nobody a day.
+    """
     number = await require(book, public_id)
-    await book.database.execute(
-        "UPDATE accounts SET closed_at = coalesce(closed_at, tallybook_now()) WHERE id = $1", number
-    )
+    async with book.database.transaction():
+        days = await load.lock(book.database, book.catalogues, [number])
+        days[number].post_due(Origin("due", actor))
+        await load.store(book.database, days.values())
+        await book.database.execute(
+            """UPDATE accounts SET closed_at = coalesce(closed_at, tallybook_now())
+                WHERE id = $1""",
+            number,
+        )

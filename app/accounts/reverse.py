@@ -134,7 +134,10 @@ async def draft(
         "SELECT * FROM entries WHERE journal_id = $1 ORDER BY id", row["id"]
     )
     await post.load_lots(database, day.sheet, {entry["lot_id"] for entry in entries})
-    day.claws = await reserved.claws_of_lots(database, day.sheet)
+    # What was due has moved some claws already: those stay as they are, and are written.
+    moved = {claw.number: claw for claw in day.claws}
+    stored = await reserved.claws_of_lots(database, day.sheet)
+    day.claws = [moved.get(claw.number, claw) for claw in stored]
     header = day.sheet.begin(
         JournalDraft(
             act=Act.REVERSAL,
@@ -175,8 +178,10 @@ def _take_back(
     lot = day.sheet.lot(entry["lot_id"])
     assert lot is not None
     claw = Claw(lot, entry["id"], House(entry["debit"]), policy, entry["amount"])
-    lapsed = lot.lapsed - sum(one.expired for one in day.claws if one.lot is lot)
-    claws.begin(day.sheet, header, claw, lapsed)
+    others = [one for one in day.claws if one.lot is lot]
+    lapsed = lot.lapsed - sum(one.expired for one in others)
+    held = lot.held - sum(one.to_claw for one in others)
+    claws.begin(day.sheet, header, claw, lapsed, held)
     if policy is Policy.REJECT and claw.shortfall:
         raise ShortfallError(
             f"{claw.shortfall} of {claw.requested} credits were spent already.",

@@ -1,6 +1,6 @@
 """Ends the processes of a start whose parent is gone without a word; a program of its own.
 
-Run as `python -I -S guard.py MARK`. Its standard input is a pipe of which only the parent holds the
+Run as `python -I -S guard.py MARK [FILE]`; FILE is removed first. Its standard input is a pipe of which only the parent holds the
 other end: one line `PID BIRTH SIGNAL,SIGNAL…` for each process to end, and the end of the file when
 the parent ends, however it ends. A parent-death signal would not do: `unshare` clears it.
 """
@@ -103,6 +103,9 @@ def main() -> None:
     for line in sys.stdin:
         pid, born, ladder = line.split()
         doomed[int(pid)] = (born, tuple(int(number) for number in ladder.split(",")))
+    for path in sys.argv[2:]:
+        if os.path.exists(path):
+            os.unlink(path)
     end(doomed, lambda: marked(mark))
 
 

@@ -27,8 +27,10 @@ class Program:
 class Guard:
     """The parent's end of the guard; a context: everything watched is gone when it is left."""
 
-    def __init__(self, mark: str) -> None:
+    def __init__(self, mark: str, withdraws: Path | None = None) -> None:
+        """`withdraws` is the file that says all is ready: gone as soon as the parent is."""
         self.mark = mark
+        self._files = [str(withdraws.absolute())] if withdraws else []
         self._watched: list[str] = []
         self._process: subprocess.Popen[str] | None = None
 
@@ -51,7 +53,7 @@ class Guard:
 
     def _start(self) -> None:
         self._process = subprocess.Popen(  # noqa: S603 - our own file
-            [sys.executable, "-I", "-S", guard.__file__, self.mark],
+            [sys.executable, "-I", "-S", guard.__file__, self.mark, *self._files],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

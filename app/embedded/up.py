@@ -81,7 +81,7 @@ async def up(
     try:
         with (
             DataFolder(data_dir) as folder,
-            Guard(_mark(folder, os.getpid())) as watcher,
+            Guard(_mark(folder, os.getpid()), withdraws=folder.book_path) as watcher,
             stop.listening(),
         ):
             supervisor = Supervisor(folder.logs_dir, watcher, announce.print)

@@ -40,15 +40,16 @@ class Claw:
     changed: bool = False
 
 
-def begin(sheet: Sheet, journal: JournalDraft, claw: Claw, lapsed: int) -> None:
+def begin(sheet: Sheet, journal: JournalDraft, claw: Claw, lapsed: int, held: int) -> None:
     """Take what is free, note what is held, and let the policy have the rest.
 
-    ``lapsed`` is what of the lot expired and was not taken back by another claw before.
+    ``lapsed`` is what of the lot expired, ``held`` what is held of it: each less what other claws
+    of the lot have counted as theirs.
     """
     lot, left = claw.lot, claw.requested
     claw.clawed = min(lot.free, left)
     left -= claw.clawed
-    claw.held = claw.to_claw = min(lot.held, left)
+    claw.held = claw.to_claw = min(held, left)
     left -= claw.held
     claw.expired = min(lapsed, left)
     claw.shortfall = left - claw.expired

@@ -139,6 +139,7 @@ class Sheet:
         priority: int | None = None, house: House = House.ISSUED, kind: Kind = Kind.GRANT,
     ) -> Lot:  # fmt: skip
         """Open a lot with this amount; an amount of 0 opens an empty one."""
+        self._check_room(amount)  # before anything is drafted: a refusal leaves nothing
         lot = Lot(
             account_id=self.account_id,
             source=source,
@@ -157,13 +158,16 @@ class Sheet:
         kind: Kind = Kind.GRANT, house: House = House.ISSUED,
     ) -> None:  # fmt: skip
         """Credit a lot from a house account; debt is repaid from it at once."""
+        self._check_room(amount)
+        lot.granted += amount
+        self.write(journal, lot, kind, house, Side.FREE, amount)
+        self.repay(journal, lot)
+
+    def _check_room(self, amount: int) -> None:
         if self.free + self.held + amount > BALANCE_MAX:
             raise RefusedError(
                 f"The balance would pass {BALANCE_MAX} credits.", maximum=BALANCE_MAX
             )
-        lot.granted += amount
-        self.write(journal, lot, kind, house, Side.FREE, amount)
-        self.repay(journal, lot)
 
     def repay(self, journal: JournalDraft, lot: Lot) -> None:
         """Debt never stands beside free credits."""

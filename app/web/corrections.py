@@ -116,9 +116,11 @@ def _acted(done: Done) -> Response[views.SpendAnswer]:
     tags=["Corrections"],
     **access(Access.OPERATOR),
 )
-async def close_route(account_id: AccountId, state: State) -> views.AccountAnswer:
+async def close_route(
+    account_id: AccountId, request: Request[Any, Any, Any], state: State
+) -> views.AccountAnswer:
     """End the account's grants; what it has can still be spent."""
-    await correct.close(state.book, account_id)
+    await correct.close(state.book, account_id, caller(request).id)
     return answers.account(await view(state.book, account_id))
 
 

@@ -64,5 +64,5 @@ def _csv_end(count: int, sha256: str, complete_to: datetime) -> bytes:
 
 FORMS: Final[Mapping[FormName, Form]] = {
     FormName.NDJSON: Form("application/x-ndjson", "ndjson", b"", _ndjson_rows, _ndjson_end),
-    FormName.CSV: Form("text/csv; charset=utf-8", "csv", _csv([COLUMNS]), _csv_rows, _csv_end),
+    FormName.CSV: Form("text/csv", "csv", _csv([COLUMNS]), _csv_rows, _csv_end),
 }

@@ -73,7 +73,7 @@ class ExportOperation(Operation):
         self.responses["200"] = OpenAPIResponse(
             description=EXPORT_ANSWER,
             content={
-                form.media_type.partition(";")[0]: OpenAPIMediaType(
+                form.media_type: OpenAPIMediaType(
                     schema=Schema(type=OpenAPIType.STRING)
                 )
                 for form in FORMS.values()
