@@ -76,6 +76,8 @@ def read_variable(environment: Mapping[str, str], name: str) -> str | None:
             raise ConfigurationError(
                 f"{name}_FILE names a file that cannot be read: {error}."
             ) from error
+        except UnicodeDecodeError:  # its text would show some of the secret
+            raise ConfigurationError(f"{name}_FILE names a file that is not UTF-8.") from None
     return value or None
 
 
@@ -106,6 +108,8 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
         or 16,
         rate_limit=_number(values["TALLYBOOK_RATE_LIMIT"], "TALLYBOOK_RATE_LIMIT", problems),
     )
+    if values["TALLYBOOK_CLOCK"] not in (None, "settable"):
+        problems.append("TALLYBOOK_CLOCK is not settable, the one value it may have.")
     problems += _problems(settings)
     if problems:
         raise ConfigurationError(
@@ -137,6 +141,8 @@ def _problems(settings: Settings) -> list[str]:
             "TALLYBOOK_KEY_PEPPER is missing, too short or a default; "
             f"use {PEPPER_CHARS_MIN} random characters or more."
         )
+    if settings.log_level not in ("DEBUG", "INFO", "WARNING", "ERROR"):
+        found.append("TALLYBOOK_LOG_LEVEL is none of DEBUG, INFO, WARNING and ERROR.")
     if settings.clock_settable and settings.environment == "production":
         found.append("TALLYBOOK_CLOCK=settable needs TALLYBOOK_ENV=development.")
     if settings.clock_settable and settings.livemode:

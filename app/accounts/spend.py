@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from app.accounts.book import Book
-from app.accounts.open import require
+from app.accounts.open import find_many, unknown
 from app.errors import KeyReusedError, TallybookError
 from app.grants import load
 from app.grants.day import Origin
@@ -54,10 +54,7 @@ async def spend(book: Book, orders: Sequence[SpendOrder]) -> list[Spent | Tallyb
         numbers, accounts = await _lock(book, orders)
         answers = await idempotency.stored(book.database, [order.key.key for order in orders])
         drafting = _Drafting(accounts, answers)
-        drafted = [
-            number if isinstance(number, TallybookError) else drafting.draft(order, number)
-            for order, number in zip(orders, numbers, strict=True)
-        ]
+        drafted = [drafting.draft(order, numbers.get(order.account_id)) for order in orders]
         await load.store_drawn(book.database, accounts.values())
     return [_spent(one, seen) for one, seen in zip(drafted, drafting.replays(drafted), strict=True)]
 
@@ -72,9 +69,11 @@ class _Drafting:
         self._answers = answers
         self._drafts: dict[str, JournalDraft] = {}
 
-    def draft(self, order: SpendOrder, number: int) -> Drafted:
+    def draft(self, order: SpendOrder, number: int | None) -> Drafted:
         """The order's journal, the answer stored under its key, or the refusal."""
         key = order.key
+        if number is None:
+            return unknown(order.account_id)
         try:
             if key.key in self._answers:
                 return idempotency.same_request(key, self._answers[key.key])
@@ -106,22 +105,14 @@ class _Drafting:
 
 async def _lock(
     book: Book, orders: Sequence[SpendOrder]
-) -> tuple[list[int | TallybookError], dict[int, Drawable]]:
+) -> tuple[dict[str, int], dict[int, Drawable]]:
     """Look up and lock; again where a join came between the two, since its target has it all."""
     origin = Origin("due", orders[0].actor)
     while True:
-        numbers = [await _number(book, order) for order in orders]
-        known = {number for number in numbers if isinstance(number, int)}
-        accounts = await load.lock_to_draw(book.database, book.catalogues, known, origin)
+        numbers = await find_many(book, [order.account_id for order in orders])
+        accounts = await load.lock_to_draw(book.database, book.catalogues, numbers.values(), origin)
         if all(account.row["joined_to"] is None for account in accounts.values()):
             return numbers, accounts
-
-
-async def _number(book: Book, order: SpendOrder) -> int | TallybookError:
-    try:
-        return await require(book, order.account_id)
-    except TallybookError as error:
-        return error
 
 
 def _draw(order: SpendOrder, account: Drawable) -> JournalDraft:

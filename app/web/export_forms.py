@@ -10,7 +10,6 @@ from enum import StrEnum
 from typing import Final
 
 import msgspec
-import orjson
 
 from app.audit.export import Form
 from app.db import Record
@@ -18,6 +17,7 @@ from app.web.answers import entry
 from app.web.instants import instant
 from app.web.views import EntryAnswer
 
+_ENCODER: Final = msgspec.json.Encoder()
 COLUMNS: Final = EntryAnswer.__struct_fields__
 # What people or other programs wrote: a spreadsheet must not take it for a formula.
 FREE_TEXT: Final = frozenset({"account_id", "idempotency_key", "event_id", "actor", "reason"})
@@ -33,13 +33,12 @@ class FormName(StrEnum):
 
 
 def _ndjson_rows(rows: Sequence[Record]) -> bytes:
-    lines = [orjson.dumps(msgspec.structs.asdict(entry(row))) for row in rows]
-    return b"\n".join([*lines, b""])
+    return _ENCODER.encode_lines([entry(row) for row in rows])
 
 
 def _ndjson_end(count: int, sha256: str, complete_to: datetime) -> bytes:
     last = {"count": count, "sha256": sha256, "complete_to": instant(complete_to)}
-    return orjson.dumps(last) + b"\n"
+    return _ENCODER.encode_lines([last])
 
 
 def _csv(rows: Sequence[Sequence[object]]) -> bytes:

@@ -24,7 +24,8 @@ Instant = Annotated[str, msgspec.Meta(extra_json_schema={"format": "date-time"})
 
 def instant(moment: datetime) -> str:
     """``2026-01-31T00:00:00.000000Z``."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    # A twelfth of strftime's time, which was a third of what an entry cost to write.
+    return moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def maybe(moment: datetime | None) -> str | None:

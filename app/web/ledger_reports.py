@@ -73,9 +73,7 @@ class ExportOperation(Operation):
         self.responses["200"] = OpenAPIResponse(
             description=EXPORT_ANSWER,
             content={
-                form.media_type: OpenAPIMediaType(
-                    schema=Schema(type=OpenAPIType.STRING)
-                )
+                form.media_type: OpenAPIMediaType(schema=Schema(type=OpenAPIType.STRING))
                 for form in FORMS.values()
             },
         )
