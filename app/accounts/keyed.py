@@ -56,8 +56,7 @@ async def keyed(
     """
     refusal: TallybookError | None = None
     async with book.database.transaction():
-        days = await load.lock(book.database, book.catalogues, [number])
-        day = days[number]
+        day = await _lock(book, number)
         stored = (await idempotency.stored(book.database, [order.key.key])).get(order.key.key)
         if stored is not None:
             stored = idempotency.same_request(order.key, stored)
@@ -82,3 +81,12 @@ async def keyed(
         answer=written.answer or {},
         replayed=False,
     )
+
+
+async def _lock(book: Book, number: int) -> AccountDay:
+    """Lock the account; where it was joined meanwhile, the one that has everything now."""
+    while True:
+        day = (await load.lock(book.database, book.catalogues, [number]))[number]
+        if day.joined_to is None:
+            return day
+        number = day.joined_to

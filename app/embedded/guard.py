@@ -1,8 +1,9 @@
 """Ends the processes of a start whose parent is gone without a word; a program of its own.
 
 Run as `python -I -S guard.py MARK [FILE]`; FILE is removed first. Its standard input is a pipe of
-which only the parent holds the other end: one line `PID BIRTH SIGNAL,SIGNAL…` for each process to end, and the end of the file when
-the parent ends, however it ends. A parent-death signal would not do: `unshare` clears it.
+which only the parent holds the other end: one line `PID BIRTH SIGNAL,SIGNAL…` for each process to
+end, and the end of the file when the parent ends, however it ends. A parent-death signal would not
+do: `unshare` clears it.
 """
 
 import os

@@ -65,6 +65,7 @@ class AccountDay:
     givings: Sequence[Giving]
     withdrawn: bool  # the running day's opening was reversed
     posted_to: datetime  # graces that ended by then are posted
+    joined_to: int | None = None
     runs: Mapping[Wave, int] = field(default_factory=dict)  # which run opens which day
     opened: list[OpenedDay] = field(default_factory=list)
     holds: list[Hold] = field(default_factory=list)  # those that are open

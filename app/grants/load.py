@@ -131,6 +131,7 @@ def _day(
         used_brought=row["day_used_brought"],
         due_at=row["due_at"],
         closed=row["closed_at"] is not None,
+        joined_to=row["joined_to"],
         catalogue=present,
         catalogue_id=present_id,
         day_catalogue=day_catalogue,
