@@ -2,7 +2,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help install demo run test check lock clean
+.PHONY: help install demo run test bench check lock clean
 
 # PYTHON=… names the Python to use, else the first of these that fits; PORT=… and DATA=… reach
 # `demo` and `run`; JOBS is how many tests run beside one another.
@@ -91,6 +91,23 @@ run: install ## start everything without the tape (PORT=…, DATA=…)
 
 test: install ## run the tests, JOBS=2 at a time
 	@$(VENV)/bin/pytest -n $(JOBS)
+
+# The sizes of `bench`: 10 minutes on two quiet cores, most of them to make the 10 million entries.
+OUT ?=
+ACCOUNTS ?= 10000
+CALLERS ?= 64
+ROUNDS ?= 5
+ROUND_S ?= 5
+WARM_UP_S ?= 1
+ENTRIES ?= 100000
+ENTRIES_MAX ?= 10000000
+READS ?= 20
+PARTS ?= uniform hot http reads
+
+bench: install ## measure speed as ratios to floors (OUT=FILE for JSON; ROUNDS=… and other sizes)
+	@$(VENV)/bin/python -m ops.benchmarks $(if $(OUT),--out "$(OUT)") --parts $(PARTS) \
+	  --accounts $(ACCOUNTS) --callers $(CALLERS) --rounds $(ROUNDS) --round-s $(ROUND_S) \
+	  --warm-up-s $(WARM_UP_S) --entries $(ENTRIES) --entries-max $(ENTRIES_MAX) --reads $(READS)
 
 check: install ## lint, format, types, imports, tidiness
 	$(VENV)/bin/ruff check .

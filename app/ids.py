@@ -41,4 +41,5 @@ def number(prefix: str, text: str) -> int | None:
 
 def random_token(length: int) -> str:
     """A secret of ``length`` characters of the id alphabet, 5 bits each."""
-    return "".join(secrets.choice(ALPHABET) for _ in range(length))
+    # One draw for all: secrets.choice for each character was a tenth of a request.
+    return "".join(ALPHABET[byte % 32] for byte in secrets.token_bytes(length))

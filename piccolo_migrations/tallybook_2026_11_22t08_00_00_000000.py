@@ -282,6 +282,7 @@ CREATE TABLE entries (
     CONSTRAINT reversal_names_its_entry CHECK (kind <> 'reversal' OR reverses_entry_id IS NOT NULL)
 );
 CREATE INDEX entries_account ON entries (account_id, id);
+CREATE INDEX entries_as_of ON entries (account_id, recorded_at, id);
 CREATE INDEX entries_journal ON entries (journal_id);
 CREATE INDEX entries_lot ON entries (lot_id);
 CREATE INDEX entries_hold ON entries (hold_id) WHERE hold_id IS NOT NULL;

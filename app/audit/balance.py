@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Final
 
 import msgspec
 
@@ -10,6 +11,12 @@ from app.audit.entries import account_numbers
 from app.audit.horizon import Horizons
 from app.db import Database
 from app.errors import AccountUnknownError, BeyondHorizonError
+
+# The last entry of an account: now, by the order of commits; as of an instant, by its own index.
+_LAST: Final = {
+    True: "ORDER BY id DESC",
+    False: "AND recorded_at <= $2 ORDER BY recorded_at DESC, id DESC",
+}
 
 
 class BalanceAsOf(msgspec.Struct, frozen=True):
@@ -40,15 +47,14 @@ async def balance(
             complete_to=horizon.complete_to,
         )
     row = await database.fetchrow(
-        """SELECT coalesce(sum(free_after), 0)::bigint AS free,
+        f"""SELECT coalesce(sum(free_after), 0)::bigint AS free,
                   coalesce(sum(held_after), 0)::bigint AS held,
                   coalesce(sum(debt_after), 0)::bigint AS debt, tallybook_now() AS now
              FROM unnest($1::bigint[]) AS account (id)
              JOIN LATERAL (SELECT free_after, held_after, debt_after FROM entries
-                            WHERE entries.account_id = account.id
-                              AND ($2::timestamptz IS NULL OR recorded_at <= $2)
-                            ORDER BY entries.id DESC LIMIT 1) AS last ON true""",
-        list(numbers), as_of,
+                            WHERE entries.account_id = account.id {_LAST[as_of is None]}
+                            LIMIT 1) AS last ON true""",
+        *((list(numbers),) if as_of is None else (list(numbers), as_of)),
     )  # fmt: skip
     assert row is not None
     total = row["free"] + row["held"] - row["debt"]

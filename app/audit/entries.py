@@ -104,8 +104,14 @@ def where(query: EntryQuery, horizon: Horizon) -> tuple[str, list[object]]:
         name: value for name in _CONDITIONS if (value := getattr(query, name)) is not None
     }
     for name, value in wanted.items():
-        values.append(list(value) if isinstance(value, tuple) else value)
-        conditions.append(_CONDITIONS[name].format(f"${len(values)}"))
+        condition = _CONDITIONS[name]
+        if isinstance(value, tuple) and len(value) == 1:
+            # By "=" its own index gives the order; by ANY the whole ledger is walked in order.
+            condition = "entries.account_id = {}"
+            values.append(value[0])
+        else:
+            values.append(list(value) if isinstance(value, tuple) else value)
+        conditions.append(condition.format(f"${len(values)}"))
     return " AND ".join(conditions), values
 
 

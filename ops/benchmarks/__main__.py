@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import signal
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
 import msgspec
 from rich.console import Console
 
-from ops.benchmarks import figures, http, reads, seed, spends
+from ops.benchmarks import figures, http_spends, reads, seed, spends
 from ops.benchmarks.figures import Figure
 from ops.benchmarks.server import Ledger, Server, make_ledger, server
 from ops.benchmarks.sizes import Sizes
@@ -27,7 +28,7 @@ async def _hot(server: Server, ledger: Ledger, sizes: Sizes) -> list[Figure]:
 
 
 async def _http(server: Server, ledger: Ledger, sizes: Sizes) -> list[Figure]:
-    return [await http.spends(server, ledger, sizes)]
+    return [await http_spends.measure(server, ledger, sizes)]
 
 
 async def _reads(server: Server, _ledger: Ledger, sizes: Sizes) -> list[Figure]:
@@ -54,6 +55,7 @@ async def measure(server: Server, sizes: Sizes, parts: list[str]) -> list[Figure
 
 
 def main() -> None:
+    """Read the sizes, measure, tell."""
     parser = argparse.ArgumentParser(prog="python -m ops.benchmarks", description=__doc__)
     parser.add_argument("--out", type=Path, help="where the JSON goes")
     parser.add_argument("--parts", nargs="*", choices=PARTS, default=list(PARTS))
@@ -62,6 +64,8 @@ def main() -> None:
         parser.add_argument(name, type=field.type, required=True)
     given = vars(parser.parse_args())
     out, parts = given.pop("out"), given.pop("parts")
+    # A terminated bench takes its server and folder with it, as an interrupted one does.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     with server() as running:
         measured = asyncio.run(measure(running, Sizes(**given), parts))
     console.print(figures.table(measured))

@@ -18,6 +18,7 @@ from app import keys
 from app.db import opened
 from app.embedded.ports import LOOPBACK, free_port
 from app.embedded.program import Program, log_path, spawn
+from app.embedded.start_error import log_tail
 from app.keys import Scope
 from ops.benchmarks.figures import Figure, at_least
 from ops.benchmarks.load import Load
@@ -31,7 +32,7 @@ POLL_S: Final = 0.05
 ROOT: Final = Path(__file__).parents[2]
 
 
-async def spends(server: Server, ledger: Ledger, sizes: Sizes) -> Figure:
+async def measure(server: Server, ledger: Ledger, sizes: Sizes) -> Figure:
     """Authenticated, validated, idempotent, against none of it."""
     async with opened(ledger.application_url) as database:
         token = await keys.create(database, PEPPER, "bench", [Scope.SERVICE])
@@ -41,13 +42,15 @@ async def spends(server: Server, ledger: Ledger, sizes: Sizes) -> Figure:
         _child(server, ledger, "bare", bare) as bare_port,
         _child(server, ledger, "serve", (tallybook, "serve", "--port")) as port,
     ):
-        floor = _load(sizes, port=bare_port, path="/spends/{account}")
-        value = _load(sizes, port=port, path="/api/v1/accounts/bench-{account}/spends", token=token)
-        rounds = [(await _rate(floor, sizes), await _rate(value, sizes)) for _ in range(sizes.rounds)]
+        bare_load = _load(sizes, token, bare_port, "/spends/{account}")
+        load = _load(sizes, token, port, "/api/v1/accounts/bench-{account}/spends")
+        rounds = []
+        for _ in range(sizes.rounds):
+            rounds.append((await _rate(bare_load, sizes), await _rate(load, sizes)))
     return at_least(f"spends by HTTP, {sizes.callers} connections", "spends/s", 0.5, rounds)
 
 
-def _load(sizes: Sizes, *, port: int, path: str, token: str = "none") -> Load:
+def _load(sizes: Sizes, token: str, port: int, path: str) -> Load:
     return Load(
         port=port,
         path=path,
@@ -116,7 +119,7 @@ async def _listening(process: subprocess.Popen[bytes], port: int, log: Path) -> 
             _, writer = await asyncio.open_connection(LOOPBACK, port)
         except OSError:
             if process.poll() is not None or time.monotonic() > ends_at:
-                raise RuntimeError(f"It does not listen:\n{log.read_text()[-2_000:]}") from None
+                raise RuntimeError(f"It does not listen:\n{log_tail(log)}") from None
             await asyncio.sleep(POLL_S)
         else:
             writer.close()

@@ -1,0 +1,44 @@
+"""`make bench` at sizes of seconds: it measures, tells, leaves nothing behind; nothing is timed."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+FIELDS = {"name", "value", "unit", "floor", "ratio", "bound", "holds"}
+TINY = {
+    "accounts": 50, "callers": 4, "rounds": 1, "round-s": 1, "warm-up-s": 0.1,
+    "entries": 2_000, "entries-max": 4_000, "reads": 2,
+}  # fmt: skip
+
+
+@pytest.mark.timeout(300)
+def test_the_bench_writes_every_figure_of_the_contract_and_removes_its_folder(
+    folder: Path,
+) -> None:
+    out = folder / "bench.json"
+    sizes = [word for name, size in TINY.items() for word in (f"--{name}", str(size))]
+    done = subprocess.run(
+        [sys.executable, "-m", "ops.benchmarks", "--out", str(out), *sizes],
+        cwd=ROOT,
+        env={**os.environ, "TMPDIR": str(folder)},
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "ratio" in done.stdout
+    figures = json.loads(out.read_text())
+    assert {"spends/s", "ms", "entries/s"} == {figure["unit"] for figure in figures}
+    for figure in figures:
+        assert set(figure) == FIELDS
+        assert figure["value"] > 0
+        assert (figure["floor"] is None) == (figure["bound"] is None) == (figure["holds"] is None)
+    assert [path.name for path in folder.iterdir()] == ["bench.json"]
