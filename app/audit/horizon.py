@@ -19,6 +19,21 @@ WAIT_SECONDS_MAX: Final = 1.0
 _POLL_SECONDS: Final = 0.005
 _MICROSECOND: Final = timedelta(microseconds=1)
 
+# The transactions that hold a row lock on accounts: every writer of entries takes one before it
+# draws an id. Asking for xmin and xmax instead would not do: a snapshot's xmax is the youngest
+# transaction that ended, plus one, so that a younger one which still runs is not below it; and
+# xmin is held back by every other database of the cluster.
+_WRITERS: Final = """
+SELECT coalesce(array_agg(DISTINCT virtualtransaction), '{}') FROM pg_locks
+ WHERE locktype = 'relation' AND relation = 'accounts'::regclass
+   AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+   AND mode IN ('RowShareLock', 'RowExclusiveLock') AND pid <> pg_backend_pid()
+"""
+_STILL_WRITING: Final = """
+SELECT EXISTS (SELECT FROM pg_locks
+                WHERE locktype = 'virtualxid' AND virtualtransaction = ANY($1::text[]))
+"""
+
 
 class Horizon(msgspec.Struct, frozen=True):
     """Every entry up to ``entry_id``, and all recorded by ``complete_to``, has been decided."""
@@ -42,11 +57,9 @@ class Horizons:
             "SELECT last_value, is_called, tallybook_now() AS now FROM entries_id_seq"
         )
         assert marked is not None
-        # A second statement: whoever drew an id by then had its transaction id already, and so
-        # it is below this one. A snapshot's xmax would not do: it is the youngest transaction
-        # that ended, plus one, and a younger one that still runs is not below it.
-        own = await database.fetchval("SELECT pg_current_xact_id()::text::bigint")
-        if not await self._passed(database, own):
+        # A second statement: whoever drew an id by then held its account's lock already.
+        writers = await database.fetchval(_WRITERS)
+        if not await self._ended(database, writers):
             if self._last is None:
                 raise BusyError("A writer is taking long; ask again.")
             return self._last
@@ -54,18 +67,16 @@ class Horizons:
         self._last = Horizon(entry_id, await _complete_to(database, entry_id, marked["now"]))
         return self._last
 
-    async def _passed(self, database: Database, transaction_id: int) -> bool:
+    async def _ended(self, database: Database, writers: list[str]) -> bool:
         loop = asyncio.get_running_loop()
         ends_at = loop.time() + WAIT_SECONDS_MAX
-        while True:
-            xmin = await database.fetchval(
-                "SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint"
-            )
-            if xmin >= transaction_id:
-                return True
+        while writers:
+            if not await database.fetchval(_STILL_WRITING, writers):
+                break
             if loop.time() >= ends_at:
                 return False
             await asyncio.sleep(_POLL_SECONDS)
+        return True
 
 
 async def _complete_to(database: Database, entry_id: int, now: datetime) -> datetime:

@@ -1,0 +1,110 @@
+"""The roll-forward closes to the credit, and each one's opening is the closing before it."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+from tests.api_client import Api
+from tests.audit.busy_ledger import ACCOUNTS, BusyLedger, asked, complete, read
+from tests.conftest import NOW
+
+PATH = "/api/v1/ledger/roll-forward"
+
+
+async def rolled(api: Api, start: datetime, end: datetime, **query: object) -> dict[str, Any]:
+    query |= {"from": start.isoformat(), "to": end.isoformat()}
+    return await read(api, PATH, **query)
+
+
+def closes(told: dict[str, Any]) -> bool:
+    came = told["granted"] + told["purchased"] - told["spent"] - told["refunded"] - told["expired"]
+    signed = told["adjusted"] + told["transferred"] + told["reversed"]
+    return bool(told["opening"] + came + signed == told["closing"])
+
+
+async def test_it_closes_over_any_range_and_goes_on_where_it_ended(busy: BusyLedger) -> None:
+    instants = [NOW - timedelta(days=1), *busy.instants, busy.now]
+    parts = [await rolled(busy.api, *pair) for pair in pairwise(instants)]
+    assert all(closes(part) for part in parts)
+    assert parts[0]["opening"] == 0
+    assert all(after["opening"] == before["closing"] for before, after in pairwise(parts))
+    whole = await rolled(busy.api, instants[0], instants[-1])
+    assert closes(whole)
+    for name in ("granted", "purchased", "spent", "refunded", "expired", "adjusted", "reversed"):
+        assert whole[name] == sum(part[name] for part in parts), name
+    assert min(part["spent"] for part in parts) >= 0 <= min(part["expired"] for part in parts)
+    assert all(part["transferred"] == 0 for part in parts), "between accounts, and so nothing"
+    # What it closes with is what the accounts have.
+    names = {(await busy.api.account(name))["id"] for name in (*ACCOUNTS, "cus_1")}
+    of_each = {name: await rolled(busy.api, NOW, busy.now, account_id=name) for name in names}
+    for name, part in of_each.items():
+        assert closes(part)
+        assert part["closing"] == (await busy.api.account(name))["balance"]
+    assert whole["closing"] == sum(part["closing"] for part in of_each.values())
+
+
+async def test_each_kind_stands_in_its_own_place(api: Api) -> None:
+    busy = BusyLedger(api, 0)
+    await api.put("/api/v1/accounts/user-1", {})
+    spent = (await api.spend("user-1", 2, "a")).json()
+    await busy.post("accounts/user-1/grants", {"amount": 10, "reason": "a gift"})
+    gift = busy.journals[-1]
+    hold = (await busy.post("accounts/user-1/holds", {"amount": 4})).json()
+    await busy.post(f"holds/{hold['id']}/capture", {"amount": 1})
+    await busy.post("accounts/user-1/adjustments", {"amount": -1, "reason": "too much"})
+    await busy.post("reversals", {"journal_id": spent["id"], "reason": "by mistake"})
+    await busy.post("reversals", {"journal_id": gift, "reason": "not for them"})
+    end = NOW + timedelta(hours=1)
+    await api.set_clock(end)
+    await complete(api, end)
+    told = await rolled(api, NOW, end)
+    assert (told["granted"], told["spent"], told["adjusted"]) == (15, 3, -1)
+    assert (told["reversed"], told["expired"], told["closing"]) == (-8, 0, 3)
+    after = await rolled(api, end, end)
+    assert after["opening"] == after["closing"] == 3
+    assert [after[name] for name in ("granted", "spent", "expired")] == [0, 0, 0]
+
+
+async def test_a_range_up_to_now_is_whole_where_the_clock_stands(api: Api) -> None:
+    complete_to = (await rolled(api, NOW, NOW))["complete_to"]
+    assert datetime.fromisoformat(complete_to) == NOW - timedelta.resolution
+
+
+@pytest.mark.parametrize(
+    ("query", "code"),
+    [
+        ({"from": "2026-01-01T00:00:00Z", "to": "2026-01-02T00:00:00Z"}, "beyond_horizon"),
+        ({"from": "2026-01-01T00:00:00Z", "to": "2025-01-01T00:00:00Z"}, "range_reversed"),
+    ],
+)
+async def test_a_range_that_cannot_be_told_is_refused(
+    api: Api, query: dict[str, str], code: str
+) -> None:
+    answer = await asked(api, PATH, **query)
+    assert (answer.status_code, answer.json()["code"]) == (422, code)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        {},
+        {"from": "2026-01-01T00:00:00Z"},
+        {"to": "2026-01-01T00:00:00Z"},
+        {"from_": "2026-01-01T00:00:00Z", "to": "2026-01-01T00:00:00Z"},
+        {"from": "yesterday", "to": "2026-01-01T00:00:00Z"},
+        {"from": "2026-01-01T00:00:00Z", "to": "2026-01-01T00:00:00Z", "state": "x"},
+    ],
+)
+async def test_what_the_schema_does_not_say_is_no_request(api: Api, query: dict[str, str]) -> None:
+    answer = await asked(api, PATH, **query)
+    assert (answer.status_code, answer.json()["code"]) == (400, "invalid_request")
+
+
+async def test_nobodys_roll_forward_is_unknown(api: Api) -> None:
+    told = {"from": NOW.isoformat(), "to": NOW.isoformat(), "account_id": "nobody"}
+    answer = await asked(api, PATH, **told)
+    assert (answer.status_code, answer.json()["code"]) == (404, "account_unknown")
