@@ -121,9 +121,9 @@ class Server:
         self.application_url = on_database(urls["application"], name)
 
 
-@pytest.fixture
-async def server() -> AsyncIterator[Server]:
-    """A migrated database of the test's own, with the shipped catalogue applied."""
+@asynccontextmanager
+async def new_server() -> AsyncIterator[Server]:
+    """A migrated database of its own for the length of a block, the shipped catalogue applied."""
     urls: dict[str, str] = json.loads(os.environ[VARIABLE])
     name = f"test_{secrets.token_hex(8)}"
     connection = await asyncpg.connect(urls["superuser"])
@@ -133,6 +133,13 @@ async def server() -> AsyncIterator[Server]:
     finally:
         await connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
         await connection.close()
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[Server]:
+    """A migrated database of the test's own, with the shipped catalogue applied."""
+    async with new_server() as one:
+        yield one
 
 
 @pytest.fixture

@@ -1,0 +1,397 @@
+"""One account in plain integers, after the text of DESIGN: what the real ledger is held against.
+
+Nothing here comes from ``app``: lots are records, every act is a few additions, and what is due
+is whatever has the earliest instant.
+"""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+NEVER = datetime(9999, 12, 31, tzinfo=UTC)
+DAY = timedelta(days=1)
+MINUTE = timedelta(minutes=1)
+ALLOWANCE = {"FREE": 5, "PRO": 20, "ENTERPRISE": 50}
+
+
+class RefusedByModel(Exception):  # noqa: N818 - a refusal is no error of the model's
+    """The model refuses; ``code`` is the contract's."""
+
+    def __init__(self, code: str) -> None:
+        super().__init__(code)
+        self.code = code
+
+
+@dataclass(eq=False)
+class ModelLot:
+    """One lot; ``used`` is what left it for anything but expiry, less what came back."""
+
+    number: int
+    source: str
+    priority: int
+    granted_at: datetime
+    ends: datetime
+    free: int = 0
+    held: int = 0
+    lapsed: int = 0
+    used: int = 0
+
+
+@dataclass(eq=False)
+class ModelHold:
+    """What was reserved of which lots."""
+
+    parts: list[tuple[ModelLot, int]]
+    ends: datetime
+    amount: int
+    state: str = "held"
+    captured: int = 0
+
+
+@dataclass(eq=False)
+class ModelClaw:
+    """A reversed grant: how far its taking back has come."""
+
+    lot: ModelLot
+    policy: str
+    requested: int
+    clawed: int = 0
+    held: int = 0
+    shortfall: int = 0
+    expired: int = 0
+    undone: int = 0
+
+
+@dataclass(eq=False)
+class ModelJournal:
+    """A reversible journal: what it gave to one lot, or what it took from several."""
+
+    kind: str
+    given: tuple[ModelLot, int] | None = None
+    taken: list[tuple[ModelLot, int]] = field(default_factory=list)
+    claw: ModelClaw | None = None
+    answer: tuple[int, int, int, int, int] | None = None  # of its reversal, once it is reversed
+    by_run: bool = False
+
+
+def midnight_after(instant: datetime) -> datetime:
+    return instant.replace(hour=0, minute=0, second=0, microsecond=0) + DAY
+
+
+class AccountModel:
+    """An account in UTC, on the shipped catalogue."""
+
+    def __init__(self, now: datetime) -> None:
+        self.now = now
+        self.tier = "FREE"
+        self.closed = False
+        self.debt = 0
+        self.lots: list[ModelLot] = []
+        self.holds: list[ModelHold] = []
+        self.claws: list[ModelClaw] = []
+        self.openings: list[ModelJournal] = []
+        self.top_ups: list[ModelJournal] = []
+        self.withdrawn = False
+        self.day_ends: datetime | None = None
+        self.daily: ModelLot | None = None
+        self._open_day(now, by_run=False)
+
+    @property
+    def free(self) -> int:
+        return sum(lot.free for lot in self.lots)
+
+    @property
+    def held(self) -> int:
+        return sum(lot.held for lot in self.lots)
+
+    def burnable(self) -> list[ModelLot]:
+        alive = [lot for lot in self.lots if lot.free and lot.ends > self.now]
+        return sorted(alive, key=lambda lot: (lot.priority, lot.ends, lot.granted_at, lot.number))
+
+    def available(self) -> int:
+        """What a spend would find."""
+        seen = copy.deepcopy(self)
+        seen.post_due()
+        return sum(lot.free for lot in seen.burnable())
+
+    def posted(self) -> dict[str, object]:
+        """What a read shows as posted."""
+        lots = [lot for lot in self.lots if lot.free or lot.held]
+        lots.sort(key=lambda lot: (lot.priority, lot.ends, lot.granted_at, lot.number))
+        return {
+            "free": self.free,
+            "held": self.held,
+            "debt": self.debt,
+            "balance": self.free + self.held - self.debt,
+            "lots": [(lot.source, lot.free, lot.held, lot.priority, lot.ends) for lot in lots],
+        }
+
+    # What time does.
+
+    def next_due(self) -> datetime:
+        holds = [hold.ends for hold in self.holds if hold.state == "held"]
+        lots = [lot.ends for lot in self.lots if lot.free and lot is not self.daily]
+        return min([*holds, *lots, self.day_ends or NEVER, NEVER])
+
+    def post_due(self, *, by_run: bool = False) -> None:
+        """All that is due by now, in time order."""
+        while (due := self.next_due()) <= self.now and due != NEVER:
+            if due == self.day_ends:
+                self._end_day(by_run=by_run)
+                continue
+            for hold in self.holds:
+                if hold.state == "held" and hold.ends <= due:
+                    self._give_back(hold, 0, due)
+                    hold.state = "expired"
+            self._lapse(due)
+
+    def tick_to(self, to: datetime) -> None:
+        """Each minute's tick up to ``to``, then the clock alone."""
+        last = self.now
+        while (due := self.next_due()) != NEVER:
+            minute = max(_minute_from(due), _minute_from(last))
+            if minute > to:
+                break
+            self.now = minute
+            self.post_due(by_run=True)
+            last = minute + timedelta(microseconds=1)
+        self.now = to
+
+    def _end_day(self, *, by_run: bool) -> None:
+        assert self.day_ends is not None
+        ended = self.day_ends
+        self._lapse(ended)
+        self.day_ends = None
+        if not self.closed:
+            self._open_day(self.now, by_run=by_run)
+
+    def _lapse(self, at: datetime) -> None:
+        for lot in self.lots:
+            if lot.ends <= at:
+                lot.lapsed += lot.free
+                lot.free = 0
+
+    def _open_day(self, now: datetime, *, by_run: bool) -> None:
+        self.day_ends, self.withdrawn = midnight_after(now), False
+        starts = self.day_ends - DAY
+        self.daily = self._lot("daily", 100, starts, self.day_ends)
+        self.daily.free = ALLOWANCE[self.tier]
+        journal = ModelJournal("opening", (self.daily, self.daily.free), by_run=by_run)
+        self.openings.append(journal)
+        self._repay([self.daily])
+
+    def _lot(self, source: str, priority: int, granted_at: datetime, ends: datetime) -> ModelLot:
+        lot = ModelLot(len(self.lots), source, priority, granted_at, ends)
+        self.lots.append(lot)
+        return lot
+
+    def _repay(self, lots: list[ModelLot]) -> None:
+        """Debt never stands beside free credits."""
+        for lot in lots:
+            paid = min(self.debt, lot.free)
+            self.debt -= paid
+            lot.free -= paid
+            lot.used += paid
+
+    def settle(self) -> None:
+        """max(0, allowance of the tier entitled now - used)."""
+        if self.closed or self.daily is None or self.day_ends is None:
+            return
+        allowance = 0 if self.withdrawn else ALLOWANCE[self.tier]
+        difference = max(0, allowance - self.daily.used) - self.daily.free
+        self.daily.free += difference
+        if difference > 0:
+            self.top_ups.append(ModelJournal("top_up", (self.daily, difference)))
+            self._repay([self.daily])
+        else:
+            self.daily.lapsed -= difference
+
+    # What callers do; each posts what is due first.
+
+    def _draw(self, amount: int) -> list[tuple[ModelLot, int]]:
+        if sum(lot.free for lot in self.burnable()) < amount:
+            raise RefusedByModel("insufficient_credits")
+        parts = []
+        for lot in self.burnable():
+            part = min(lot.free, amount)
+            if part:
+                amount -= part
+                lot.free -= part
+                lot.used += part
+                parts.append((lot, part))
+        return parts
+
+    def spend(self, amount: int, kind: str = "spend") -> ModelJournal:
+        self.post_due()
+        return ModelJournal(kind, taken=self._draw(amount))
+
+    def hold(self, amount: int, seconds: int) -> ModelHold:
+        self.post_due()
+        parts = self._draw(amount)
+        for lot, part in parts:
+            lot.held += part
+        hold = ModelHold(parts, self.now + timedelta(seconds=seconds), amount)
+        self.holds.append(hold)
+        return hold
+
+    def capture(self, hold: ModelHold, amount: int) -> ModelJournal:
+        self.post_due()
+        self._must_be_open(hold)
+        if amount > hold.amount:
+            raise RefusedByModel("invalid_request")
+        taken = self._give_back(hold, amount, self.now)
+        self.settle()
+        hold.state, hold.captured = "captured", amount
+        return ModelJournal("capture", taken=taken)
+
+    def release(self, hold: ModelHold) -> None:
+        self.post_due()
+        self._must_be_open(hold)
+        self._give_back(hold, 0, self.now)
+        hold.state = "released"
+
+    @staticmethod
+    def _must_be_open(hold: ModelHold) -> None:
+        if hold.state == "expired":
+            raise RefusedByModel("hold_expired")
+        if hold.state != "held":
+            raise RefusedByModel("hold_closed")
+
+    def _give_back(
+        self, hold: ModelHold, captured: int, at: datetime
+    ) -> list[tuple[ModelLot, int]]:
+        """Take ``captured`` of the hold in drawing order; the rest comes back to its lots."""
+        taken: list[tuple[ModelLot, int]] = []
+        back: list[tuple[ModelLot, int]] = []
+        for lot, part in hold.parts:
+            take = min(part, captured - sum(amount for _, amount in taken))
+            if take:
+                taken.append((lot, take))
+            if part > take:
+                back.append((lot, part - take))
+        for lot, take in taken:
+            # What waited for the release of this lot and is spent instead falls short.
+            short = max(0, take - (lot.held - sum(claw.held for claw in self._on(lot))))
+            for claw in self._on(lot):
+                part = min(short, claw.held)
+                short -= part
+                claw.held -= part
+                self._fall_short(claw, part)
+        for lot, take in taken:
+            lot.held -= take
+        for lot, part in back:
+            lot.held -= part
+            lot.free += part
+            lot.used -= part
+        for lot, _ in back:
+            self._came_back(lot, at)
+        self.settle()
+        return taken
+
+    def _on(self, lot: ModelLot) -> list[ModelClaw]:
+        return [claw for claw in self.claws if claw.lot is lot]
+
+    def _came_back(self, lot: ModelLot, at: datetime) -> int:
+        """Claws go on, an ended lot lapses, debt is repaid; how much lapsed."""
+        for claw in self._on(lot):
+            self._take(claw, min(claw.held, lot.free))
+        lapsed = 0
+        if lot.ends <= at:
+            lapsed = lot.free
+            lot.lapsed += lapsed
+            lot.free = 0
+        self._repay([lot])
+        return lapsed
+
+    @staticmethod
+    def _take(claw: ModelClaw, amount: int) -> None:
+        claw.held -= amount
+        claw.clawed += amount
+        claw.lot.free -= amount
+        claw.lot.used += amount
+
+    def _fall_short(self, claw: ModelClaw, amount: int) -> None:
+        claw.shortfall += amount
+        if claw.policy == "debt":
+            self.debt += amount
+            self._repay(self.burnable())
+
+    def grant(
+        self, amount: int, ends: datetime, priority: int, kind: str = "grant"
+    ) -> ModelJournal:
+        self.post_due()
+        lot = self._lot("promotional", priority, self.now, ends)
+        lot.free = amount
+        self._repay([lot])
+        return ModelJournal(kind, (lot, amount))
+
+    def entitle(self, tier: str) -> None:
+        self.post_due()
+        self.tier = tier
+        self.settle()
+
+    def close(self) -> None:
+        self.post_due()
+        self.closed = True
+
+    def reverse(self, journal: ModelJournal, policy: str) -> tuple[int, int, int, int, int]:
+        """requested, clawed, held, shortfall, expired; a second time the first answer."""
+        if journal.answer is not None:
+            return journal.answer
+        self.post_due()
+        if journal.given is not None:
+            journal.answer = self._take_back(journal, *journal.given, policy)
+        else:
+            journal.answer = self._restore(journal)
+        return journal.answer
+
+    def _take_back(
+        self, journal: ModelJournal, lot: ModelLot, amount: int, policy: str
+    ) -> tuple[int, int, int, int, int]:
+        claw = ModelClaw(lot, policy, amount)
+        clawed = min(lot.free, amount)
+        waiting = lot.held - sum(other.held for other in self._on(lot))
+        claw.held = min(waiting, amount - clawed)
+        lapsed = lot.lapsed - sum(other.expired for other in self._on(lot))
+        claw.expired = min(lapsed, amount - clawed - claw.held)
+        short = amount - clawed - claw.held - claw.expired
+        if policy == "reject" and short:
+            raise RefusedByModel("shortfall")
+        lot.free -= clawed
+        lot.used += clawed
+        claw.clawed = clawed
+        self._fall_short(claw, short)
+        answer = (amount, clawed, claw.held, short, claw.expired)
+        self.claws.append(claw)
+        journal.claw = claw
+        if journal.kind == "opening" and lot is self.daily:
+            self.withdrawn = True
+        self.settle()
+        return answer
+
+    def _restore(self, journal: ModelJournal) -> tuple[int, int, int, int, int]:
+        lapsed = 0
+        for lot, amount in reversed(journal.taken):
+            lot.free += amount
+            lot.used -= amount
+            back = amount
+            for claw in self._on(lot):
+                undone = min(back, claw.shortfall - claw.undone)
+                if claw.policy == "debt":
+                    # What of the debt was repaid meanwhile is not owed a second time.
+                    undone = min(undone, self.debt)
+                    self.debt -= undone
+                claw.undone += undone
+                back -= undone
+                lot.free -= undone
+                lot.used += undone
+            lapsed += self._came_back(lot, self.now)
+        self.settle()
+        return (sum(amount for _, amount in journal.taken), 0, 0, 0, lapsed)
+
+
+def _minute_from(instant: datetime) -> datetime:
+    whole = instant.replace(second=0, microsecond=0)
+    return whole if whole == instant else whole + MINUTE
