@@ -13,6 +13,7 @@ TallybookError
 │   └── …                       (code says which)
 ├── ConflictError               the state forbids it
 │   ├── CustomerTakenError
+│   ├── AccountClosedError
 │   ├── HoldClosedError / HoldExpiredError
 │   ├── NotReversibleError / ShortfallError
 │   └── KeyInFlightError        (retryable)
@@ -135,6 +136,12 @@ class CustomerTakenError(ConflictError):
     """Another account was given this customer by a PUT."""
 
     code = "customer_taken"
+
+
+class AccountClosedError(ConflictError):
+    """A closed account gets no grants."""
+
+    code = "account_closed"
 
 
 class HoldClosedError(ConflictError):

@@ -8,7 +8,7 @@ from app.accounts.book import Book
 from app.accounts.keyed import Done, Order, journal, keyed
 from app.accounts.open import require
 from app.clock import NEVER
-from app.errors import RefusedError
+from app.errors import AccountClosedError, RefusedError
 from app.grants import load
 from app.grants.day import AccountDay, Origin
 from app.ledger.kinds import Act, House, Kind, LotSource, Side
@@ -29,6 +29,8 @@ async def grant(
     number = await require(book, public_id)
 
     def draft(day: AccountDay) -> JournalDraft:
+        if day.closed:
+            raise AccountClosedError("The account is closed: it gets no grants.")
         if expires_at is not None and expires_at <= day.now:
             raise InThePastError("expires_at is not in the future.")
         header = journal(Act.GRANT, day, order)

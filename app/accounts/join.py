@@ -50,9 +50,10 @@ def _move(source: AccountDay, target: AccountDay, origin: Origin) -> None:
         day_lot.changed = True
     for lot in [lot for lot in source.sheet.lots if lot.free > 0]:
         _move_lot(journal, lot, source, target)
+    moved: dict[int, Lot] = {}
     for hold in source.holds:
         if hold.state is HoldState.HELD:
-            _move_hold(journal, hold, source, target)
+            _move_hold(journal, hold, source, target, moved)
     if source.sheet.debt and source.lot is not None and target.lot is not None:
         owed = source.sheet.debt
         source.sheet.write(journal, source.lot, Kind.TRANSFER, House.TRANSFERRED, Side.DEBT, owed)
@@ -64,24 +65,38 @@ def _move(source: AccountDay, target: AccountDay, origin: Origin) -> None:
     source.changed = target.changed = True
 
 
-def _move_hold(journal: JournalDraft, hold: Hold, source: AccountDay, target: AccountDay) -> None:
+def _move_hold(
+    journal: JournalDraft, hold: Hold, source: AccountDay, target: AccountDay,
+    moved_lots: dict[int, Lot],
+) -> None:  # fmt: skip
+    """Move what a hold holds into lots of the target, one for each of the source's."""
     parts = []
     for lot, part in hold.parts:
         source.sheet.write(
             journal, lot, Kind.TRANSFER, Side.HELD, House.TRANSFERRED, part, hold_id=hold.number
         )
-        moved = target.sheet.grant(journal, lot.source, 0, lot.expires_at, priority=lot.priority)
-        moved.granted = part
-        if lot is source.lot:
-            # Its use counts against the target's allowance already: given back it would count
-            # twice, so a release of it lapses at once.
-            moved.expires_at = target.now
+        moved = moved_lots.get(id(lot)) or _held_lot(journal, lot, source, target)
+        moved_lots[id(lot)] = moved
+        moved.granted += part
         target.sheet.write(
             journal, moved, Kind.TRANSFER, House.TRANSFERRED, Side.HELD, part, hold_id=hold.number
         )
         parts.append((moved, part))
     hold.parts, hold.account_id, hold.changed = parts, target.sheet.account_id, True
     target.holds.append(hold)
+
+
+def _held_lot(journal: JournalDraft, lot: Lot, source: AccountDay, target: AccountDay) -> Lot:
+    moved = target.sheet.grant(journal, lot.source, 0, lot.expires_at, priority=lot.priority)
+    if lot is source.lot:
+        # Its use counts against the target's allowance already: given back it would count
+        # twice, so a release of it lapses at once.
+        moved.expires_at = target.now
+    for claw in [claw for claw in source.claws if claw.lot is lot and claw.to_claw]:
+        claw.lot, claw.changed = moved, True
+        source.claws.remove(claw)
+        target.claws.append(claw)
+    return moved
 
 
 def _move_lot(journal: JournalDraft, lot: Lot, source: AccountDay, target: AccountDay) -> None:

@@ -45,6 +45,8 @@ async def stored(database: Database, keys: Iterable[str]) -> dict[str, StoredAns
                   array(SELECT entries.id FROM entries
                          WHERE entries.journal_id = journals.id ORDER BY entries.id) AS entry_ids
              FROM journals LEFT JOIN notes ON notes.journal_id = journals.id
+            WHERE idempotency_key = ANY($1::text[])
+           UNION ALL SELECT 0, idempotency_key, request_hash, '{}', '{}' FROM reversals
             WHERE idempotency_key = ANY($1::text[])""",
         list(keys),
     )

@@ -119,7 +119,8 @@ async def store_claws(database: Database, claws: Sequence[Claw]) -> None:
         if claw.changed and claw.number is not None:
             await database.execute(
                 """UPDATE reversals SET clawed = $2, held = $3, shortfall = $4, to_claw = $5,
-                          undone = $6 WHERE id = $1""",
+                          undone = $6, lot_id = $7, account_id = $8 WHERE id = $1""",
                 claw.number, claw.clawed, claw.held, claw.shortfall, claw.to_claw, claw.undone,
+                claw.lot.number, claw.lot.account_id,
             )  # fmt: skip
             claw.changed = False

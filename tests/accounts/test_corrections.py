@@ -191,3 +191,16 @@ async def test_a_thousand_spends_are_a_batch_and_one_more_is_too_many(acts) -> N
     assert await acts.sides() == (5, 0, 0)
     results = (await batch(acts, items[:1_000])).json()["results"]
     assert [one["status"] for one in results] == [201] * 5 + [402] * 995
+
+
+async def test_a_closed_account_gets_no_grants(api) -> None:
+    await api.put("/api/v1/accounts/ada", {})
+    headers = api.headers("operator")
+    assert (await api.client.post("/api/v1/accounts/ada/close", headers=headers)).status_code == 200
+    refused = await api.client.post(
+        "/api/v1/accounts/ada/grants",
+        json={"amount": 5, "reason": "sorry"},
+        headers=api.headers("operator", **{"Idempotency-Key": "grant-1"}),
+    )
+    assert (refused.status_code, refused.json()["code"]) == (409, "account_closed")
+    assert (await api.account("ada"))["available"] == 5
