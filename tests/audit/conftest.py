@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from app.audit import horizon
 from tests.api_client import Api
 from tests.audit.busy_ledger import BusyLedger
 
@@ -12,3 +13,13 @@ from tests.audit.busy_ledger import BusyLedger
 async def busy(api: Api, request: pytest.FixtureRequest) -> BusyLedger:
     """A ledger of fifty random acts over some days."""
     return await BusyLedger(api, request.param).play(50)
+
+
+@pytest.fixture
+def patient_horizon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait for writers as long as it takes.
+
+    The tests share a cluster, and a snapshot's xmin counts the transactions of all its databases:
+    a slow CREATE DATABASE beside us would hold up ours.
+    """
+    monkeypatch.setattr(horizon, "WAIT_SECONDS_MAX", 60.0)

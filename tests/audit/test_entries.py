@@ -12,6 +12,7 @@ from tests.api_client import Api
 from tests.conftest import NOW
 from tests.stripe_events import make_subscription_event
 
+pytestmark = pytest.mark.usefixtures("patient_horizon")
 ENTRIES = "/api/v1/ledger/entries"
 INSTANT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6}Z")
 
