@@ -12,13 +12,18 @@ from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Final
 
+import asyncpg
 import msgspec
+import structlog
 
 from app.db import Database, Record
+from app.errors import TallybookError
 from app.grants import bulk, load
 from app.grants.catalogues import Catalogues
-from app.grants.day import AccountDay, Origin, Wave
+from app.grants.day import Origin, Wave
 from app.grants.zones import Day, day_of
+
+log = structlog.get_logger(__name__)
 
 CHUNK_ACCOUNTS: Final = 500
 
@@ -33,22 +38,43 @@ class Ticked(msgspec.Struct, frozen=True):
 async def run_due(
     database: Database, catalogues: Catalogues, started_by: str, within_s: float
 ) -> Ticked:
-    """Post all that is due, for as long as ``within_s``; the next call goes on from there."""
+    """Post all that is due, for as long as ``within_s``; the next call goes on from there.
+
+    An account that fails costs no other its day: it is logged, counted and tried at each call.
+    """
     loop = asyncio.get_running_loop()
     ends_at = loop.time() + within_s
     due = await _due_days(database)
     runs = await _begin_runs(database, catalogues, started_by, due)
     for zone, (day, _) in due.items():
-        opened = 1
-        while opened and loop.time() < ends_at:
-            run_id = runs[day.on, day.starts_at]
-            opened = await bulk.open_days(database, catalogues, zone, day, run_id, started_by)
-    done = False
-    while not done and loop.time() < ends_at:
-        done = await _chunk(database, catalogues, started_by, runs) < CHUNK_ACCOUNTS
+        run_id = runs[day.on, day.starts_at]
+        while loop.time() < ends_at and await _bulk(
+            database, catalogues, zone, day, run_id, started_by
+        ):
+            continue
+    passing = _Passing(database, catalogues, Origin("grants", started_by), runs)
+    while loop.time() < ends_at and await passing.chunk():
+        continue
+    # Another nudge may be at work on rows that this one skipped.
+    done = not await database.fetchval(
+        """SELECT EXISTS (SELECT FROM accounts
+                           WHERE due_at <= tallybook_now() AND id <> ALL($1::bigint[]))""",
+        list(passing.failed),
+    )
     run_ids = sorted(runs.values())
-    await _count(database, run_ids, finished=done)
+    await _count(database, run_ids, passing.failed_of_run(due), finished=done)
     return Ticked(run_ids, done)
+
+
+async def _bulk(
+    database: Database, catalogues: Catalogues, zone: str, day: Day, run_id: int, started_by: str
+) -> int:
+    """A chunk by the set-based way; 0 where none is left or the chunk failed."""
+    try:
+        return await bulk.open_days(database, catalogues, zone, day, run_id, started_by)
+    except asyncpg.IntegrityConstraintViolationError:
+        log.exception("chunk_failed", zone=zone)  # which account it was, the other way finds out
+        return 0
 
 
 async def _due_days(database: Database) -> dict[str, tuple[Day, int]]:
@@ -99,32 +125,72 @@ async def _begin_run(
     return number
 
 
-async def _chunk(
-    database: Database, catalogues: Catalogues, started_by: str, runs: Mapping[Wave, int]
-) -> int:
-    """Post what is due on some accounts, in one transaction; how many there were."""
-    async with database.transaction():
-        rows = await database.fetch(
-            """SELECT id FROM accounts WHERE due_at <= tallybook_now()
-                ORDER BY due_at, id LIMIT $1 FOR UPDATE SKIP LOCKED""",
-            CHUNK_ACCOUNTS,
-        )
+class _Passing:
+    """Goes through the accounts with something due, by id, so that a failing one is passed."""
+
+    def __init__(
+        self, database: Database, catalogues: Catalogues, origin: Origin, runs: Mapping[Wave, int]
+    ) -> None:
+        self.failed: dict[int, str] = {}  # account → its zone
+        self._database = database
+        self._catalogues = catalogues
+        self._origin = origin
+        self._runs = runs
+        self._after = 0
+
+    def failed_of_run(self, due: Mapping[str, tuple[Day, int]]) -> dict[int, int]:
+        """How many accounts failed of each run."""
+        counts: dict[int, int] = {}
+        for zone in self.failed.values():
+            if zone in due:
+                day, _ = due[zone]
+                run_id = self._runs[day.on, day.starts_at]
+                counts[run_id] = counts.get(run_id, 0) + 1
+        return counts
+
+    async def chunk(self) -> int:
+        """Post what is due on the next accounts; how many there were."""
+        rows = await self._database.fetch(
+            """SELECT id, time_zone FROM accounts WHERE due_at <= tallybook_now() AND id > $1
+                ORDER BY id LIMIT $2""",
+            self._after, CHUNK_ACCOUNTS,
+        )  # fmt: skip
         if not rows:
             return 0
-        days = await load.lock(database, catalogues, [row["id"] for row in rows])
-        origin = Origin("grants", started_by)
-        for day in days.values():
-            _post_due(day, origin, runs)
-        await load.store(database, days.values())
-    return len(rows)
+        try:
+            await self._post([row["id"] for row in rows])
+        except (asyncpg.IntegrityConstraintViolationError, TallybookError):
+            for row in rows:
+                await self._post_alone(row["id"], row["time_zone"])
+        self._after = rows[-1]["id"]
+        return len(rows)
+
+    async def _post_alone(self, number: int, zone: str) -> None:
+        try:
+            await self._post([number])
+        except (asyncpg.IntegrityConstraintViolationError, TallybookError):
+            log.exception("account_failed", account=number)
+            self.failed[number] = zone
+
+    async def _post(self, numbers: list[int]) -> None:
+        async with self._database.transaction():
+            rows = await self._database.fetch(
+                """SELECT id FROM accounts WHERE id = ANY($1::bigint[])
+                      AND due_at <= tallybook_now() ORDER BY id FOR UPDATE SKIP LOCKED""",
+                numbers,
+            )
+            if not rows:
+                return
+            days = await load.lock(self._database, self._catalogues, [row["id"] for row in rows])
+            for day in days.values():
+                day.runs = self._runs
+                day.post_due(self._origin)
+            await load.store(self._database, days.values())
 
 
-def _post_due(day: AccountDay, origin: Origin, runs: Mapping[Wave, int]) -> None:
-    day.runs = runs
-    day.post_due(origin)
-
-
-async def _count(database: Database, run_ids: Collection[int], *, finished: bool) -> None:
+async def _count(
+    database: Database, run_ids: Collection[int], failed: Mapping[int, int], *, finished: bool
+) -> None:
     """Count what the runs did from what stands, so that a crash cannot make it wrong."""
     for number in run_ids:
         await database.execute(
@@ -147,9 +213,10 @@ async def _count(database: Database, run_ids: Collection[int], *, finished: bool
                    expired_credits = (SELECT credits FROM lapsed),
                    expected = greatest(expected, (SELECT count(*) FROM opened)),
                    state = CASE WHEN $2 THEN 'done' ELSE state END,
-                   finished_at = CASE WHEN $2 THEN tallybook_now() END
+                   finished_at = CASE WHEN $2 THEN tallybook_now() END,
+                   failed = $3
                 WHERE id = $1""",
-            number, finished,
+            number, finished, failed.get(number, 0),
         )  # fmt: skip
 
 
