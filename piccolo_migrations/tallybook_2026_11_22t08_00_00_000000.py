@@ -437,6 +437,11 @@ TABLES: Final = (
 )  # fmt: skip
 
 
+PARTS: Final = (
+    CLOCK, CATALOGUES, ACCOUNTS, EVENTS, SUBSCRIPTIONS, LEDGER, REVERSALS, KEYS, REFUSE,
+)  # fmt: skip
+
+
 async def _execute(script: str) -> None:
     engine = engine_finder()
     assert engine is not None
@@ -449,7 +454,7 @@ async def forwards() -> MigrationManager:
     manager = MigrationManager(migration_id=ID, app_name="tallybook", description=DESCRIPTION)
 
     async def up() -> None:
-        for part in (CLOCK, CATALOGUES, ACCOUNTS, EVENTS, SUBSCRIPTIONS, LEDGER, REVERSALS, KEYS, REFUSE):
+        for part in PARTS:
             await _execute(part)
         for table in APPEND_ONLY:
             await _execute(_append_only(table))

@@ -17,9 +17,5 @@ async def busy(api: Api, request: pytest.FixtureRequest) -> BusyLedger:
 
 @pytest.fixture
 def patient_horizon(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Wait for writers as long as it takes.
-
-    The tests share a cluster, and a snapshot's xmin counts the transactions of all its databases:
-    a slow CREATE DATABASE beside us would hold up ours.
-    """
+    """Wait for writers as long as it takes: on a busy machine a second may not do."""
     monkeypatch.setattr(horizon, "WAIT_SECONDS_MAX", 60.0)
