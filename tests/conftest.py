@@ -127,7 +127,10 @@ async def new_server() -> AsyncIterator[Server]:
     urls: dict[str, str] = json.loads(os.environ[VARIABLE])
     name = f"test_{secrets.token_hex(8)}"
     connection = await asyncpg.connect(urls["superuser"])
-    await connection.execute(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE} OWNER tallybook_owner")
+    await connection.execute(
+        # Copying files costs a fifth less here than logging every page.
+        f"CREATE DATABASE {name} TEMPLATE {TEMPLATE} OWNER tallybook_owner STRATEGY FILE_COPY"
+    )
     try:
         yield Server(urls, name)
     finally:
