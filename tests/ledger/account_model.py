@@ -240,7 +240,7 @@ class AccountModel:
         self.post_due()
         self._must_be_open(hold)
         if amount > hold.amount:
-            raise RefusedByModel("invalid_request")
+            raise RefusedByModel("refused")
         taken = self._give_back(hold, amount, self.now)
         self.settle()
         hold.state, hold.captured = "captured", amount
