@@ -9,17 +9,23 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, Protocol
 from urllib.parse import unquote, urlsplit
 
 import asyncpg
 
-from app.db import Database
 from app.errors import ConfigurationError
 
 FOLDER: Final = Path(__file__).parent.parent / "piccolo_migrations"
 LOCK: Final = 0x7A11_1E57  # the advisory lock of whoever migrates
 ROLE_OF: Final = {"DATABASE_URL": "tallybook_app", "DATABASE_READ_URL": "tallybook_read"}
+
+
+class Asking(Protocol):
+    """What a database and a bare connection have in common."""
+
+    async def fetch(self, query: str, *args: Any) -> list[Any]: ...
+    async def fetchval(self, query: str, *args: Any) -> Any: ...
 
 
 def known() -> list[str]:
@@ -36,7 +42,7 @@ def _id(stem: str) -> str:
     return f"{day.replace('_', '-')}T{hour.replace('_', ':')}"
 
 
-async def missing(database: Database) -> list[str]:
+async def missing(database: Asking) -> list[str]:
     """The migrations that this database lacks."""
     if not await database.fetchval("SELECT to_regclass('migration') IS NOT NULL"):
         return known()
@@ -54,7 +60,7 @@ async def migrate(owner_url: str, logins: dict[str, str]) -> list[str]:
     connection = await asyncpg.connect(owner_url, timeout=10)
     try:
         await connection.execute("SELECT pg_advisory_lock($1)", LOCK)
-        wanted = await _missing(connection)
+        wanted = await missing(connection)
         if wanted:
             await _run_piccolo(owner_url)
         for name, url in logins.items():
@@ -62,14 +68,6 @@ async def migrate(owner_url: str, logins: dict[str, str]) -> list[str]:
     finally:
         await connection.close()  # and with it the advisory lock
     return wanted
-
-
-async def _missing(connection: asyncpg.Connection) -> list[str]:
-    if not await connection.fetchval("SELECT to_regclass('migration') IS NOT NULL"):
-        return known()
-    rows = await connection.fetch("SELECT name FROM migration WHERE app_name = 'tallybook'")
-    done = {row["name"] for row in rows}
-    return [name for name in known() if name not in done]
 
 
 async def _run_piccolo(owner_url: str) -> None:

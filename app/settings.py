@@ -25,11 +25,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     database_url: str
-    database_read_url: str | None = None
     redis_url: str | None = None
     stripe_webhook_secrets: tuple[str, ...] = ()
-    stripe_api_key: str | None = None
-    stripe_api_base: str | None = None
     cron_secret: str | None = None
     key_pepper: str = ""
     livemode: bool = False
@@ -37,7 +34,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     clock_settable: bool = False
     log_level: str = "INFO"
     pool_size_max: int = 16
-    rate_limit: int | None = None
 
     def __repr__(self) -> str:
         return f"Settings(environment={self.environment!r}, livemode={self.livemode!r})"
@@ -46,12 +42,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 # name in the environment → what it is for; the README's table is held to this by a test.
 NAMES: Final[Mapping[str, str]] = {
     "DATABASE_URL": "the application's role on PostgreSQL 15 or later",
-    "DATABASE_READ_URL": "a replica for auditors' reads; else DATABASE_URL",
+    "DATABASE_READ_URL": "an auditor's own login to PostgreSQL; `migrate` lets it read, no more",
     "DATABASE_OWNER_URL": "the schema's owner, read by `tallybook migrate` alone",
     "REDIS_URL": "arq's nudges; without it the worker polls",
     "STRIPE_WEBHOOK_SECRET": "the endpoint's signing secret; comma-separated while rolling",
-    "STRIPE_API_KEY": "Stripe's API, for what webhooks do not tell",
-    "STRIPE_API_BASE": "another address of Stripe's API, for tests",
     "CRON_SECRET": "the bearer token of /api/cron/reset-credits",
     "TALLYBOOK_KEY_PEPPER": "mixed into every API key's hash",
     "TALLYBOOK_LIVEMODE": "true: a live book; events of the other mode are refused",
@@ -59,7 +53,6 @@ NAMES: Final[Mapping[str, str]] = {
     "TALLYBOOK_CLOCK": "settable: development only, the clock can be set over HTTP",
     "TALLYBOOK_LOG_LEVEL": "DEBUG, INFO (default), WARNING or ERROR",
     "TALLYBOOK_POOL_SIZE_MAX": "database connections of one process, 16",
-    "TALLYBOOK_RATE_LIMIT": "requests a minute for one key, where a limit is wanted",
 }
 
 
@@ -91,11 +84,8 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
     problems: list[str] = []
     settings = Settings(
         database_url=values["DATABASE_URL"] or "",
-        database_read_url=values["DATABASE_READ_URL"],
         redis_url=values["REDIS_URL"],
         stripe_webhook_secrets=_secrets(values["STRIPE_WEBHOOK_SECRET"]),
-        stripe_api_key=values["STRIPE_API_KEY"],
-        stripe_api_base=values["STRIPE_API_BASE"],
         cron_secret=values["CRON_SECRET"],
         key_pepper=values["TALLYBOOK_KEY_PEPPER"] or "",
         livemode=_flag(values["TALLYBOOK_LIVEMODE"], "TALLYBOOK_LIVEMODE", problems),
@@ -106,7 +96,6 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
             values["TALLYBOOK_POOL_SIZE_MAX"], "TALLYBOOK_POOL_SIZE_MAX", problems
         )
         or 16,
-        rate_limit=_number(values["TALLYBOOK_RATE_LIMIT"], "TALLYBOOK_RATE_LIMIT", problems),
     )
     if values["TALLYBOOK_CLOCK"] not in (None, "settable"):
         problems.append("TALLYBOOK_CLOCK is not settable, the one value it may have.")
