@@ -157,6 +157,16 @@ _CHECKS: Final = {
            SELECT format('constraint %s of %s is not validated', conname, conrelid::regclass)
              FROM pg_constraint WHERE connamespace = 'public'::regnamespace AND NOT convalidated""",
     ),
+    "the functions that refuse are those that were shipped": (
+        "SELECT count(*) FROM pg_proc WHERE pronamespace = 'public'::regnamespace",
+        """SELECT format('function %s is not the shipped one', shipped.name)
+             FROM (VALUES ('refuse_change', '59eb2c4e40a105f7015b8da37ea57f77'),
+                          ('keep_payload', '508d63413cd63d9d0236684f1a65f629'))
+               AS shipped (name, body_md5)
+            WHERE NOT EXISTS (SELECT FROM pg_proc WHERE proname = shipped.name
+                                AND pronamespace = 'public'::regnamespace
+                                AND md5(prosrc) = shipped.body_md5)""",
+    ),
 }
 
 

@@ -127,6 +127,17 @@ async def test_locks_that_were_taken_off_are_named(
         assert len(found) == number
 
 
+async def test_a_function_that_no_longer_refuses_is_named(
+    superuser: asyncpg.Connection, database: Database
+) -> None:
+    await superuser.execute(
+        """CREATE OR REPLACE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql
+           AS 'BEGIN RETURN NEW; END'"""
+    )
+    (found,) = (await differences(database)).values()
+    assert found == ["function refuse_change is not the shipped one"]
+
+
 async def test_a_gift_without_a_grant_is_named(
     superuser: asyncpg.Connection, database: Database
 ) -> None:

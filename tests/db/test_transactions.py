@@ -233,6 +233,10 @@ async def test_a_task_that_lived_through_a_restart_of_postgresql_goes_on(folder:
                     await asyncio.to_thread(postgres.ready, 20)
                     await database.fetchval("SELECT 1")
             assert not database.in_transaction
-            assert await database.fetchval("SELECT 2") == 2
-            assert await every_connection_answers(database)
+            try:
+                assert await database.fetchval("SELECT 2") == 2
+                assert await every_connection_answers(database)
+            except OSError as error:
+                error.add_note((folder / "logs" / "postgres.log").read_text())
+                raise
         await asyncio.to_thread(postgres.stop)
