@@ -1,0 +1,94 @@
+"""The command line: each command translates its words and calls one use case."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from app.cli.keys import keys
+from app.cli.ledger import ledger
+from app.cli.tiers import tiers
+from app.cli.words import Clock, DataDir, Port, TiersFile, console, errors_console, run
+from app.errors import TallybookError
+
+app = typer.Typer(
+    name="tallybook",
+    help="Credits for Stripe subscriptions, on an append-only ledger.",
+    no_args_is_help=True,
+    pretty_exceptions_show_locals=False,  # they may hold secrets
+    rich_markup_mode="markdown",
+)
+app.add_typer(keys, name="keys")
+app.add_typer(tiers, name="tiers")
+app.add_typer(ledger, name="ledger")
+
+
+@app.command()
+def up(
+    port: Port = 8787,
+    data_dir: DataDir = Path(".tallybook"),
+    tiers: TiersFile = None,
+    clock: Clock = None,
+) -> None:
+    """Run PostgreSQL, Redis, the server and a worker, all of them on this machine.
+
+    Once ready it writes `dev.json` into the data folder: addresses, secrets, API keys.
+    """
+    from app.embedded.up import up as start
+
+    run(start(port=port, data_dir=data_dir, tiers=tiers, clock=clock, announce=console))
+
+
+@app.command()
+def demo(port: Port = 8787, data_dir: DataDir = Path(".tallybook")) -> None:
+    """Like `up`, and play the sample tape: some customers over some weeks, by signed webhooks.
+
+    With DEMO_EXIT=1 it ends after the tape; its exit code tells whether the result was right.
+    """
+    from app.demo import play_and_stay
+
+    leave = os.environ.get("DEMO_EXIT", "") not in ("", "0")
+    run(play_and_stay(port=port, data_dir=data_dir, console=console, leave=leave))
+
+
+@app.command()
+def serve(
+    port: Port = 8000,
+    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
+    workers: Annotated[int, typer.Option(min=1, max=64, help="Server processes.")] = 1,
+) -> None:
+    """Serve HTTP; settings come from the environment."""
+    from app.server import serve as start
+
+    try:
+        start(host, port, workers)
+    except TallybookError as error:
+        errors_console.print(error.detail, style="red", markup=False, soft_wrap=True)
+        raise typer.Exit(1) from None
+
+
+@app.command()
+def worker() -> None:
+    """Tick every minute: what is due is granted, queued events are tried again."""
+    from app.worker import work
+
+    run(work())
+
+
+@app.command()
+def migrate() -> None:
+    """Bring the database up to date, as DATABASE_OWNER_URL (else DATABASE_URL).
+
+    Safe to start on many servers at once: one migrates, the others wait.
+    """
+    from app.commands.migrate import migrate as command
+
+    run(command(console))
+
+
+def main() -> None:
+    """The console script."""
+    app()

@@ -1,0 +1,47 @@
+"""`tallybook ledger`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from app.cli.words import BookDir, console, errors_console, group, run
+
+ledger = group("The ledger.")
+
+
+@ledger.command("verify")
+def ledger_verify(data_dir: BookDir = None) -> None:
+    """Recompute every balance from entries alone and check every invariant; 1 on a difference."""
+    from app.commands.ledger import verify_ledger
+
+    run(verify_ledger(console, data_dir))
+
+
+@ledger.command("export")
+def ledger_export(
+    form: Annotated[Literal["ndjson", "csv"], typer.Option("--format")] = "ndjson",
+    output: Annotated[
+        Path | None, typer.Option(dir_okay=False, help="A file, instead of standard output.")
+    ] = None,
+    data_dir: BookDir = None,
+) -> None:
+    """Write every entry, ending in a record of count and SHA-256; progress goes to stderr."""
+    from app.commands.ledger import export_ledger
+
+    run(export_ledger(errors_console, form, output, data_dir))
+
+
+@ledger.command("rebuild")
+def ledger_rebuild(
+    data_dir: BookDir = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Change nothing; 1 where something differs.")
+    ] = False,
+) -> None:
+    """Set balances, lots and holds to what the entries say, in one transaction."""
+    from app.commands.ledger import rebuild_ledger
+
+    run(rebuild_ledger(console, data_dir, dry_run=dry_run))

@@ -1,0 +1,58 @@
+"""What every command shares: consoles, common options, the way from an error to a sentence."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from app.errors import TallybookError
+
+console = Console()
+errors_console = Console(stderr=True)
+
+Port = Annotated[int, typer.Option(help="The HTTP port on loopback; 0 picks a free one.")]
+DataDir = Annotated[Path, typer.Option(help="Where the embedded servers keep their data.")]
+BookDir = Annotated[
+    Path | None,
+    typer.Option("--data-dir", help="A running `up`'s data folder, instead of DATABASE_URL."),
+]
+TiersFile = Annotated[
+    Path | None,
+    typer.Option("--tiers", exists=True, dir_okay=False, help="The catalogue of a first start."),
+]
+
+
+def parse_instant(text: str) -> datetime:
+    """RFC 3339, or without a zone UTC."""
+    try:
+        parsed = datetime.fromisoformat(text)
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is no instant such as 2026-01-01T00:00:00Z") from None
+    return parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
+
+
+Clock = Annotated[
+    datetime | None,
+    typer.Option("--clock", parser=parse_instant, metavar="INSTANT", help="Let time stand here."),
+]
+
+
+def group(help_text: str) -> typer.Typer:
+    """A group of commands that shows its help where none of them is named."""
+    return typer.Typer(help=help_text, no_args_is_help=True)
+
+
+def run(coroutine: Coroutine[Any, Any, int | None]) -> None:
+    """Run a command to its exit code; our own errors are a sentence, not a traceback."""
+    try:
+        code = asyncio.run(coroutine)
+    except TallybookError as error:
+        errors_console.print(error.detail, style="red", markup=False, soft_wrap=True)
+        code = 1
+    raise typer.Exit(code or 0)

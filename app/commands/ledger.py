@@ -1,0 +1,74 @@
+"""`tallybook ledger`: verify, export, rebuild."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from contextlib import aclosing
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from app.audit import export
+from app.audit import rebuild as rebuilding
+from app.audit.entries import EntryQuery
+from app.audit.horizon import Horizons
+from app.audit.verify import verify
+from app.commands.book import database_url
+from app.db import opened
+from app.web.export_forms import FORMS, FormName
+from app.web.instants import instant
+
+
+async def verify_ledger(console: Console, data_dir: Path | None) -> int:
+    """`tallybook ledger verify`."""
+    async with opened(database_url(data_dir)) as database:
+        checks = await verify(database)
+    table = Table("check", "rows", "differences", title="The ledger, recomputed from its entries")
+    for check in checks:
+        color = "red" if check.differences else "green"
+        shown = "; ".join(check.differences[:5]) or "none"
+        table.add_row(check.name, f"{check.rows:,}", f"[{color}]{shown}[/]")
+    console.print(table)
+    return 1 if any(check.differences for check in checks) else 0
+
+
+async def export_ledger(
+    errors: Console, form_name: str, output: Path | None, data_dir: Path | None
+) -> int:
+    """`tallybook ledger export`; ``errors`` takes the progress, standard output the entries."""
+    size = 0
+    target = await asyncio.to_thread(output.open, "wb") if output else sys.stdout.buffer
+    try:
+        async with opened(database_url(data_dir)) as database:
+            horizon = await Horizons().find(database)
+            chunks = export.stream(database, horizon, EntryQuery(), FORMS[FormName(form_name)])
+            with errors.status("exporting") as status:
+                async with aclosing(chunks):
+                    async for chunk in chunks:
+                        size += await asyncio.to_thread(target.write, chunk)
+                        status.update(f"exporting: {size:,} bytes")
+        await asyncio.to_thread(target.flush)
+    finally:
+        if output:
+            target.close()
+    errors.print(f"Exported {size:,} bytes, complete to {instant(horizon.complete_to)}.")
+    return 0
+
+
+async def rebuild_ledger(console: Console, data_dir: Path | None, *, dry_run: bool) -> int:
+    """`tallybook ledger rebuild`."""
+    async with opened(database_url(data_dir)) as database:
+        found = await (rebuilding.find(database) if dry_run else rebuilding.rebuild(database))
+    if not found:
+        console.print("Balances, lots and holds are what the entries say.")
+        return 0
+    table = Table("table", "row", "account", "column", "stood", "entries say")
+    for one in found:
+        cells = (one.row, one.account_id, one.column, one.stood, one.entries_say)
+        table.add_row(one.table, *map(str, cells))
+    console.print(table)
+    mended = "nothing was changed" if dry_run else "mended"
+    console.print(f"{len(found)} differences, {mended}.")
+    return 1 if dry_run else 0
