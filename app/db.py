@@ -109,11 +109,13 @@ class Database:
     """The engine and its pool; every query runs in the task's transaction where there is one."""
 
     def __init__(
-        self, url: str, pool_size_max: int = 16, *, application: str = "tallybook"
-    ) -> None:
+        self, url: str, pool_size_max: int = 16, *, application: str = "tallybook",
+        command_timeout_s: float | None = COMMAND_TIMEOUT_S,
+    ) -> None:  # fmt: skip
         self.url = url
         self._pool_size_max = pool_size_max
         self._application = application
+        self._command_timeout_s = command_timeout_s
         self.engine = Engine(config={"dsn": url}, extensions=())
 
     async def open(self) -> None:
@@ -122,7 +124,7 @@ class Database:
             min_size=1,
             max_size=self._pool_size_max,
             timeout=CONNECT_TIMEOUT_S,
-            command_timeout=COMMAND_TIMEOUT_S,
+            command_timeout=self._command_timeout_s,
             # The default RESET ALL costs a round trip, half of a pooled fetchrow. Safe while we
             # use nothing but SET LOCAL, no session locks and no LISTEN on pooled connections.
             reset=_keep_session,
@@ -188,9 +190,11 @@ async def _keep_session(connection: asyncpg.Connection) -> None:
 
 
 @asynccontextmanager
-async def opened(url: str, pool_size_max: int = 4) -> AsyncIterator[Database]:
-    """A database for the length of a block, as commands use it."""
-    database = Database(url, pool_size_max)
+async def opened(
+    url: str, pool_size_max: int = 4, *, command_timeout_s: float | None = COMMAND_TIMEOUT_S
+) -> AsyncIterator[Database]:
+    """A database for the length of a block, as commands use it; None waits for ever."""
+    database = Database(url, pool_size_max, command_timeout_s=command_timeout_s)
     await database.open()
     try:
         yield database

@@ -67,7 +67,7 @@ _ACCOUNTS: Final = Projection(
 )
 # What a lot was granted is what these kinds brought into it from outside. What a reversal or a
 # failed refund brings back was in it before, and is not granted again.
-_LOTS: Final = Projection(
+LOTS: Final = Projection(
     "lots",
     ("granted", "lapsed", "free", "held", "live"),
     f"""SELECT lots.id, lots.account_id AS of_account, coalesce(summed.granted, 0) AS granted,
@@ -107,7 +107,7 @@ _HOLDS: Final = Projection(
               GROUP BY hold_id) AS summed ON summed.hold_id = holds.id
         WHERE $1::bigint[] IS NULL OR holds.account_id = ANY($1)""",
 )
-PROJECTIONS: Final = (_ACCOUNTS, _LOTS, _HOLDS)
+PROJECTIONS: Final = (_ACCOUNTS, LOTS, _HOLDS)
 
 
 async def find(database: Database) -> list[Difference]:

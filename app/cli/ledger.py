@@ -17,7 +17,7 @@ def ledger_verify(data_dir: BookDir = None) -> None:
     """Recompute every balance from entries alone and check every invariant; 1 on a difference."""
     from app.commands.ledger import verify_ledger
 
-    run(verify_ledger(console, data_dir))
+    run(verify_ledger(console, errors_console, data_dir))
 
 
 @ledger.command("export")

@@ -6,32 +6,42 @@ import asyncio
 import sys
 from contextlib import aclosing
 from pathlib import Path
+from typing import Final
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from app.audit import export
 from app.audit import rebuild as rebuilding
+from app.audit.checks import CHECKS
 from app.audit.entries import EntryQuery
 from app.audit.horizon import Horizons
-from app.audit.verify import verify
+from app.audit.verify import verifying
 from app.commands.book import database_url
 from app.db import opened
 from app.web.export_forms import FORMS, FormName
 from app.web.instants import instant
 
+DIFFERENCES_SHOWN: Final = 5
 
-async def verify_ledger(console: Console, data_dir: Path | None) -> int:
-    """`tallybook ledger verify`."""
-    async with opened(database_url(data_dir)) as database:
-        checks = await verify(database)
+
+async def verify_ledger(console: Console, errors: Console, data_dir: Path | None) -> int:
+    """`tallybook ledger verify`; ``errors`` takes the progress."""
     table = Table("check", "rows", "differences", title="The ledger, recomputed from its entries")
-    for check in checks:
-        color = "red" if check.differences else "green"
-        shown = "; ".join(check.differences[:5]) or "none"
-        table.add_row(check.name, f"{check.rows:,}", f"[{color}]{shown}[/]")
+    wrong = False
+    async with opened(database_url(data_dir), command_timeout_s=None) as database:
+        checks = verifying(database)
+        with errors.status("checking") as status:
+            async with aclosing(checks):
+                async for check in checks:
+                    wrong = wrong or bool(check.differences)
+                    color = "red" if check.differences else "green"
+                    shown = "; ".join(check.differences[:DIFFERENCES_SHOWN]) or "none"
+                    table.add_row(check.name, f"{check.rows:,}", f"[{color}]{escape(shown)}[/]")
+                    status.update(f"checking: {table.row_count} of {len(CHECKS)} done")
     console.print(table)
-    return 1 if any(check.differences for check in checks) else 0
+    return 1 if wrong else 0
 
 
 async def export_ledger(
@@ -59,7 +69,7 @@ async def export_ledger(
 
 async def rebuild_ledger(console: Console, data_dir: Path | None, *, dry_run: bool) -> int:
     """`tallybook ledger rebuild`."""
-    async with opened(database_url(data_dir)) as database:
+    async with opened(database_url(data_dir), command_timeout_s=None) as database:
         found = await (rebuilding.find(database) if dry_run else rebuilding.rebuild(database))
     if not found:
         console.print("Balances, lots and holds are what the entries say.")

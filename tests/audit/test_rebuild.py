@@ -9,8 +9,8 @@ import asyncpg
 import pytest
 from rich.console import Console
 
-from app import commands
 from app.audit.rebuild import EntriesContradictError, find, rebuild
+from app.commands import ledger as commands
 from app.db import Database
 from tests.api_client import Api
 from tests.audit.busy_ledger import BusyLedger

@@ -84,6 +84,9 @@ PROJECTIONS = {
     "UPDATE lots SET free = free + 1, granted = granted + 1 WHERE account_id = 1": (
         "free 3, held 0, lapsed 0 stand; its entries say 2, 0, 0"
     ),
+    "UPDATE lots SET granted = granted + 7 WHERE account_id = 2": (
+        "granted 12, live t stand; its entries say 5, t"
+    ),
     "UPDATE accounts SET free = 4 WHERE id = 2": (
         "account 2: free 4, held 0, debt 0 stand; its entries say 2, 0, 0"
     ),
@@ -146,4 +149,4 @@ async def test_a_gift_without_a_grant_is_named(
         "UPDATE lots SET free = free + 100, granted = granted + 100 WHERE account_id = 1"
     )
     told = await differences(database)
-    assert len(told) == 2, "both projections differ from the entries, which nobody touched"
+    assert len(told) == 3, "the sides, the lot and its grant differ from entries nobody touched"

@@ -1,0 +1,167 @@
+"""The ledger's invariants in SQL: what each one counts, and what it finds wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from app.audit.rebuild import LOTS
+
+_ALL_ACCOUNTS: Final = "(NULL::bigint[])"
+
+# name → (what it counts, what it finds wrong); each finding is one text.
+CHECKS: Final[Mapping[str, tuple[str, str]]] = {
+    "every account's sides are the sum of its entries": (
+        "SELECT count(*) FROM accounts",
+        """SELECT format('account %s: free %s, held %s, debt %s stand; its entries say %s, %s, %s',
+                  accounts.id, accounts.free, accounts.held, accounts.debt,
+                  coalesce(summed.free, 0), coalesce(summed.held, 0), coalesce(summed.debt, 0))
+             FROM accounts LEFT JOIN (
+                 SELECT account_id,
+                     sum(CASE WHEN credit = 'free' THEN amount ELSE 0 END
+                       - CASE WHEN debit = 'free' THEN amount ELSE 0 END) AS free,
+                     sum(CASE WHEN credit = 'held' THEN amount ELSE 0 END
+                       - CASE WHEN debit = 'held' THEN amount ELSE 0 END) AS held,
+                     sum(CASE WHEN debit = 'debt' THEN amount ELSE 0 END
+                       - CASE WHEN credit = 'debt' THEN amount ELSE 0 END) AS debt
+                   FROM entries GROUP BY account_id) AS summed ON summed.account_id = accounts.id
+            WHERE (accounts.free, accounts.held, accounts.debt) IS DISTINCT FROM
+                  (coalesce(summed.free, 0), coalesce(summed.held, 0), coalesce(summed.debt, 0))""",
+    ),
+    "every entry's balance follows from the one before it": (
+        "SELECT count(*) FROM entries",
+        """SELECT format('entry %s of account %s does not follow from the one before',
+                  id, account_id)
+             FROM (SELECT *, lag(free_after, 1, 0::bigint) OVER w AS free_before,
+                          lag(held_after, 1, 0::bigint) OVER w AS held_before,
+                          lag(debt_after, 1, 0::bigint) OVER w AS debt_before
+                     FROM entries WINDOW w AS (PARTITION BY account_id ORDER BY id)) AS chained
+            WHERE free_after <> free_before + CASE WHEN credit = 'free' THEN amount ELSE 0 END
+                                            - CASE WHEN debit = 'free' THEN amount ELSE 0 END
+               OR held_after <> held_before + CASE WHEN credit = 'held' THEN amount ELSE 0 END
+                                            - CASE WHEN debit = 'held' THEN amount ELSE 0 END
+               OR debt_after <> debt_before - CASE WHEN credit = 'debt' THEN amount ELSE 0 END
+                                            + CASE WHEN debit = 'debt' THEN amount ELSE 0 END""",
+    ),
+    "every lot is what its entries left of it": (
+        "SELECT count(*) FROM lots",
+        """SELECT format('lot %s: free %s, held %s, lapsed %s stand; its entries say %s, %s, %s',
+                  lots.id, lots.free, lots.held, lots.lapsed,
+                  coalesce(summed.free, 0), coalesce(summed.held, 0), coalesce(summed.lapsed, 0))
+             FROM lots LEFT JOIN (
+                 SELECT lot_id,
+                     sum(CASE WHEN credit = 'free' THEN amount ELSE 0 END
+                       - CASE WHEN debit = 'free' THEN amount ELSE 0 END) AS free,
+                     sum(CASE WHEN credit = 'held' THEN amount ELSE 0 END
+                       - CASE WHEN debit = 'held' THEN amount ELSE 0 END) AS held,
+                     sum(CASE WHEN kind = 'expiry' THEN amount ELSE 0 END) AS lapsed
+                   FROM entries GROUP BY lot_id) AS summed ON summed.lot_id = lots.id
+            WHERE (lots.free, lots.held, lots.lapsed) IS DISTINCT FROM
+                  (coalesce(summed.free, 0), coalesce(summed.held, 0),
+                   coalesce(summed.lapsed, 0))""",
+    ),
+    "every lot was granted what its entries brought into it": (
+        "SELECT count(*) FROM lots",
+        f"""SELECT format('lot %s: granted %s, live %s stand; its entries say %s, %s',
+                  lots.id, lots.granted, lots.live, says.granted, says.live)
+             FROM lots JOIN ({LOTS.says.replace("$1", _ALL_ACCOUNTS)}) AS says USING (id)
+            WHERE (lots.granted, lots.live) IS DISTINCT FROM (says.granted, says.live)""",
+    ),
+    "an entry's lot is its account's own": (
+        "SELECT count(*) FROM entries",
+        """SELECT format('entry %s of account %s draws on lot %s of account %s',
+                  entries.id, entries.account_id, lots.id, lots.account_id)
+             FROM entries JOIN lots ON lots.id = entries.lot_id
+            WHERE lots.account_id <> entries.account_id""",
+    ),
+    "nothing is spent or held from an expired lot": (
+        "SELECT count(*) FROM entries WHERE kind IN ('spend', 'hold')",
+        """SELECT format('entry %s at %s draws on lot %s, which ended at %s',
+                  entries.id, entries.recorded_at, lots.id, lots.expires_at)
+             FROM entries JOIN lots ON lots.id = entries.lot_id
+            WHERE entries.kind IN ('spend', 'hold') AND entries.debit = 'free'
+              AND entries.recorded_at >= lots.expires_at""",
+    ),
+    "every journal that moves credits has entries": (
+        "SELECT count(*) FROM journals",
+        """SELECT format('journal %s (%s) has no entry', id, kind) FROM journals
+            WHERE kind NOT IN ('opening', 'transfer')
+              AND NOT EXISTS (SELECT FROM entries WHERE entries.journal_id = journals.id)
+              -- All that a reversal was to take may have lapsed before, or be held still.
+              AND NOT EXISTS (SELECT FROM reversals WHERE reversals.journal_id = journals.id
+                                 AND entry_id IS NOT NULL)""",
+    ),
+    "transfers net to nothing": (
+        "SELECT count(*) FROM journals WHERE kind IN ('opening', 'transfer')",
+        """SELECT format('journal %s transfers %s more in than out', journal_id, sum(moved))
+             FROM (SELECT journal_id, CASE WHEN debit = 'transferred' THEN amount
+                                           WHEN credit = 'transferred' THEN -amount ELSE 0 END
+                          AS moved
+                     FROM entries WHERE kind = 'transfer') AS transfers
+            GROUP BY journal_id HAVING sum(moved) <> 0""",
+    ),
+    "no entry is reversed by more than its amount": (
+        "SELECT count(*) FROM entries WHERE reverses_entry_id IS NOT NULL",
+        # An undone shortfall runs the entry's own way again, and counts against its reversal.
+        """SELECT format('entry %s of %s is reversed by %s', id, amount, sum(reversed))
+             FROM (SELECT original.id, original.amount,
+                          CASE WHEN entries.credit = original.debit
+                                 OR entries.debit = original.credit
+                               THEN entries.amount ELSE -entries.amount END AS reversed
+                     FROM entries JOIN entries AS original
+                       ON original.id = entries.reverses_entry_id) AS netted
+            GROUP BY id, amount HAVING sum(reversed) NOT BETWEEN 0 AND amount""",
+    ),
+    "no hold gives more than it holds": (
+        "SELECT count(*) FROM holds",
+        """SELECT format('hold %s of %s (%s): held %s, captured %s, released %s', holds.id, amount,
+                  state, summed.held, summed.captured, summed.released)
+             FROM holds LEFT JOIN LATERAL (
+                 SELECT coalesce(sum(amount) FILTER (WHERE kind = 'hold'), 0) AS held,
+                        coalesce(sum(amount) FILTER (WHERE kind = 'spend'), 0) AS captured,
+                        coalesce(sum(amount) FILTER (WHERE kind = 'release'), 0) AS released
+                   FROM entries WHERE entries.hold_id = holds.id) AS summed ON true
+            WHERE summed.held <> amount OR summed.captured <> holds.captured
+               OR summed.captured + summed.released
+                    <> CASE state WHEN 'held' THEN 0 ELSE amount END""",
+    ),
+    "every reversal is what its entries took back": (
+        "SELECT count(*) FROM reversals WHERE entry_id IS NOT NULL",
+        """SELECT format('reversal %s: clawed %s stands; its entries say %s',
+                  id, clawed + undone, taken)
+             FROM (SELECT reversals.*, coalesce((
+                       SELECT sum(amount) FROM entries WHERE reverses_entry_id = reversals.entry_id
+                          AND kind = 'reversal' AND debit = 'free'), 0) AS taken
+                     FROM reversals WHERE entry_id IS NOT NULL) AS summed
+            WHERE clawed + undone <> taken""",
+    ),
+    "each day's lot was granted for one account-day": (
+        "SELECT count(*) FROM daily_grants",
+        """SELECT format('lot %s serves %s account-days', lot_id, count(*))
+             FROM daily_grants GROUP BY lot_id HAVING count(*) > 1""",
+    ),
+    "triggers and constraints stand": (
+        "SELECT count(*) FROM pg_trigger WHERE NOT tgisinternal",
+        """SELECT format('table %s lacks its enabled trigger %s', wanted.name, wanted.what)
+             FROM (SELECT name, what FROM unnest(ARRAY['journals', 'entries', 'transitions',
+                       'daily_grants', 'facts', 'catalogues']) AS name,
+                       unnest(ARRAY['refuse_change', 'refuse_truncate']) AS what
+                   UNION ALL VALUES ('events', 'keep_payload'), ('events', 'refuse_delete'),
+                       ('events', 'refuse_truncate')) AS wanted
+            WHERE NOT EXISTS (SELECT FROM pg_trigger WHERE tgrelid = wanted.name::regclass
+                                AND tgname = wanted.what AND tgenabled IN ('O', 'A'))
+           UNION ALL
+           SELECT format('constraint %s of %s is not validated', conname, conrelid::regclass)
+             FROM pg_constraint WHERE connamespace = 'public'::regnamespace AND NOT convalidated""",
+    ),
+    "the functions that refuse are those that were shipped": (
+        "SELECT count(*) FROM pg_proc WHERE pronamespace = 'public'::regnamespace",
+        """SELECT format('function %s is not the shipped one', shipped.name)
+             FROM (VALUES ('refuse_change', '59eb2c4e40a105f7015b8da37ea57f77'),
+                          ('keep_payload', '508d63413cd63d9d0236684f1a65f629'))
+               AS shipped (name, body_md5)
+            WHERE NOT EXISTS (SELECT FROM pg_proc WHERE proname = shipped.name
+                                AND pronamespace = 'public'::regnamespace
+                                AND md5(prosrc) = shipped.body_md5)""",
+    ),
+}
