@@ -120,7 +120,7 @@ lock: install ## write requirements.txt anew from pyproject.toml (UPGRADE=1: new
 	@tools=$$(mktemp -d) && trap 'rm -rf "$$tools"' EXIT && \
 	$(VENV)/bin/python -m venv "$$tools" && \
 	"$$tools/bin/python" -m pip --disable-pip-version-check install --quiet uv && \
-	"$$tools/bin/uv" pip compile pyproject.toml --group dev --quiet --universal --python-version 3.11 \
+	"$$tools/bin/uv" pip compile pyproject.toml --group dev --extra otel --quiet --universal --python-version 3.11 \
 	  --generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links \
 	  $(if $(UPGRADE),--upgrade) --output-file requirements.txt && \
 	echo "requirements.txt holds $$(grep -c == requirements.txt) packages."
