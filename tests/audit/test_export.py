@@ -17,10 +17,10 @@ import pytest
 from litestar.exceptions import LitestarException
 from rich.console import Console
 
-from app import commands
 from app.audit import export
 from app.audit.entries import EntryQuery
 from app.audit.horizon import Horizon, Horizons
+from app.commands import ledger as commands
 from app.db import Database
 from app.errors import BusyError
 from app.web.export_forms import FORMS, FormName
