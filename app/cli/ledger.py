@@ -45,3 +45,17 @@ def ledger_rebuild(
     from app.commands.ledger import rebuild_ledger
 
     run(rebuild_ledger(console, data_dir, dry_run=dry_run))
+
+
+@ledger.command("erase")
+def ledger_erase(
+    account_id: Annotated[str, typer.Argument(help="The application's or the customer's id.")],
+) -> None:
+    """Erase the reasons and metadata of an account's journals; its entries stand.
+
+    Only the schema's owner may: put its URL into DATABASE_URL. Answers that were stored for retries
+    stay, and so do Stripe's events as they were received.
+    """
+    from app.commands.ledger import erase_notes
+
+    run(erase_notes(console, account_id))

@@ -8,10 +8,13 @@ from contextlib import aclosing
 from pathlib import Path
 from typing import Final
 
+import asyncpg
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from app.accounts.book import Book
+from app.accounts.open import require
 from app.audit import export
 from app.audit import rebuild as rebuilding
 from app.audit.checks import CHECKS
@@ -20,6 +23,8 @@ from app.audit.horizon import Horizons
 from app.audit.verify import verifying
 from app.commands.book import database_url
 from app.db import opened
+from app.errors import ConfigurationError
+from app.ledger import erase
 from app.web.export_forms import FORMS, FormName
 from app.web.instants import instant
 
@@ -82,3 +87,19 @@ async def rebuild_ledger(console: Console, data_dir: Path | None, *, dry_run: bo
     mended = "nothing was changed" if dry_run else "mended"
     console.print(f"{len(found)} differences, {mended}.")
     return 1 if dry_run else 0
+
+
+async def erase_notes(console: Console, public_id: str) -> int:
+    """`tallybook ledger erase`; DATABASE_URL must be the schema's owner here."""
+    try:
+        url = database_url()
+        async with opened(url, command_timeout_s=None) as database, database.transaction():
+            number = await require(Book(database), public_id)
+            erased = await erase.erase_notes(database, number)
+    except asyncpg.InsufficientPrivilegeError:
+        raise ConfigurationError(
+            "Only the schema's owner may erase: run this with the owner's URL in DATABASE_URL. "
+            "Nothing was changed."
+        ) from None
+    console.print(f"Erased the reasons and metadata of {erased} journals; every entry stands.")
+    return 0
