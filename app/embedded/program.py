@@ -43,6 +43,10 @@ class Guard:
         if process is not None:
             process.communicate()  # closes the pipe; the guard ends what is left, and then itself
 
+    def mark_of(self, name: str) -> str:
+        """What the descendants of this program carry; begins as every mark of this start does."""
+        return f"{self.mark}{name}."
+
     def watch(self, process: subprocess.Popen[bytes], ladder: tuple[signal.Signals, ...]) -> None:
         numbers = ",".join(str(int(number)) for number in ladder)
         self._watched.append(f"{process.pid} {guard.birth(process.pid)} {numbers}\n")
@@ -78,7 +82,7 @@ def spawn(program: Program, logs_dir: Path, watcher: Guard) -> subprocess.Popen[
     """Start it in our own process group, so that Ctrl-C reaches it as well."""
     path = log_path(logs_dir, program.name)
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    mark = {guard.MARK_NAME: watcher.mark} if program.marked else {}
+    mark = {guard.MARK_NAME: watcher.mark_of(program.name)} if program.marked else {}
     with path.open("ab") as log:
         process = subprocess.Popen(  # noqa: S603 - a list of our own, no shell
             program.argv,

@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from app.embedded import guard
 from app.embedded.program import Guard, Program, log_path, rotate_log, spawn
 
 POLL_S = 0.05
@@ -75,6 +76,12 @@ class Supervisor:
     def _child(self, name: str) -> _Child:
         return next(child for child in self._children() if child.program.name == name)
 
+    def _end_orphans(self, program: Program) -> None:
+        """End whom a killed program left behind: granian's workers would go on answering."""
+        if program.marked:
+            mark = self._watcher.mark_of(program.name)
+            guard.end({}, lambda: guard.marked(mark))
+
     async def _keep(self, child: _Child) -> None:
         loop = asyncio.get_running_loop()
         in_a_row = 0
@@ -94,6 +101,7 @@ class Supervisor:
                 f"its log: {self.log(name)}"
             )
             await asyncio.sleep(delay_s)
+            await asyncio.to_thread(self._end_orphans, child.program)
             if child.program.before:
                 await asyncio.to_thread(child.program.before)
             if self._stopping:

@@ -28,7 +28,8 @@ class RunningBook:
         self.data_dir = folder / "book"
         self.said = folder / "said"
         # Nothing of our own surroundings: a DATABASE_URL in them would be used instead.
-        environment = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+        kept = ("PATH", "HOME", "PYTHONPATH")  # the last: which tree is tested
+        environment = {name: os.environ[name] for name in kept if name in os.environ}
         tallybook = Path(sys.executable).with_name("tallybook")
         with self.said.open("ab") as said:
             self.process = subprocess.Popen(
