@@ -14,7 +14,8 @@ from urllib.parse import unquote, urlsplit
 
 import asyncpg
 
-from app.errors import ConfigurationError
+from app.db import LOCK_TIMEOUT_MS
+from app.errors import BusyError, ConfigurationError
 
 FOLDER: Final = Path(__file__).parent.parent / "piccolo_migrations"
 LOCK: Final = 0x7A11_1E57  # the advisory lock of whoever migrates
@@ -55,19 +56,45 @@ async def migrate(owner_url: str, logins: dict[str, str]) -> list[str]:
     """Bring the database up to date as its owner; returns what was run.
 
     ``logins`` maps DATABASE_URL and DATABASE_READ_URL to their values: their users are let into
-    the group roles that the schema grants to. A second caller waits for the first.
+    the group roles that the schema grants to. A second caller waits for the first. Raises BusyError
+    where somebody keeps a table locked: the migration that needed it changed nothing.
     """
     connection = await asyncpg.connect(owner_url, timeout=10)
     try:
         await connection.execute("SELECT pg_advisory_lock($1)", LOCK)
         wanted = await missing(connection)
         if wanted:
-            await _run_piccolo(owner_url)
+            try:
+                await _run_piccolo(owner_url)
+            except asyncpg.LockNotAvailableError:
+                raise BusyError(await _locked(connection)) from None
         for name, url in logins.items():
             await _let_in(connection, ROLE_OF[name], url, owner_url)
     finally:
         await connection.close()  # and with it the advisory lock
     return wanted
+
+
+_HOLDERS: Final = """
+SELECT DISTINCT format('%s of %s (process %s)', coalesce(nullif(application_name, ''), 'a session'),
+                       usename, pid) AS who
+  FROM pg_locks JOIN pg_stat_activity USING (pid)
+ WHERE locktype = 'relation' AND database = (SELECT oid FROM pg_database
+                                              WHERE datname = current_database())
+   AND relation IN (SELECT oid FROM pg_class WHERE relnamespace = 'public'::regnamespace)
+   AND granted AND pid <> pg_backend_pid() ORDER BY who
+"""
+
+
+async def _locked(connection: asyncpg.Connection) -> str:
+    """A sentence that says what stopped where, and who stands in the way."""
+    stopped, *_ = await missing(connection)
+    holders = [row["who"] for row in await connection.fetch(_HOLDERS)]
+    now = f" Locks are held now by {'; '.join(holders)}." if holders else ""
+    return (
+        f"The migration {stopped} did not get a table's lock in {LOCK_TIMEOUT_MS / 1000:g} s and "
+        f"was rolled back whole.{now} Let these end, then run `tallybook migrate` again."
+    )
 
 
 async def _run_piccolo(owner_url: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
+import shutil
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -237,3 +238,61 @@ async def test_the_applications_role_may_change_no_guarded_table(server: Server)
     )
     assert {grant.split()[0] for grant in granted} & GUARDED == {"events"}
     assert {grant.split()[1] for grant in granted} == {"UPDATE"}
+
+
+NEXT_MIGRATION = """
+from piccolo_migrations import migration
+
+ID = "2100-01-01T00:00:00:000000"
+VERSION = "1.38.0"
+DESCRIPTION = "One more column."
+
+
+async def forwards():
+    return migration(
+        ID, DESCRIPTION,
+        up="CREATE TABLE spare (id int); ALTER TABLE accounts ADD COLUMN spare text",
+        down="ALTER TABLE accounts DROP COLUMN spare; DROP TABLE spare",
+    )
+"""
+
+
+async def migrate_as_the_next_version(server: Server, folder: Path) -> tuple[int, str]:
+    """`tallybook migrate` of a version that ships one migration more."""
+    for package in ("app", "statemachine", "piccolo_migrations"):
+        await asyncio.to_thread(
+            shutil.copytree, ROOT / package, folder / package, dirs_exist_ok=True
+        )
+    name = "tallybook_2100_01_01t00_00_00_000000.py"
+    (folder / "piccolo_migrations" / name).write_text(NEXT_MIGRATION)
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "app", "migrate",
+        env={**environment(server), "PYTHONPATH": str(folder)}, cwd=folder,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    )  # fmt: skip
+    said, _ = await process.communicate()
+    assert process.returncode is not None
+    return process.returncode, said.decode()
+
+
+async def test_a_long_reader_stops_a_migration_which_says_so_and_changes_nothing(
+    server: Server, folder: Path
+) -> None:
+    before = await shape(server.owner_url)
+    reader = await asyncpg.connect(
+        server.application_url, server_settings={"application_name": "a long report"}
+    )
+    try:
+        async with reader.transaction():
+            await reader.fetch("SELECT count(*) FROM accounts")
+            code, said = await migrate_as_the_next_version(server, folder)
+        assert code == 1
+        assert "2100-01-01T00:00:00:000000 did not get a table's lock in 5 s" in said
+        assert "a long report of tallybook (process " in said
+        assert "Traceback" not in said
+        assert await shape(server.owner_url) == before
+        code, said = await migrate_as_the_next_version(server, folder)
+        assert (code, "migrated 2100-01-01" in said) == (0, True), said
+        assert await shape(server.owner_url) != before
+    finally:
+        await reader.close()
