@@ -13,7 +13,7 @@ from litestar.types import ControllerRouterHandler
 
 from app import logs
 from app import settings as settings_module
-from app.accounts.book import Book
+from app.accounts.book import Book, book_of, close_stripe
 from app.accounts.spend_queue import SpendQueue
 from app.audit.export import Exports
 from app.audit.horizon import Horizons
@@ -84,7 +84,7 @@ def create_app(settings: Settings) -> Litestar:
     Raises ConfigurationError where a route declares no access.
     """
     database = Database(settings.database_url, settings.pool_size_max)
-    book = Book(database)
+    book = book_of(settings, database)
     routes = [*ROUTES, *(CLOCK_ROUTES if settings.clock_settable else ())]
 
     @asynccontextmanager
@@ -99,6 +99,7 @@ def create_app(settings: Settings) -> Litestar:
             yield
         finally:
             await app.state.spends.close()
+            await close_stripe(book)
             await database.close()
 
     app = Litestar(

@@ -16,10 +16,14 @@ TallybookError
 │   ├── AccountClosedError
 │   ├── HoldClosedError / HoldExpiredError
 │   ├── NotReversibleError / ShortfallError
+│   ├── StripeNotConfiguredError / NoCustomerError
 │   └── KeyInFlightError        (retryable)
 ├── InsufficientCreditsError
 ├── UnauthenticatedError / ForbiddenError
 ├── SignatureRefusedError       a webhook's signature or body
+├── StripeFailedError           Stripe did not do what was asked
+│   ├── StripeUnavailableError  (retryable) away, slow, too busy, or answering nonsense
+│   └── StripeRefusedError      it said why
 ├── BusyError                   (retryable) the horizon or the database did not come in time
 └── ConfigurationError          settings, catalogue, migrations: stops a start
 """
@@ -175,6 +179,18 @@ class KeyInFlightError(ConflictError):
     retryable = True
 
 
+class StripeNotConfiguredError(ConflictError):
+    """It takes Stripe's API, and there is no key."""
+
+    code = "stripe_not_configured"
+
+
+class NoCustomerError(ConflictError):
+    """The account has no Stripe customer."""
+
+    code = "no_customer"
+
+
 class InsufficientCreditsError(TallybookError):
     """Fewer credits are free than the act needs; facts: available, required, next_grant_at."""
 
@@ -203,6 +219,26 @@ class PayloadRefusedError(TallybookError):
     """The webhook is signed, and its body is no Stripe event."""
 
     code = "invalid_payload"
+
+
+class StripeFailedError(TallybookError):
+    """Stripe did not do what was asked."""
+
+    code = "stripe_failed"
+
+
+class StripeUnavailableError(StripeFailedError):
+    """Stripe is away, slow or too busy, or its answer cannot be read."""
+
+    retryable = True
+
+
+class StripeRefusedError(StripeFailedError):
+    """Stripe refused and said why; ``status`` is its HTTP status."""
+
+    def __init__(self, detail: str, status: int) -> None:
+        super().__init__(detail)
+        self.status = status
 
 
 class BusyError(TallybookError):

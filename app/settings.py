@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, Literal, cast
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -14,6 +16,12 @@ from app.errors import ConfigurationError
 WEBHOOK_SECRET_CHARS_MIN: Final = 12
 PEPPER_CHARS_MIN: Final = 16
 _OBVIOUS: Final = frozenset({"changeme", "secret", "password", "whsec_test", "default", "example"})
+
+API_KEY_KINDS_MIN: Final = 3  # sk_test_xxxxxxxx is no key
+_API_KEY: Final = re.compile(
+    r"(?:sk|rk)_(?:(?P<mode>test|live)_|(?!test_|live_))(?P<rest>[A-Za-z0-9_]{5,240})"
+)
+_LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 
 Environment = Literal["development", "production"]
 
@@ -27,6 +35,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     database_url: str
     redis_url: str | None = None
     stripe_webhook_secrets: tuple[str, ...] = ()
+    stripe_api_key: str | None = None
+    stripe_api_base: str | None = None
     cron_secret: str | None = None
     key_pepper: str = ""
     livemode: bool = False
@@ -46,6 +56,8 @@ NAMES: Final[Mapping[str, str]] = {
     "DATABASE_OWNER_URL": "the schema's owner, read by `tallybook migrate` alone",
     "REDIS_URL": "arq's nudges; without it the worker polls",
     "STRIPE_WEBHOOK_SECRET": "the endpoint's signing secret; comma-separated while rolling",
+    "STRIPE_API_KEY": "sk_… or rk_…: asks Stripe itself; without it nothing is fetched",
+    "STRIPE_API_BASE": "another address than Stripe's own, for a local server",
     "CRON_SECRET": "the bearer token of /api/cron/reset-credits",
     "TALLYBOOK_KEY_PEPPER": "mixed into every API key's hash",
     "TALLYBOOK_LIVEMODE": "true: a live book; events of the other mode are refused",
@@ -86,6 +98,8 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
         database_url=values["DATABASE_URL"] or "",
         redis_url=values["REDIS_URL"],
         stripe_webhook_secrets=_secrets(values["STRIPE_WEBHOOK_SECRET"]),
+        stripe_api_key=values["STRIPE_API_KEY"],
+        stripe_api_base=(values["STRIPE_API_BASE"] or "").rstrip("/") or None,
         cron_secret=values["CRON_SECRET"],
         key_pepper=values["TALLYBOOK_KEY_PEPPER"] or "",
         livemode=_flag(values["TALLYBOOK_LIVEMODE"], "TALLYBOOK_LIVEMODE", problems),
@@ -130,6 +144,7 @@ def _problems(settings: Settings) -> list[str]:
             "TALLYBOOK_KEY_PEPPER is missing, too short or a default; "
             f"use {PEPPER_CHARS_MIN} random characters or more."
         )
+    found += _stripe_problems(settings)
     if settings.log_level not in ("DEBUG", "INFO", "WARNING", "ERROR"):
         found.append("TALLYBOOK_LOG_LEVEL is none of DEBUG, INFO, WARNING and ERROR.")
     if settings.clock_settable and settings.environment == "production":
@@ -137,6 +152,46 @@ def _problems(settings: Settings) -> list[str]:
     if settings.clock_settable and settings.livemode:
         found.append("TALLYBOOK_CLOCK=settable and TALLYBOOK_LIVEMODE=true exclude each other.")
     return found
+
+
+def _stripe_problems(settings: Settings) -> list[str]:
+    found = []
+    key = settings.stripe_api_key
+    shape = None if key is None else _API_KEY.fullmatch(key)
+    if key is not None and (shape is None or _is_placeholder(shape["rest"])):
+        found.append(
+            "STRIPE_API_KEY is no key of Stripe's, or a placeholder; copy the sk_… or rk_… from "
+            "Stripe's dashboard."
+        )
+    elif shape and shape["mode"] and (shape["mode"] == "live") != settings.livemode:
+        found.append(
+            f"STRIPE_API_KEY is a {shape['mode']} key, and TALLYBOOK_LIVEMODE is "
+            f"{str(settings.livemode).lower()}: a book has to do with one mode alone."
+        )
+    if settings.stripe_api_base is not None and not _is_safe_base(settings.stripe_api_base):
+        found.append(
+            "STRIPE_API_BASE is neither https://HOST[:PORT] nor, on this machine alone, "
+            "http://127.0.0.1:PORT."
+        )
+    return found
+
+
+def _is_placeholder(rest: str) -> bool:
+    return rest.lower() in _OBVIOUS or len(set(rest.lower())) < API_KEY_KINDS_MIN
+
+
+def _is_safe_base(base: str) -> bool:
+    """The key goes there: encrypted, or not further than this machine."""
+    try:
+        parts = urlsplit(base)
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        return False
+    plain = f"{parts.scheme}://{f'[{host}]' if ':' in host else host}"
+    whole = plain if port is None else f"{plain}:{port}"
+    if not host or whole != base.lower():  # a user, a path, a query, a fragment
+        return False
+    return parts.scheme == "https" or (parts.scheme == "http" and host in _LOOPBACK)
 
 
 def _weak(secret: str, chars_min: int) -> bool:

@@ -6,7 +6,7 @@ import asyncio
 import signal
 
 from app import logs, settings
-from app.accounts.book import Book
+from app.accounts.book import book_of, close_stripe
 from app.db import Database
 from app.jobs.arq_worker import work as nudge_for_ever
 
@@ -17,12 +17,14 @@ async def work() -> int:
     logs.configure(configured)
     database = Database(configured.database_url, 4, application="tallybook worker")
     await database.open()
+    book = book_of(configured, database)
     loop = asyncio.get_running_loop()
-    working = asyncio.ensure_future(nudge_for_ever(Book(database), configured.redis_url))
+    working = asyncio.ensure_future(nudge_for_ever(book, configured.redis_url))
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, working.cancel)
     try:
         await asyncio.gather(working, return_exceptions=True)
     finally:
+        await close_stripe(book)
         await database.close()
     return 0

@@ -33,6 +33,7 @@ _STATUS: Final[Mapping[type[TallybookError], int]] = {
     errors.UnknownThingError: 404,
     errors.ConflictError: 409,
     errors.RefusedError: 422,
+    errors.StripeFailedError: 502,
     errors.BusyError: 503,
     errors.TallybookError: 500,
 }
@@ -49,6 +50,7 @@ _TITLES: Final = {
     415: "The body is not JSON",
     422: "Well formed, but refused",
     500: "A fault of ours",
+    502: "Stripe failed",
     503: "Try again",
 }
 # Codes of answers that no TallybookError stands behind.
