@@ -152,7 +152,23 @@ CHECKS: Final[Mapping[str, tuple[str, str]]] = {
                                 AND tgname = wanted.what AND tgenabled IN ('O', 'A'))
            UNION ALL
            SELECT format('constraint %s of %s is not validated', conname, conrelid::regclass)
-             FROM pg_constraint WHERE connamespace = 'public'::regnamespace AND NOT convalidated""",
+             FROM pg_constraint WHERE connamespace = 'public'::regnamespace AND NOT convalidated
+           UNION ALL
+           SELECT format('table %s lacks its constraint %s', wanted.name, wanted.what)
+             FROM (VALUES ('entries', 'kind_has_its_house'), ('entries', 'held_names_its_hold'),
+                      ('entries', 'reversal_names_its_entry'), ('entries', 'entries_amount_check'),
+                      ('accounts', 'debt_never_beside_free'), ('accounts', 'accounts_free_check'),
+                      ('lots', 'never_more_than_granted'), ('lots', 'live_while_not_empty'),
+                      ('journals', 'journals_reverses_journal_id_key'),
+                      ('journals', 'reversal_names_its_journal'), ('journals', 'key_has_hash'),
+                      ('daily_grants', 'daily_grants_pkey'), ('events', 'events_pkey'),
+                      ('runs', 'runs_day_on_wave_at_key')) AS wanted (name, what)
+            WHERE NOT EXISTS (SELECT FROM pg_constraint WHERE conrelid = wanted.name::regclass
+                                AND conname = wanted.what)
+           UNION ALL
+           SELECT 'table journals lacks its unique index journals_key'
+            WHERE NOT EXISTS (SELECT FROM pg_index WHERE indisunique AND indisvalid
+                                AND indexrelid = to_regclass('journals_key'))""",
     ),
     "the functions that refuse are those that were shipped": (
         "SELECT count(*) FROM pg_proc WHERE pronamespace = 'public'::regnamespace",
@@ -165,3 +181,8 @@ CHECKS: Final[Mapping[str, tuple[str, str]]] = {
                                 AND md5(prosrc) = shipped.body_md5)""",
     ),
 }
+
+STRUCTURE: Final = (
+    "triggers and constraints stand",
+    "the functions that refuse are those that were shipped",
+)

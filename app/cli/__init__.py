@@ -11,7 +11,7 @@ import typer
 from app.cli.keys import keys
 from app.cli.ledger import ledger
 from app.cli.tiers import tiers
-from app.cli.words import Clock, DataDir, Port, TiersFile, console, errors_console, run
+from app.cli.words import BookDir, Clock, DataDir, Port, TiersFile, console, errors_console, run
 from app.errors import TallybookError
 
 app = typer.Typer(
@@ -87,6 +87,26 @@ def migrate() -> None:
     from app.commands.migrate import migrate as command
 
     run(command(console))
+
+
+@app.command()
+def doctor(
+    url: Annotated[
+        str | None, typer.Option(help="Where the service answers, as its callers see it.")
+    ] = None,
+    data_dir: BookDir = None,
+    tiers: Annotated[
+        Path | None,
+        typer.Option(exists=True, dir_okay=False, help="The catalogue that should be applied."),
+    ] = None,
+) -> None:
+    """Check an installation against the rollout's list; exit code 1 where something failed.
+
+    With a URL it sends a signed, harmless event, which the inbox keeps as ignored.
+    """
+    from app.doctor.report import doctor as command
+
+    run(command(console, url, data_dir, tiers))
 
 
 def main() -> None:

@@ -1,0 +1,97 @@
+"""The database: version, clock, migrations, triggers and constraints."""
+
+from __future__ import annotations
+
+import time
+from typing import Final
+
+from app import migrations
+from app.audit.verify import verify_structure
+from app.db import Database
+from app.doctor.finding import Finding, fail, ok, ok_or_fail, warn
+from app.doctor.surroundings import Surroundings
+
+VERSION_MIN: Final = 150_000
+SKEW_SECONDS_WARN: Final = 2.0
+SKEW_SECONDS_MAX: Final = 30.0  # a tenth of what a webhook's signature may be late
+
+
+async def findings(database: Database, around: Surroundings) -> list[Finding]:
+    """What the schema must be before anybody relies on it."""
+    number = int(await database.fetchval("SHOW server_version_num"))
+    return [
+        of_version(number),
+        await _clock(database),
+        await _set_clock(database, around),
+        await _migrations(database),
+        await _structure(database),
+        await _durability(database),
+    ]
+
+
+def of_version(number: int) -> Finding:
+    """Judge PostgreSQL's version number, such as 150004."""
+    said = f"PostgreSQL {number // 10_000}.{number % 10_000}"
+    if number < VERSION_MIN:
+        return fail("PostgreSQL", said, "use PostgreSQL 15 or later")
+    return ok("PostgreSQL", said)
+
+
+async def _clock(database: Database) -> Finding:
+    before = time.time()
+    theirs = float(await database.fetchval("SELECT extract(epoch FROM clock_timestamp())"))
+    return of_skew(theirs - (before + time.time()) / 2)
+
+
+def of_skew(skew_s: float) -> Finding:
+    """Judge how far the database's clock is ahead of this machine's."""
+    said = f"the database's clock is {skew_s:+.2f} s from this machine's"
+    remedy = "run a time daemon on both; days and deadlines go by the database's clock"
+    if abs(skew_s) > SKEW_SECONDS_MAX:
+        return fail("clocks", said, remedy)
+    return warn("clocks", said, remedy) if abs(skew_s) > SKEW_SECONDS_WARN else ok("clocks", said)
+
+
+async def _set_clock(database: Database, around: Surroundings) -> Finding:
+    was_set = await database.fetchval("SELECT count(*) FROM dev_clock")
+    if not was_set:
+        return ok("book's clock", "runs by the database's")
+    if around.read("TALLYBOOK_ENV") == "development":
+        return ok("book's clock", "was set, as development may")
+    return fail(
+        "book's clock", "was set in development: this book's days are not the world's",
+        "start production with a database of its own",
+    )  # fmt: skip
+
+
+async def _migrations(database: Database) -> Finding:
+    missing = await migrations.missing(database)
+    if missing:
+        return fail("migrations", f"missing: {', '.join(missing)}", "tallybook migrate")
+    rows = await database.fetch("SELECT name FROM migration WHERE app_name = 'tallybook'")
+    newer = sorted({row["name"] for row in rows} - {*migrations.known()})
+    if newer:
+        return warn(
+            "migrations", f"the database is ahead of this program: {', '.join(newer)}",
+            "fine while an upgrade is under way; else install the newer version",
+        )  # fmt: skip
+    return ok("migrations", f"all {len(rows)} are applied")
+
+
+async def _structure(database: Database) -> Finding:
+    checks = await verify_structure(database)
+    wrong = [text for check in checks for text in check.differences]
+    return ok_or_fail(
+        "triggers and constraints", wrong, f"{checks[0].rows} triggers stand, and what they call",
+        "restore them as the migrations have them, then find out who took them off",
+    )  # fmt: skip
+
+
+async def _durability(database: Database) -> Finding:
+    """What PostgreSQL says of its disk: an acknowledged write is to be on it."""
+    names = ("fsync", "full_page_writes", "synchronous_commit")
+    off = [name for name in names if await database.fetchval(f"SHOW {name}") == "off"]
+    return ok_or_fail(
+        "durability", [f"{name} is off" for name in off], "a commit waits for the disk",
+        "set it on: acknowledged spends and events are lost otherwise",
+    )  # fmt: skip

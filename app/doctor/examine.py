@@ -1,0 +1,53 @@
+"""Every check in the order of the rollout; one that cannot be made is a finding as well."""
+
+from __future__ import annotations
+
+import asyncpg
+
+from app.db import Database, opened
+from app.doctor import database as schema
+from app.doctor import outside, roles, secrecy, work
+from app.doctor.finding import Finding, fail
+from app.doctor.surroundings import Surroundings
+from app.errors import TallybookError
+
+
+async def examine(around: Surroundings) -> list[Finding]:
+    """All findings; raises nothing for what it finds."""
+    try:
+        found = secrecy.findings(around)
+    except TallybookError as error:  # a NAME_FILE that cannot be read
+        return [fail("settings", error.detail, "correct it, then run this again")]
+    found += await _of_database(around)
+    found.append(await work.of_redis(around))
+    return found + await outside.findings(around)
+
+
+async def _of_database(around: Surroundings) -> list[Finding]:
+    url = around.read("DATABASE_URL")
+    if url is None:
+        return []  # the settings' finding has said so
+    try:
+        async with opened(url) as database:
+            found = await _of_book(database, around)
+        return found + await _of_reader(around)
+    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        said = f"cannot be asked: {type(error).__name__}: {error}"
+        return [fail("database", said, "look at DATABASE_URL, DATABASE_READ_URL and the server")]
+
+
+async def _of_book(database: Database, around: Surroundings) -> list[Finding]:
+    if not await database.fetchval("SELECT to_regclass('dev_clock') IS NOT NULL"):
+        version = schema.of_version(int(await database.fetchval("SHOW server_version_num")))
+        return [version, fail("migrations", "this is an empty database", "tallybook migrate")]
+    found = await schema.findings(database, around)
+    found += await roles.findings(database)
+    return found + await work.findings(database, around)
+
+
+async def _of_reader(around: Surroundings) -> list[Finding]:
+    url = around.read("DATABASE_READ_URL")
+    if url is None:
+        return []
+    async with opened(url) as database:
+        return await roles.of_reader(database)

@@ -1,0 +1,70 @@
+"""What an examination goes by: the settings, the service's address, the catalogue's file."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from ipaddress import ip_address
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import msgspec
+
+from app.errors import ConfigurationError
+from app.settings import read_variable
+
+
+class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
+    """``variables`` hold what the process's environment would."""
+
+    variables: Mapping[str, str]
+    url: str | None = None
+    tiers: Path | None = None
+
+    def read(self, name: str) -> str | None:
+        """A setting, from its variable or its file; ConfigurationError as at a start."""
+        return read_variable(self.variables, name)
+
+    def is_true(self, name: str) -> bool:
+        """Whether a flag is set, in the words that a start takes."""
+        return (self.read(name) or "").lower() in ("true", "1", "yes")
+
+
+def surroundings(url: str | None, data_dir: Path | None, tiers: Path | None) -> Surroundings:
+    """Those of the environment, or of the `up` that runs on a data folder."""
+    if data_dir is None:
+        return Surroundings(variables=dict(os.environ), url=url, tiers=tiers)
+    try:
+        book = json.loads((data_dir / "dev.json").read_text())
+        pepper = json.loads((data_dir / "secrets.json").read_text())["key_pepper"]
+        named = {
+            "DATABASE_URL": book["database_url"],
+            "REDIS_URL": book["redis_url"] or "",
+            "STRIPE_WEBHOOK_SECRET": book["stripe_webhook_secret"],
+            "CRON_SECRET": book["cron_secret"],
+            "TALLYBOOK_KEY_PEPPER": pepper,
+            "TALLYBOOK_ENV": "development",
+        }
+        base_url = str(book["base_url"])
+    except (OSError, ValueError, KeyError) as error:
+        raise ConfigurationError(
+            f"{data_dir} cannot be read ({error}). Is `tallybook up` running there?"
+        ) from error
+    others = {k: v for k, v in os.environ.items() if k.removesuffix("_FILE") not in named}
+    return Surroundings(variables={**others, **named}, url=url or base_url, tiers=tiers)
+
+
+def is_loopback(host: str | None) -> bool:
+    """Whether what goes there never leaves this machine."""
+    if host in (None, "", "localhost"):  # none: a Unix socket
+        return True
+    try:
+        return ip_address(host or "").is_loopback
+    except ValueError:
+        return False
+
+
+def host_of(url: str) -> str | None:
+    """The host that a URL names."""
+    return urlsplit(url).hostname

@@ -1,0 +1,120 @@
+"""What is at work: the catalogue, the daily runs, the worker, the inbox, Redis."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final
+
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from app.db import Database
+from app.doctor.finding import Finding, fail, ok, ok_or_fail, warn
+from app.doctor.surroundings import Surroundings
+from app.grants.catalogue import default_text, diff, parse
+
+LATE: Final = "5 minutes"
+REDIS_SECONDS_MAX: Final = 3.0
+_WORKER: Final = "a worker (`tallybook worker`) or a scheduler that calls /api/cron/reset-credits"
+
+
+async def findings(database: Database, around: Surroundings) -> list[Finding]:
+    """What must go on by itself once the service is up."""
+    return [
+        await _catalogue(database, around),
+        await _due(database),
+        await _run(database),
+        await _worker(database),
+        await _inbox(database),
+    ]
+
+
+async def _catalogue(database: Database, around: Surroundings) -> Finding:
+    row = await database.fetchrow("SELECT id, content FROM catalogues ORDER BY id DESC LIMIT 1")
+    if row is None:
+        return fail("catalogue", "none is applied", "tallybook tiers apply FILE")
+    applied = parse(row["content"], f"catalogue {row['id']}")
+    if around.tiers is None:
+        if row["content"] == default_text() and around.read("TALLYBOOK_ENV") != "development":
+            return warn(
+                "catalogue", f"catalogue {row['id']} is the shipped sample, not your prices",
+                "write your price ids into a copy, then tallybook tiers apply FILE",
+            )  # fmt: skip
+        return ok("catalogue", f"catalogue {row['id']} is applied; --tiers FILE compares it")
+    text = await asyncio.to_thread(around.tiers.read_text, encoding="utf-8")
+    changes = diff(applied, parse(text, str(around.tiers)))
+    return ok_or_fail(
+        "catalogue", changes, f"catalogue {row['id']} says what {around.tiers} says",
+        f"tallybook tiers apply {around.tiers}",
+    )  # fmt: skip
+
+
+async def _due(database: Database) -> Finding:
+    late = await database.fetchval(
+        f"SELECT count(*) FROM accounts WHERE due_at < tallybook_now() - interval '{LATE}'"
+    )
+    if late:
+        return fail("due", f"{late} accounts wait for more than {LATE}", f"start {_WORKER}")
+    return ok("due", f"no account waits for more than {LATE}")
+
+
+async def _run(database: Database) -> Finding:
+    """Days that spends opened first leave a run nothing to do: hence no failure."""
+    told = await database.fetchrow(
+        """SELECT (SELECT max(started_at) FROM runs) AS last_at,
+                  (SELECT count(*) FROM accounts WHERE closed_at IS NULL
+                      AND opened_at < tallybook_now() - interval '26 hours') AS waiting,
+                  tallybook_now() - interval '26 hours' AS since"""
+    )
+    assert told is not None
+    if told["last_at"] is not None and told["last_at"] >= told["since"]:
+        return ok("daily run", f"the last one began at {told['last_at']:%Y-%m-%d %H:%M} UTC")
+    if not told["waiting"]:
+        return ok("daily run", "none yet, and no account is older than a day")
+    said = f"none in 26 hours, with {told['waiting']} accounts older than that"
+    return warn("daily run", said, f"look whether there is {_WORKER}")
+
+
+async def _worker(database: Database) -> Finding:
+    count = await database.fetchval(
+        """SELECT count(*) FROM pg_stat_activity
+            WHERE application_name = 'tallybook worker' AND datname = current_database()"""
+    )
+    if count:
+        return ok("worker", "is connected to the database")
+    return warn("worker", "none is connected to the database", f"start {_WORKER}")
+
+
+async def _inbox(database: Database) -> Finding:
+    told = await database.fetchrow(
+        """SELECT count(*) FILTER (WHERE verdict = 'parked') AS parked,
+                  count(*) FILTER (WHERE verdict = 'queued' AND received_at
+                                         < tallybook_now() - interval '10 minutes') AS queued
+             FROM events WHERE verdict IN ('parked', 'queued')"""
+    )
+    assert told is not None
+    if told["queued"]:
+        said = f"{told['queued']} events are queued for more than ten minutes"
+        return fail("inbox", said, "see their `error` under GET /api/v1/events?verdict=queued")
+    if told["parked"]:
+        said = f"{told['parked']} events are parked: credits may be missing"
+        return warn("inbox", said, "see ops/runbook.md, events parked")
+    return ok("inbox", "nothing is parked or long queued")
+
+
+async def of_redis(around: Surroundings) -> Finding:
+    """Nothing is lost without it; but a REDIS_URL that does not answer is a mistake."""
+    url = around.read("REDIS_URL")
+    if url is None:
+        return warn("Redis", "REDIS_URL is not set: no rate limits, the worker polls", "set it")
+    client = Redis.from_url(
+        url, socket_timeout=REDIS_SECONDS_MAX, socket_connect_timeout=REDIS_SECONDS_MAX
+    )
+    try:
+        await client.ping()
+    except (RedisError, OSError) as error:
+        said = f"does not answer: {type(error).__name__}"
+        return fail("Redis", said, "start it, or correct REDIS_URL; nothing is lost meanwhile")
+    finally:
+        await client.aclose()
+    return ok("Redis", "answers")
