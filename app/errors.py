@@ -6,6 +6,7 @@ TallybookError
 │   ├── UnknownZoneError
 │   ├── InvalidCursorError
 │   ├── BeyondHorizonError
+│   ├── PriceUnknownError
 │   └── KeyReusedError
 ├── UnknownThingError           there is no such …
 │   ├── AccountUnknownError
@@ -80,6 +81,12 @@ class KeyReusedError(RefusedError):
     """The Idempotency-Key was used for other content."""
 
     code = "idempotency_key_reused"
+
+
+class PriceUnknownError(RefusedError):
+    """The catalogue sells nothing by this price."""
+
+    code = "price_unknown"
 
 
 class UnknownThingError(TallybookError):

@@ -42,6 +42,7 @@ class FakeStripe:
     calls: list[Call] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)  # one for each of the next requests
     lacking: set[str] = field(default_factory=set)  # paths that this server does not have
+    withdrawn: set[str] = field(default_factory=set)  # prices that are inactive
     before_answer: Any = None  # called with each Call: the world moves on while one asks
     _answers: dict[str, tuple[Any, int, bytes]] = field(default_factory=dict)
 
@@ -144,7 +145,7 @@ class FakeStripe:
         return _list(shown, newest_first, call)
 
     def _checkout(self, params: dict[str, Any]) -> tuple[int, Any]:
-        if params["line_items"][0]["price"] == "price_withdrawn":
+        if params["line_items"][0]["price"] in self.withdrawn:
             return _error(400, "The price specified is inactive.")
         number = len(self._answers) + 1
         return 200, {"id": f"cs_test_{number}", "object": "checkout.session", **params,

@@ -1,0 +1,136 @@
+"""Stripe's hosted pages for an account: Checkout, on which it buys, and the customer portal."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from app.accounts.book import Book
+from app.accounts.open import require
+from app.errors import (
+    AccountClosedError,
+    NoCustomerError,
+    PriceUnknownError,
+    RefusedError,
+    StripeNotConfiguredError,
+    StripeUnavailableError,
+)
+from app.grants.catalogue import Catalogue
+
+if TYPE_CHECKING:
+    from app.stripe_client import Retrieved, StripeApi
+
+# What a later event of the purchase is tied by; app.webhooks.shapes reads the first.
+ACCOUNT_KEY: Final = "tallybook_account_id"
+PACK_KEY: Final = "tallybook_pack"
+
+
+class Purchase(msgspec.Struct, frozen=True, kw_only=True):
+    """What is to be bought, and where Stripe sends the buyer afterwards."""
+
+    price: str
+    success_url: str
+    cancel_url: str | None
+    quantity: int
+
+
+class HostedPage(msgspec.Struct, frozen=True):
+    """A page of Stripe's, to which the application sends its user."""
+
+    id: str
+    url: str
+
+
+class _Buyer(msgspec.Struct, frozen=True):
+    external_id: str | None
+    customer_id: str | None
+
+
+async def open_checkout(
+    book: Book, public_id: str, wanted: Purchase, key: str | None
+) -> HostedPage:
+    """A Checkout session; nothing of ours is written: the events of the purchase tell of it.
+
+    Raises PriceUnknownError where the catalogue does not sell the price.
+    """
+    buyer = await _buyer(book, public_id)
+    _, catalogue = await book.catalogues.present(book.database)
+    params = _sold(catalogue, wanted, buyer) | _returns(wanted)
+    return _page(await _stripe(book).create_checkout_session(params, key))
+
+
+async def open_portal(book: Book, public_id: str, return_url: str, key: str | None) -> HostedPage:
+    """A portal session; NoCustomerError where Stripe knows nobody to show there."""
+    buyer = await _buyer(book, public_id)
+    if buyer.customer_id is None:
+        raise NoCustomerError(
+            f"Account {public_id!r} has no Stripe customer: it has bought nothing yet.",
+            account_id=public_id,
+        )
+    params = {"customer": buyer.customer_id, "return_url": return_url}
+    return _page(await _stripe(book).create_portal_session(params, key))
+
+
+async def _buyer(book: Book, public_id: str) -> _Buyer:
+    number = await require(book, public_id)
+    row = await book.database.fetchrow(
+        """SELECT external_id, closed_at, (SELECT customers.id FROM customers
+                    WHERE account_id = accounts.id ORDER BY rank, tied_at DESC, id LIMIT 1)
+                  AS customer_id
+             FROM accounts WHERE id = $1""",
+        number,
+    )
+    assert row is not None
+    if row["closed_at"] is not None:
+        raise AccountClosedError(f"Account {public_id!r} is closed.", account_id=public_id)
+    return _Buyer(row["external_id"], row["customer_id"])
+
+
+def _sold(catalogue: Catalogue, wanted: Purchase, buyer: _Buyer) -> dict[str, Any]:
+    pack = catalogue.pack_of_price(wanted.price)
+    metadata = {ACCOUNT_KEY: buyer.external_id} if buyer.external_id else {}
+    items = [{"price": wanted.price, "quantity": wanted.quantity}]
+    who = _who(buyer)
+    if catalogue.tier_of_price(wanted.price) is not None:
+        return {
+            "mode": "subscription", "line_items": items, "metadata": metadata,
+            "subscription_data": {"metadata": metadata}, **who,
+        }  # fmt: skip
+    if pack is None:
+        raise PriceUnknownError(
+            f"The catalogue sells no tier and no pack by the price {wanted.price!r}.",
+            price=wanted.price,
+        )
+    if wanted.quantity != 1:
+        raise RefusedError("A pack is sold one at a time: leave quantity out.")
+    metadata |= {PACK_KEY: pack.name}
+    # Without a customer of its own a payment's buyer is a guest, whom no later event names.
+    guest = {} if "customer" in who else {"customer_creation": "always"}
+    return {
+        "mode": "payment", "line_items": items, "metadata": metadata,
+        "payment_intent_data": {"metadata": metadata}, **who, **guest,
+    }  # fmt: skip
+
+
+def _who(buyer: _Buyer) -> dict[str, str]:
+    named = {"client_reference_id": buyer.external_id, "customer": buyer.customer_id}
+    return {name: value for name, value in named.items() if value is not None}
+
+
+def _returns(wanted: Purchase) -> dict[str, str]:
+    urls = {"success_url": wanted.success_url}
+    return urls if wanted.cancel_url is None else urls | {"cancel_url": wanted.cancel_url}
+
+
+def _stripe(book: Book) -> StripeApi:
+    if book.stripe is None:
+        raise StripeNotConfiguredError("STRIPE_API_KEY is not set: Stripe cannot be asked.")
+    return book.stripe
+
+
+def _page(got: Retrieved) -> HostedPage:
+    identity, url = got.body.get("id"), got.body.get("url")
+    if not isinstance(identity, str) or not isinstance(url, str):
+        raise StripeUnavailableError("Stripe's answer names no page.")
+    return HostedPage(identity, url)

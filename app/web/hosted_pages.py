@@ -1,0 +1,103 @@
+"""POST …/checkout-sessions and …/portal-sessions: Stripe's hosted pages."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final
+
+import msgspec
+from litestar import post
+from litestar.datastructures import State
+from litestar.params import HeaderParameter, JSONBody
+
+from app.accounts.hosted_pages import Purchase, open_checkout, open_portal
+from app.web import problems, views
+from app.web.access import Access, access
+from app.web.parameters import STRIPE_ID, AccountId
+
+URL_CHARS_MAX: Final = 2_000
+QUANTITY_MAX: Final = 1_000
+
+PageUrl = Annotated[
+    str,
+    msgspec.Meta(
+        pattern=r"^https?://[\x21-\x7e]+$",
+        max_length=URL_CHARS_MAX,
+        description="Where Stripe sends the user, http or https.",
+    ),
+]
+PriceId = Annotated[str, msgspec.Meta(pattern=STRIPE_ID, min_length=1, max_length=255)]
+Quantity = Annotated[int, msgspec.Meta(ge=1, le=QUANTITY_MAX)]
+KeyAtWill = Annotated[
+    str | None,
+    HeaderParameter(
+        name="Idempotency-Key",
+        pattern=r"^[\x20-\x7e]{1,255}$",
+        min_length=1,
+        max_length=255,
+        description="Passed on to Stripe: one key, one session.",
+    ),
+]
+
+
+class CheckoutBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A tier's price begins a subscription, a pack's is paid once; a pack's quantity is 1."""
+
+    price: PriceId
+    success_url: PageUrl
+    cancel_url: PageUrl | None = None
+    quantity: Quantity = 1
+
+
+class PortalBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where the portal's way back leads."""
+
+    return_url: PageUrl
+
+
+class CheckoutAnswer(views.View, frozen=True, kw_only=True):
+    """A Checkout session."""
+
+    id: str
+    url: str
+
+
+class PortalAnswer(views.View, frozen=True, kw_only=True):
+    """A portal session."""
+
+    url: str
+
+
+@post(
+    "/api/v1/accounts/{account_id:str}/checkout-sessions",
+    status_code=201,
+    responses=problems.declared(400, 401, 403, 404, 409, 413, 422, 502),
+    tags=["Stripe"],
+    **access(Access.SERVICE),
+)
+async def checkout_route(
+    account_id: AccountId, data: JSONBody[CheckoutBody], state: State,
+    idempotency_key: KeyAtWill = None,
+) -> CheckoutAnswer:  # fmt: skip
+    """Open Stripe's page on which this account buys a tier or a pack of the catalogue."""
+    wanted = Purchase(
+        price=data.price, success_url=data.success_url, cancel_url=data.cancel_url,
+        quantity=data.quantity,
+    )  # fmt: skip
+    page = await open_checkout(state.book, account_id, wanted, idempotency_key)
+    return CheckoutAnswer(id=page.id, url=page.url)
+
+
+@post(
+    "/api/v1/accounts/{account_id:str}/portal-sessions",
+    status_code=201,
+    responses=problems.declared(400, 401, 403, 404, 409, 413, 422, 502),
+    tags=["Stripe"],
+    **access(Access.SERVICE),
+)
+async def portal_route(
+    account_id: AccountId, data: JSONBody[PortalBody], state: State,
+    idempotency_key: KeyAtWill = None,
+) -> PortalAnswer:  # fmt: skip
+    """Open Stripe's portal, in which the account's customer changes or ends what it pays for."""
+    page = await open_portal(state.book, account_id, data.return_url, idempotency_key)
+    return PortalAnswer(url=page.url)
