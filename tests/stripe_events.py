@@ -59,3 +59,13 @@ def make_event(
         "request": {"id": None, "idempotency_key": None},
         "type": kind, "data": {"object": thing}, **more,
     }  # fmt: skip
+
+
+def make_customer_event(
+    event_id: str, kind: str, at: datetime, *, customer: str = "cus_1", **metadata: Any
+) -> dict[str, Any]:
+    """``kind`` is created, updated or deleted."""
+    thing = {"id": customer, "object": "customer", "email": "a@b.example", "metadata": metadata}
+    if kind == "deleted":
+        thing = {**thing, "deleted": True}
+    return make_event(event_id, f"customer.{kind}", at, thing)

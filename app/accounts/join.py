@@ -1,8 +1,9 @@
-"""Join two accounts: lots and debt move in one journal, the day's use is added up."""
+"""Join two accounts, or move a customer between two; the day's use is added up."""
 
 from __future__ import annotations
 
 from app.accounts.book import Book
+from app.accounts.day_use import bring_use
 from app.clock import NEVER
 from app.grants import load
 from app.grants.day import AccountDay, Origin
@@ -20,6 +21,7 @@ async def join(book: Book, source: int, target: int, origin: Origin) -> None:
     days = await load.lock(database, book.catalogues, [source, target])
     for day in days.values():
         day.post_due(origin)
+    await bring_use(database, days[source], days[target])
     _move(days[source], days[target], origin)
     await database.execute(
         "UPDATE customers SET account_id = $2 WHERE account_id = $1", source, target
@@ -37,14 +39,36 @@ async def join(book: Book, source: int, target: int, origin: Origin) -> None:
     )  # fmt: skip
 
 
+async def move_customer(
+    book: Book, customer_id: str, source: int, target: int, origin: Origin
+) -> None:
+    """Let a customer leave an account that the application named, for another.
+
+    Its subscriptions go with it and nothing else, and the day's use counts there too, so that
+    nobody has a day's allowance twice. The caller holds the customer's lock.
+    """
+    database = book.database
+    days = await load.lock(database, book.catalogues, [source, target])
+    for day in days.values():
+        day.post_due(origin)
+    await bring_use(database, days[source], days[target])
+    await database.execute(
+        "UPDATE subscriptions SET account_id = $2 WHERE customer_id = $1", customer_id, target
+    )
+    givings = await load.givings_of(database, [source, target])
+    for number, day in days.items():
+        day.givings = givings[number]
+        day.entitle(day.now, origin)
+    await load.store(database, days.values())
+
+
 def _move(source: AccountDay, target: AccountDay, origin: Origin) -> None:
     journal = JournalDraft(Act.TRANSFER, origin.source, origin.actor, target.now)
     source.sheet.begin(journal)
     target.sheet.begin(journal)
     day_lot = source.lot
     if day_lot is not None:
-        # The day's own lots do not add up: its use counts against the target's allowance.
-        target.used_brought += day_lot.drawn + source.used_brought
+        # The day's own lots do not add up: its use was brought to the target.
         source.sheet.expire(journal, day_lot)
         day_lot.of_running_day = False
         day_lot.changed = True

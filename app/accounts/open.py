@@ -86,6 +86,13 @@ async def lock_id(book: Book, external_id: str) -> None:
     )
 
 
+async def try_lock_id(book: Book, external_id: str) -> bool:
+    """The same where a customer's lock is held already: waiting now could be for ever."""
+    return await book.database.fetchval(  # type: ignore[no-any-return]
+        "SELECT pg_try_advisory_xact_lock(hashtextextended($1, $2))", external_id, ID_LOCK
+    )
+
+
 async def lock_customer(book: Book, customer_id: str) -> int | None:
     """Let nobody else tie this customer until the transaction ends; its account, if it has one."""
     await book.database.execute(
@@ -105,14 +112,3 @@ async def tie(book: Book, customer_id: str, number: int, rank: TieRank) -> None:
                                           tied_at = excluded.tied_at""",
         customer_id, number, rank,
     )  # fmt: skip
-
-
-async def account_of_customer(book: Book, customer_id: str, origin: Origin) -> int:
-    """Lock the customer and return its account, opened here where nobody introduced it."""
-    number = await lock_customer(book, customer_id)
-    if number is None:
-        number = await insert(book, None, "UTC")
-        assert number is not None, "an account without an external id conflicts with none"
-        await tie(book, customer_id, number, TieRank.OWN_ID)
-        await load.store(book.database, [await open_day(book, number, origin)])
-    return number

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from app.accounts.book import Book
-from app.accounts.join import join
+from app.accounts.join import join, move_customer
 from app.accounts.open import TieRank, insert, lock_customer, lock_id, open_day, tie
 from app.errors import CustomerTakenError, UnknownZoneError
 from app.grants import load
@@ -67,11 +67,14 @@ async def _tie(
             customer_id,
         )
         assert owner is not None
-        if owner["external_id"] is not None:
+        if owner["rank"] == TieRank.PUT:
             raise CustomerTakenError(
                 f"Customer {customer_id!r} belongs to another account.", customer_id=customer_id
             )
-        await join(book, customers_account, number, origin)
+        if owner["external_id"] is None:
+            await join(book, customers_account, number, origin)
+        else:  # an event tied it there
+            await move_customer(book, customer_id, customers_account, number, origin)
     await tie(book, customer_id, number, TieRank.PUT)
 
 

@@ -27,7 +27,8 @@ class Fact(msgspec.Struct, frozen=True, kw_only=True):
     ``occurred_at`` is the event's ``created``, which has one-second grain.
     ``status`` is Stripe's and None for invoice kinds; ``prices`` are the items' price ids in
     Stripe's order; ``billing_cycle`` reads "month", "year" or "3 month".
-    ``account_hint`` is the application's id that we find in the subscription's metadata.
+    ``account_hint`` is the application's id that we find in the subscription's metadata;
+    ``hint_refused`` says that what stands there is none.
     """
 
     event_id: str
@@ -41,3 +42,4 @@ class Fact(msgspec.Struct, frozen=True, kw_only=True):
     billing_cycle: str | None = None
     cancel_at_period_end: bool = False
     account_hint: str | None = None
+    hint_refused: str | None = None

@@ -5,7 +5,6 @@ The only module that writes a subscription's state.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime
 from enum import StrEnum
 
@@ -42,24 +41,38 @@ async def add_fact(database: Database, fact: Fact) -> None:
     )  # fmt: skip
 
 
-async def settle(
-    database: Database, pricing: Pricing, subscription_id: str, account_id: int, now: datetime,
-    fact: Fact | None = None,
-) -> Settled:  # fmt: skip
-    """Derive the subscription from all stored facts and store the outcome.
+class Reading(msgspec.Struct, frozen=True):
+    """A subscription derived from all its stored facts, and as it stands so far."""
 
-    The caller holds the locks of the customer and of the account; ``fact`` is the one that came
-    now, None where the catalogue changed.
-    """
+    subscription_id: str
+    derived: Derived
+    created_at: datetime
+    stored: Record | None
+
+
+async def read(database: Database, pricing: Pricing, subscription_id: str) -> Reading:
+    """Derive the subscription from all stored facts; the caller holds its customer's lock."""
     facts = await _facts(database, subscription_id)
     derived = derive(facts, pricing, await _details(database, undecided(facts)))
     stored = await database.fetchrow(
         "SELECT * FROM subscriptions WHERE id = $1 FOR UPDATE", subscription_id
     )
+    created_at = min(fact.occurred_at for fact in facts)
+    return Reading(subscription_id, derived, created_at, stored)
+
+
+async def settle(
+    database: Database, reading: Reading, account_id: int, now: datetime, fact: Fact | None = None
+) -> Settled:
+    """Store what was derived; ``fact`` is the one that came now, None where the catalogue changed.
+
+    The caller holds the locks of the customer and of the account.
+    """
+    derived, stored = reading.derived, reading.stored
     row = _row(derived, account_id)
     changed = stored is None or any(stored[name] != value for name, value in row.items())
     if changed:
-        await _upsert(database, subscription_id, row, facts, now)
+        await _upsert(database, reading, row, now)
         await _store_transition(database, stored, derived, now)
     newest = fact is None or derived.last.event_id == fact.event_id
     return Settled(derived, Outcome.CHANGED if changed or newest else Outcome.STALE)
@@ -107,9 +120,8 @@ def _row(derived: Derived, account_id: int) -> dict[str, object]:
 
 
 async def _upsert(
-    database: Database, subscription_id: str, row: dict[str, object], facts: Sequence[Fact],
-    now: datetime,
-) -> None:  # fmt: skip
+    database: Database, reading: Reading, row: dict[str, object], now: datetime
+) -> None:
     names = list(row)
     columns = ", ".join(names)
     values = ", ".join(f"${n}" for n in range(4, len(names) + 4))
@@ -118,7 +130,7 @@ async def _upsert(
         f"""INSERT INTO subscriptions (id, created_at, updated_at, {columns})
             VALUES ($1, $2, $3, {values})
             ON CONFLICT (id) DO UPDATE SET updated_at = excluded.updated_at, {updates}""",
-        subscription_id, min(fact.occurred_at for fact in facts), now, *row.values(),
+        reading.subscription_id, reading.created_at, now, *row.values(),
     )  # fmt: skip
 
 

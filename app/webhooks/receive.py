@@ -6,12 +6,10 @@ import msgspec
 import structlog
 
 from app.accounts.book import Book
-from app.accounts.subscribe import take_fact
-from app.subscriptions.facts import Fact
-from app.subscriptions.store import Outcome, Settled
 from app.webhooks import inbox
+from app.webhooks.apply import apply
 from app.webhooks.inbox import Ruling, Verdict
-from app.webhooks.translate import Envelope, Ignored, Parked, envelope, translate
+from app.webhooks.translate import Envelope, envelope, translate
 
 log = structlog.get_logger(__name__)
 
@@ -53,44 +51,12 @@ async def attempt(book: Book, event: Envelope) -> Ruling:
 
 
 async def _apply(book: Book, event: Envelope) -> Ruling:
-    translated = translate(event.event)
-    if isinstance(translated, Fact):
-        ruling = await _take(book, translated)
-        await inbox.rule(
-            book.database, event.id, ruling,
-            subscription_id=translated.subscription_id, customer_id=translated.customer_id,
-        )  # fmt: skip
-        return ruling
-    ruling = _unread(translated)
-    await inbox.rule(book.database, event.id, ruling)
-    return ruling
-
-
-def _unread(translated: Ignored | Parked) -> Ruling:
-    verdict = Verdict.PARKED if isinstance(translated, Parked) else Verdict.IGNORED
-    return Ruling(verdict, translated.reason)
-
-
-async def _take(book: Book, fact: Fact) -> Ruling:
-    other = await book.database.fetchval(
-        "SELECT customer_id FROM subscriptions WHERE id = $1 AND customer_id <> $2",
-        fact.subscription_id, fact.customer_id,
+    applied = await apply(book, translate(event.event))
+    await inbox.rule(
+        book.database, event.id, applied.ruling,
+        subscription_id=applied.subscription_id, customer_id=applied.customer_id,
     )  # fmt: skip
-    if other is not None:
-        return Ruling(Verdict.PARKED, f"the subscription belongs to customer {other}")
-    return _ruling(fact, await take_fact(book, fact))
-
-
-def _ruling(fact: Fact, settled: Settled) -> Ruling:
-    derived = settled.derived
-    if settled.outcome is Outcome.STALE:
-        return Ruling(Verdict.STALE, f"older than {derived.last.event_id}, and changes nothing")
-    if derived.prices_unknown and derived.snapshot and derived.snapshot.event_id == fact.event_id:
-        prices = ", ".join(fact.prices) or "none"
-        return Ruling(Verdict.PARKED, f"no price is in the catalogue: {prices}")
-    if derived.tied:
-        return Ruling(Verdict.APPLIED, "tie")
-    return Ruling(Verdict.APPLIED, f"{fact.kind} leaves it {derived.state}")
+    return applied.ruling
 
 
 async def retry_due(book: Book) -> int:

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Final
 
+import msgspec
+
 ID_CHARS_MAX: Final = 255
 ITEMS_MAX: Final = 100  # Stripe allows 20
 UNIX_SECONDS_MAX: Final = 2**32 - 1  # the year 2106: grace and trials can be added without overflow
@@ -138,13 +140,24 @@ def cancels_at_period_end(subscription: JsonObject) -> bool:
     raise ShapeError(f"cancel_at_period_end is {shown(value)}, neither true nor false")
 
 
-def account_hint_of(subscription: JsonObject) -> str | None:
-    """The application's own id in the metadata, where one is that could be an account's."""
-    if subscription.get("metadata") is None:
-        return None
-    metadata = object_of(subscription["metadata"], "metadata")
-    values = (metadata.get(key) for key in _HINT_KEYS)
-    return next((v for v in values if isinstance(v, str) and _ACCOUNT_ID.fullmatch(v)), None)
+class AccountHint(msgspec.Struct, frozen=True):
+    """The application's id in the metadata; ``refused`` tells of one that no account could have."""
+
+    account_id: str | None = None
+    refused: str | None = None
+
+
+def account_hint_of(bearer: JsonObject) -> AccountHint:
+    """The application's own id in an object's metadata, where one is that could be an account's."""
+    if bearer.get("metadata") is None:
+        return AccountHint()
+    metadata = object_of(bearer["metadata"], "metadata")
+    said = [(key, metadata[key]) for key in _HINT_KEYS if metadata.get(key) not in (None, "")]
+    for _, value in said:
+        if isinstance(value, str) and _ACCOUNT_ID.fullmatch(value):
+            return AccountHint(value)
+    refused = [f"{key} {shown(value)} in the metadata is no account id" for key, value in said]
+    return AccountHint(refused=refused[0] if refused else None)
 
 
 def invoice_subscription_of(invoice: JsonObject) -> str | None:

@@ -1,4 +1,4 @@
-"""From the bytes of an event to what it says of one subscription; pure, and never guessing."""
+"""From the bytes of an event to what it says; pure, and never guessing."""
 
 from __future__ import annotations
 
@@ -29,6 +29,7 @@ _PAYMENTS: Final = MappingProxyType(
         "invoice.payment_succeeded": FactKind.PAYMENT_SUCCEEDED,
     }
 )
+_CUSTOMERS: Final = frozenset({"customer.created", "customer.updated", "customer.deleted"})
 _RENEWALS: Final = frozenset({"subscription_cycle", "subscription_update"})
 
 
@@ -45,6 +46,17 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True):
     livemode: bool
     api_version: str | None
     event: dict[str, object]
+
+
+class CustomerFact(msgspec.Struct, frozen=True, kw_only=True):
+    """What an event says of a customer itself: whose account it is, or that it was deleted."""
+
+    event_id: str
+    customer_id: str
+    occurred_at: datetime
+    account_hint: str | None
+    hint_refused: str | None
+    deleted: bool
 
 
 class Ignored(msgspec.Struct, frozen=True):
@@ -146,8 +158,11 @@ def _is_thin(event: dict[str, object], kind: str) -> bool:
     return event.get("object") == "v2.core.event" or kind.startswith(("v1.", "v2."))
 
 
-def translate(event: dict[str, object]) -> Fact | Ignored | Parked:
-    """What the event says of one subscription; total: no JSON object makes it raise."""
+Translated = Fact | CustomerFact | Ignored | Parked
+
+
+def translate(event: dict[str, object]) -> Translated:
+    """What the event says; total: no JSON object makes it raise."""
     try:
         kind = text_of(event.get("type"), "type")
         if _is_thin(event, kind):
@@ -159,6 +174,8 @@ def translate(event: dict[str, object]) -> Fact | Ignored | Parked:
             return _snapshot(event, snapshot, _object(event, "subscription"))
         if kind in _PAYMENTS:
             return _payment(event, _PAYMENTS[kind], _object(event, "invoice"))
+        if kind in _CUSTOMERS:
+            return _customer(event, kind, _object(event, "customer"))
     except ShapeError as error:
         return Parked(f"unknown shape: {error}")
     return Ignored(f"{kind} moves no subscription")
@@ -178,6 +195,7 @@ def _snapshot(
     # A .deleted event cancels, whatever status it carries: parked, its credits would go on.
     if trigger_of_status(status) is None and kind is not FactKind.DELETED:
         return Parked(f"unknown status {shown(status)}")
+    hint = shapes.account_hint_of(subscription)
     return Fact(
         event_id=text_of(event.get("id"), "id"),
         subscription_id=text_of(subscription.get("id"), "data.object.id"),
@@ -189,7 +207,21 @@ def _snapshot(
         period_end=shapes.period_end_of(subscription),
         billing_cycle=shapes.billing_cycle_of(subscription),
         cancel_at_period_end=shapes.cancels_at_period_end(subscription),
-        account_hint=shapes.account_hint_of(subscription),
+        account_hint=hint.account_id,
+        hint_refused=hint.refused,
+    )
+
+
+def _customer(event: dict[str, object], kind: str, customer: dict[str, object]) -> CustomerFact:
+    deleted = kind == "customer.deleted"
+    hint = shapes.AccountHint() if deleted else shapes.account_hint_of(customer)
+    return CustomerFact(
+        event_id=text_of(event.get("id"), "id"),
+        customer_id=text_of(customer.get("id"), "data.object.id"),
+        occurred_at=instant_of(event.get("created"), "created"),
+        account_hint=hint.account_id,
+        hint_refused=hint.refused,
+        deleted=deleted,
     )
 
 

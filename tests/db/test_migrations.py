@@ -26,7 +26,7 @@ GUARDED = APPEND_ONLY | {"events"}
 # Projections, working state and erasable text: these may change.
 MUTABLE = {
     "accounts", "customers", "subscriptions", "runs", "lots", "holds", "reversals", "notes",
-    "api_keys", "dev_clock", "migration",
+    "api_keys", "dev_clock", "migration", "claims", "brought_use",
 }  # fmt: skip
 
 SHAPE = """

@@ -1,0 +1,135 @@
+"""What events claim of a customer's account; the tie is a function of the set of claims."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Final
+
+import msgspec
+
+from app.accounts.open import TieRank
+from app.db import Database
+
+_ACCOUNT_ID: Final = re.compile(r"[A-Za-z0-9._:@-]{1,128}")
+NAMES_NOBODY: Final = ""
+
+
+class Claim(msgspec.Struct, frozen=True, kw_only=True):
+    """That an object of the customer's names this account.
+
+    ``object_id`` is the subscription or the customer whose metadata it is, and empty for a
+    Checkout session, which says it once and for all. ``first`` and ``last`` are the earliest and
+    the latest event that said so, by (created, event id). ``stands`` tells whether the object's
+    latest snapshot says so still.
+    """
+
+    rank: TieRank
+    object_id: str
+    external_id: str
+    first_at: datetime
+    first_event_id: str
+    last_at: datetime
+    last_event_id: str
+    stands: bool
+
+    @property
+    def first(self) -> tuple[datetime, str]:
+        """The earliest event, as it is ordered."""
+        return self.first_at, self.first_event_id
+
+    @property
+    def last(self) -> tuple[datetime, str]:
+        """The latest."""
+        return self.last_at, self.last_event_id
+
+
+class Said(msgspec.Struct, frozen=True, kw_only=True):
+    """What one event says; an empty ``external_id`` names nobody.
+
+    ``latest`` is what the object's latest snapshot says, where the caller knows it better than
+    by the events' own times.
+    """
+
+    rank: TieRank
+    object_id: str
+    external_id: str
+    event_id: str
+    occurred_at: datetime
+    latest: str | None = None
+
+
+def is_account_id(value: str) -> bool:
+    """Whether an account could have this id."""
+    return _ACCOUNT_ID.fullmatch(value) is not None
+
+
+def best(claims: Iterable[Claim]) -> Claim | None:
+    """The claim that holds: of the best rank, and within it the earliest."""
+    standing = [claim for claim in claims if claim.stands and claim.external_id]
+    return min(standing, key=lambda claim: (claim.rank, claim.first), default=None)
+
+
+def with_said(claims: Sequence[Claim], said: Said) -> list[Claim]:
+    """The claims once this was said too; in whatever order events come, they end the same."""
+    key = (said.rank, said.object_id)
+    others = [claim for claim in claims if (claim.rank, claim.object_id) != key]
+    of_object = {
+        claim.external_id: claim for claim in claims if (claim.rank, claim.object_id) == key
+    }
+    if said.latest is not None and not said.external_id:
+        return others + _standing(of_object, said)  # who is latest is known without a row
+    now = (said.occurred_at, said.event_id)
+    before = of_object.get(said.external_id)
+    first = min(before.first, now) if before else now
+    last = max(before.last, now) if before else now
+    of_object[said.external_id] = Claim(
+        rank=said.rank, object_id=said.object_id, external_id=said.external_id,
+        first_at=first[0], first_event_id=first[1], last_at=last[0], last_event_id=last[1],
+        stands=True,
+    )  # fmt: skip
+    return others + _standing(of_object, said)
+
+
+def _standing(of_object: Mapping[str, Claim], said: Said) -> list[Claim]:
+    if said.rank is TieRank.CLIENT_REFERENCE:
+        return list(of_object.values())  # each session's stands for ever
+    latest = said.latest
+    if latest is None:
+        latest = max(of_object.values(), key=lambda claim: claim.last).external_id
+    return [
+        msgspec.structs.replace(claim, stands=claim.external_id == latest)
+        for claim in of_object.values()
+    ]
+
+
+async def load(database: Database, customer_id: str) -> list[Claim]:
+    """All claims on this customer, whose lock the caller holds."""
+    rows = await database.fetch("SELECT * FROM claims WHERE customer_id = $1", customer_id)
+    return [
+        Claim(
+            rank=TieRank(row["rank"]), object_id=row["object_id"], external_id=row["external_id"],
+            first_at=row["first_at"], first_event_id=row["first_event_id"],
+            last_at=row["last_at"], last_event_id=row["last_event_id"], stands=row["stands"],
+        )
+        for row in rows
+    ]  # fmt: skip
+
+
+async def store(
+    database: Database, customer_id: str, before: Sequence[Claim], after: Sequence[Claim]
+) -> None:
+    """Write the claims that changed."""
+    for claim in [claim for claim in after if claim not in before]:
+        await database.execute(
+            """INSERT INTO claims (customer_id, rank, object_id, external_id, first_at,
+                                   first_event_id, last_at, last_event_id, stands)
+               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+               ON CONFLICT (customer_id, rank, object_id, external_id) DO UPDATE
+                  SET first_at = excluded.first_at, first_event_id = excluded.first_event_id,
+                      last_at = excluded.last_at, last_event_id = excluded.last_event_id,
+                      stands = excluded.stands""",
+            customer_id, claim.rank, claim.object_id, claim.external_id, *claim.first,
+            *claim.last, claim.stands,
+        )  # fmt: skip

@@ -1,0 +1,108 @@
+"""What an event does, by the type of what it was translated to; and the ruling that this makes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from app.accounts import ties
+from app.accounts.book import Book
+from app.accounts.open import TieRank
+from app.accounts.subscribe import Taken, take_fact
+from app.accounts.ties import Claimed, ClaimOutcome
+from app.grants.day import Origin
+from app.subscriptions.facts import Fact
+from app.subscriptions.store import Outcome, Settled
+from app.webhooks import inbox
+from app.webhooks.inbox import Ruling, Verdict
+from app.webhooks.translate import CustomerFact, Ignored, Parked, Translated
+
+
+class Applied(msgspec.Struct, frozen=True, kw_only=True):
+    """The ruling, and what the event was about."""
+
+    ruling: Ruling
+    subscription_id: str | None = None
+    customer_id: str | None = None
+
+
+async def apply(book: Book, translated: Translated) -> Applied:
+    """Carry out what the event says, in the caller's transaction."""
+    match translated:
+        case Ignored(reason=reason):
+            return Applied(ruling=Ruling(Verdict.IGNORED, reason))
+        case Parked(reason=reason):
+            return Applied(ruling=Ruling(Verdict.PARKED, reason))
+        case CustomerFact():
+            ruling = await _take_customer(book, translated)
+            return Applied(ruling=ruling, customer_id=translated.customer_id)
+        case Fact():
+            return Applied(
+                ruling=await _take(book, translated),
+                subscription_id=translated.subscription_id,
+                customer_id=translated.customer_id,
+            )
+
+
+async def rule_claim(book: Book, outcome: ClaimOutcome) -> Ruling | None:
+    """What an event's claim on its customer makes of its verdict; None where nothing.
+
+    The event that held until now and lost to this one is parked in its stead.
+    """
+    if outcome.displaced is not None:
+        await inbox.displace(book.database, outcome.displaced, outcome.reason)
+    if outcome.claimed is Claimed.CONFLICT:
+        return Ruling(Verdict.PARKED, outcome.reason)
+    if outcome.claimed is Claimed.INVALID:
+        return Ruling(Verdict.IGNORED, outcome.reason)
+    return None
+
+
+async def _take_customer(book: Book, fact: CustomerFact) -> Ruling:
+    outcome = await ties.claim(
+        book, fact.customer_id, fact.account_hint or "", TieRank.CUSTOMER_METADATA,
+        Origin("webhook", "stripe", event_id=fact.event_id),
+        event_id=fact.event_id, occurred_at=fact.occurred_at,
+    )  # fmt: skip
+    ruling = await rule_claim(book, outcome)
+    reasons = [outcome.reason, fact.hint_refused]
+    return ruling or Ruling(Verdict.APPLIED, _joined(reasons))
+
+
+async def _take(book: Book, fact: Fact) -> Ruling:
+    other = await book.database.fetchval(
+        "SELECT customer_id FROM subscriptions WHERE id = $1 AND customer_id <> $2",
+        fact.subscription_id, fact.customer_id,
+    )  # fmt: skip
+    if other is not None:
+        return Ruling(Verdict.PARKED, f"the subscription belongs to customer {other}")
+    taken = await take_fact(book, fact)
+    claim = await rule_claim(book, taken.claim) if taken.claim else None
+    return _ruling(fact, taken, claim)
+
+
+def _ruling(fact: Fact, taken: Taken, claim: Ruling | None) -> Ruling:
+    state = _of_state(fact, taken.settled)
+    if claim is not None:
+        parked = [one.reason for one in (state, claim) if one.verdict is Verdict.PARKED]
+        return Ruling(Verdict.PARKED, _joined(parked))
+    outranked = taken.claim is not None and taken.claim.claimed is Claimed.OUTRANKED
+    told = taken.claim.reason if taken.claim and outranked else None
+    return Ruling(state.verdict, _joined([state.reason, told, fact.hint_refused]))
+
+
+def _of_state(fact: Fact, settled: Settled) -> Ruling:
+    derived = settled.derived
+    if settled.outcome is Outcome.STALE:
+        return Ruling(Verdict.STALE, f"older than {derived.last.event_id}, and changes nothing")
+    if derived.prices_unknown and derived.snapshot and derived.snapshot.event_id == fact.event_id:
+        prices = ", ".join(fact.prices) or "none"
+        return Ruling(Verdict.PARKED, f"no price is in the catalogue: {prices}")
+    if derived.tied:
+        return Ruling(Verdict.APPLIED, "tie")
+    return Ruling(Verdict.APPLIED, f"{fact.kind} leaves it {derived.state}")
+
+
+def _joined(reasons: Sequence[str | None]) -> str:
+    return "; ".join(reason for reason in reasons if reason)
