@@ -79,7 +79,9 @@ async def ask(url: str, query: str) -> list[str]:
 
 
 def environment(server: Server) -> dict[str, str]:
-    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+    # PYTHONPATH: the program is to run the tree that is tested, wherever it was installed from.
+    names = ("PATH", "HOME", "LANG", "PYTHONPATH")
+    kept = {name: os.environ[name] for name in names if name in os.environ}
     return {
         **kept,
         "DATABASE_URL": server.application_url,

@@ -16,7 +16,7 @@ from app.simulate.life_cycles import account_id
 from app.simulate.tape import TAPE_START, Delivery, SendEvents, Spend, Tape
 from app.subscriptions.facts import Fact, FactKind
 from app.webhooks.signature import sign
-from app.webhooks.translate import Ignored, translate
+from app.webhooks.translate import CustomerFact, Ignored, translate
 
 TAPE = life_cycles.tape(1, TAPE_START)
 NAMES = ("ada", "ben", "chiyo", "dora", "emil", "fay")
@@ -126,6 +126,8 @@ def test_every_event_is_understood() -> None:
             assert isinstance(ruling, Fact)
             assert ruling.kind is kind_of[one.type]
             seen.add(one.type)
+        elif one.type == "customer.created":
+            assert isinstance(ruling, CustomerFact)
         else:
             assert isinstance(ruling, Ignored)
     assert seen == set(kind_of)
