@@ -37,10 +37,22 @@ SELECT entries.id, entries.journal_id, entries.kind, entries.debit, entries.cred
 """
 
 
+class OfAccount(msgspec.Struct, frozen=True):
+    """A public id, and the accounts behind it: itself and those that were joined to it."""
+
+    public_id: str
+    numbers: tuple[int, ...]
+
+    @property
+    def asked(self) -> OfAccount:
+        """What a cursor is bound to: a join on the way changes who is behind the id."""
+        return OfAccount(self.public_id, ())
+
+
 class EntryQuery(msgspec.Struct, frozen=True, kw_only=True):
     """The filters of a list; None filters nothing. Ranges are half-open."""
 
-    account_ids: tuple[int, ...] | None = None
+    of_account: OfAccount | None = None
     kind: str | None = None
     journal_id: int | None = None
     run_id: int | None = None
@@ -53,6 +65,11 @@ class EntryQuery(msgspec.Struct, frozen=True, kw_only=True):
     recorded_to: datetime | None = None
     order: Literal["asc", "desc"] = "asc"
 
+    @property
+    def asked(self) -> EntryQuery:
+        """What a cursor is bound to."""
+        return msgspec.structs.replace(self, of_account=self.of_account and self.of_account.asked)
+
 
 class EntryPage(msgspec.Struct, frozen=True):
     """A page of entries, the cursor to the next, and up to when the list is complete."""
@@ -63,7 +80,7 @@ class EntryPage(msgspec.Struct, frozen=True):
 
 
 _CONDITIONS: Final = {
-    "account_ids": "entries.account_id = ANY({}::bigint[])",
+    "of_account": "entries.account_id = ANY({}::bigint[])",
     "kind": "entries.kind = {}",
     "journal_id": "entries.journal_id = {}",
     "run_id": "entries.journal_id IN (SELECT id FROM journals WHERE run_id = {})",
@@ -81,7 +98,7 @@ async def page(
     database: Database, horizons: Horizons, query: EntryQuery, cursor: str | None, limit: int
 ) -> EntryPage:
     """One page by id, within the horizon; raises InvalidCursorError."""
-    after = cursors.decode_number(cursor, query) if cursor is not None else None
+    after = cursors.decode_number(cursor, query.asked) if cursor is not None else None
     horizon = await horizons.find(database)
     condition, values = where(query, horizon)
     if after is not None:
@@ -94,7 +111,9 @@ async def page(
     )
     more = len(rows) > limit
     rows = rows[:limit]
-    return EntryPage(rows, cursors.encode(str(rows[-1]["id"]), query) if more else None, horizon)
+    return EntryPage(
+        rows, cursors.encode(str(rows[-1]["id"]), query.asked) if more else None, horizon
+    )
 
 
 def where(query: EntryQuery, horizon: Horizon) -> tuple[str, list[object]]:
@@ -105,12 +124,14 @@ def where(query: EntryQuery, horizon: Horizon) -> tuple[str, list[object]]:
     }
     for name, value in wanted.items():
         condition = _CONDITIONS[name]
-        if isinstance(value, tuple) and len(value) == 1:
+        if not isinstance(value, OfAccount):
+            values.append(value)
+        elif len(value.numbers) == 1:
             # By "=" its own index gives the order; by ANY the whole ledger is walked in order.
             condition = "entries.account_id = {}"
-            values.append(value[0])
+            values.append(value.numbers[0])
         else:
-            values.append(list(value) if isinstance(value, tuple) else value)
+            values.append(list(value.numbers))
         conditions.append(condition.format(f"${len(values)}"))
     return " AND ".join(conditions), values
 
@@ -120,6 +141,13 @@ async def of_journal(database: Database, journal_id: int) -> list[Record]:
     return await database.fetch(
         f"{SELECT} WHERE entries.journal_id = $1 ORDER BY entries.id", journal_id
     )
+
+
+async def of_account(database: Database, public_id: str | None) -> OfAccount | None:
+    """The filter of a public id; None for None."""
+    if public_id is None:
+        return None
+    return OfAccount(public_id, await account_numbers(database, public_id))
 
 
 async def account_numbers(database: Database, public_id: str) -> tuple[int, ...]:

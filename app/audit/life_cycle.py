@@ -9,6 +9,7 @@ from typing import Final, Literal
 import msgspec
 
 from app.audit import cursor as cursors
+from app.audit.entries import OfAccount
 from app.db import Database, Record
 from app.errors import (
     EventUnknownError,
@@ -44,8 +45,13 @@ class Page(msgspec.Struct, frozen=True):
 class SubscriptionQuery(msgspec.Struct, frozen=True, kw_only=True):
     """The filters of the list; None filters nothing."""
 
-    account_ids: tuple[int, ...] | None = None
+    of_account: OfAccount | None = None
     state: str | None = None
+
+    @property
+    def asked(self) -> SubscriptionQuery:
+        """What a cursor is bound to."""
+        return msgspec.structs.replace(self, of_account=self.of_account and self.of_account.asked)
 
 
 class EventQuery(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,10 +73,10 @@ async def subscriptions(
               AND ($2::text IS NULL OR subscriptions.state = $2)
               AND ($3::text IS NULL OR subscriptions.id > $3)
             ORDER BY subscriptions.id LIMIT $4""",
-        None if query.account_ids is None else list(query.account_ids), query.state,
-        None if cursor is None else cursors.decode(cursor, query), limit + 1,
+        None if query.of_account is None else list(query.of_account.numbers), query.state,
+        None if cursor is None else cursors.decode(cursor, query.asked), limit + 1,
     )  # fmt: skip
-    return _page(rows, limit, query, "{id}")
+    return _page(rows, limit, query.asked, "{id}")
 
 
 async def subscription(database: Database, subscription_id: str) -> Record:

@@ -62,7 +62,7 @@ async def list_entries(
     """Entries by id, filtered; following `next_cursor` neither skips nor repeats."""
     database = state.book.database
     query = EntryQuery(
-        account_ids=await entries.account_numbers(database, account_id) if account_id else None,
+        of_account=await entries.of_account(database, account_id),
         kind=kind,
         journal_id=number_of(ids.JOURNAL, journal_id),
         run_id=number_of(ids.RUN, run_id),

@@ -105,7 +105,7 @@ async def export_entries(
     database, exports, form = state.book.database, state.exports, FORMS[format]
     exports.require_room()
     query = EntryQuery(
-        account_ids=await entries.account_numbers(database, account_id) if account_id else None,
+        of_account=await entries.of_account(database, account_id),
         kind=kind,
         journal_id=number_of(ids.JOURNAL, journal_id),
         run_id=number_of(ids.RUN, run_id),

@@ -44,7 +44,7 @@ async def list_subscriptions(
     """Subscriptions by id, filtered."""
     database = state.book.database
     query = SubscriptionQuery(
-        account_ids=await entries.account_numbers(database, account_id) if account_id else None,
+        of_account=await entries.of_account(database, account_id),
         state=subscription_state,
     )
     page = await life_cycle.subscriptions(database, query, cursor, limit)

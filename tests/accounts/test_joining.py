@@ -7,6 +7,7 @@ from collections import Counter
 from itertools import product
 
 from app.accounts import tiers
+from app.accounts.put import put
 from app.grants.catalogue import default_text
 from tests.conftest import NOW
 from tests.invariants import differences
@@ -166,3 +167,24 @@ async def test_spends_at_the_moment_of_joining_find_the_joined_account(api, data
         assert statuses == [201] * 4 + [200] + [201] * 4
         assert (await api.account(f"user-{n}"))["available"] == 12
     assert await differences(database) == []
+
+
+async def test_a_list_that_is_walked_goes_on_after_a_join(api, book) -> None:
+    await put(book, "user-1", None, None, "tests")
+    event = make_subscription_event("evt_1", "created", NOW, subscription="sub_1", customer="cus_1")
+    await api.deliver(event)
+    for turn in range(3):
+        assert (await api.spend("user-1", 1, f"s-{turn}")).status_code == 201
+    query = {"account_id": "user-1", "limit": 2}
+    first = (await api.get("/api/v1/ledger/entries", **query)).json()
+    assert (await tie(api, "user-1", "cus_1")).status_code == 200
+    answer = await api.get(
+        "/api/v1/ledger/entries", **{**query, "limit": 1000}, cursor=first["next_cursor"]
+    )
+    assert answer.status_code == 200
+    whole = (await api.get("/api/v1/ledger/entries", account_id="user-1")).json()["data"]
+    seen = [entry["id"] for entry in first["data"] + answer.json()["data"]]
+    assert len(seen) == len(set(seen))
+    own = {entry["id"] for entry in whole if entry["id"] >= seen[0]}
+    assert {entry["id"] for entry in whole if entry["kind"] == "spend"} <= set(seen)
+    assert set(seen) <= own
