@@ -8,7 +8,7 @@ tests beside this module's: a failed COMMIT, a nested block, a restart of Postgr
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import Any, Final, Literal, Protocol, TypeAlias, cast
@@ -35,10 +35,13 @@ class Runner(Protocol):
 class Transaction(PostgresTransaction):
     """One database transaction; nested in another it is a savepoint of that one."""
 
-    __slots__ = ("_savepoint", "_token")
+    __slots__ = ("_before", "_outer", "_savepoint", "_token", "afterwards")
 
     async def __aenter__(self) -> Transaction:
+        self.afterwards: list[Callable[[], None]] = []
         if self._parent is not None:
+            self._outer = cast("Transaction", self._parent)
+            self._before = len(self._outer.afterwards)
             self.connection = self._parent.connection
             self._savepoint = self.connection.transaction()  # asyncpg nests by SAVEPOINT
             await self._savepoint.start()
@@ -61,6 +64,8 @@ class Transaction(PostgresTransaction):
         traceback: TracebackType | None,
     ) -> Literal[False]:
         if self._parent is not None:
+            if exception is not None:
+                del self._outer.afterwards[self._before :]
             await _end(self._savepoint, exception)
             return False
         try:
@@ -69,6 +74,9 @@ class Transaction(PostgresTransaction):
         finally:
             self.engine.current_transaction.reset(self._token)
             await self._give_back()
+        if exception is None:
+            for call in self.afterwards:
+                call()
         return False
 
     async def _give_back(self) -> None:
@@ -166,6 +174,17 @@ class Database:
     def in_transaction(self) -> bool:
         """Whether this task is inside a transaction."""
         return self.engine.current_transaction.get() is not None
+
+    def after_commit(self, call: Callable[[], None]) -> None:
+        """Call it once this task's transaction has committed; at once where there is none.
+
+        What is rolled back, a savepoint too, is not called.
+        """
+        current = self.engine.current_transaction.get()
+        if isinstance(current, Transaction):
+            current.afterwards.append(call)
+        else:
+            call()
 
     async def fetch(self, query: str, *args: Any) -> list[Record]:
         """All rows."""

@@ -131,6 +131,12 @@ class ReversalUnknownError(UnknownThingError):
     code = "reversal_unknown"
 
 
+class KeyUnknownError(UnknownThingError):
+    """No good API key has this id."""
+
+    code = "key_unknown"
+
+
 class RunUnknownError(UnknownThingError):
     """No run has this id."""
 

@@ -17,6 +17,7 @@ HOLD: Final = "hld"
 RUN: Final = "run"
 TRANSITION: Final = "trn"
 REVERSAL: Final = "rev"
+ACT: Final = "act"
 
 
 def public(prefix: str, number: int) -> str:

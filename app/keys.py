@@ -6,14 +6,14 @@ import hashlib
 import hmac
 import time
 from collections.abc import Callable, Collection
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
 import msgspec
 
 from app.db import Database
-from app.errors import UnauthenticatedError
+from app.errors import KeyUnknownError, UnauthenticatedError
 from app.ids import random_token
 
 ID_CHARS: Final = 10
@@ -67,6 +67,11 @@ async def create_known(
     return f"tb_{key_id}_{secret}"
 
 
+def id_of(token: str) -> str:
+    """The part of a token that is no secret."""
+    return token.split("_")[1]
+
+
 async def revoke(database: Database, key_id: str) -> bool:
     """Revoke a key; False where none of this id was good."""
     done = await database.fetchval(
@@ -75,6 +80,33 @@ async def revoke(database: Database, key_id: str) -> bool:
         key_id,
     )
     return done is True
+
+
+async def rotate(
+    database: Database, pepper: str, key_id: str, overlap: timedelta
+) -> tuple[str, datetime]:
+    """Make a key with the name, the scopes and the end of this one, which ends after ``overlap``.
+
+    Returns the new key, the only time it is seen, and when the old one ends. Raises
+    KeyUnknownError where none of this id is good.
+    """
+    async with database.transaction():
+        old = await database.fetchrow(
+            """SELECT *, clock_timestamp() + $2 AS overlap_ends_at FROM api_keys
+                WHERE id = $1 AND revoked_at IS NULL
+                  AND coalesce(expires_at > clock_timestamp(), true) FOR UPDATE""",
+            key_id, overlap,
+        )  # fmt: skip
+        if old is None:
+            raise KeyUnknownError(f"No good key has the id {key_id}.")
+        scopes = [Scope(scope) for scope in old["scopes"]]
+        token = await create(database, pepper, old["name"], scopes, old["expires_at"])
+        ends_at: datetime = await database.fetchval(
+            "UPDATE api_keys SET expires_at = least(expires_at, $2) WHERE id = $1"
+            " RETURNING expires_at",
+            key_id, old["overlap_ends_at"],
+        )  # fmt: skip
+    return token, ends_at
 
 
 class Keyring:

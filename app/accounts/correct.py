@@ -13,6 +13,7 @@ from app.grants import load
 from app.grants.day import AccountDay, Origin
 from app.ledger.kinds import Act, House, Kind, LotSource, Side
 from app.ledger.sheet import JournalDraft
+from app.operator_acts import Operator, OperatorAct, record
 
 
 class InThePastError(RefusedError):
@@ -40,7 +41,7 @@ async def grant(
         day.sheet.begin(header)
         return _answered(header, day, public_id, amount)
 
-    return await keyed(book, number, order, draft)
+    return await keyed(book, number, order, draft, OperatorAct.GRANT)
 
 
 async def adjust(book: Book, public_id: str, amount: int, order: Order) -> Done:
@@ -60,7 +61,7 @@ async def adjust(book: Book, public_id: str, amount: int, order: Order) -> Done:
         day.sheet.begin(header)
         return _answered(header, day, public_id, amount)
 
-    return await keyed(book, number, order, draft)
+    return await keyed(book, number, order, draft, OperatorAct.ADJUSTMENT)
 
 
 def _answered(header: JournalDraft, day: AccountDay, public_id: str, amount: int) -> JournalDraft:
@@ -75,7 +76,7 @@ def _answered(header: JournalDraft, day: AccountDay, public_id: str, amount: int
     return header
 
 
-async def close(book: Book, public_id: str, actor: str) -> None:
+async def close(book: Book, public_id: str, by: Operator) -> None:
     """End the account's grants; what it has can still be spent. Closing twice is closing once.
 
     What was due until now is posted first: a cron that is down costs nobody a day.
@@ -83,10 +84,12 @@ async def close(book: Book, public_id: str, actor: str) -> None:
     number = await require(book, public_id)
     async with book.database.transaction():
         days = await load.lock(book.database, book.catalogues, [number])
-        days[number].post_due(Origin("due", actor))
+        days[number].post_due(Origin("due", by.actor))
         await load.store(book.database, days.values())
-        await book.database.execute(
-            """UPDATE accounts SET closed_at = coalesce(closed_at, tallybook_now())
-                WHERE id = $1""",
+        closed = await book.database.fetchval(
+            """UPDATE accounts SET closed_at = tallybook_now()
+                WHERE id = $1 AND closed_at IS NULL RETURNING true""",
             number,
         )
+        if closed:
+            await record(book.database, OperatorAct.CLOSE, by, account_id=number)

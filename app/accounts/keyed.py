@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import msgspec
 
+from app import operator_acts
 from app.accounts.book import Book
 from app.errors import TallybookError
 from app.grants import load
@@ -47,12 +48,14 @@ def journal(act: Act, day: AccountDay, order: Order) -> JournalDraft:
 
 
 async def keyed(
-    book: Book, number: int, order: Order, draft: Callable[[AccountDay], JournalDraft]
-) -> Done:
+    book: Book, number: int, order: Order, draft: Callable[[AccountDay], JournalDraft],
+    act: operator_acts.OperatorAct | None = None,
+) -> Done:  # fmt: skip
     """Lock the account, post what is due, draft the act on it, write all of it.
 
     ``draft`` puts the journal on the day's sheet, fills in its answer, or raises a refusal: then
-    what was due is kept all the same. Raises KeyReusedError.
+    what was due is kept all the same. ``act`` is the operator's, by it.
+    Raises KeyReusedError.
     """
     refusal: TallybookError | None = None
     async with book.database.transaction():
@@ -72,6 +75,11 @@ async def keyed(
         except TallybookError as error:
             refusal = error
         await load.store(book.database, [day])
+        if act is not None and refusal is None:
+            by = operator_acts.Operator(actor=order.actor, reason=order.reason)
+            await operator_acts.record(
+                book.database, act, by, account_id=day.sheet.account_id, journal_id=written.number
+            )
     if refusal is not None:
         raise refusal
     assert written.number is not None

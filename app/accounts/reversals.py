@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from app import ids, operator_acts
 from app.db import Database, Record
 from app.errors import ReversalUnknownError
 from app.grants.day import AccountDay
@@ -20,6 +21,11 @@ class ReversalOrder(msgspec.Struct, frozen=True, kw_only=True):
     actor: str
     key: RequestKey | None
     part_of: int | None = None
+
+    @property
+    def by(self) -> operator_acts.Operator:
+        """Who asks, and why."""
+        return operator_acts.Operator(actor=self.actor, reason=self.reason)
 
 
 class Reversed(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,6 +65,12 @@ async def store(
         planned.held, planned.shortfall, planned.expired, claw.to_claw if claw else 0,
         order.actor, order.reason, day.now,
     )  # fmt: skip
+    if order.part_of is None:
+        await operator_acts.record(
+            database, operator_acts.OperatorAct.REVERSAL, order.by,
+            subject=ids.public(ids.REVERSAL, number), account_id=day.sheet.account_id,
+            journal_id=header.number,
+        )  # fmt: skip
     return number
 
 

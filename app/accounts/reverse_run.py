@@ -7,6 +7,7 @@ from typing import Final
 
 import msgspec
 
+from app import ids, operator_acts
 from app.accounts.book import Book
 from app.accounts.reversals import ReversalOrder, Reversed, find, store
 from app.accounts.reverse import answer as answer_of
@@ -43,15 +44,20 @@ async def _begin(database: Database, run_id: int, order: ReversalOrder) -> tuple
     key = order.key
     assert key is not None, "a run is reversed under a key"
     await _check_key(database, key)
-    number = await database.fetchval(
-        """INSERT INTO reversals (of_run_id, policy, state, idempotency_key, request_hash, actor,
-                                  reason, created_at, journal_count)
-           VALUES ($1, $2, 'going', $3, $4, $5, $6, tallybook_now(), 0)
-           ON CONFLICT (of_run_id) DO NOTHING RETURNING id""",
-        run_id, str(order.policy), key.key, key.request_hash, order.actor, order.reason,
-    )  # fmt: skip
-    if number is not None:
-        return number, False
+    async with database.transaction():
+        number = await database.fetchval(
+            """INSERT INTO reversals (of_run_id, policy, state, idempotency_key, request_hash,
+                                      actor, reason, created_at, journal_count)
+               VALUES ($1, $2, 'going', $3, $4, $5, $6, tallybook_now(), 0)
+               ON CONFLICT (of_run_id) DO NOTHING RETURNING id""",
+            run_id, str(order.policy), key.key, key.request_hash, order.actor, order.reason,
+        )  # fmt: skip
+        if number is not None:
+            await operator_acts.record(
+                database, operator_acts.OperatorAct.REVERSAL, order.by,
+                subject=ids.public(ids.REVERSAL, number), run_id=run_id,
+            )  # fmt: skip
+            return number, False
     first = await database.fetchval("SELECT id FROM reversals WHERE of_run_id = $1", run_id)
     return first, True
 

@@ -6,16 +6,25 @@ from app.accounts.book import Book
 from app.accounts.subscribe import rederive
 from app.grants import catalogues
 from app.grants.day import Origin
+from app.operator_acts import Operator, OperatorAct, record
 
 PAGE_SIZE: int = 500
 
 
-async def apply(book: Book, content: str, file: str, applied_by: str) -> int:
+async def apply(
+    book: Book, content: str, file: str, applied_by: str, by: Operator | None = None
+) -> int:
     """Store the catalogue, then derive every subscription that is not over; returns its id.
 
     Each subscription is a transaction of its own: a crash leaves the rest to the next apply.
+    ``by`` is the operator, None at a first start.
     """
-    number = await catalogues.apply(book.database, content, file, applied_by)
+    async with book.database.transaction():
+        number = await catalogues.apply(book.database, content, file, applied_by)
+        if by is not None:
+            await record(
+                book.database, OperatorAct.TIERS_APPLIED, by, subject=f"catalogue {number}"
+            )
     origin = Origin("catalogue", applied_by)
     after = ""
     while True:

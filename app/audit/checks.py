@@ -144,7 +144,8 @@ CHECKS: Final[Mapping[str, tuple[str, str]]] = {
         "SELECT count(*) FROM pg_trigger WHERE NOT tgisinternal",
         """SELECT format('table %s lacks its enabled trigger %s', wanted.name, wanted.what)
              FROM (SELECT name, what FROM unnest(ARRAY['journals', 'entries', 'transitions',
-                       'daily_grants', 'facts', 'catalogues']) AS name,
+                       'daily_grants', 'facts', 'catalogues', 'operator_acts',
+                       'verifications']) AS name,
                        unnest(ARRAY['refuse_change', 'refuse_truncate']) AS what
                    UNION ALL VALUES ('events', 'keep_payload'), ('events', 'refuse_delete'),
                        ('events', 'refuse_truncate')) AS wanted

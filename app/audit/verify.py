@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
+from contextlib import suppress
 from typing import Final
 
+import asyncpg
 import msgspec
 
 from app.audit.checks import CHECKS, STRUCTURE
@@ -47,3 +49,17 @@ async def _run(database: Database, names: Sequence[str]) -> AsyncGenerator[Check
             count = await database.fetchval(counting)
             found = await database.fetch(f"{finding} LIMIT {DIFFERENCES_MAX}")
             yield Check(name, count, [row[0] for row in found])
+
+
+async def store_verdict(database: Database, checks: Sequence[Check]) -> None:
+    """Keep what a whole verification came to, for the metrics and for who asks later.
+
+    An auditor's own login may not write, and a replica cannot: their verdict is not kept.
+    """
+    with suppress(asyncpg.InsufficientPrivilegeError, asyncpg.ReadOnlySQLTransactionError):
+        await database.execute(
+            """INSERT INTO verifications (finished_at, check_count, row_count, difference_count)
+               VALUES (clock_timestamp(), $1, $2, $3)""",
+            len(checks), sum(check.rows for check in checks),
+            sum(len(check.differences) for check in checks),
+        )  # fmt: skip

@@ -7,9 +7,10 @@ from typing import Annotated
 
 import typer
 
-from app.cli.words import console, group, parse_instant, run
+from app.cli.words import Why, console, group, parse_instant, run
 
 keys = group("API keys: shown once, stored hashed.")
+KeyId = Annotated[str, typer.Argument(help="The part after tb_.")]
 
 
 @keys.command("create")
@@ -19,11 +20,12 @@ def keys_create(
     expires: Annotated[
         datetime | None, typer.Option(parser=parse_instant, metavar="INSTANT", help="When it ends.")
     ] = None,
+    reason: Why = None,
 ) -> None:
     """Make a key and show it, this once."""
     from app.commands.keys import create_key
 
-    run(create_key(console, name, scope, expires))
+    run(create_key(console, name, scope, expires, reason))
 
 
 @keys.command("list")
@@ -35,8 +37,22 @@ def keys_list() -> None:
 
 
 @keys.command("revoke")
-def keys_revoke(key_id: Annotated[str, typer.Argument(help="The part after tb_.")]) -> None:
+def keys_revoke(key_id: KeyId, reason: Why = None) -> None:
     """Revoke a key; every process refuses it within seconds."""
     from app.commands.keys import revoke_key
 
-    run(revoke_key(console, key_id))
+    run(revoke_key(console, key_id, reason))
+
+
+@keys.command("rotate")
+def keys_rotate(
+    key_id: KeyId,
+    overlap: Annotated[
+        int, typer.Option(min=0, max=30 * 86_400, help="Seconds for which the old one stays good.")
+    ] = 3_600,
+    reason: Why = None,
+) -> None:
+    """Make a new key of the same name and scopes; the old one ends after an overlap."""
+    from app.commands.keys import rotate_key
+
+    run(rotate_key(console, key_id, overlap, reason))

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from app.cli.words import BookDir, console, errors_console, group, run
+from app.cli.words import BookDir, Why, console, errors_console, group, run
 
 ledger = group("The ledger.")
 
@@ -40,16 +40,18 @@ def ledger_rebuild(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Change nothing; 1 where something differs.")
     ] = False,
+    reason: Why = None,
 ) -> None:
     """Set balances, lots and holds to what the entries say, in one transaction."""
     from app.commands.ledger import rebuild_ledger
 
-    run(rebuild_ledger(console, data_dir, dry_run=dry_run))
+    run(rebuild_ledger(console, data_dir, dry_run=dry_run, reason=reason))
 
 
 @ledger.command("erase")
 def ledger_erase(
     account_id: Annotated[str, typer.Argument(help="The application's or the customer's id.")],
+    reason: Why = None,
 ) -> None:
     """Erase the reasons and metadata of an account's journals; its entries stand.
 
@@ -58,4 +60,4 @@ def ledger_erase(
     """
     from app.commands.ledger import erase_notes
 
-    run(erase_notes(console, account_id))
+    run(erase_notes(console, account_id, reason))

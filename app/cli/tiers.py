@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from app.cli.words import console, group, run
+from app.cli.words import Why, console, group, run
 
 tiers = group("The catalogue: which price buys which tier.")
 
@@ -21,8 +21,10 @@ def tiers_show() -> None:
 
 
 @tiers.command("apply")
-def tiers_apply(file: Annotated[Path, typer.Argument(exists=True, dir_okay=False)]) -> None:
+def tiers_apply(
+    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False)], reason: Why = None
+) -> None:
     """Apply a catalogue: new prices count at once, amounts from each account's next day."""
     from app.commands.tiers import apply_tiers
 
-    run(apply_tiers(console, file))
+    run(apply_tiers(console, file, reason))

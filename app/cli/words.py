@@ -22,6 +22,9 @@ BookDir = Annotated[
     Path | None,
     typer.Option("--data-dir", help="A running `up`'s data folder, instead of DATABASE_URL."),
 ]
+Why = Annotated[
+    str | None, typer.Option("--reason", help="Why; kept in the list of what operators did.")
+]
 TiersFile = Annotated[
     Path | None,
     typer.Option("--tiers", exists=True, dir_okay=False, help="The catalogue of a first start."),

@@ -1,21 +1,22 @@
-"""`tallybook keys`: make, list, revoke API keys."""
+"""`tallybook keys`: make, list, revoke, rotate API keys."""
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from rich.console import Console
 from rich.table import Table
 
-from app import keys, settings
+from app import keys, operator_acts, settings
 from app.commands.book import database_url
-from app.db import opened
+from app.db import Database, opened
 from app.errors import ConfigurationError
 from app.keys import Scope
+from app.operator_acts import OperatorAct, at_the_machine
 
 
 async def create_key(
-    console: Console, name: str, scopes: list[str], expires_at: datetime | None
+    console: Console, name: str, scopes: list[str], expires_at: datetime | None, reason: str | None
 ) -> int:
     """`tallybook keys create`."""
     wrong = set(scopes) - set(Scope)
@@ -24,14 +25,11 @@ async def create_key(
             f"No such scope: {', '.join(sorted(wrong))}. Use {', '.join(Scope)}."
         )
     pepper = settings.load().key_pepper
-    async with opened(database_url()) as database:
+    async with opened(database_url()) as database, database.transaction():
         wanted = [Scope(scope) for scope in scopes]
         token = await keys.create(database, pepper, name, wanted, expires_at)
-    console.print(token, soft_wrap=True, highlight=False)
-    errors = Console(stderr=True)
-    errors.print(
-        "This is the only time it is shown; send it as Authorization: Bearer.", style="dim"
-    )
+        await _record(database, OperatorAct.KEY_CREATED, keys.id_of(token), reason)
+    _show(console, token)
     return 0
 
 
@@ -47,9 +45,35 @@ async def list_keys(console: Console) -> int:
     return 0
 
 
-async def revoke_key(console: Console, key_id: str) -> int:
+async def revoke_key(console: Console, key_id: str, reason: str | None) -> int:
     """`tallybook keys revoke`."""
-    async with opened(database_url()) as database:
+    async with opened(database_url()) as database, database.transaction():
         done = await keys.revoke(database, key_id)
+        if done:
+            await _record(database, OperatorAct.KEY_REVOKED, key_id, reason)
     console.print(f"Revoked {key_id}." if done else f"No good key has the id {key_id}.")
     return 0 if done else 1
+
+
+async def rotate_key(console: Console, key_id: str, overlap_s: int, reason: str | None) -> int:
+    """`tallybook keys rotate`."""
+    pepper = settings.load().key_pepper
+    async with opened(database_url()) as database, database.transaction():
+        token, ends_at = await keys.rotate(database, pepper, key_id, timedelta(seconds=overlap_s))
+        subject = f"{key_id} to {keys.id_of(token)}"
+        await _record(database, OperatorAct.KEY_ROTATED, subject, reason)
+    _show(console, token)
+    Console(stderr=True).print(f"{key_id} is good until {ends_at:%Y-%m-%d %H:%M:%S} UTC.")
+    return 0
+
+
+async def _record(database: Database, act: OperatorAct, subject: str, reason: str | None) -> None:
+    await operator_acts.record(database, act, at_the_machine(reason), subject=f"key {subject}")
+
+
+def _show(console: Console, token: str) -> None:
+    console.print(token, soft_wrap=True, highlight=False)
+    errors = Console(stderr=True)
+    errors.print(
+        "This is the only time it is shown; send it as Authorization: Bearer.", style="dim"
+    )

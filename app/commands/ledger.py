@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from app import operator_acts
 from app.accounts.book import Book
 from app.accounts.open import require
 from app.audit import export
@@ -20,11 +21,12 @@ from app.audit import rebuild as rebuilding
 from app.audit.checks import CHECKS
 from app.audit.entries import EntryQuery
 from app.audit.horizon import Horizons
-from app.audit.verify import verifying
+from app.audit.verify import Check, store_verdict, verifying
 from app.commands.book import database_url
-from app.db import opened
+from app.db import Database, opened
 from app.errors import ConfigurationError
 from app.ledger import erase
+from app.operator_acts import OperatorAct
 from app.web.export_forms import FORMS, FormName
 from app.web.instants import instant
 
@@ -34,19 +36,20 @@ DIFFERENCES_SHOWN: Final = 5
 async def verify_ledger(console: Console, errors: Console, data_dir: Path | None) -> int:
     """`tallybook ledger verify`; ``errors`` takes the progress."""
     table = Table("check", "rows", "differences", title="The ledger, recomputed from its entries")
-    wrong = False
+    done: list[Check] = []
     async with opened(database_url(data_dir), command_timeout_s=None) as database:
         checks = verifying(database)
         with errors.status("checking") as status:
             async with aclosing(checks):
                 async for check in checks:
-                    wrong = wrong or bool(check.differences)
+                    done.append(check)
                     color = "red" if check.differences else "green"
                     shown = "; ".join(check.differences[:DIFFERENCES_SHOWN]) or "none"
                     table.add_row(check.name, f"{check.rows:,}", f"[{color}]{escape(shown)}[/]")
                     status.update(f"checking: {table.row_count} of {len(CHECKS)} done")
+        await store_verdict(database, done)
     console.print(table)
-    return 1 if wrong else 0
+    return 1 if any(check.differences for check in done) else 0
 
 
 async def export_ledger(
@@ -72,10 +75,15 @@ async def export_ledger(
     return 0
 
 
-async def rebuild_ledger(console: Console, data_dir: Path | None, *, dry_run: bool) -> int:
+async def rebuild_ledger(
+    console: Console, data_dir: Path | None, *, dry_run: bool, reason: str | None = None
+) -> int:
     """`tallybook ledger rebuild`."""
     async with opened(database_url(data_dir), command_timeout_s=None) as database:
-        found = await (rebuilding.find(database) if dry_run else rebuilding.rebuild(database))
+        if dry_run:
+            found = await rebuilding.find(database)
+        else:
+            found = await _rebuild(database, reason)
     if not found:
         console.print("Balances, lots and holds are what the entries say.")
         return 0
@@ -89,13 +97,25 @@ async def rebuild_ledger(console: Console, data_dir: Path | None, *, dry_run: bo
     return 1 if dry_run else 0
 
 
-async def erase_notes(console: Console, public_id: str) -> int:
+async def _rebuild(database: Database, reason: str | None) -> list[rebuilding.Difference]:
+    async with database.transaction():
+        found = await rebuilding.rebuild(database)
+        if found:
+            by = operator_acts.at_the_machine(reason)
+            subject = f"{len(found)} differences"
+            await operator_acts.record(database, OperatorAct.REBUILD, by, subject=subject)
+    return found
+
+
+async def erase_notes(console: Console, public_id: str, reason: str | None = None) -> int:
     """`tallybook ledger erase`; DATABASE_URL must be the schema's owner here."""
     try:
         url = database_url()
         async with opened(url, command_timeout_s=None) as database, database.transaction():
             number = await require(Book(database), public_id)
             erased = await erase.erase_notes(database, number)
+            by = operator_acts.at_the_machine(reason)
+            await operator_acts.record(database, OperatorAct.ERASE, by, account_id=number)
     except asyncpg.InsufficientPrivilegeError:
         raise ConfigurationError(
             "Only the schema's owner may erase: run this with the owner's URL in DATABASE_URL. "

@@ -13,6 +13,7 @@ from app.commands.book import database_url
 from app.db import opened
 from app.errors import ConfigurationError
 from app.grants.catalogue import diff, parse
+from app.operator_acts import at_the_machine
 
 
 async def show_tiers(console: Console) -> int:
@@ -26,13 +27,15 @@ async def show_tiers(console: Console) -> int:
     return 0
 
 
-async def apply_tiers(console: Console, file: Path) -> int:
+async def apply_tiers(console: Console, file: Path, reason: str | None) -> int:
     """`tallybook tiers apply`."""
     content = await asyncio.to_thread(file.read_text, encoding="utf-8")
     wanted = parse(content, str(file))
     async with opened(database_url()) as database:
         before = await database.fetchval("SELECT content FROM catalogues ORDER BY id DESC LIMIT 1")
-        number = await tiers_use_case.apply(Book(database), content, str(file), "tallybook tiers")
+        number = await tiers_use_case.apply(
+            Book(database), content, str(file), "tallybook tiers", at_the_machine(reason)
+        )
     for line in diff(parse(before, "before"), wanted) if before else ():
         console.print(f"  {line}", markup=False)
     console.print(f"Catalogue {number} is in force.")

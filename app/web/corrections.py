@@ -22,7 +22,7 @@ from app.web import answers, problems, views
 from app.web.access import Access, access, caller
 from app.web.instants import INSTANT_PATTERN
 from app.web.parameters import ID_DIGITS, STRIPE_ID, AccountId, IdempotencyKey, moment
-from app.web.requests import Reason, answered, order, within_patience
+from app.web.requests import MaybeReason, Reason, answered, operator, order, within_patience
 
 RUN_REVERSAL_SECONDS_MAX = 4.0
 
@@ -112,15 +112,15 @@ def _acted(done: Done) -> Response[views.SpendAnswer]:
 @post(
     "/api/v1/accounts/{account_id:str}/close",
     status_code=200,
-    responses=problems.declared(400, 401, 403, 404),
+    responses=problems.declared(400, 401, 403, 404, 413),
     tags=["Corrections"],
     **access(Access.OPERATOR),
 )
 async def close_route(
-    account_id: AccountId, request: Request[Any, Any, Any], state: State
+    account_id: AccountId, request: Request[Any, Any, Any], state: State, data: MaybeReason = None
 ) -> views.AccountAnswer:
-    """End the account's grants; what it has can still be spent."""
-    await correct.close(state.book, account_id, caller(request).id)
+    """End the account's grants; what it has can still be spent. A reason may come along."""
+    await correct.close(state.book, account_id, operator(request, data))
     return answers.account(await view(state.book, account_id))
 
 

@@ -58,6 +58,9 @@ def describe(routes: Sequence[ControllerRouterHandler], version: str) -> dict[st
     # Litestar leaves out a bound that is 0.
     schema["components"]["schemas"]["GrantBody"]["properties"]["priority"]["minimum"] = 0
     _whole_bounds(schema)
+    for item in schema["paths"].values():
+        for operation in item.values():
+            _let_a_reason_be_left_out(operation)
     _describe_webhook(schema["paths"][WEBHOOK]["post"])
     return schema
 
@@ -73,6 +76,13 @@ def _whole_bounds(node: Any) -> None:
     elif isinstance(node, list):
         for item in node:
             _whole_bounds(item)
+
+
+def _let_a_reason_be_left_out(operation: dict[str, Any]) -> None:
+    """Litestar calls every body required."""
+    body = operation.get("requestBody", {})
+    if "ReasonBody" in str(body.get("content")):
+        body["required"] = False
 
 
 def _describe_webhook(operation: dict[str, Any]) -> None:

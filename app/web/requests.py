@@ -8,15 +8,26 @@ from typing import Annotated, Any, TypeVar
 import asyncpg
 import msgspec
 from litestar import Request, Response
+from litestar.params import JSONBody
 
 from app.accounts.keyed import Order
 from app.errors import KeyInFlightError
 from app.ledger.idempotency import request_key
+from app.operator_acts import Operator
 from app.web import views
 from app.web.access import caller
 
 Result = TypeVar("Result")
 Reason = Annotated[str, msgspec.Meta(min_length=1, max_length=views.TEXT_CHARS_MAX)]
+
+
+class ReasonBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Why an operator acts."""
+
+    reason: Reason
+
+
+MaybeReason = JSONBody[ReasonBody | None]  # app.web.openapi says that it may be left out
 
 
 class NothingBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -32,6 +43,11 @@ def order(
         key=request_key(key, str(request.method), request.url.path, body),
         reason=reason,
     )
+
+
+def operator(request: Request[Any, Any, Any], body: ReasonBody | None) -> Operator:
+    """Who acts, and why where the body says so."""
+    return Operator(actor=caller(request).id, reason=body.reason if body else None)
 
 
 async def within_patience(act: Awaitable[Result]) -> Result:

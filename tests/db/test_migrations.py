@@ -21,7 +21,10 @@ from tests.conftest import Server
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
 
-APPEND_ONLY = {"journals", "entries", "transitions", "daily_grants", "facts", "catalogues"}
+APPEND_ONLY = {
+    "journals", "entries", "transitions", "daily_grants", "facts", "catalogues", "operator_acts",
+    "verifications",
+}  # fmt: skip
 GUARDED = APPEND_ONLY | {"events"}
 # Projections, working state and erasable text: these may change.
 MUTABLE = {

@@ -34,9 +34,12 @@ from app.db import Database
 from app.grants.run import run_due
 from app.ledger.claws import Policy
 from app.ledger.idempotency import RequestKey, request_key
+from app.operator_acts import Operator
 from app.webhooks.receive import receive
 from tests.conftest import NOW, open_database
 from tests.stripe_events import make_subscription_event
+
+OPERATOR = Operator(actor="tests", reason="of the tests")
 
 POINTS_MAX = 200  # an act with more statements than half of that is a finding of its own
 ALL = os.environ.get("TALLYBOOK_CRASH_POINTS") == "all"
@@ -107,7 +110,7 @@ async def two_accounts(book: Book, n: int) -> None:
 async def opened_by_a_run(book: Book, n: int) -> None:
     # The others end here: the run, and with it the number of points, stays small.
     for row in await book.database.fetch("SELECT external_id FROM accounts"):
-        await correct.close(book, row["external_id"], "tests")
+        await correct.close(book, row["external_id"], OPERATOR)
     await opened_yesterday(book, n)
     await run_due(book.database, book.catalogues, "tests", 30)
     await spend(book, [spend_order(n, 2, "spend")])
@@ -168,7 +171,7 @@ USE_CASES = {
     ),
     "a reversal of a run": UseCase(opened_by_a_run, reverse_last_run),
     "a close": UseCase(
-        opened_yesterday, lambda book, n: correct.close(book, f"user-{n}", "tests")
+        opened_yesterday, lambda book, n: correct.close(book, f"user-{n}", OPERATOR)
     ),
     "a webhook": UseCase(
         opened, lambda book, n: receive(book, snapshot(n), livemode=False)

@@ -16,12 +16,17 @@ import pytest
 from app.accounts.book import Book
 from app.accounts.put import put
 from app.accounts.spend import SpendOrder, spend
+from app.audit.verify import store_verdict, verify
 from app.ledger.idempotency import request_key
+from app.operator_acts import Operator, OperatorAct, record
 from app.webhooks.receive import receive
 from tests.conftest import NOW, Server
 from tests.stripe_events import make_subscription_event
 
-APPEND_ONLY = ("journals", "entries", "transitions", "daily_grants", "facts", "catalogues")
+APPEND_ONLY = (
+    "journals", "entries", "transitions", "daily_grants", "facts", "catalogues", "operator_acts",
+    "verifications",
+)  # fmt: skip
 VERBS = (
     "UPDATE {table} SET {column} = {column}",
     "DELETE FROM {table}",
@@ -48,6 +53,10 @@ async def roles(server: Server, book: Book) -> AsyncIterator[Roles]:
     body = {"amount": 7}
     key = request_key("key-1", "POST", "/", body)
     await spend(book, [SpendOrder(account_id="user-1", amount=7, actor="tests", key=key)])
+    by = Operator(actor="tests", reason="a row to protect")
+    async with book.database.transaction():
+        await record(book.database, OperatorAct.TIERS_APPLIED, by, subject="1")
+    await store_verdict(book.database, await verify(book.database))
     name, password = f"reader_{secrets.token_hex(4)}", secrets.token_hex(8)
     superuser = await asyncpg.connect(server.superuser_url)
     await superuser.execute(
@@ -105,6 +114,7 @@ def statements(table: str, column: str) -> list[str]:
 COLUMNS = {
     "journals": "actor", "entries": "amount", "transitions": "to_state",
     "daily_grants": "credits", "facts": "subscription_id", "catalogues": "content",
+    "operator_acts": "actor", "verifications": "difference_count",
 }  # fmt: skip
 
 

@@ -41,6 +41,7 @@ from app.errors import BusyError, TallybookError
 from app.jobs.tick import advance_clock
 from app.ledger.claws import Policy
 from app.ledger.idempotency import RequestKey, request_key
+from app.operator_acts import Operator
 from app.webhooks.receive import receive
 from tests.conftest import NOW, new_server, open_database
 from tests.ledger.account_model import (
@@ -51,6 +52,8 @@ from tests.ledger.account_model import (
     RefusedByModel,
 )
 from tests.stripe_events import make_subscription_event
+
+OPERATOR = Operator(actor="tests", reason="of the tests")
 
 NAMES = ("user-a", "user-b")
 PRICES = {"PRO": "price_pro_monthly", "ENTERPRISE": "price_enterprise_monthly"}
@@ -235,7 +238,7 @@ class LedgerMachine(RuleBasedStateMachine):
     def a_close(self, name: str, chance: int) -> None:
         if chance:
             return
-        self.runner.run(correct.close(self.book, name, "tests"))
+        self.runner.run(correct.close(self.book, name, OPERATOR))
         self.models[name].close()
 
     # Stripe.

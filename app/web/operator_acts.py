@@ -1,0 +1,72 @@
+"""GET /api/v1/operator-acts: what operators did, at the API and at the machine."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from litestar import get
+from litestar.datastructures import State
+from litestar.params import QueryParameter
+
+from app import ids
+from app.audit.operator_acts import acts
+from app.db import Record
+from app.operator_acts import OperatorAct
+from app.web import problems
+from app.web.access import Access, access
+from app.web.instants import Instant, instant
+from app.web.parameters import Cursor, Limit
+from app.web.views import View
+
+
+class OperatorActAnswer(View, frozen=True, kw_only=True):
+    """Who (a key's id, or `cli:` and a user of the machine) did what, to what, and why."""
+
+    id: str
+    actor: str
+    act: str
+    reason: str | None
+    subject: str | None
+    account_id: str | None
+    journal_id: str | None
+    event_id: str | None
+    run_id: str | None
+    at: Instant
+
+
+class OperatorActList(View, frozen=True, kw_only=True):
+    """One page, oldest first."""
+
+    data: list[OperatorActAnswer]
+    next_cursor: str | None
+
+
+@get(
+    "/api/v1/operator-acts",
+    responses=problems.declared(400, 401, 403, 422),
+    tags=["Audit"],
+    **access(Access.AUDITOR),
+)
+async def list_operator_acts(
+    state: State, act: Annotated[OperatorAct | None, QueryParameter()] = None,
+    cursor: Cursor = None, limit: Limit = 100,
+) -> OperatorActList:  # fmt: skip
+    """What operators did; append-only, each written in the transaction of the act itself."""
+    page = await acts(state.book.database, act, cursor, limit)
+    return OperatorActList(data=[_answer(row) for row in page.rows], next_cursor=page.next_cursor)
+
+
+def _answer(row: Record) -> OperatorActAnswer:
+    journal_id, run_id = row["journal_id"], row["run_id"]
+    return OperatorActAnswer(
+        id=ids.public(ids.ACT, row["id"]),
+        actor=row["actor"],
+        act=row["act"],
+        reason=row["told_reason"],
+        subject=row["subject"],
+        account_id=row["public_account_id"],
+        journal_id=None if journal_id is None else ids.public(ids.JOURNAL, journal_id),
+        event_id=row["event_id"],
+        run_id=None if run_id is None else ids.public(ids.RUN, run_id),
+        at=instant(row["at"]),
+    )
