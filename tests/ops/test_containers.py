@@ -1,0 +1,188 @@
+"""The container, the compose file and the systemd units run least, and know only real settings."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from configparser import RawConfigParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer.main
+import yaml
+
+from app import settings
+from app.cli import app as cli
+
+ROOT = Path(__file__).parents[2]
+OPS = ROOT / "ops"
+COMPOSE: dict[str, Any] = yaml.safe_load((OPS / "compose.yaml").read_text(encoding="utf-8"))
+OURS = {
+    name: service
+    for name, service in COMPOSE["services"].items()
+    if service["image"] == "tallybook"
+}
+SECRETS_NAMES = {"stripe_webhook_secret", "stripe_api_key"}
+UNITS = sorted((OPS / "systemd").glob("*.service"))
+COMMANDS = set(typer.main.get_command(cli).commands)  # type: ignore[attr-defined]
+
+
+def test_the_image_is_built_by_hashes_and_runs_as_nobody() -> None:
+    text = (OPS / "Containerfile").read_text(encoding="utf-8")
+    (download,) = re.findall(r"pip download ((?:.*\\\n)*.*)", text)
+    assert {"--require-hashes", "--only-binary", ":all:"} <= set(download.split())
+    installs = re.findall(r"pip (?:--python \S+ )?install ([^&\n]+)", text)
+    assert installs
+    assert all("--no-index" in line for line in installs), "what is installed was checked before"
+    stages = re.findall(r"^FROM (\S+)", text, re.MULTILINE)
+    assert len(stages) == 2
+    assert not [stage for stage in stages if "/" in stage or "latest" in stage]
+    last = text.rpartition("FROM ")[2]
+    assert int(re.findall(r"^USER (\d+):\d+$", last, re.MULTILINE)[0]) > 0
+    assert last.index("USER ") > last.index("RUN "), "nothing is run as root after it"
+    assert "HEALTHCHECK" in last
+    assert "/health/live" in last
+
+
+def test_what_the_image_needs_is_sent_to_its_build_and_nothing_else() -> None:
+    sent = (OPS / "Containerfile.dockerignore").read_text(encoding="utf-8").splitlines()
+    copied = re.findall(r"^COPY (?!--from)(.+) \S+$", (OPS / "Containerfile").read_text(), re.M)
+    wanted = {name for line in copied for name in line.split()}
+    assert sent[0] == "*"
+    assert {line[1:] for line in sent if line.startswith("!")} == wanted
+    assert all((ROOT / name).exists() for name in wanted)
+
+
+def test_the_compose_file_has_every_part_and_each_starts_after_what_it_needs() -> None:
+    services = COMPOSE["services"]
+    assert {"postgres", "redis", "migrate", "server-1", "server-2", "worker", "proxy"} <= set(
+        services
+    )
+    assert [name for name, one in services.items() if "ports" in one] == ["proxy"]
+    assert services["migrate"]["depends_on"] == {"postgres": {"condition": "service_healthy"}}
+    for name in ("server-1", "server-2", "worker"):
+        waits = services[name]["depends_on"]["migrate"]["condition"]
+        assert waits == "service_completed_successfully"
+    assert COMPOSE["networks"]["inside"] == {"internal": True}
+    assert services["postgres"]["networks"] == services["redis"]["networks"] == ["inside"]
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_a_container_of_ours_writes_nothing_and_is_given_secrets_as_files(name: str) -> None:
+    service = OURS[name]
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    known = {*settings.NAMES, *(f"{each}_FILE" for each in settings.NAMES)}
+    assert set(service["environment"]) <= known
+    files = {k: v for k, v in service["environment"].items() if k.endswith("_FILE")}
+    assert {v.removeprefix("/run/secrets/") for v in files.values()} == set(service["secrets"])
+    assert set(service["secrets"]) <= set(COMPOSE["secrets"])
+    if "command" in service:
+        assert service["command"][0] in COMMANDS
+
+
+def test_only_migrate_knows_the_owner() -> None:
+    knows = {name for name, one in OURS.items() if "database_owner_url" in one["secrets"]}
+    assert knows == {"migrate"}
+
+
+def test_the_proxy_passes_the_api_and_keeps_the_figures_inside() -> None:
+    text = (OPS / "Caddyfile").read_text(encoding="utf-8")
+    (hidden,) = re.findall(r"@inside path (.+)", text)
+    assert "/metrics" in hidden.split()
+    upstreams = re.findall(r"reverse_proxy (.+) \{", text)[0].split()
+    servers = [name for name in COMPOSE["services"] if name.startswith("server-")]
+    assert upstreams == [f"{name}:8000" for name in servers]
+    if caddy := shutil.which("caddy"):
+        words = [caddy, "validate", "--adapter", "caddyfile", "--config", str(OPS / "Caddyfile")]
+        subprocess.run(words, check=True, capture_output=True)
+
+
+def test_the_secrets_that_are_made_are_good_ones_and_are_kept(folder: Path) -> None:
+    script = folder / "make_secrets.sh"
+    shutil.copy(OPS / "make_secrets.sh", script)
+    stripe = "whsec_0123456789abcdef\nsk_test_0123456789abcdef\n"
+    subprocess.run(["sh", script], input=stripe, text=True, check=True, capture_output=True)
+    made = {path.name: path.read_text() for path in (folder / "secrets").iterdir()}
+    assert set(made) == set(COMPOSE["secrets"])
+    subprocess.run(["sh", script], input="", text=True, check=True, capture_output=True)
+    again = {path.name: path.read_text() for path in (folder / "secrets").iterdir()}
+    assert again == made
+    names = {
+        name: str(folder / "secrets" / path.removeprefix("/run/secrets/"))
+        for name, path in OURS["server-1"]["environment"].items()
+        if name.endswith("_FILE")
+    }
+    loaded = settings.load(names)
+    assert loaded.environment == "production"
+    assert made["application_password"] in loaded.database_url
+    random = [text for name, text in made.items() if name not in SECRETS_NAMES]
+    assert len(set(random)) == len(random)
+    assert (folder / "secrets").stat().st_mode & 0o077 == 0
+
+
+def unit(path: Path) -> dict[str, dict[str, list[str]]]:
+    """Section → option → its values, in order: options may stand several times."""
+    found: dict[str, dict[str, list[str]]] = {}
+    section = ""
+    for line in path.read_text(encoding="utf-8").splitlines():
+        if line.startswith("["):
+            section = line.strip("[]")
+            found[section] = {}
+        elif "=" in line and not line.startswith("#"):
+            name, _, value = line.partition("=")
+            found[section].setdefault(name, []).append(value)
+    return found
+
+
+HARDENED = {
+    "DynamicUser": "yes", "NoNewPrivileges": "yes", "ProtectSystem": "strict",
+    "ProtectHome": "yes", "PrivateTmp": "yes", "PrivateDevices": "yes",
+    "CapabilityBoundingSet": "", "RestrictNamespaces": "yes", "LockPersonality": "yes",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("path", UNITS, ids=lambda path: path.stem)
+def test_a_unit_is_hardened_and_knows_only_real_settings_and_commands(path: Path) -> None:
+    service = unit(path)["Service"]
+    for name, value in HARDENED.items():
+        assert service[name] == [value], name
+    (start,) = service["ExecStart"]
+    assert start.split()[0] == "/opt/tallybook/bin/tallybook"
+    assert start.split()[1] in COMMANDS
+    loaded = {line.partition(":")[0] for line in service["LoadCredential"]}
+    pairs = [pair.partition("=") for line in service["Environment"] for pair in line.split()]
+    assert {value.removeprefix("%d/") for _, _, value in pairs} == loaded
+    assert {name.removesuffix("_FILE") for name, _, _ in pairs} <= set(settings.NAMES)
+    owner = "database_owner_url" in loaded
+    assert owner == (path.stem == "tallybook-migrate"), "nobody else knows the schema's owner"
+
+
+def test_the_units_are_those_that_are_wanted_and_systemd_reads_them(folder: Path) -> None:
+    names = {path.name for path in (OPS / "systemd").iterdir()}
+    assert names == {
+        "tallybook-server.service", "tallybook-worker.service", "tallybook-migrate.service",
+        "tallybook-verify.service", "tallybook-verify.timer",
+    }  # fmt: skip
+    timer = unit(OPS / "systemd" / "tallybook-verify.timer")
+    assert timer["Timer"]["Persistent"] == ["true"]
+    if analyze := shutil.which("systemd-analyze"):
+        for path in (OPS / "systemd").iterdir():
+            text = path.read_text().replace("/opt/tallybook/bin/tallybook", "/bin/true")
+            (folder / path.name).write_text(text)
+        words = [analyze, "verify", *map(str, sorted(folder.iterdir()))]
+        done = subprocess.run(words, capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_the_example_of_the_environment_names_real_settings_and_no_secret() -> None:
+    reader = RawConfigParser(delimiters=("=",))
+    reader.optionxform = str  # type: ignore[assignment,method-assign]
+    reader.read_string("[env]\n" + (OPS / "env.example").read_text(encoding="utf-8"))
+    named = dict(reader["env"])
+    assert set(named) <= set(settings.NAMES)
+    secret = {name for name in named if re.search(r"SECRET|KEY|URL", name)}
+    assert secret == set()
