@@ -10,6 +10,7 @@ import typer
 
 from app.cli.keys import keys
 from app.cli.ledger import ledger
+from app.cli.simulate import EXAMPLES, simulate
 from app.cli.tiers import tiers
 from app.cli.words import BookDir, Clock, DataDir, Port, TiersFile, console, errors_console, run
 from app.errors import TallybookError
@@ -24,6 +25,7 @@ app = typer.Typer(
 app.add_typer(keys, name="keys")
 app.add_typer(tiers, name="tiers")
 app.add_typer(ledger, name="ledger")
+app.command("simulate", epilog=EXAMPLES)(simulate)
 
 
 @app.command()

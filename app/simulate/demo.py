@@ -10,12 +10,12 @@ from typing import Final
 from rich.console import Console
 
 from app.embedded.devbook import DevBook
-from app.simulate import life_cycles
+from app.simulate import sample_tape
 from app.simulate.book_client import BookClient, PlayError, connected
-from app.simulate.life_cycles import FIRST_NAME, TAPE_LENGTH, account_id
 from app.simulate.next_steps import print_next_steps
 from app.simulate.play import play
 from app.simulate.report import Found, look_up, print_report
+from app.simulate.sample_tape import FIRST_NAME, TAPE_LENGTH, account_id
 from app.simulate.tape import TAPE_START
 
 DATA_DIR_DEFAULT: Final = Path(".tallybook")
@@ -48,7 +48,7 @@ async def demo(book: DevBook, console: Console, data_dir: Path = DATA_DIR_DEFAUL
 async def play_sample(client: BookClient, console: Console, data_dir: Path) -> bool:
     """The same over a client at hand; raises PlayError where the book is not what it must be."""
     run = await find_run(client)
-    tape = life_cycles.tape(run.number, run.starts_at)
+    tape = sample_tape.tape(run.number, run.starts_at)
     _announce(run, console)
     played = await play(tape, client, console)
     found = [await look_up(client, customer) for customer in tape.customers]

@@ -1,225 +1,275 @@
-"""The sample tape: six customers over 35 simulated days, from sign-up to cancellation.
-
-Months have 28 to 31 days, so the days of renewals depend on the day on which the tape starts;
-every story leaves room for both.
-"""
+"""The life cycles that the simulator knows by name, each told from the customer's sign-up on."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final
 
-from app.simulate.expectation import ExpectedAccount
-from app.simulate.stripe_events import FakeSubscription
-from app.simulate.stripe_objects import ENTERPRISE_MONTHLY, PRO_MONTHLY, JsonObject, Price
-from app.simulate.tape import Action, Customer, MoveClock, Put, Spend, Step, Tape, deliveries
+from app.simulate.life import Life, Story
+from app.simulate.stripe_objects import Price
+from app.simulate.wares import Wares
 
-TAPE_LENGTH: Final = timedelta(days=35, hours=18)
-FIRST_NAME: Final = "ada"  # the tape's first step introduces her at the very start
-
-_HOUR: Final = timedelta(hours=1)
-_DAY: Final = timedelta(days=1)
-_TOKYO: Final = timedelta(hours=9)  # no summer time: a fixed offset
+UNKNOWN: Final = Price(
+    id="price_of_no_catalogue", product="prod_unknown", name="Unknown", cents=9_00
+)
 
 
-def account_id(name: str, run: int) -> str:
-    """``ada-1``: whoever plays the tape again on the same data meets other people."""
-    return f"{name}-{run}"
+@dataclass(frozen=True)
+class LifeCycle:
+    """A story with its name and one sentence; ``fits`` says what a catalogue must sell."""
+
+    name: str
+    sentence: str
+    tell: Callable[[Life], Story]
+    fits: Callable[[Wares], bool] = lambda _: True
+    needs: str = ""  # what is lacking where it does not fit
 
 
-def tape(run: int, starts_at: datetime) -> Tape:
-    """The same for the same arguments, byte by byte."""
-    cast = (_ada, _ben, _chiyo, _dora, _emil, _fay)
-    lives = [story(run, starts_at) for story in cast]
-    ends_at = starts_at + TAPE_LENGTH
-    last = Step(at=ends_at, story="The tape ends.", action=MoveClock())
-    steps = sorted((step for life in lives for step in life.steps), key=lambda step: step.at)
-    return Tape(
-        starts_at=starts_at,
-        ends_at=ends_at,
-        steps=(*steps, last),
-        customers=tuple(life.customer(ends_at) for life in lives),
-    )
+def _happy_renewal(life: Life) -> Story:
+    one = life.subscription(life.low)
+    yield one.subscribes()
+    yield one.renews()
+    life.wait(hours=1)
+    yield one.pays()
 
 
-class _Life:
-    """One customer: what Stripe and the application do, and what must come of it."""
-
-    def __init__(self, run: int, name: str, starts_at: datetime, minute: int, story: str) -> None:
-        self.steps: list[Step] = []
-        self.account_id = account_id(name, run)
-        self.prefix = f"demo{run}"
-        self._name = name
-        self._story = story
-        self._starts_at = starts_at + timedelta(minutes=minute)  # a minute of its own
-        self._keys = self._numbered(f"demo-{run}-{name}-spend")
-        self._expected: ExpectedAccount | None = None
-
-    @staticmethod
-    def _numbered(prefix: str) -> Iterator[str]:
-        number = 0
-        while True:
-            number += 1
-            yield f"{prefix}-{number}"
-
-    def at(self, day: int, hour: int = 0) -> datetime:
-        return self._starts_at + timedelta(days=day, hours=hour)
-
-    def subscription(self, price: Price, began_at: datetime) -> FakeSubscription:
-        return FakeSubscription(self.prefix, self._name, price, began_at)
-
-    @property
-    def expected(self) -> ExpectedAccount:
-        assert self._expected is not None, "the account is opened by put() or opens()"
-        return self._expected
-
-    def opens(self, at: datetime, utc_offset: timedelta = timedelta(0)) -> None:
-        self._expected = ExpectedAccount(at, utc_offset)
-
-    def put(self, at: datetime, customer_id: str | None = None, zone: str = "UTC") -> None:
-        put = Put(account_id=self.account_id, customer_id=customer_id, time_zone=zone)
-        self._step(at, f"{self._name} signs up", put)
-
-    def spend(self, at: datetime, amount: int, reason: str) -> None:
-        granted = self.expected.spend(at, amount)
-        spend = Spend(
-            account_id=self.account_id,
-            amount=amount,
-            key=next(self._keys),
-            reason=reason,
-            refused=not granted,
-        )
-        what = f"spends {amount}" if granted else f"asks for {amount}, more than there is"
-        self._step(at, f"{self._name} {what}", spend)
-
-    def send(self, at: datetime, events: Sequence[JsonObject], what: str) -> None:
-        self._step(at, f"{self._name} {what}", deliveries(events))
-
-    def customer(self, ends_at: datetime) -> Customer:
-        expected = self.expected.end(ends_at)
-        return Customer(account_id=self.account_id, story=self._story, expected=expected)
-
-    def _step(self, at: datetime, story: str, action: Action) -> None:
-        self.steps.append(Step(at=at, story=story, action=action))
+def _upgrade(life: Life) -> Story:
+    one = life.subscription(life.low)
+    yield one.subscribes()
+    life.wait(days=9)
+    yield one.changes_to(life.high)
 
 
-def _ada(run: int, starts_at: datetime) -> _Life:
-    life = _Life(run, "ada", starts_at, 0, "FREE; asks once for too much")
-    life.opens(life.at(0))
-    life.put(life.at(0))
-    life.spend(life.at(0, 9), 3, "summarize a page")
-    life.spend(life.at(4, 9), 5, "translate a letter")
-    life.spend(life.at(4, 10), 1, "translate another")
-    life.spend(life.at(19, 9), 4, "summarize a report")
-    life.spend(life.at(35, 9), 2, "summarize a page")
-    return life
+def _downgrade(life: Life) -> Story:
+    one = life.subscription(life.high)
+    yield one.subscribes()
+    life.wait(days=9)
+    yield one.changes_to(life.low)
 
 
-def _ben(run: int, starts_at: datetime) -> _Life:
-    life = _Life(run, "ben", starts_at, 7, "PRO; renews, events come twice")
-    stripe = life.subscription(PRO_MONTHLY, life.at(1, 9))
-    life.opens(life.at(1, 8))
-    life.put(life.at(1, 8), stripe.customer_id)
-    events = stripe.subscribe()
-    life.expected.activate(life.at(1, 9), "PRO")
-    life.send(life.at(1, 9), events, "subscribes to PRO")
-    life.send(life.at(1, 10), events, "subscribed: Stripe delivers it all again")
-    life.spend(life.at(2, 12), 12, "draw a logo")
-    life.spend(life.at(10, 12), 20, "draw a poster")
-    life.send(stripe.period.ends_at, stripe.renew(), "renews")
-    paid_at = stripe.period.starts_at + _HOUR
-    payment = stripe.pay(paid_at)
-    life.send(paid_at, payment, "pays the renewal")
-    life.send(paid_at + _HOUR, payment, "paid: Stripe delivers it again")
-    life.spend(life.at(35, 12), 4, "draw an icon")
-    return life
+def _cancel_now(life: Life) -> Story:
+    one = life.subscription(life.low)
+    yield one.subscribes()
+    life.wait(days=11)
+    yield one.ends()
 
 
-def _chiyo(run: int, starts_at: datetime) -> _Life:
-    life = _Life(run, "chiyo", starts_at, 14, "Tokyo; PRO, then ENTERPRISE")
-    stripe = life.subscription(PRO_MONTHLY, life.at(2, 2))
-    life.opens(life.at(2, 1), _TOKYO)
-    life.put(life.at(2, 1), stripe.customer_id, "Asia/Tokyo")
-    # Stripe promises no order: that it is active arrives before that it was created.
-    life.expected.activate(life.at(2, 2), "PRO")
-    life.send(life.at(2, 2), stripe.subscribe()[::-1], "subscribes; events arrive backwards")
-    life.spend(life.at(9, 2), 18, "read a contract")
-    upgrade = stripe.change_price(life.at(9, 3), ENTERPRISE_MONTHLY)
-    life.expected.activate(life.at(9, 3), "ENTERPRISE")
-    life.send(life.at(9, 3), upgrade, "upgrades to ENTERPRISE")
-    life.spend(life.at(9, 4), 25, "read the appendix")
-    life.spend(life.at(20, 4), 50, "read an archive")
-    life.send(stripe.period.ends_at, stripe.renew(), "renews")
-    paid_at = stripe.period.starts_at + _HOUR
-    life.send(paid_at, stripe.pay(paid_at), "pays the renewal")
-    life.spend(life.at(35, 4), 30, "read a contract")
-    return life
+def _cancel_at_period_end(life: Life) -> Story:
+    one = life.subscription(life.low)
+    yield one.subscribes()
+    life.wait(days=11)
+    yield one.asks_to_cancel()
+    life.now = one.stripe.period.ends_at
+    yield one.ends()
 
 
-def _dora(run: int, starts_at: datetime) -> _Life:
-    life = _Life(run, "dora", starts_at, 21, "PRO; fails to pay, recovers")
-    stripe = life.subscription(PRO_MONTHLY, life.at(1, 6))
-    life.opens(life.at(1, 5))
-    life.put(life.at(1, 5), stripe.customer_id)
-    life.expected.activate(life.at(1, 6), "PRO")
-    life.send(life.at(1, 6), stripe.subscribe(), "subscribes to PRO")
-    life.spend(life.at(12, 6), 9, "write a song")
-    life.send(stripe.period.ends_at, stripe.renew(), "renews")
-    failed_at = stripe.period.starts_at + _HOUR
-    life.expected.fail(failed_at)
-    life.send(failed_at, stripe.fail_payment(failed_at), "cannot pay")
-    life.spend(failed_at + _DAY, 16, "write an album")  # more than FREE gives: grace holds
-    recovered_at = failed_at + 2 * _DAY
-    life.expected.activate(recovered_at, "PRO")
-    life.send(recovered_at, stripe.pay(recovered_at), "pays after all")
-    life.spend(life.at(35, 11), 6, "write a chorus")
-    return life
+def _recovers_in_grace(life: Life) -> Story:
+    one = life.subscription(life.low)
+    yield one.subscribes()
+    yield one.renews()
+    life.wait(hours=1)
+    yield one.fails()
+    life.wait(days=3)
+    yield one.fails()
+    life.wait(days=2)
+    yield one.pays()
 
 
-def _emil(run: int, starts_at: datetime) -> _Life:
-    life = _Life(run, "emil", starts_at, 28, "PRO; never pays, grace runs out")
-    # He subscribed before anybody listened; one snapshot is enough.
-    stripe = life.subscription(PRO_MONTHLY, life.at(-20, 3))
-    stripe.be_known()
-    life.opens(life.at(1, 2))
-    life.put(life.at(1, 2), stripe.customer_id)
-    life.expected.activate(life.at(1, 3), "PRO")
-    life.send(life.at(1, 3), stripe.set_metadata(life.at(1, 3), "team", "red"), "was PRO before")
-    held_up = stripe.set_metadata(life.at(3, 3), "team", "blue")
-    life.spend(life.at(5, 3), 11, "cut a film")
-    life.send(stripe.period.ends_at, stripe.renew(), "renews")
-    failed_at = stripe.period.starts_at + _HOUR
-    for number, day in enumerate((0, 3, 5), start=1):
-        at = failed_at + day * _DAY
-        life.expected.fail(at)
-        life.send(at, stripe.fail_payment(at), f"cannot pay ({number})")
-    life.spend(failed_at + 7 * _DAY - _HOUR, 3, "cut a clip")
-    life.spend(failed_at + 7 * _DAY + _HOUR, 2, "cut a clip")
-    life.spend(failed_at + 7 * _DAY + 2 * _HOUR, 1, "cut a clip")
-    canceled_at = failed_at + 14 * _DAY
-    life.expected.cancel(canceled_at)
-    life.send(canceled_at, stripe.delete(canceled_at), "is canceled by Stripe")
-    life.send(canceled_at + _DAY, held_up, "was active: an old event arrives late")
-    life.spend(life.at(35, 3), 1, "cut a trailer")
-    return life
+def _dunning_to_cancel(life: Life) -> Story:
+    one = life.subscription(life.low)
+    yield one.subscribes()
+    yield one.renews()
+    life.wait(hours=1)
+    for days in (3, 2, 9):
+        yield one.fails()
+        life.wait(days=days)
+    yield one.ends("payment_failed")
 
 
-def _fay(run: int, starts_at: datetime) -> _Life:
-    life = _Life(run, "fay", starts_at, 35, "ENTERPRISE; ends with its period")
-    stripe = life.subscription(ENTERPRISE_MONTHLY, life.at(2, 15))
-    # The application is an hour late: Stripe's events open the account under the customer's id.
-    life.opens(life.at(2, 15))
-    life.expected.activate(life.at(2, 15), "ENTERPRISE")
-    life.send(life.at(2, 15), stripe.subscribe(), "subscribes before the application knows her")
-    life.put(life.at(2, 16), stripe.customer_id)
-    life.spend(life.at(3, 15), 45, "train a model")
-    asked_at = life.at(12, 15)
-    life.send(asked_at, stripe.cancel_at_period_end(asked_at), "cancels at the period's end")
-    life.spend(life.at(13, 15), 50, "train another")
-    ended_at = stripe.period.ends_at
-    life.spend(ended_at - _HOUR, 20, "train a last one")
-    life.expected.cancel(ended_at)
-    life.send(ended_at, stripe.delete(ended_at), "falls back to FREE")
-    life.spend(life.at(35, 15), 3, "ask a question")
-    return life
+def _past_due_past_grace(life: Life) -> Story:
+    one = life.subscription(life.high)
+    yield one.subscribes()
+    yield one.renews()
+    life.wait(hours=1)
+    yield one.fails()
+    life.wait(days=life.wares.rules[life.high.tier].grace.days, hours=1)
+    yield one.notes("its grace is over")
+
+
+def _trial_converts(life: Life) -> Story:
+    one = life.subscription(life.low)
+    yield one.begins_trial(14)
+    yield one.ends_trial()
+    life.wait(hours=1)
+    yield one.pays()
+
+
+def _trial_lapses(life: Life) -> Story:
+    one = life.subscription(life.high)
+    yield one.begins_trial(7)
+    life.now = one.stripe.period.ends_at
+    yield one.ends()
+
+
+def _three_d_secure(life: Life) -> Story:
+    one = life.subscription(life.low)
+    yield one.begins()
+    life.wait(hours=2)
+    yield one.confirms()
+
+
+def _incomplete_expired(life: Life) -> Story:
+    one = life.subscription(life.low)
+    yield one.begins()
+    life.wait(hours=23)
+    yield one.lapses()
+
+
+def _paused_and_resumed(life: Life) -> Story:
+    one = life.subscription(life.low)
+    yield one.subscribes()
+    life.wait(days=6)
+    yield one.pauses()
+    life.wait(days=10)
+    yield one.resumes()
+
+
+def _unpaid(life: Life) -> Story:
+    one = life.subscription(life.low)
+    yield one.subscribes()
+    yield one.renews()
+    life.wait(hours=1)
+    yield one.fails()
+    life.wait(days=5)
+    yield one.is_given_up()
+
+
+def _several_subscriptions(life: Life) -> Story:
+    one = life.subscription(life.low)
+    yield one.subscribes()
+    life.wait(days=4)
+    other = life.subscription(life.high)
+    yield other.subscribes()
+    life.wait(days=8)
+    yield other.ends()
+
+
+def _annual_price(life: Life) -> Story:
+    one = life.subscription(life.yearly)
+    yield one.subscribes()
+    life.wait(days=40)
+    yield one.notes("a month and more, and nothing was billed")
+
+
+def _unknown_price(life: Life) -> Story:
+    one = life.subscription(life.low)
+    yield one.subscribes()
+    life.wait(days=5)
+    yield one.changes_to_unknown(UNKNOWN)
+
+
+def _customer_deleted(life: Life) -> Story:
+    one = life.subscription(life.high)
+    yield one.subscribes()
+    life.wait(days=8)
+    yield one.loses_customer()
+
+
+def _missed_events(life: Life) -> Story:
+    one = life.subscription(life.high)
+    one.was_known()
+    life.wait(days=5)
+    yield one.notes("the first that is heard")
+
+
+def _random_walk(life: Life) -> Story:
+    """Whatever may happen next, drawn from the seed."""
+    one = life.subscription(life.random.choice((life.low, life.high)))
+    yield one.subscribes()
+    for _ in range(life.random.randint(1, 12)):
+        life.wait(hours=life.random.randint(1, 240))
+        match one.stripe.status, life.random.random():
+            case "active", chance if chance < 0.25:
+                yield one.changes_to(life.random.choice((life.low, life.high)))
+            case "active", chance if chance < 0.35:
+                yield one.pauses()
+            case "active", chance if chance < 0.6:
+                yield one.fails()
+            case "past_due", chance if chance < 0.4:
+                yield one.fails()
+            case "past_due", chance if chance < 0.5:
+                yield one.is_given_up()
+            case "past_due" | "unpaid", chance if chance < 0.9:
+                yield one.pays()
+            case "paused", chance if chance < 0.8:
+                yield one.resumes()
+            case _, chance if chance > 0.95:
+                yield one.ends()
+                return
+            case _:
+                yield one.notes(f"{life.now:%j}")
+
+
+def _two_tiers(wares: Wares) -> bool:
+    return wares.has_two_tiers
+
+
+_TWO: Final = "tiers of different daily credits"
+
+SUBSCRIPTIONS: Final = (
+    LifeCycle("happy_renewal", "Subscribes, renews after a month, pays, stays.", _happy_renewal),
+    LifeCycle(
+        "upgrade", "Changes to the best tier: the difference is there at once.", _upgrade,
+        _two_tiers, _TWO,
+    ),
+    LifeCycle(
+        "downgrade", "Changes to the least tier: the day is trimmed at once.", _downgrade,
+        _two_tiers, _TWO,
+    ),
+    LifeCycle("cancel_now", "Cancels at once, and is on FREE the same second.", _cancel_now),
+    LifeCycle(
+        "cancel_at_period_end", "Cancels, keeps the tier to the period's end, then FREE.",
+        _cancel_at_period_end,
+    ),
+    LifeCycle(
+        "recovers_in_grace", "The renewal fails twice, is paid within grace; nothing is lost.",
+        _recovers_in_grace,
+    ),
+    LifeCycle(
+        "dunning_to_cancel", "The renewal fails until Stripe cancels; grace ends before that.",
+        _dunning_to_cancel,
+    ),
+    LifeCycle(
+        "past_due", "The renewal fails, nobody pays, the grace runs out.",
+        _past_due_past_grace,
+    ),
+    LifeCycle("trial_converts", "A trial of 14 days that is paid afterwards.", _trial_converts),
+    LifeCycle("trial_lapses", "A trial of 7 days that nobody pays for.", _trial_lapses),
+    LifeCycle(
+        "three_d_secure", "Incomplete until the bank says yes, then active.", _three_d_secure
+    ),
+    LifeCycle(
+        "incomplete_expired", "Incomplete, never confirmed, expired after 23 hours.",
+        _incomplete_expired,
+    ),
+    LifeCycle(
+        "paused_and_resumed", "Paused for ten days, which give nothing, then resumed.",
+        _paused_and_resumed,
+    ),
+    LifeCycle("unpaid", "Dunning ends in unpaid: no grace, nothing given.", _unpaid),
+    LifeCycle(
+        "several_subscriptions", "Two at once: the best counts; it ends, the other goes on.",
+        _several_subscriptions, _two_tiers, _TWO,
+    ),
+    LifeCycle("annual_price", "Pays once a year and has each day's credits.", _annual_price),
+    LifeCycle(
+        "unknown_price", "Changes to a price of no catalogue: parked, the tier stays.",
+        _unknown_price,
+    ),
+    LifeCycle("customer_deleted", "Is deleted in Stripe, the subscription too.", _customer_deleted),
+    LifeCycle(
+        "missed_events", "Began unheard: the first event that comes tells enough.", _missed_events
+    ),
+    LifeCycle("random_walk", "Whatever may happen next, drawn from the seed.", _random_walk),
+)  # fmt: skip

@@ -20,6 +20,7 @@ class Price:
     product: str
     name: str
     cents: int
+    interval: str = "month"
 
 
 PRO_MONTHLY: Final = Price(id="price_pro_monthly", product="prod_pro", name="Pro", cents=20_00)
@@ -112,7 +113,7 @@ def customer(customer_id: str, name: str, at: datetime) -> JsonObject:
 
 
 def price_object(price: Price, at: datetime) -> JsonObject:
-    """A recurring price, monthly."""
+    """A recurring price."""
     return {
         "id": price.id,
         "object": "price",
@@ -126,7 +127,7 @@ def price_object(price: Price, at: datetime) -> JsonObject:
         "nickname": None,
         "product": price.product,
         "recurring": {
-            "interval": "month",
+            "interval": price.interval,
             "interval_count": 1,
             "meter": None,
             "usage_type": "licensed",
@@ -202,7 +203,7 @@ def _line(invoice: Invoice, subscription_id: str) -> JsonObject:
         "object": "line_item",
         "amount": invoice.cents,
         "currency": "usd",
-        "description": f"1 x {invoice.price.name} (per month)",
+        "description": f"1 x {invoice.price.name} (per {invoice.price.interval})",
         "livemode": False,
         "metadata": {},
         "parent": {

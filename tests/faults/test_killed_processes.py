@@ -18,11 +18,11 @@ import pytest
 from app.audit.verify import verify
 from app.db import opened
 from app.embedded.devbook import DevBook
-from app.simulate import life_cycles
+from app.simulate import sample_tape
 from app.simulate.book_client import ANSWER_S_MAX, BookClient, connected
+from app.simulate.fake_subscription import FakeSubscription
 from app.simulate.play import play
 from app.simulate.report import look_up
-from app.simulate.stripe_events import FakeSubscription
 from app.simulate.stripe_objects import ENTERPRISE_MONTHLY
 from app.simulate.tape import TAPE_START, Put, Spend, Tape, deliveries
 from tests.faults.running_book import running
@@ -36,7 +36,7 @@ CAST: Final = ("chiyo", "emil")  # out of order, an upgrade; failed payments, a 
 
 def short_tape() -> Tape:
     """Two of the sample tape's customers."""
-    tape = life_cycles.tape(1, START)
+    tape = sample_tape.tape(1, START)
     steps = [step for step in tape.steps if step.story.split()[0] in (*CAST, "The")]
     cast = [customer for customer in tape.customers if customer.account_id[:-2] in CAST]
     assert len(cast) == len(CAST)

@@ -21,13 +21,13 @@ from app.db import Database
 from app.embedded.devbook import DevKeys
 from app.keys import Scope
 from app.settings import Settings
-from app.simulate import life_cycles
+from app.simulate import sample_tape
 from app.simulate.book_client import Account, BookClient, connected
 from app.simulate.demo import Run, find_run, play_sample
-from app.simulate.life_cycles import TAPE_LENGTH
 from app.simulate.next_steps import next_steps, print_next_steps
 from app.simulate.play import Played, play
 from app.simulate.report import Found, print_report
+from app.simulate.sample_tape import TAPE_LENGTH
 from app.simulate.tape import TAPE_START
 from tests.simulate.small_book import dev_book
 
@@ -75,7 +75,7 @@ async def test_the_sample_tape_ends_as_the_rules_say(
 async def test_a_tape_left_half_played_is_played_to_its_end_first(
     database: Database, settings: Settings
 ) -> None:
-    tape = life_cycles.tape(1, START)
+    tape = sample_tape.tape(1, START)
     begun = replace(tape, steps=tape.steps[:30])
     async with at_the_service(database, settings) as client:
         assert await find_run(client) == Run(1, START, resumed=False)
@@ -97,7 +97,7 @@ async def test_a_tape_that_stopped_before_its_first_customer_starts_anew(
 
 
 def found(available: int, posted: int) -> Found:
-    (ada, *_) = life_cycles.tape(1, TAPE_START).customers
+    (ada, *_) = sample_tape.tape(1, TAPE_START).customers
     account = Account(
         id=ada.account_id,
         tier="FREE",

@@ -7,12 +7,13 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from app.grants.catalogue import default_text, parse
-from app.simulate.expectation import DAILY_CREDITS, GRACE, Expected, ExpectedAccount
+from app.simulate.expectation import SHIPPED, Expected, ExpectedAccount, TierRules
 from app.simulate.stripe_objects import ENTERPRISE_MONTHLY, PRO_MONTHLY
 
 OPENED = datetime(2026, 1, 1, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
+GRACE = SHIPPED["PRO"].grace
 
 
 @pytest.fixture
@@ -30,8 +31,14 @@ def expected(
 
 def test_it_reads_the_shipped_catalogue() -> None:
     catalogue = parse(default_text(), "tiers.toml")
-    assert {tier.name: tier.daily_credits for tier in catalogue.tiers} == DAILY_CREDITS
-    assert {tier.past_due_grace_days for tier in catalogue.tiers} == {GRACE.days}
+    assert {
+        tier.name: TierRules(
+            daily_credits=tier.daily_credits,
+            grace=timedelta(days=tier.past_due_grace_days),
+            trial_grants=tier.trial_grants,
+        )
+        for tier in catalogue.tiers
+    } == SHIPPED
     assert {tier.carry_over_max for tier in catalogue.tiers} == {0}
     tiers = [catalogue.tier_of_price(one.id) for one in (PRO_MONTHLY, ENTERPRISE_MONTHLY)]
     assert [tier.name for tier in tiers if tier] == ["PRO", "ENTERPRISE"]
@@ -96,3 +103,52 @@ def test_a_recovery_within_grace_changes_nothing(account: ExpectedAccount) -> No
     account.activate(OPENED + DAY, "PRO")
     after = account.end(OPENED + 10 * DAY)
     assert (after.tier, after.state, after.granted) == ("PRO", "active", 20 * 11)
+
+
+def test_the_best_of_several_subscriptions_counts_and_each_keeps_its_state(
+    account: ExpectedAccount,
+) -> None:
+    account.activate(OPENED, "ENTERPRISE", "sub_1")
+    account.activate(OPENED, "PRO", "sub_2")
+    account.cancel(OPENED + HOUR, "sub_1")
+    end = account.end(OPENED + HOUR)
+    assert (end.tier, end.state, end.available) == ("PRO", "active", 20)
+    assert end.subscriptions == {"sub_1": "canceled", "sub_2": "active"}
+
+
+def test_two_graces_end_one_after_the_other(account: ExpectedAccount) -> None:
+    account.activate(OPENED, "PRO", "sub_1")
+    account.activate(OPENED, "ENTERPRISE", "sub_2")
+    account.fail(OPENED + HOUR, "sub_2")
+    account.fail(OPENED + 2 * DAY, "sub_1")
+    tiers = [account.end(OPENED + days * DAY).tier for days in (6, 8, 10)]
+    assert tiers == ["ENTERPRISE", "PRO", "FREE"]
+
+
+def test_a_pause_has_no_grace_and_a_first_payment_is_waited_for(account: ExpectedAccount) -> None:
+    account.begin(OPENED)
+    assert account.end(OPENED).state == "created"
+    account.activate(OPENED, "PRO")
+    account.stop(OPENED + HOUR)
+    end = account.end(OPENED + HOUR)
+    assert (end.tier, end.state, end.available) == ("FREE", "past_due", 5)
+
+
+def test_a_trial_gives_what_its_tier_says() -> None:
+    tiers = {**SHIPPED, "PRO": TierRules(daily_credits=20, trial_grants=False)}
+    account = ExpectedAccount(OPENED, tiers=tiers)
+    account.begin_trial(OPENED, "PRO")
+    assert (account.end(OPENED).tier, account.end(OPENED).state) == ("FREE", "active")
+
+
+def test_a_grace_runs_still_at_an_instant_before_the_last_event(account: ExpectedAccount) -> None:
+    account.activate(OPENED, "PRO")
+    account.fail(OPENED + DAY)
+    account.fail(OPENED + 20 * DAY)
+    assert account.end(OPENED + 3 * DAY).tier == "PRO"
+
+
+def test_what_was_bought_stays_when_the_day_ends(account: ExpectedAccount) -> None:
+    account.buy(100)
+    account.buy(-25)
+    assert account.end(OPENED + 3 * DAY).available == 80

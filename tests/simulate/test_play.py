@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from app.simulate import book_client, life_cycles
+from app.simulate import book_client, sample_tape
 from app.simulate.book_client import PlayError, connected
 from app.simulate.play import Played, play
 from app.simulate.tape import TAPE_START, Delivery, Put, SendEvents, Spend, Tape
 from tests.simulate.small_book import Fault, SmallBook, listening
 
-TAPE = life_cycles.tape(1, TAPE_START)
+TAPE = sample_tape.tape(1, TAPE_START)
 SPENDS = [step.action for step in TAPE.steps if isinstance(step.action, Spend)]
 LACKING = frozenset(spend.key for spend in SPENDS if spend.refused)
 

@@ -11,14 +11,14 @@ import stripe
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.simulate import life_cycles
-from app.simulate.life_cycles import account_id
+from app.simulate import sample_tape
+from app.simulate.sample_tape import account_id
 from app.simulate.tape import TAPE_START, Delivery, SendEvents, Spend, Tape
 from app.subscriptions.facts import Fact, FactKind
 from app.webhooks.signature import sign
 from app.webhooks.translate import CustomerFact, Ignored, translate
 
-TAPE = life_cycles.tape(1, TAPE_START)
+TAPE = sample_tape.tape(1, TAPE_START)
 NAMES = ("ada", "ben", "chiyo", "dora", "emil", "fay")
 starts = st.integers(0, 1_500).map(lambda day: TAPE_START + timedelta(days=day))
 
@@ -29,11 +29,11 @@ def deliveries_of(tape: Tape) -> list[Delivery]:
 
 
 def test_the_same_tape_is_made_twice_alike() -> None:
-    assert life_cycles.tape(1, TAPE_START) == TAPE
+    assert sample_tape.tape(1, TAPE_START) == TAPE
 
 
 def test_another_run_has_nobody_and_nothing_in_common() -> None:
-    other = life_cycles.tape(2, TAPE_START)
+    other = sample_tape.tape(2, TAPE_START)
     for ids_of in (
         lambda tape: {one.event_id for one in deliveries_of(tape)},
         lambda tape: {customer.account_id for customer in tape.customers},
@@ -59,7 +59,7 @@ def test_a_spends_key_is_used_once() -> None:
 @given(starts)
 @settings(max_examples=60)
 def test_whenever_it_starts_no_two_steps_share_an_instant(starts_at: datetime) -> None:
-    tape = life_cycles.tape(3, starts_at)
+    tape = sample_tape.tape(3, starts_at)
     instants = [step.at for step in tape.steps]
     assert all(one < other for one, other in pairwise(instants))
     assert (instants[0], instants[-1]) == (tape.starts_at, tape.ends_at)
@@ -68,7 +68,7 @@ def test_whenever_it_starts_no_two_steps_share_an_instant(starts_at: datetime) -
 @given(starts)
 @settings(max_examples=60)
 def test_whenever_it_starts_every_story_ends_the_same(starts_at: datetime) -> None:
-    tape = life_cycles.tape(3, starts_at)
+    tape = sample_tape.tape(3, starts_at)
     ends = [
         (one.account_id, one.expected.tier, one.expected.state, one.expected.available)
         for one in tape.customers

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from app.simulate.stripe_events import FakeSubscription, months_after
+from app.simulate.fake_subscription import FakeSubscription, months_after
 from app.simulate.stripe_objects import ENTERPRISE_MONTHLY, PRO_MONTHLY
 from app.subscriptions.facts import Fact
 from app.webhooks.translate import translate

@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 from calendar import monthrange
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import count
 
 from app.simulate import stripe_objects
 from app.simulate.stripe_objects import Ids, Invoice, JsonObject, Period, Price, unix
 
+_MONTHS = {"month": 1, "year": 12}
+
 
 class FakeSubscription:
     """Each method moves it on and returns the events, in the order in which Stripe makes them."""
 
-    def __init__(self, prefix: str, name: str, price: Price, began_at: datetime) -> None:
+    def __init__(
+        self, prefix: str, name: str, price: Price, began_at: datetime, *,
+        customer_id: str | None = None,
+    ) -> None:  # fmt: skip
         self._ids = Ids(f"{prefix}_{name}")
         self.name = name
+        self._new_customer = customer_id is None
         self.id = f"sub_{prefix}_{name}"
-        self.customer_id = f"cus_{prefix}_{name}"
+        self.customer_id = customer_id or f"cus_{prefix}_{name}"
         self.price = price
         self.status = "incomplete"
         self.began_at = began_at
@@ -28,43 +34,69 @@ class FakeSubscription:
         self._canceled_at: datetime | None = None
         self._ended_at: datetime | None = None
         self._cancel_reason: str | None = None
+        self._trial: Period | None = None
         self._invoice = self._bill("subscription_create", price.cents, began_at)
+        self._told: JsonObject = {}  # the snapshot that the last event carried
 
     def subscribe(self) -> list[JsonObject]:
         """Sign up and pay: incomplete at first, active within the same second."""
+        return [*self.begin(), *self.confirm(self.began_at)]
+
+    def begin(self) -> list[JsonObject]:
+        """Sign up; the payment waits, as for 3-D Secure."""
         at = self.began_at
-        buyer = stripe_objects.customer(self.customer_id, self.name, at)
-        events = [
-            self._event("customer.created", at, buyer),
+        buyer = [self._event("customer.created", at, self._customer(at))]
+        return [
+            *(buyer if self._new_customer else ()),
             self._event("customer.subscription.created", at, self._snapshot()),
             self._event("invoice.created", at, self._invoice_object()),
-            *self._paid(at),
         ]
+
+    def confirm(self, at: datetime) -> list[JsonObject]:
+        """The first payment comes through."""
+        paid = self._paid(at)
         self.status = "active"
-        return [*events, self._updated(at, {"status": "incomplete"})]
+        return [*paid, self._updated(at)]
+
+    def lapse(self, at: datetime) -> list[JsonObject]:
+        """The first payment never came, 23 hours long: it expires, told by an update."""
+        self.status = "incomplete_expired"
+        self._ended_at = at
+        self._invoice.status = "void"
+        return [self._event("invoice.voided", at, self._invoice_object()), self._updated(at)]
+
+    def begin_trial(self, length: timedelta) -> list[JsonObject]:
+        """Sign up for a trial: its first invoice is paid and of nothing."""
+        at = self.began_at
+        self.status = "trialing"
+        self._trial = self.period = Period(starts_at=at, ends_at=at + length)
+        self._invoice = self._bill("subscription_create", 0, at)
+        return [*self.begin(), *self._paid(at)]
+
+    def end_trial(self) -> list[JsonObject]:
+        """The trial is over; the first real invoice is drafted, and paid an hour later."""
+        self.status = "active"
+        return self.renew()
 
     def be_known(self) -> None:
         """It began, and was paid, where nobody listened: no event tells."""
         self.status = "active"
         self._invoice.status = "paid"
+        self._told = self._snapshot()
 
     def renew(self) -> list[JsonObject]:
         """The next period begins, with a draft invoice. Stripe tries the card an hour later."""
         at = self.period.ends_at
-        before: JsonObject = {"items": {"data": [self._item()]}, "latest_invoice": self._invoice.id}
         self.period = self._period_from(at)
         self._invoice = self._bill("subscription_cycle", self.price.cents, at)
-        return [
-            self._updated(at, before),
-            self._event("invoice.created", at, self._invoice_object()),
-        ]
+        return [self._updated(at), self._event("invoice.created", at, self._invoice_object())]
 
     def pay(self, at: datetime) -> list[JsonObject]:
-        """The open invoice is paid; past_due recovers."""
+        """The open invoice is paid; what had failed recovers."""
         events = self._paid(at)
-        if self.status == "past_due":
+        if self.status in ("past_due", "unpaid"):
             self.status = "active"
-            events.append(self._updated(at, {"status": "past_due"}))
+            events.append(self._updated(at))
         return events
 
     def fail_payment(self, at: datetime) -> list[JsonObject]:
@@ -77,52 +109,80 @@ class FakeSubscription:
         ]
         if self.status == "active":
             self.status = "past_due"
-            events.append(self._updated(at, {"status": "active"}))
+            events.append(self._updated(at))
         return events
+
+    def give_up(self, at: datetime) -> list[JsonObject]:
+        """Dunning ends, and the account's settings leave the subscription unpaid."""
+        self.status = "unpaid"
+        return [self._updated(at)]
+
+    def pause(self, at: datetime) -> list[JsonObject]:
+        """It is paused; Stripe tells it twice."""
+        self.status = "paused"
+        return [
+            self._updated(at),
+            self._event("customer.subscription.paused", at, self._snapshot()),
+        ]
+
+    def resume(self, at: datetime) -> list[JsonObject]:
+        """It goes on, with an invoice that is paid at once."""
+        self.status = "active"
+        self._invoice = self._bill("subscription_cycle", self.price.cents, at)
+        return [
+            self._event("invoice.created", at, self._invoice_object()),
+            *self._paid(at),
+            self._updated(at),
+            self._event("customer.subscription.resumed", at, self._snapshot()),
+        ]
 
     def change_price(self, at: datetime, price: Price) -> list[JsonObject]:
         """Another price at once, the difference billed and paid."""
-        before: JsonObject = {"items": {"data": [self._item()]}, "latest_invoice": self._invoice.id}
         difference = max(0, price.cents - self.price.cents)
         self.price = price
         self._invoice = self._bill("subscription_update", difference, at)
         billed = self._event("invoice.created", at, self._invoice_object())
-        return [billed, self._updated(at, before), *self._paid(at)]
+        return [billed, self._updated(at), *self._paid(at)]
 
     def set_metadata(self, at: datetime, key: str, value: str) -> list[JsonObject]:
         """Somebody writes a note on it; nothing else changes."""
-        before: JsonObject = {"metadata": {key: self._metadata.get(key)}}
         self._metadata = {**self._metadata, key: value}
-        return [self._updated(at, before)]
+        return [self._updated(at)]
 
     def cancel_at_period_end(self, at: datetime) -> list[JsonObject]:
         """It is to end with the period; until then it stays active."""
-        before: JsonObject = {
-            "cancel_at": None,
-            "cancel_at_period_end": False,
-            "canceled_at": None,
-            "cancellation_details": {"reason": None},
-        }
         self._cancel_at_period_end = True
         self._canceled_at = at
         self._cancel_reason = "cancellation_requested"
-        return [self._updated(at, before)]
+        return [self._updated(at)]
 
-    def delete(self, at: datetime) -> list[JsonObject]:
-        """It ends, for ever: after the period, or after the last failed payment."""
+    def delete(self, at: datetime, reason: str = "payment_failed") -> list[JsonObject]:
+        """It ends, for ever: after the period, after the last failed payment, or at once."""
         self.status = "canceled"
         self._canceled_at = self._canceled_at or at
         self._ended_at = at
-        self._cancel_reason = self._cancel_reason or "payment_failed"
+        self._cancel_reason = self._cancel_reason or reason
         return [self._event("customer.subscription.deleted", at, self._snapshot())]
+
+    def delete_customer(self, at: datetime) -> list[JsonObject]:
+        """The customer is deleted, and the subscription with it."""
+        gone = self._event("customer.deleted", at, self._customer(at))
+        return [*self.delete(at, "cancellation_requested"), gone]
+
+    def _customer(self, at: datetime) -> JsonObject:
+        return stripe_objects.customer(self.customer_id, self.name, at)
 
     def _event(
         self, kind: str, at: datetime, about: JsonObject, previous: JsonObject | None = None
     ) -> JsonObject:
+        if about["object"] == "subscription":
+            self._told = about
         return stripe_objects.event(self._ids.draw("evt"), kind, at, about, previous)
 
-    def _updated(self, at: datetime, previous: JsonObject) -> JsonObject:
-        return self._event("customer.subscription.updated", at, self._snapshot(), previous)
+    def _updated(self, at: datetime) -> JsonObject:
+        snapshot = self._snapshot()
+        previous = changed_parts(self._told, snapshot)
+        return self._event("customer.subscription.updated", at, snapshot, previous)
 
     def _paid(self, at: datetime) -> list[JsonObject]:
         """Three of the events that Stripe sends for one payment."""
@@ -153,8 +213,9 @@ class FakeSubscription:
         )
 
     def _period_from(self, at: datetime) -> Period:
-        """The month from this instant on, in step with the day on which all began."""
-        ends = (months_after(self.began_at, n) for n in count(1))
+        """The month or year from this instant on, in step with the day on which all began."""
+        step = _MONTHS[self.price.interval]
+        ends = (months_after(self.began_at, n * step) for n in count(1))
         return Period(starts_at=at, ends_at=next(end for end in ends if end > at))
 
     def _item(self) -> JsonObject:
@@ -197,9 +258,21 @@ class FakeSubscription:
             "start_date": unix(self.began_at),
             "status": self.status,
             "test_clock": None,
-            "trial_end": None,
-            "trial_start": None,
+            "trial_end": unix(self._trial.ends_at) if self._trial else None,
+            "trial_start": unix(self._trial.starts_at) if self._trial else None,
         }
+
+
+def changed_parts(before: JsonObject, after: JsonObject) -> JsonObject:
+    """Stripe's ``previous_attributes``: of what changed the earlier value, and of an object only
+    the parts that changed; null where a part is new."""
+    changed: JsonObject = {}
+    for key in (*before, *(key for key in after if key not in before)):
+        was, now = before.get(key), after.get(key)
+        if was != now:
+            both = isinstance(was, dict) and isinstance(now, dict)
+            changed[key] = changed_parts(was, now) if both else was  # type: ignore[arg-type]
+    return changed
 
 
 def months_after(at: datetime, count_: int) -> datetime:
