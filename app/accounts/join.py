@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from app.accounts.book import Book
 from app.accounts.day_use import bring_use
+from app.accounts.move_backing import load_backings, move_backing, move_claws
 from app.clock import NEVER
 from app.grants import load
 from app.grants.day import AccountDay, Origin
@@ -22,6 +23,7 @@ async def join(book: Book, source: int, target: int, origin: Origin) -> None:
     for day in days.values():
         day.post_due(origin)
     await bring_use(database, days[source], days[target])
+    await load_backings(database, days[source])
     _move(days[source], days[target], origin)
     await database.execute(
         "UPDATE customers SET account_id = $2 WHERE account_id = $1", source, target
@@ -72,9 +74,12 @@ def _move(source: AccountDay, target: AccountDay, origin: Origin) -> None:
         source.sheet.expire(journal, day_lot)
         day_lot.of_running_day = False
         day_lot.changed = True
+    moved: dict[int, Lot] = {}
+    for backing in source.backings:
+        moved[id(backing.lot)] = move_backing(journal, backing, source, target)
+    source.backings = []
     for lot in [lot for lot in source.sheet.lots if lot.free > 0]:
         _move_lot(journal, lot, source, target)
-    moved: dict[int, Lot] = {}
     for hold in source.holds:
         if hold.state is HoldState.HELD:
             _move_hold(journal, hold, source, target, moved)
@@ -116,10 +121,7 @@ def _held_lot(journal: JournalDraft, lot: Lot, source: AccountDay, target: Accou
         # Its use counts against the target's allowance already: given back it would count
         # twice, so a release of it lapses at once.
         moved.expires_at = target.now
-    for claw in [claw for claw in source.claws if claw.lot is lot and claw.to_claw]:
-        claw.lot, claw.changed = moved, True
-        source.claws.remove(claw)
-        target.claws.append(claw)
+    move_claws(lot, moved, source, target)
     return moved
 
 

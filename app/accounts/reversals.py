@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import msgspec
+import orjson
 
 from app import ids, operator_acts
 from app.db import Database, Record
 from app.errors import ReversalUnknownError
 from app.grants.day import AccountDay
+from app.ledger import idempotency
 from app.ledger.claws import Claw, Policy
 from app.ledger.idempotency import RequestKey
 from app.ledger.sheet import JournalDraft
@@ -46,6 +48,7 @@ class Reversed(msgspec.Struct, frozen=True, kw_only=True):
     skipped: int = 0
     replayed: bool = False
     dry_run: bool = False
+    of_event_id: str | None = None
 
 
 async def store(
@@ -74,6 +77,56 @@ async def store(
     return number
 
 
+async def store_event(
+    database: Database, day: AccountDay, header: JournalDraft, planned: Reversed,
+    order: ReversalOrder, standing: str,
+) -> int:  # fmt: skip
+    """The row of an event's reversal: ``standing`` is what its money counts as since."""
+    number: int = await database.fetchval(
+        """INSERT INTO reversals (of_event_id, standing, journal_id, account_id, policy, state,
+               requested, clawed, held, shortfall, expired, journal_count, actor, reason,
+               created_at, finished_at)
+           VALUES ($1, $2, $3, $4, $5, 'done', $6, $7, $8, $9, $10, 1, $11, $12, $13, $13)
+           RETURNING id""",
+        planned.of_event_id, standing, header.number, day.sheet.account_id, str(order.policy),
+        planned.requested, planned.clawed, planned.held, planned.shortfall, planned.expired,
+        order.actor, order.reason, day.now,
+    )  # fmt: skip
+    return number
+
+
+async def first_answer(
+    database: Database, key: RequestKey | None, *,
+    journal_id: int | None = None, event_id: str | None = None,
+) -> Reversed | None:  # fmt: skip
+    """What the first reversal of this thing, or the first request under this key was answered.
+
+    Asked after the account's lock. Raises KeyReusedError.
+    """
+    if key is not None:
+        stored = (await idempotency.stored(database, [key.key])).get(key.key)
+        if stored is not None:
+            first = _replay(idempotency.same_request(key, stored).answer, stored.journal_id)
+            number = await database.fetchval(
+                "SELECT id FROM reversals WHERE journal_id = $1", stored.journal_id
+            )
+            return msgspec.structs.replace(first, number=number)
+    row = await database.fetchrow(
+        """SELECT reversals.id, journal_id, answer::text FROM reversals
+             JOIN notes USING (journal_id) WHERE of_journal_id = $1 OR of_event_id = $2""",
+        journal_id, event_id,
+    )  # fmt: skip
+    if row is None:
+        return None
+    first = _replay(orjson.loads(row["answer"]), row["journal_id"])
+    return msgspec.structs.replace(first, number=row["id"])
+
+
+def _replay(answer: dict[str, object], journal_id: int) -> Reversed:
+    first = msgspec.convert(answer, Reversed)
+    return msgspec.structs.replace(first, journal_id=journal_id, replayed=True)
+
+
 async def find(database: Database, number: int | None) -> Reversed:
     """A reversal as far as it has come; ReversalUnknownError without one."""
     row = await database.fetchrow("SELECT * FROM reversals WHERE id = $1", number or 0)
@@ -98,4 +151,5 @@ def of_row(row: Record) -> Reversed:
         expired=row["expired"],
         journal_count=row["journal_count"],
         skipped=row["skipped"],
+        of_event_id=row["of_event_id"],
     )

@@ -7,22 +7,15 @@ from dataclasses import dataclass
 from typing import Final
 
 import msgspec
-import orjson
 
 from app.accounts.book import Book
-from app.accounts.reversals import ReversalOrder, Reversed, store
+from app.accounts.reversals import ReversalOrder, Reversed, first_answer, store
 from app.db import Database, Record
-from app.errors import (
-    EventUnknownError,
-    JournalUnknownError,
-    NotReversibleError,
-    ShortfallError,
-)
+from app.errors import JournalUnknownError, NotReversibleError, ShortfallError
 from app.grants import load
 from app.grants.day import AccountDay, Origin
-from app.ledger import claws, idempotency, post, reserved
+from app.ledger import backings, claws, post, reserved
 from app.ledger.claws import Claw, Policy
-from app.ledger.idempotency import RequestKey
 from app.ledger.kinds import Act, House, Kind, Side
 from app.ledger.sheet import JournalDraft
 
@@ -56,7 +49,7 @@ async def reverse_journal(
     async with book.database.transaction():
         days = await load.lock(book.database, book.catalogues, [await _owner(book.database, row)])
         (day,) = days.values()
-        first = await _first_answer(book.database, row["id"], order.key)
+        first = await first_answer(book.database, order.key, journal_id=row["id"])
         if first is not None:
             return first
         day.post_due(Origin("due", order.actor))
@@ -99,33 +92,6 @@ async def _owner(database: Database, row: Record) -> int:
     return number
 
 
-async def _first_answer(
-    database: Database, journal_id: int, key: RequestKey | None
-) -> Reversed | None:
-    if key is not None:
-        stored = (await idempotency.stored(database, [key.key])).get(key.key)
-        if stored is not None:
-            first = _replay(idempotency.same_request(key, stored).answer, stored.journal_id)
-            number = await database.fetchval(
-                "SELECT id FROM reversals WHERE journal_id = $1", stored.journal_id
-            )
-            return msgspec.structs.replace(first, number=number)
-    row = await database.fetchrow(
-        """SELECT reversals.id, journal_id, answer::text FROM reversals
-             JOIN notes USING (journal_id) WHERE of_journal_id = $1""",
-        journal_id,
-    )
-    if row is None:
-        return None
-    first = _replay(orjson.loads(row["answer"]), row["journal_id"])
-    return msgspec.structs.replace(first, number=row["id"])
-
-
-def _replay(answer: dict[str, object], journal_id: int) -> Reversed:
-    first = msgspec.convert(answer, Reversed)
-    return msgspec.structs.replace(first, journal_id=journal_id, replayed=True)
-
-
 async def draft(
     database: Database, day: AccountDay, row: Record, order: ReversalOrder
 ) -> tuple[JournalDraft, Undone]:
@@ -134,10 +100,13 @@ async def draft(
         "SELECT * FROM entries WHERE journal_id = $1 ORDER BY id", row["id"]
     )
     await post.load_lots(database, day.sheet, {entry["lot_id"] for entry in entries})
-    # What was due has moved some claws already: those stay as they are, and are written.
+    # What was due has moved some already: those stay as they are, and are written.
     moved = {claw.number: claw for claw in day.claws}
     stored = await reserved.claws_of_lots(database, day.sheet)
     day.claws = [moved.get(claw.number, claw) for claw in stored]
+    backed = {backing.number: backing for backing in day.backings}
+    behind = await reserved.backings_of_lots(database, day.sheet)
+    day.backings = [backed.get(backing.number, backing) for backing in behind]
     header = day.sheet.begin(
         JournalDraft(
             act=Act.REVERSAL,
@@ -178,10 +147,13 @@ def _take_back(
     lot = day.sheet.lot(entry["lot_id"])
     assert lot is not None
     claw = Claw(lot, entry["id"], House(entry["debit"]), policy, entry["amount"])
-    others = [one for one in day.claws if one.lot is lot]
-    lapsed = lot.lapsed - sum(one.expired for one in others)
-    held = lot.held - sum(one.to_claw for one in others)
-    claws.begin(day.sheet, header, claw, lapsed, held)
+    for backing in day.backings:
+        if backing.lot is lot and kind is Act.PURCHASE:
+            # What went back with the money is not taken a second time.
+            claw.requested -= backing.claw.requested
+            backings.close(day.sheet, header, backing)
+    lapsed = lot.lapsed - sum(one.expired for one in day.claws_of(lot))
+    claws.begin(day.sheet, header, claw, max(0, lapsed), day.spare(lot))
     if policy is Policy.REJECT and claw.shortfall:
         raise ShortfallError(
             f"{claw.shortfall} of {claw.requested} credits were spent already.",
@@ -204,9 +176,8 @@ def _restore(day: AccountDay, header: JournalDraft, entries: Sequence[Record]) -
             reverses_entry_id=entry["id"],
         )  # fmt: skip
         back = entry["amount"]
-        for claw in day.claws:
-            if claw.lot is lot:
-                back -= claws.restored(day.sheet, header, claw, back)
+        for claw in day.claws_of(lot):
+            back -= claws.restored(day.sheet, header, claw, back)
         lapsed = lot.lapsed
         day.came_back(header, lot, day.now)
         expired += lot.lapsed - lapsed
@@ -235,14 +206,3 @@ def answer(of_journal_id: int, order: ReversalOrder, undone: Undone) -> Reversed
         shortfall=claw.shortfall if claw else 0,
         expired=undone.expired,
     )
-
-
-async def reverse_event(book: Book, event_id: str) -> Reversed:
-    """Reverse an event's purchase, refund and dispute journals.
-
-    Raises EventUnknownError, and NotReversibleError where the event has none.
-    """
-    known = await book.database.fetchval("SELECT true FROM events WHERE id = $1", event_id)
-    if not known:
-        raise EventUnknownError(f"No event {event_id!r} was received.", event_id=event_id)
-    raise NotReversibleError("This event made no purchase, refund or dispute journal.")

@@ -10,7 +10,8 @@ from app.clock import NEVER
 from app.grants.catalogue import Catalogue
 from app.grants.entitlement import Giving, entitled_tier
 from app.grants.zones import Day, day_of, first_start_of_later_date
-from app.ledger import claws, holds
+from app.ledger import backings, claws, holds
+from app.ledger.backings import Backing
 from app.ledger.claws import Claw
 from app.ledger.holds import Hold, HoldState
 from app.ledger.kinds import Act, LotSource
@@ -70,6 +71,7 @@ class AccountDay:
     opened: list[OpenedDay] = field(default_factory=list)
     holds: list[Hold] = field(default_factory=list)  # those that are open
     claws: list[Claw] = field(default_factory=list)
+    backings: list[Backing] = field(default_factory=list)  # those that wait for something
     changed: bool = False
 
     @property
@@ -207,9 +209,8 @@ class AccountDay:
             taken = min(part, left)
             left -= taken
             # What was to be clawed at the release falls short where nothing else is held.
-            spare = lot.held - sum(claw.to_claw for claw in self._claws_of(lot))
-            lost = max(0, taken - spare)
-            for claw in self._claws_of(lot):
+            lost = max(0, taken - self.spare(lot))
+            for claw in self.claws_of(lot):
                 lost -= claws.captured(self.sheet, journal, claw, lost)
         given_back = holds.capture(self.sheet, journal, hold, amount)
         self._given_back(journal, given_back, self.now, origin)
@@ -231,14 +232,20 @@ class AccountDay:
 
     def came_back(self, journal: JournalDraft, lot: Lot, at: datetime) -> None:
         """Credits are free again in this lot: claws go on, an ended lot lapses, debt is repaid."""
-        for claw in self._claws_of(lot):
+        for claw in self.claws_of(lot):
             claws.given_back(self.sheet, journal, claw, lot.free)
+        backings.freeze_again(self.sheet, journal, lot, self.backings)
         if lot.expires_at <= at:
             self.sheet.expire(journal, lot)
         self.sheet.repay(journal, lot)
 
-    def _claws_of(self, lot: Lot) -> list[Claw]:
-        return [claw for claw in self.claws if claw.lot is lot]
+    def claws_of(self, lot: Lot) -> list[Claw]:
+        """What is being taken back of this lot, by reversals and by money that went back."""
+        return backings.claws_of(lot, self.claws, self.backings)
+
+    def spare(self, lot: Lot) -> int:
+        """What is held of this lot and neither frozen nor waited for by a claw."""
+        return backings.spare(lot, self.claws, self.backings)
 
     def _release_overdue(self, due: datetime, origin: Origin) -> None:
         """A hold past its deadline holds nothing."""

@@ -81,12 +81,14 @@ async def _days(
     reserving = {number: one.sheet for number, one in locked.items() if one.sheet.held}
     holds = await reserved.open_holds(database, reserving) if reserving else {}
     claws = await reserved.open_claws(database, reserving) if reserving else {}
+    backings = await reserved.open_backings(database, reserving) if reserving else {}
     days = {}
     for number, one in locked.items():
         catalogue_id = one.row["day_catalogue_id"] or present_id
         day_catalogue = await catalogues.of(database, catalogue_id)
         day = _day(one, givings[number], present_id, present, day_catalogue)
         day.holds, day.claws = holds.get(number, []), claws.get(number, [])
+        day.backings = backings.get(number, [])
         days[number] = day
     return days
 
@@ -156,6 +158,7 @@ async def store(database: Database, days: Iterable[AccountDay]) -> None:
     await reserved.store_holds(database, [hold for day in days for hold in day.holds])
     await post.write(database, [day.sheet for day in days])
     await reserved.store_claws(database, [claw for day in days for claw in day.claws])
+    await reserved.store_backings(database, [one for day in days for one in day.backings])
     await _store_opened(database, days)
     changed = [day for day in days if day.changed]
     if changed:

@@ -1,7 +1,8 @@
 """Take back what one lot was given: what is free now, what is held later, the rest by policy.
 
-Pure. A ``Claw`` is one reversed grant, purchase or adjustment of a lot; while part of it is held
-it goes on at the release, and when a spend of the lot is reversed its shortfall is undone first.
+Pure. A ``Claw`` is one reversed grant, purchase or adjustment of a lot, or the money that went
+back for a purchased one; while part of it is held it goes on at the release, and when a spend of
+the lot is reversed its shortfall is undone first.
 """
 
 from __future__ import annotations
@@ -23,10 +24,13 @@ class Policy(StrEnum):
 
 @dataclass(slots=True, eq=False)
 class Claw:
-    """How far the taking back of one entry has come; the answer's five numbers and what is open."""
+    """How far the taking back of one entry has come; the answer's five numbers and what is open.
+
+    Its entries are of this ``kind``, and those of a reversal name the entry that they reverse.
+    """
 
     lot: Lot
-    entry_id: int
+    entry_id: int | None
     house: House
     policy: Policy
     requested: int
@@ -38,24 +42,34 @@ class Claw:
     undone: int = 0
     number: int | None = None
     changed: bool = False
+    kind: Kind = Kind.REVERSAL
 
 
 def begin(sheet: Sheet, journal: JournalDraft, claw: Claw, lapsed: int, held: int) -> None:
-    """Take what is free, note what is held, and let the policy have the rest.
+    """Take all that is requested.
 
     ``lapsed`` is what of the lot expired, ``held`` what is held of it: each less what other claws
     of the lot have counted as theirs.
     """
-    lot, left = claw.lot, claw.requested
-    claw.clawed = min(lot.free, left)
-    left -= claw.clawed
-    claw.held = claw.to_claw = min(held, left)
-    left -= claw.held
-    claw.expired = min(lapsed, left)
-    claw.shortfall = left - claw.expired
-    _take(sheet, journal, claw, claw.clawed)
-    _fall_short(sheet, journal, claw, claw.shortfall)
+    take(sheet, journal, claw, claw.requested, lapsed=lapsed, held=held)
+
+
+def take(
+    sheet: Sheet, journal: JournalDraft, claw: Claw, amount: int, *, lapsed: int, held: int
+) -> None:
+    """Take what is free, note what is held, and let the policy have the rest."""
+    free = min(claw.lot.free, amount)
+    waiting = min(held, amount - free)
+    expired = min(lapsed, amount - free - waiting)
+    shortfall = amount - free - waiting - expired
+    claw.clawed += free
+    claw.held += waiting
+    claw.to_claw += waiting
+    claw.expired += expired
+    claw.shortfall += shortfall
     claw.changed = True
+    _take(sheet, journal, claw, free)
+    _fall_short(sheet, journal, claw, shortfall)
 
 
 def given_back(sheet: Sheet, journal: JournalDraft, claw: Claw, amount: int) -> int:
@@ -91,15 +105,19 @@ def restored(sheet: Sheet, journal: JournalDraft, claw: Claw, amount: int) -> in
     if undone:
         claw.undone += undone
         claw.changed = True
-        _undo_shortfall(sheet, journal, claw, undone)
-        _take(sheet, journal, claw, undone)
+        if claw.kind is Kind.REFUND:
+            # What the money took it keeps; the debt that stood for it is repaid.
+            sheet.write(journal, claw.lot, Kind.REPAYMENT, Side.FREE, Side.DEBT, undone)
+        else:
+            _undo_shortfall(sheet, journal, claw, undone)
+            _take(sheet, journal, claw, undone)
     return undone
 
 
 def _take(sheet: Sheet, journal: JournalDraft, claw: Claw, amount: int) -> None:
     if amount:
         sheet.write(
-            journal, claw.lot, Kind.REVERSAL, Side.FREE, claw.house, amount,
+            journal, claw.lot, claw.kind, Side.FREE, claw.house, amount,
             reverses_entry_id=claw.entry_id,
         )  # fmt: skip
 
@@ -107,7 +125,7 @@ def _take(sheet: Sheet, journal: JournalDraft, claw: Claw, amount: int) -> None:
 def _fall_short(sheet: Sheet, journal: JournalDraft, claw: Claw, amount: int) -> None:
     if amount and claw.policy is Policy.DEBT:
         sheet.write(
-            journal, claw.lot, Kind.REVERSAL, Side.DEBT, claw.house, amount,
+            journal, claw.lot, claw.kind, Side.DEBT, claw.house, amount,
             reverses_entry_id=claw.entry_id,
         )  # fmt: skip
         for lot in sheet.spendable():
@@ -119,7 +137,7 @@ def _fall_short(sheet: Sheet, journal: JournalDraft, claw: Claw, amount: int) ->
 def _undo_shortfall(sheet: Sheet, journal: JournalDraft, claw: Claw, amount: int) -> None:
     if claw.policy is Policy.DEBT:
         sheet.write(
-            journal, claw.lot, Kind.REVERSAL, claw.house, Side.DEBT, amount,
+            journal, claw.lot, claw.kind, claw.house, Side.DEBT, amount,
             reverses_entry_id=claw.entry_id,
         )  # fmt: skip
     else:

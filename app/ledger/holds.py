@@ -72,19 +72,5 @@ def release(sheet: Sheet, journal: JournalDraft, hold: Hold, state: HoldState) -
     return [lot for lot, _ in hold.parts]
 
 
-def freeze(sheet: Sheet, journal: JournalDraft, lot: Lot, amount: int) -> int:
-    """Hold back what is free of one lot, at most ``amount``, as a dispute does; how much."""
-    frozen = min(amount, lot.free)
-    if frozen:
-        sheet.write(journal, lot, Kind.FREEZE, Side.FREE, Side.HELD, frozen)
-    return frozen
-
-
-def unfreeze(sheet: Sheet, journal: JournalDraft, lot: Lot, amount: int) -> None:
-    """Free again what was frozen of a lot; debt is repaid from it at once."""
-    sheet.write(journal, lot, Kind.UNFREEZE, Side.HELD, Side.FREE, amount)
-    sheet.repay(journal, lot)
-
-
 def _give_back(sheet: Sheet, journal: JournalDraft, hold: Hold, lot: Lot, amount: int) -> None:
     sheet.write(journal, lot, Kind.RELEASE, Side.HELD, Side.FREE, amount, hold_id=hold.number)

@@ -1,14 +1,16 @@
-"""Load and store what is open on lots: holds, and claws that wait for a release."""
+"""Load and store what is open on lots: holds, claws that wait for a release, money behind."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
 from app.db import Database, Record
+from app.ledger import backings
+from app.ledger.backings import Backing
 from app.ledger.claws import Claw, Policy
 from app.ledger.holds import Hold
 from app.ledger.kinds import House
-from app.ledger.sheet import Sheet
+from app.ledger.sheet import Lot, Sheet
 
 
 async def open_holds(database: Database, sheets: Mapping[int, Sheet]) -> dict[int, list[Hold]]:
@@ -122,5 +124,82 @@ async def store_claws(database: Database, claws: Sequence[Claw]) -> None:
                           undone = $6, lot_id = $7, account_id = $8 WHERE id = $1""",
                 claw.number, claw.clawed, claw.held, claw.shortfall, claw.to_claw, claw.undone,
                 claw.lot.number, claw.lot.account_id,
+            )  # fmt: skip
+            claw.changed = False
+
+
+async def open_backings(
+    database: Database, sheets: Mapping[int, Sheet]
+) -> dict[int, list[Backing]]:
+    """The backings of these accounts that wait for a release, or have something frozen."""
+    rows = await database.fetch(
+        """SELECT * FROM backings WHERE (to_claw > 0 OR to_freeze > 0)
+              AND account_id = ANY($1::bigint[]) ORDER BY id""",
+        list(sheets),
+    )
+    found: dict[int, list[Backing]] = {number: [] for number in sheets}
+    for row in rows:
+        found[row["account_id"]] += _backings([row], sheets[row["account_id"]])
+    return found
+
+
+async def backings_of_lots(database: Database, sheet: Sheet) -> list[Backing]:
+    """Every backing of the sheet's lots."""
+    numbers = [lot.number for lot in sheet.lots]
+    rows = await database.fetch(
+        "SELECT * FROM backings WHERE lot_id = ANY($1::bigint[]) ORDER BY id", numbers
+    )
+    return _backings(rows, sheet)
+
+
+async def backings_of_account(database: Database, sheet: Sheet) -> list[Backing]:
+    """Every backing of the account whose lots are on the sheet, whatever is left of them."""
+    rows = await database.fetch(
+        "SELECT * FROM backings WHERE account_id = $1 ORDER BY id", sheet.account_id
+    )
+    return _backings(rows, sheet)
+
+
+def _backings(rows: Sequence[Record], sheet: Sheet) -> list[Backing]:
+    return [_backing(row, lot) for row in rows if (lot := sheet.lot(row["lot_id"])) is not None]
+
+
+def _backing(row: Record, lot: Lot) -> Backing:
+    claw = backings.new_claw(lot)
+    claw.requested, claw.clawed, claw.shortfall = row["taken"], row["clawed"], row["shortfall"]
+    claw.held = claw.to_claw = row["to_claw"]
+    claw.expired, claw.undone = row["forgone"], row["undone"]
+    return Backing(
+        lot=lot,
+        credits=row["credits"],
+        claw=claw,
+        to_freeze=row["to_freeze"],
+        frozen=row["frozen"],
+        closed=row["closed"],
+        number=row["id"],
+    )
+
+
+async def insert_backing(database: Database, lot: Lot, credits: int) -> int:
+    """Put money behind a lot that was written; the backing's number."""
+    number: int = await database.fetchval(
+        "INSERT INTO backings (account_id, lot_id, credits) VALUES ($1, $2, $3) RETURNING id",
+        lot.account_id, lot.number, credits,
+    )  # fmt: skip
+    return number
+
+
+async def store_backings(database: Database, changed: Sequence[Backing]) -> None:
+    """Update how far they have come, and where their lots are now."""
+    for backing in changed:
+        claw = backing.claw
+        if claw.changed and backing.number is not None:
+            await database.execute(
+                """UPDATE backings SET account_id = $2, lot_id = $3, taken = $4, clawed = $5,
+                          to_claw = $6, forgone = $7, shortfall = $8, undone = $9, to_freeze = $10,
+                          frozen = $11, closed = $12 WHERE id = $1""",
+                backing.number, backing.lot.account_id, backing.lot.number, claw.requested,
+                claw.clawed, claw.to_claw, claw.expired, claw.shortfall, claw.undone,
+                backing.to_freeze, backing.frozen, backing.closed,
             )  # fmt: skip
             claw.changed = False

@@ -120,6 +120,7 @@ def reversal(one: Reversed) -> ReversalAnswer:
         journal_id=_maybe_id(ids.JOURNAL, one.journal_id),
         of_journal_id=_maybe_id(ids.JOURNAL, one.of_journal_id),
         of_run_id=_maybe_id(ids.RUN, one.of_run_id),
+        of_event_id=one.of_event_id,
         shortfall_policy=one.policy,
         state=one.state,
         requested=one.requested,

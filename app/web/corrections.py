@@ -18,6 +18,7 @@ from app.accounts.view import view
 from app.errors import RefusedError
 from app.ledger.claws import Policy
 from app.ledger.kinds import AMOUNT_MAX
+from app.purchases.reverse import reverse_event
 from app.web import answers, problems, views
 from app.web.access import Access, access, caller
 from app.web.instants import INSTANT_PATTERN
@@ -144,7 +145,10 @@ async def reverse_route(
     data: JSONBody[ReversalBody], idempotency_key: IdempotencyKey,
     request: Request[Any, Any, Any], state: State,
 ) -> Response[views.ReversalAnswer]:  # fmt: skip
-    """Reverse a journal or a whole run: once; repeating it returns the first answer."""
+    """Reverse a journal, an event's purchase, refund or dispute, or a whole run.
+
+    Once: repeating it returns the first answer.
+    """
     if [data.journal_id, data.event_id, data.run_id].count(None) != 2:
         raise RefusedError("Name one of journal_id, event_id and run_id.")
     wanted = ReversalOrder(
@@ -161,7 +165,7 @@ async def _reverse(state: State, data: ReversalBody, wanted: ReversalOrder) -> R
         number = ids.number(ids.JOURNAL, data.journal_id)
         return await reverse.reverse_journal(state.book, number, wanted, dry_run=data.dry_run)
     if data.event_id is not None:
-        return await reverse.reverse_event(state.book, data.event_id)
+        return await reverse_event(state.book, data.event_id, wanted, dry_run=data.dry_run)
     return await reverse_run.reverse_run(
         state.book, ids.number(ids.RUN, data.run_id or ""), wanted,
         dry_run=data.dry_run, within_s=RUN_REVERSAL_SECONDS_MAX,

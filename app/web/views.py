@@ -110,6 +110,7 @@ class ReversalAnswer(View, frozen=True, kw_only=True):
     journal_id: str | None
     of_journal_id: str | None
     of_run_id: str | None
+    of_event_id: str | None
     shortfall_policy: str
     state: str
     requested: int

@@ -1,0 +1,60 @@
+"""Purchased lots move with the money behind them, when two accounts are joined."""
+
+from __future__ import annotations
+
+from app.db import Database
+from app.grants.day import AccountDay
+from app.ledger import post, reserved
+from app.ledger.backings import Backing
+from app.ledger.kinds import House, Kind, Side
+from app.ledger.sheet import JournalDraft, Lot
+
+
+async def load_backings(database: Database, day: AccountDay) -> None:
+    """Put every backing of the account on its day, those of empty lots too."""
+    rows = await database.fetch(
+        "SELECT lot_id FROM backings WHERE account_id = $1", day.sheet.account_id
+    )
+    await post.load_lots(database, day.sheet, {row["lot_id"] for row in rows})
+    # What was due has moved some already: those stay as they are, and are written.
+    moved = {backing.number: backing for backing in day.backings}
+    stored = await reserved.backings_of_account(database, day.sheet)
+    day.backings = [moved.get(backing.number, backing) for backing in stored]
+
+
+def move_backing(
+    journal: JournalDraft, backing: Backing, source: AccountDay, target: AccountDay
+) -> Lot:
+    """Move what is free and what is frozen; what holds keep of the lot follows with them.
+
+    All of the pack comes, and what is gone of it already leaves at once: money that is given
+    back later finds its room in the lot.
+    """
+    lot, free, frozen = backing.lot, backing.lot.free, backing.frozen
+    gone = backing.credits - free - lot.held
+    moved = target.sheet.grant(journal, lot.source, 0, lot.expires_at, priority=lot.priority)
+    moved.granted_at = lot.granted_at
+    moved.granted = free + gone + frozen
+    if free:
+        source.sheet.write(journal, lot, Kind.TRANSFER, Side.FREE, House.TRANSFERRED, free)
+    if free + gone:
+        target.sheet.write(journal, moved, Kind.TRANSFER, House.TRANSFERRED, Side.FREE, free + gone)
+    if gone:
+        target.sheet.write(journal, moved, Kind.TRANSFER, Side.FREE, House.TRANSFERRED, gone)
+    if frozen:
+        source.sheet.write(journal, lot, Kind.TRANSFER, Side.HELD, House.TRANSFERRED, frozen)
+        target.sheet.write(journal, moved, Kind.TRANSFER, House.TRANSFERRED, Side.HELD, frozen)
+    target.sheet.repay(journal, moved)
+    backing.lot = backing.claw.lot = moved
+    backing.claw.changed = True
+    target.backings.append(backing)
+    move_claws(lot, moved, source, target)
+    return moved
+
+
+def move_claws(lot: Lot, moved: Lot, source: AccountDay, target: AccountDay) -> None:
+    """What waits for a release of the lot waits for that of the moved one."""
+    for claw in [claw for claw in source.claws if claw.lot is lot and claw.to_claw]:
+        claw.lot, claw.changed = moved, True
+        source.claws.remove(claw)
+        target.claws.append(claw)

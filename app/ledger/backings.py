@@ -1,0 +1,182 @@
+"""The money behind a purchased lot: what of the lot is taken back with it, what is frozen. Pure.
+
+A ``Backing`` remembers how much of its lot is to be gone and how much is to stand still; each
+settling posts the difference to what is so already. What a hold keeps is taken or frozen at its
+release, what was spent becomes debt, and what comes back is given back in the reverse order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from app.ledger import claws
+from app.ledger.claws import Claw, Policy
+from app.ledger.kinds import House, Kind, Side
+from app.ledger.sheet import JournalDraft, Lot, Sheet
+
+
+@dataclass(slots=True, eq=False)
+class Backing:
+    """How far it has come with one lot; ``claw.requested`` is what is taken of ``credits``.
+
+    ``claw.expired`` is what lapsed or was written off: nothing was taken for it, and nothing
+    comes back. ``closed`` where an operator reversed the purchase: money moves it no more.
+    """
+
+    lot: Lot
+    credits: int
+    claw: Claw
+    to_freeze: int = 0
+    frozen: int = 0
+    closed: bool = False
+    number: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How a settling is written: as Stripe's refunds, or as the reversal of these entries."""
+
+    reverses: tuple[tuple[int, int], ...] = ()  # (entry, amount)
+    policy: Policy = Policy.DEBT
+
+
+REFUNDING: Final = Manner()
+
+
+def new_claw(lot: Lot) -> Claw:
+    """The claw of a lot of which nothing was taken yet."""
+    return Claw(lot, None, House.REFUNDED, Policy.DEBT, 0, kind=Kind.REFUND)
+
+
+def claws_of(lot: Lot, reversing: Iterable[Claw], backings: Iterable[Backing]) -> list[Claw]:
+    """What is being taken back of this lot, by reversals and by money that went back."""
+    refunding = (backing.claw for backing in backings)
+    return [claw for claw in (*reversing, *refunding) if claw.lot is lot]
+
+
+def spare(lot: Lot, reversing: Iterable[Claw], backings: Iterable[Backing]) -> int:
+    """What is held of this lot and neither frozen nor waited for by a claw."""
+    backings = list(backings)
+    frozen = sum(backing.frozen for backing in backings if backing.lot is lot)
+    return lot.held - frozen - sum(one.to_claw for one in claws_of(lot, reversing, backings))
+
+
+def settle(
+    sheet: Sheet, journal: JournalDraft, backing: Backing, *, taken: int, frozen: int,
+    lapsed: int, held: int, manner: Manner = REFUNDING,
+) -> Claw:  # fmt: skip
+    """Let this much be taken and this much be frozen in all; what the taking came to.
+
+    ``lapsed`` and ``held`` are what of the lot expired, and what holds keep of it. The caller
+    lets what came back repay debt, or lapse where the lot has ended.
+    """
+    more = taken - backing.claw.requested
+    backing.claw.changed = True
+    backing.to_freeze = frozen
+    if more < 0:
+        _give_back(sheet, journal, backing.claw, -more, manner)
+    part = _part(backing, max(0, more), manner)
+    _thaw(sheet, journal, backing, part)
+    claws.take(sheet, journal, part, part.requested - part.clawed, lapsed=lapsed, held=held)
+    _add(backing.claw, part)
+    freeze(sheet, journal, backing)
+    return part
+
+
+def freeze(sheet: Sheet, journal: JournalDraft, backing: Backing) -> None:
+    """Freeze what is free of the lot, as far as is wanted; an ended lot lapses instead."""
+    lot = backing.lot
+    amount = min(lot.free, backing.to_freeze - backing.frozen)
+    if amount > 0 and lot.expires_at > sheet.now:
+        sheet.write(journal, lot, Kind.FREEZE, Side.FREE, Side.HELD, amount)
+        backing.frozen += amount
+        backing.claw.changed = True
+
+
+def freeze_again(
+    sheet: Sheet, journal: JournalDraft, lot: Lot, backings: Iterable[Backing]
+) -> None:
+    """Credits are free again in this lot: freeze what is still to be frozen of it."""
+    for backing in backings:
+        if backing.lot is lot:
+            freeze(sheet, journal, backing)
+
+
+def close(sheet: Sheet, journal: JournalDraft, backing: Backing) -> None:
+    """The purchase is reversed: nothing stays frozen, and money moves the lot no more."""
+    backing.to_freeze = 0
+    _thaw(sheet, journal, backing, _part(backing, 0, REFUNDING))
+    backing.closed = backing.claw.changed = True
+
+
+def _part(backing: Backing, amount: int, manner: Manner) -> Claw:
+    """What is taken now, apart: a reversal has a kind and a policy of its own."""
+    part = new_claw(backing.lot)
+    part.requested, part.policy = amount, manner.policy
+    for entry_id, entry_amount in manner.reverses[:1]:
+        if amount <= entry_amount:
+            part.kind, part.entry_id = Kind.REVERSAL, entry_id
+    return part
+
+
+def _add(claw: Claw, part: Claw) -> None:
+    written_off = 0 if part.policy is Policy.DEBT else part.shortfall
+    claw.requested += part.requested
+    claw.clawed += part.clawed
+    claw.held += part.held
+    claw.to_claw += part.to_claw
+    claw.shortfall += part.shortfall - written_off
+    claw.expired += part.expired + written_off
+
+
+def _thaw(sheet: Sheet, journal: JournalDraft, backing: Backing, part: Claw) -> None:
+    """Of what is frozen and need not be, take what is to be taken and free the rest."""
+    loose = max(0, backing.frozen - backing.to_freeze)
+    taken = min(loose, part.requested)
+    backing.frozen -= loose
+    if taken:
+        part.clawed += taken
+        sheet.write(
+            journal, backing.lot, part.kind, Side.HELD, House.REFUNDED, taken,
+            reverses_entry_id=part.entry_id,
+        )  # fmt: skip
+    if loose > taken:
+        sheet.write(journal, backing.lot, Kind.UNFREEZE, Side.HELD, Side.FREE, loose - taken)
+
+
+def _give_back(
+    sheet: Sheet, journal: JournalDraft, claw: Claw, amount: int, manner: Manner
+) -> None:
+    """Undo the taking from its end: the debt first, then what lapsed, is held, was taken."""
+    claw.requested -= amount
+    owed = min(amount, claw.shortfall)
+    claw.shortfall -= owed
+    claw.undone = min(claw.undone, claw.shortfall)
+    lapsed = min(amount - owed, claw.expired)
+    claw.expired -= lapsed
+    waiting = min(amount - owed - lapsed, claw.to_claw)
+    claw.to_claw -= waiting
+    claw.held -= waiting
+    taken = amount - owed - lapsed - waiting
+    claw.clawed -= taken
+    _bring(sheet, journal, claw.lot, owed + taken, manner)
+    # Also where the lot has ended, and what else comes back lapses: this debt was never owed.
+    repaid = min(owed, sheet.debt)
+    if repaid:
+        sheet.write(journal, claw.lot, Kind.REPAYMENT, Side.FREE, Side.DEBT, repaid)
+
+
+def _bring(sheet: Sheet, journal: JournalDraft, lot: Lot, amount: int, manner: Manner) -> None:
+    """Credits come back into the lot, as the reversal of these entries as far as they reach."""
+    for entry_id, entry_amount in reversed(manner.reverses):
+        part = min(amount, entry_amount)
+        amount -= part
+        if part:
+            sheet.write(
+                journal, lot, Kind.REVERSAL, House.REFUNDED, Side.FREE, part,
+                reverses_entry_id=entry_id,
+            )  # fmt: skip
+    if amount:
+        sheet.write(journal, lot, Kind.REFUND, House.REFUNDED, Side.FREE, amount)

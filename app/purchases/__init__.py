@@ -1,0 +1,1 @@
+"""Purchases: packs bought through Checkout, refunds and disputes of them."""

@@ -1,0 +1,70 @@
+"""Open the lot of a paid Checkout session."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from app.accounts.book import Book
+from app.clock import NEVER
+from app.db import Record
+from app.grants import load
+from app.grants.day import AccountDay, Origin
+from app.ledger import reserved
+from app.ledger.kinds import Act, House, Kind, LotSource
+from app.ledger.sheet import JournalDraft
+from app.purchases import store
+from app.purchases.facts import SessionFact
+from app.purchases.packs import Chosen
+from app.purchases.store import NewPurchase
+
+
+async def open_lot(
+    book: Book, fact: SessionFact, chosen: Chosen, account: int, origin: Origin
+) -> Record:
+    """Grant the credits, and put the money behind them; the purchase's row.
+
+    The caller holds the locks of the payment and of the customer. A closed account gets what it
+    paid for. The term begins when the credits come: a late delivery costs nobody a day of it.
+    """
+    database = book.database
+    days = await load.lock(database, book.catalogues, [account])
+    day = days[account]
+    day.post_due(origin)
+    journal = JournalDraft(
+        Act.PURCHASE, origin.source, origin.actor, min(fact.occurred_at, day.now),
+        event_id=origin.event_id,
+    )  # fmt: skip
+    term = chosen.pack.expires_days
+    ends_at = day.now + timedelta(days=term) if term else NEVER
+    lot = day.sheet.grant(
+        journal, LotSource.PURCHASED, chosen.credits, ends_at,
+        house=House.PURCHASED, kind=Kind.PURCHASE,
+    )  # fmt: skip
+    day.sheet.begin(journal)
+    await _store(book, day)
+    assert journal.number is not None
+    new = NewPurchase(
+        payment_key=fact.payment_intent or fact.session_id,
+        session_id=fact.session_id,
+        payment_intent=fact.payment_intent,
+        backing_id=await reserved.insert_backing(database, lot, chosen.credits),
+        journal_id=journal.number,
+        event_id=fact.event_id,
+        customer_id=fact.customer_id,
+        pack=chosen.pack.name,
+        credits=chosen.credits,
+        paid=fact.amount,
+        currency=fact.currency,
+    )
+    await store.insert(database, new)
+    row = await store.purchase(
+        database, payment_intent=fact.payment_intent, session_id=fact.session_id
+    )
+    assert row is not None, "it was inserted just now"
+    return row
+
+
+async def _store(book: Book, day: AccountDay) -> None:
+    day.changed = True
+    day.refresh_due()
+    await load.store(book.database, [day])

@@ -1,0 +1,137 @@
+"""Post the difference between what a purchase's lot is owed and what is posted."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import msgspec
+
+from app.accounts.book import Book
+from app.db import Database, Record
+from app.grants import load
+from app.grants.day import AccountDay, Origin
+from app.ledger import backings, post, reserved
+from app.ledger.backings import REFUNDING, Backing, Manner
+from app.ledger.claws import Claw
+from app.ledger.kinds import Act
+from app.ledger.sheet import JournalDraft
+from app.purchases import store
+from app.purchases.derive import MoneyBack, Owing, Standing, money_back, owing
+from app.purchases.facts import MoneyFact
+from app.purchases.store import Payment
+
+
+class Backed(msgspec.Struct, frozen=True):
+    """A purchase whose account is locked, with what is due posted on its sheet."""
+
+    row: Record
+    day: AccountDay
+    backing: Backing
+    facts: list[MoneyFact]
+    parts: list[MoneyBack]
+    owed: Owing
+
+    @property
+    def settled(self) -> bool:
+        """Whether nothing is to be posted."""
+        stands = Owing(self.backing.claw.requested, self.backing.to_freeze)
+        return self.backing.closed or stands == self.owed
+
+
+class Settled(msgspec.Struct, frozen=True):
+    """A purchase after its facts were added up again, and whether that moved anything."""
+
+    backed: Backed
+    moved: bool
+
+
+async def settle(
+    book: Book, row: Record, payment: Payment, origin: Origin, at: datetime
+) -> Settled:
+    """Let the lot have what all stored facts of its payment say, in the caller's transaction."""
+    backed = await lock(book, row, payment, origin)
+    moved = not backed.settled
+    if moved:
+        _post(backed, origin, at)
+    await load.store(book.database, [backed.day])
+    await store.keep(book.database, row["payment_key"], backed.parts)
+    return Settled(backed, moved)
+
+
+async def lock(
+    book: Book, row: Record, payment: Payment, origin: Origin,
+    pin: tuple[str, Standing] | None = None,
+) -> Backed:  # fmt: skip
+    """Lock the account that has the lot now, and derive what the lot is owed.
+
+    Facts and reversals are read after the lock: whoever held it has committed by then. ``pin``
+    is an event that is about to be reversed.
+    """
+    database = book.database
+    day = await _lock(book, row["backing_id"])
+    day.post_due(origin)
+    backing = await _backing(database, day, row["backing_id"])
+    facts = await store.facts_of(database, payment)
+    pins = await store.pins_of(database, facts)
+    pins |= dict([pin]) if pin else {}
+    parts = money_back(facts, row["currency"], pins)
+    return Backed(row, day, backing, facts, parts, owing(row["credits"], row["paid"], parts))
+
+
+async def _lock(book: Book, backing_id: int) -> AccountDay:
+    """Lock the account; where it was joined meanwhile, the one that has the lot now."""
+    query = "SELECT account_id FROM backings WHERE id = $1"
+    number = await book.database.fetchval(query, backing_id)
+    while True:
+        day = (await load.lock(book.database, book.catalogues, [number]))[number]
+        now_at = await book.database.fetchval(query, backing_id)
+        if now_at == number:
+            return day
+        number = now_at
+
+
+async def _backing(database: Database, day: AccountDay, number: int) -> Backing:
+    """The backing as what was due has left it, else as it is stored."""
+    known = next((one for one in day.backings if one.number == number), None)
+    if known is not None:
+        return known
+    lot_id = await database.fetchval("SELECT lot_id FROM backings WHERE id = $1", number)
+    await post.load_lots(database, day.sheet, [lot_id])
+    behind = await reserved.backings_of_lots(database, day.sheet)
+    backing = next(one for one in behind if one.number == number)
+    day.backings.append(backing)
+    return backing
+
+
+def _post(backed: Backed, origin: Origin, at: datetime) -> None:
+    """One journal for the event; none where all of it waits or had lapsed."""
+    refunding = backed.owed.taken != backed.backing.claw.requested
+    thawing = backed.owed.frozen < backed.backing.to_freeze
+    act = Act.REFUND if refunding else Act.UNFREEZE if thawing else Act.FREEZE
+    header = JournalDraft(
+        act, origin.source, origin.actor, min(at, backed.day.now), event_id=origin.event_id
+    )
+    draft(backed, header, REFUNDING)
+    begin(backed.day, header)
+
+
+def draft(backed: Backed, header: JournalDraft, manner: Manner) -> Claw:
+    """Put the difference on the account's sheet; what the taking came to."""
+    day, backing = backed.day, backed.backing
+    lot = backing.lot
+    part = backings.settle(
+        day.sheet, header, backing, taken=backed.owed.taken, frozen=backed.owed.frozen,
+        lapsed=max(0, lot.lapsed - backing.claw.expired), held=day.spare(lot), manner=manner,
+    )  # fmt: skip
+    day.came_back(header, lot, day.now)
+    day.changed = True
+    day.refresh_due()
+    return part
+
+
+def begin(day: AccountDay, header: JournalDraft) -> bool:
+    """Write the journal if anything moved under it; whether it did."""
+    moved = any(journal is header for journal, _ in day.sheet.drafted)
+    if moved:
+        day.sheet.begin(header)
+    return moved

@@ -1,0 +1,145 @@
+"""Take what an event says of a payment: open its lot once, and let it have what it is owed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import StrEnum
+
+import msgspec
+import structlog
+
+from app.accounts.book import Book
+from app.db import Record
+from app.grants.day import Origin
+from app.purchases import store
+from app.purchases.buyer import Buyer, Unplaced, find_buyer
+from app.purchases.derive import same_currency
+from app.purchases.facts import MoneyEvent, MoneyFact, SessionFact, object_of
+from app.purchases.open import open_lot
+from app.purchases.packs import Chosen, NotOurs, Unknown, choose
+from app.purchases.settle import Backed, Settled, settle
+from app.purchases.store import Payment
+
+log = structlog.get_logger(__name__)
+
+
+class Outcome(StrEnum):
+    """What became of it, in the words of the inbox's verdicts."""
+
+    APPLIED = "applied"
+    STALE = "stale"
+    IGNORED = "ignored"
+    PARKED = "parked"
+
+
+class Taken(msgspec.Struct, frozen=True, kw_only=True):
+    """The outcome and its reason; ``buyer`` where the event tied or opened an account."""
+
+    outcome: Outcome
+    reason: str
+    buyer: Buyer | None = None
+
+
+async def take(book: Book, event: MoneyEvent) -> Taken:
+    """Store the event's facts and let everything follow, in the caller's transaction.
+
+    Locks the payment, then the customer, then the account.
+    """
+    database = book.database
+    named = [fact.session_id for fact in event.facts if isinstance(fact, SessionFact)]
+    payment = await store.payment_of(database, event)
+    await store.lock(database, [*named, payment.payment_intent, *payment.charge_ids])
+    await store.add(database, event)
+    # Again: whoever held the lock may have told which payment the charge is of.
+    payment = await store.payment_of(database, event)
+    (first, *_) = event.facts
+    if isinstance(first, SessionFact):
+        return await _take_session(book, first, payment)
+    return await _take_money(book, event, payment)
+
+
+async def _take_session(book: Book, fact: SessionFact, payment: Payment) -> Taken:
+    """A buyer is found, and tied, by every session; only a paid one of a pack opens a lot."""
+    origin = Origin("webhook", "stripe", event_id=fact.event_id)
+    row = await store.purchase(
+        book.database, payment_intent=fact.payment_intent, session_id=fact.session_id
+    )
+    wanted = await _wanted(book, fact, row)
+    if isinstance(wanted, Taken) and fact.customer_id is None:
+        return wanted
+    buyer = await find_buyer(book, fact, origin)
+    if isinstance(buyer, Unplaced):
+        return _parked(fact, buyer.reason)
+    if isinstance(wanted, Taken):
+        return msgspec.structs.replace(wanted, buyer=buyer)
+    opened = await open_lot(book, fact, wanted, buyer.account, origin)
+    settled = await settle(book, opened, payment, origin, fact.occurred_at)
+    reason = f"{wanted.credits} credits of pack {wanted.pack.name}; {_told(settled.backed)}"
+    return Taken(outcome=Outcome.APPLIED, reason=reason, buyer=buyer)
+
+
+async def _wanted(book: Book, fact: SessionFact, row: Record | None) -> Chosen | Taken:
+    """The pack that is to be opened, or why none is."""
+    if fact.mode != "payment":
+        return Taken(outcome=Outcome.APPLIED, reason=f"a session of mode {fact.mode} opens no lot")
+    if row is not None:
+        return Taken(outcome=Outcome.APPLIED, reason=f"opened before, by {row['event_id']}")
+    if not fact.paid:
+        reason = "not paid yet: its payment's success opens the lot"
+        return Taken(outcome=Outcome.APPLIED, reason=reason)
+    _, catalogue = await book.catalogues.present(book.database)
+    chosen = choose(fact, catalogue)
+    if isinstance(chosen, NotOurs):
+        return Taken(outcome=Outcome.IGNORED, reason=chosen.reason)
+    return _parked(fact, chosen.reason) if isinstance(chosen, Unknown) else chosen
+
+
+def _parked(fact: SessionFact, reason: str) -> Taken:
+    """Paid for and not credited: someone must look at it."""
+    log.error("purchase_parked", event_id=fact.event_id, session_id=fact.session_id, reason=reason)
+    return Taken(outcome=Outcome.PARKED, reason=reason)
+
+
+async def _take_money(book: Book, event: MoneyEvent, payment: Payment) -> Taken:
+    origin = Origin("webhook", "stripe", event_id=event.event_id)
+    if payment.payment_intent is None:
+        (charge, *_) = payment.charge_ids or ("",)
+        reason = (
+            f"which payment charge {charge} is of was never told; kept, and counted once it is "
+            "(charge.refunded tells it; replay this event with STRIPE_API_KEY set to ask Stripe)"
+        )
+        return Taken(outcome=Outcome.PARKED, reason=reason)
+    row = await store.purchase(book.database, payment_intent=payment.payment_intent)
+    if row is None:
+        reason = (
+            f"no pack was bought with {payment.payment_intent}: no credits move; kept, and "
+            "counted should its session come"
+        )
+        return Taken(outcome=Outcome.IGNORED, reason=reason)
+    settled = await settle(book, row, payment, origin, event.occurred_at)
+    return _of_money(event, settled)
+
+
+def _of_money(event: MoneyEvent, settled: Settled) -> Taken:
+    backed = settled.backed
+    currency = backed.row["currency"]
+    foreign = [fact.currency for fact in event.facts if not same_currency(fact, currency)]
+    if foreign:
+        reason = f"in {foreign[0]}, and the payment was in {currency}: it counts for nothing"
+        return Taken(outcome=Outcome.PARKED, reason=reason)
+    if backed.backing.closed:
+        reason = "the purchase was reversed: money moves it no more"
+        return Taken(outcome=Outcome.IGNORED, reason=reason)
+    if not settled.moved and not any(_is_newest(fact, backed.facts) for fact in event.facts):
+        return Taken(outcome=Outcome.STALE, reason=f"changes nothing: {_told(backed)}")
+    return Taken(outcome=Outcome.APPLIED, reason=_told(backed))
+
+
+def _is_newest(fact: MoneyFact, known: Sequence[MoneyFact]) -> bool:
+    """Whether nothing later was told of its object."""
+    same = [one for one in known if object_of(one) == object_of(fact)]
+    return fact.occurred_at >= max(one.occurred_at for one in same)
+
+
+def _told(backed: Backed) -> str:
+    return f"{backed.owed.taken} are taken back, {backed.owed.frozen} stand still"
