@@ -135,6 +135,55 @@ CHECKS: Final[Mapping[str, tuple[str, str]]] = {
                      FROM reversals WHERE entry_id IS NOT NULL) AS summed
             WHERE clawed + undone <> taken""",
     ),
+    "every purchase is owed what its money says": (
+        "SELECT count(*) FROM purchases",
+        # pack x min(paid, refunded + disputed) / paid, rounded down; what open disputes add stands
+        # still. A purchase that was reversed owes and is owed nothing more.
+        """SELECT format('purchase %s: %s of %s credits taken and %s to stand still; its money '
+                         'says %s and %s', payment_key, taken, credits, to_freeze, said_taken,
+                         said_both - said_taken)
+             FROM (SELECT purchases.payment_key, purchases.credits, taken, to_freeze,
+                          coalesce(div(purchases.credits::numeric * least(paid, back.counted),
+                                       nullif(paid, 0)), 0)::bigint AS said_taken,
+                          coalesce(div(purchases.credits::numeric
+                                       * least(paid, back.counted + back.standing_still),
+                                       nullif(paid, 0)), 0)::bigint AS said_both
+                     FROM purchases JOIN backings ON backings.id = backing_id
+                     LEFT JOIN LATERAL (
+                         SELECT coalesce(sum(amount) FILTER (WHERE standing = 'counted'), 0)::bigint
+                                    AS counted,
+                                coalesce(sum(amount) FILTER (WHERE standing = 'frozen'), 0)::bigint
+                                    AS standing_still
+                           FROM money_back
+                          WHERE money_back.payment_key = purchases.payment_key) AS back ON true
+                    WHERE NOT closed) AS owed
+            WHERE (taken, to_freeze) IS DISTINCT FROM (said_taken, said_both - said_taken)""",
+    ),
+    "what stands frozen of a lot is held of it by no hold": (
+        "SELECT count(*) FROM backings",
+        """SELECT format('lot %s: %s frozen stand; its entries say %s', lot_id, frozen, says)
+             FROM (SELECT lot_id, frozen, coalesce((
+                       SELECT sum((credit = 'held')::int * amount - (debit = 'held')::int * amount)
+                         FROM entries
+                        WHERE entries.lot_id = backings.lot_id AND hold_id IS NULL), 0) AS says
+                     FROM backings) AS summed
+            WHERE frozen <> says""",
+    ),
+    "every purchased lot was taken from by what its entries say": (
+        "SELECT count(*) FROM purchases",
+        # A lot that moved when accounts were joined left its first entries behind.
+        """SELECT format('lot %s: %s taken and %s owed stand; its entries say %s',
+                         lot_id, clawed, shortfall, says)
+             FROM (SELECT backings.lot_id, clawed, shortfall, coalesce((
+                       SELECT sum((credit = 'refunded')::int * amount
+                                  - (debit = 'refunded')::int * amount)
+                         FROM entries WHERE entries.lot_id = backings.lot_id
+                          AND kind IN ('refund', 'reversal')), 0) AS says
+                     FROM purchases JOIN backings ON backings.id = backing_id
+                     JOIN entries AS bought ON bought.journal_id = purchases.journal_id
+                      AND bought.kind = 'purchase' AND bought.lot_id = backings.lot_id) AS summed
+            WHERE clawed + shortfall <> says""",
+    ),
     "each day's lot was granted for one account-day": (
         "SELECT count(*) FROM daily_grants",
         """SELECT format('lot %s serves %s account-days', lot_id, count(*))
@@ -145,7 +194,7 @@ CHECKS: Final[Mapping[str, tuple[str, str]]] = {
         """SELECT format('table %s lacks its enabled trigger %s', wanted.name, wanted.what)
              FROM (SELECT name, what FROM unnest(ARRAY['journals', 'entries', 'transitions',
                        'daily_grants', 'facts', 'catalogues', 'operator_acts',
-                       'verifications']) AS name,
+                       'verifications', 'money_facts', 'purchases']) AS name,
                        unnest(ARRAY['refuse_change', 'refuse_truncate']) AS what
                    UNION ALL VALUES ('events', 'keep_payload'), ('events', 'refuse_delete'),
                        ('events', 'refuse_truncate')) AS wanted

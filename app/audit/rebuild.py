@@ -1,4 +1,4 @@
-"""Rebuild: set accounts, lots and holds to what their entries say.
+"""Rebuild: set accounts, lots, holds and what stands frozen to what their entries say.
 
 Entries are the ledger; the rest are projections of them. What entries do not tell is left alone:
 a lot's source, priority and end, a hold's deadline, an account's running day.
@@ -107,7 +107,21 @@ _HOLDS: Final = Projection(
               GROUP BY hold_id) AS summed ON summed.hold_id = holds.id
         WHERE $1::bigint[] IS NULL OR holds.account_id = ANY($1)""",
 )
-PROJECTIONS: Final = (_ACCOUNTS, LOTS, _HOLDS)
+# What is held of a lot by no hold stands frozen: an open dispute's.
+_BACKINGS: Final = Projection(
+    "backings",
+    ("frozen",),
+    """SELECT backings.id, backings.account_id AS of_account, coalesce(summed.frozen, 0) AS frozen
+         FROM backings LEFT JOIN (
+             SELECT lot_id, sum(CASE WHEN credit = 'held' THEN amount ELSE 0 END
+                              - CASE WHEN debit = 'held' THEN amount ELSE 0 END)::bigint AS frozen
+               FROM entries
+              WHERE hold_id IS NULL AND lot_id IN (SELECT lot_id FROM backings
+                     WHERE $1::bigint[] IS NULL OR account_id = ANY($1))
+              GROUP BY lot_id) AS summed ON summed.lot_id = backings.lot_id
+        WHERE $1::bigint[] IS NULL OR backings.account_id = ANY($1)""",
+)
+PROJECTIONS: Final = (_ACCOUNTS, LOTS, _HOLDS, _BACKINGS)
 
 
 async def find(database: Database) -> list[Difference]:

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import re
-from typing import Final
-
 import msgspec
 
+from app.accounts import ties
 from app.accounts.book import Book
-from app.accounts.open import account_of_customer, insert, lock_id, open_day
+from app.accounts.claims import is_account_id
+from app.accounts.open import TieRank, insert, lock_id, open_day
+from app.accounts.ties import ClaimOutcome
 from app.grants import load
 from app.grants.day import Origin
 from app.purchases.facts import SessionFact
 
-_ACCOUNT_ID: Final = re.compile(r"[A-Za-z0-9._:@-]{1,128}")
-
 
 class Buyer(msgspec.Struct, frozen=True):
-    """The account."""
+    """The account, and what became of the session's claim on its customer."""
 
     account: int
+    claim: ClaimOutcome | None = None
 
 
 class Unplaced(msgspec.Struct, frozen=True):
@@ -35,14 +34,25 @@ async def find_buyer(book: Book, fact: SessionFact, origin: Origin) -> Buyer | U
     nobody has yet.
     """
     if fact.customer_id is not None:
-        return Buyer(await account_of_customer(book, fact.customer_id, origin))
+        return await _of_customer(book, fact, fact.customer_id, origin)
     for name in (fact.client_reference_id, fact.account_hint):
-        if name is not None and _ACCOUNT_ID.fullmatch(name):
+        if name and is_account_id(name):
             return Buyer(await _account_of(book, name, origin))
     return Unplaced(
         "paid by a guest, and whose it is is not told: set client_reference_id on the session; "
         "this one's credits can be given by POST /api/v1/accounts/{id}/grants"
     )
+
+
+async def _of_customer(book: Book, fact: SessionFact, customer_id: str, origin: Origin) -> Buyer:
+    """A tie that is in conflict loses no purchase: it is the customer's, wherever that is tied."""
+    if not fact.client_reference_id:
+        return Buyer(await ties.account_of_customer(book, customer_id, origin))
+    claim = await ties.claim(
+        book, customer_id, fact.client_reference_id, TieRank.CLIENT_REFERENCE, origin,
+        event_id=fact.event_id, occurred_at=fact.occurred_at,
+    )  # fmt: skip
+    return Buyer(claim.account, claim)
 
 
 async def _account_of(book: Book, external_id: str, origin: Origin) -> int:

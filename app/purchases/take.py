@@ -9,10 +9,11 @@ import msgspec
 import structlog
 
 from app.accounts.book import Book
+from app.accounts.ties import ClaimOutcome
 from app.db import Record
 from app.grants.day import Origin
 from app.purchases import store
-from app.purchases.buyer import Buyer, Unplaced, find_buyer
+from app.purchases.buyer import Unplaced, find_buyer
 from app.purchases.derive import same_currency
 from app.purchases.facts import MoneyEvent, MoneyFact, SessionFact, object_of
 from app.purchases.open import open_lot
@@ -33,11 +34,13 @@ class Outcome(StrEnum):
 
 
 class Taken(msgspec.Struct, frozen=True, kw_only=True):
-    """The outcome and its reason; ``buyer`` where the event tied or opened an account."""
+    """The outcome and its reason; what a session told of its customer and subscription."""
 
     outcome: Outcome
     reason: str
-    buyer: Buyer | None = None
+    customer_id: str | None = None
+    subscription_id: str | None = None
+    claim: ClaimOutcome | None = None
 
 
 async def take(book: Book, event: MoneyEvent) -> Taken:
@@ -70,12 +73,15 @@ async def _take_session(book: Book, fact: SessionFact, payment: Payment) -> Take
     buyer = await find_buyer(book, fact, origin)
     if isinstance(buyer, Unplaced):
         return _parked(fact, buyer.reason)
-    if isinstance(wanted, Taken):
-        return msgspec.structs.replace(wanted, buyer=buyer)
-    opened = await open_lot(book, fact, wanted, buyer.account, origin)
-    settled = await settle(book, opened, payment, origin, fact.occurred_at)
-    reason = f"{wanted.credits} credits of pack {wanted.pack.name}; {_told(settled.backed)}"
-    return Taken(outcome=Outcome.APPLIED, reason=reason, buyer=buyer)
+    if isinstance(wanted, Chosen):
+        opened = await open_lot(book, fact, wanted, buyer.account, origin)
+        settled = await settle(book, opened, payment, origin, fact.occurred_at)
+        told = f"{wanted.credits} credits of pack {wanted.pack.name}; {_told(settled.backed)}"
+        wanted = Taken(outcome=Outcome.APPLIED, reason=told)
+    return msgspec.structs.replace(
+        wanted, customer_id=fact.customer_id, subscription_id=fact.subscription_id,
+        claim=buyer.claim,
+    )  # fmt: skip
 
 
 async def _wanted(book: Book, fact: SessionFact, row: Record | None) -> Chosen | Taken:

@@ -12,6 +12,8 @@ from app.accounts.open import TieRank
 from app.accounts.subscribe import Taken, take_fact
 from app.accounts.ties import Claimed, ClaimOutcome
 from app.grants.day import Origin
+from app.purchases.facts import MoneyEvent
+from app.purchases.take import take
 from app.subscriptions.facts import Fact
 from app.subscriptions.store import Outcome, Settled
 from app.webhooks import inbox
@@ -34,6 +36,8 @@ async def apply(book: Book, translated: Translated) -> Applied:
             return Applied(ruling=Ruling(Verdict.IGNORED, reason))
         case Parked(reason=reason):
             return Applied(ruling=Ruling(Verdict.PARKED, reason))
+        case MoneyEvent():
+            return await _take_money(book, translated)
         case CustomerFact():
             ruling = await _take_customer(book, translated)
             return Applied(ruling=ruling, customer_id=translated.customer_id)
@@ -57,6 +61,19 @@ async def rule_claim(book: Book, outcome: ClaimOutcome) -> Ruling | None:
     if outcome.claimed is Claimed.INVALID:
         return Ruling(Verdict.IGNORED, outcome.reason)
     return None
+
+
+async def _take_money(book: Book, event: MoneyEvent) -> Applied:
+    """A claim in conflict parks the event, for someone to look; what was paid for stands."""
+    taken = await take(book, event)
+    ruling = Ruling(Verdict(str(taken.outcome)), taken.reason)
+    if taken.claim is not None:
+        parked = await rule_claim(book, taken.claim)
+        verdict = Verdict.PARKED if parked and parked.verdict is Verdict.PARKED else ruling.verdict
+        ruling = Ruling(verdict, _joined([taken.reason, taken.claim.reason]))
+    return Applied(
+        ruling=ruling, subscription_id=taken.subscription_id, customer_id=taken.customer_id
+    )
 
 
 async def _take_customer(book: Book, fact: CustomerFact) -> Ruling:

@@ -102,7 +102,7 @@ def _session(head: Head, kind: str, session: dict[str, object]) -> Read:
         payment_intent=intent,
         customer_id=_link(session, "customer"),
         client_reference_id=_text(session, "client_reference_id"),
-        account_hint=shapes.account_hint_of(session),
+        account_hint=shapes.account_hint_of(session).account_id,
         subscription_id=_link(session, "subscription"),
         amount=_money(session.get("amount_total") or 0, "amount_total"),
         currency=_currency(session),
@@ -194,10 +194,9 @@ def _refund_status(refund: dict[str, object]) -> RefundStatus:
     status = refund.get("status")
     if status is None:
         return RefundStatus.SUCCEEDED
-    try:
-        return RefundStatus(status)
-    except ValueError:
-        raise ShapeError(f"a refund's status is {shown(status)}") from None
+    if status in tuple(RefundStatus):
+        return RefundStatus(str(status))
+    raise ShapeError(f"a refund's status is {shown(status)}")
 
 
 def _charge(head: Head, _: str, charge: dict[str, object]) -> Read:
@@ -229,10 +228,8 @@ def _dispute(head: Head, _: str, dispute: dict[str, object]) -> Read:
     if charge_id is None and intent is None:
         raise ShapeError("the dispute names neither charge nor payment_intent")
     status = dispute.get("status")
-    try:
-        known = DisputeStatus(status)
-    except ValueError:
-        raise ShapeError(f"the dispute's status is {shown(status)}") from None
+    if status not in tuple(DisputeStatus):
+        raise ShapeError(f"the dispute's status is {shown(status)}")
     fact = DisputeFact(
         event_id=head.event_id,
         occurred_at=head.occurred_at,
@@ -241,7 +238,7 @@ def _dispute(head: Head, _: str, dispute: dict[str, object]) -> Read:
         charge_id=charge_id,
         amount=_money(dispute.get("amount"), "the dispute's amount"),
         currency=_currency(dispute),
-        status=known,
+        status=DisputeStatus(str(status)),
     )
     return (fact,)
 

@@ -11,8 +11,10 @@ import msgspec
 import orjson
 
 from app.errors import PayloadRefusedError
+from app.purchases.facts import MoneyEvent
 from app.subscriptions.facts import Fact, FactKind
-from app.webhooks import shapes
+from app.webhooks import money_shapes, shapes
+from app.webhooks.money_shapes import NothingBought
 from app.webhooks.shapes import ShapeError, instant_of, object_of, shown, text_of
 from statemachine import trigger_of_status
 
@@ -158,7 +160,7 @@ def _is_thin(event: dict[str, object], kind: str) -> bool:
     return event.get("object") == "v2.core.event" or kind.startswith(("v1.", "v2."))
 
 
-Translated = Fact | CustomerFact | Ignored | Parked
+Translated = Fact | CustomerFact | MoneyEvent | Ignored | Parked
 
 
 def translate(event: dict[str, object]) -> Translated:
@@ -176,9 +178,12 @@ def translate(event: dict[str, object]) -> Translated:
             return _payment(event, _PAYMENTS[kind], _object(event, "invoice"))
         if kind in _CUSTOMERS:
             return _customer(event, kind, _object(event, "customer"))
+        money = money_shapes.read(kind, event)
     except ShapeError as error:
         return Parked(f"unknown shape: {error}")
-    return Ignored(f"{kind} moves no subscription")
+    if money is None:
+        money = NothingBought(f"{kind} moves no subscription")
+    return Ignored(money.reason) if isinstance(money, NothingBought) else money
 
 
 def _object(event: dict[str, object], form: str) -> dict[str, object]:

@@ -23,13 +23,13 @@ BIN = Path(sys.executable).parent
 
 APPEND_ONLY = {
     "journals", "entries", "transitions", "daily_grants", "facts", "catalogues", "operator_acts",
-    "verifications",
+    "verifications", "money_facts", "purchases",
 }  # fmt: skip
 GUARDED = APPEND_ONLY | {"events"}
 # Projections, working state and erasable text: these may change.
 MUTABLE = {
     "accounts", "customers", "subscriptions", "runs", "lots", "holds", "reversals", "notes",
-    "api_keys", "dev_clock", "migration", "claims", "brought_use",
+    "api_keys", "dev_clock", "migration", "backings", "money_back", "claims", "brought_use",
 }  # fmt: skip
 
 SHAPE = """

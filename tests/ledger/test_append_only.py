@@ -21,11 +21,12 @@ from app.ledger.idempotency import request_key
 from app.operator_acts import Operator, OperatorAct, record
 from app.webhooks.receive import receive
 from tests.conftest import NOW, Server
+from tests.money_events import make_session_event
 from tests.stripe_events import make_subscription_event
 
 APPEND_ONLY = (
     "journals", "entries", "transitions", "daily_grants", "facts", "catalogues", "operator_acts",
-    "verifications",
+    "verifications", "money_facts", "purchases",
 )  # fmt: skip
 VERBS = (
     "UPDATE {table} SET {column} = {column}",
@@ -49,6 +50,7 @@ async def roles(server: Server, book: Book) -> AsyncIterator[Roles]:
     """A book with rows in every guarded table, and a login that may only read."""
     event = make_subscription_event("evt_1", "created", NOW)
     await receive(book, orjson.dumps(event), livemode=False)
+    await receive(book, orjson.dumps(make_session_event("evt_2", NOW)), livemode=False)
     await put(book, "user-1", "cus_1", None, "tests")
     body = {"amount": 7}
     key = request_key("key-1", "POST", "/", body)
@@ -115,6 +117,7 @@ COLUMNS = {
     "journals": "actor", "entries": "amount", "transitions": "to_state",
     "daily_grants": "credits", "facts": "subscription_id", "catalogues": "content",
     "operator_acts": "actor", "verifications": "difference_count",
+    "money_facts": "object_id", "purchases": "credits",
 }  # fmt: skip
 
 
@@ -152,7 +155,7 @@ async def test_an_event_keeps_what_stripe_sent(roles: Roles, role: str) -> None:
 async def test_an_events_verdict_may_be_written(roles: Roles) -> None:
     async with connected(roles.application) as connection:
         done = await connection.execute("UPDATE events SET verdict = 'applied', error = NULL")
-    assert done == "UPDATE 1"
+    assert done == "UPDATE 2"
 
 
 async def test_a_change_hidden_in_an_upsert_is_refused(roles: Roles) -> None:

@@ -142,8 +142,14 @@ HOUSES = {
     Kind.REPAYMENT: set(),
     Kind.ADJUSTMENT: {House.ADJUSTED},
     Kind.TRANSFER: {House.TRANSFERRED},
-    Kind.REVERSAL: {House.SPENT, House.ISSUED, House.PURCHASED, House.ADJUSTED},
-    Kind.WRITE_OFF: {House.WRITTEN_OFF, House.ISSUED, House.PURCHASED, House.ADJUSTED},
+    Kind.REVERSAL: {House.SPENT, House.ISSUED, House.PURCHASED, House.REFUNDED, House.ADJUSTED},
+    Kind.WRITE_OFF: {
+        House.WRITTEN_OFF,
+        House.ISSUED,
+        House.PURCHASED,
+        House.REFUNDED,
+        House.ADJUSTED,
+    },
 }
 
 
