@@ -10,7 +10,7 @@ from typing import Final
 import msgspec
 
 from app.accounts.open import TieRank
-from app.db import Database
+from app.db import Database, Record
 
 _ACCOUNT_ID: Final = re.compile(r"[A-Za-z0-9._:@-]{1,128}")
 NAMES_NOBODY: Final = ""
@@ -104,17 +104,13 @@ def _standing(of_object: Mapping[str, Claim], said: Said) -> list[Claim]:
     ]
 
 
-async def load(database: Database, customer_id: str) -> list[Claim]:
-    """All claims on this customer, whose lock the caller holds."""
-    rows = await database.fetch("SELECT * FROM claims WHERE customer_id = $1", customer_id)
-    return [
-        Claim(
-            rank=TieRank(row["rank"]), object_id=row["object_id"], external_id=row["external_id"],
-            first_at=row["first_at"], first_event_id=row["first_event_id"],
-            last_at=row["last_at"], last_event_id=row["last_event_id"], stands=row["stands"],
-        )
-        for row in rows
-    ]  # fmt: skip
+def of_row(row: Record) -> Claim:
+    """A claim as it is stored."""
+    return Claim(
+        rank=TieRank(row["rank"]), object_id=row["object_id"], external_id=row["external_id"],
+        first_at=row["first_at"], first_event_id=row["first_event_id"],
+        last_at=row["last_at"], last_event_id=row["last_event_id"], stands=row["stands"],
+    )  # fmt: skip
 
 
 async def store(

@@ -93,11 +93,15 @@ async def try_lock_id(book: Book, external_id: str) -> bool:
     )
 
 
-async def lock_customer(book: Book, customer_id: str) -> int | None:
-    """Let nobody else tie this customer until the transaction ends; its account, if it has one."""
+async def lock_customer(book: Book, customer_id: str) -> None:
+    """Let nobody else tie this customer, or move its subscriptions, until the transaction ends."""
     await book.database.execute(
         "SELECT pg_advisory_xact_lock(hashtextextended($1, $2))", customer_id, CUSTOMER_LOCK
     )
+
+
+async def account_of(book: Book, customer_id: str) -> int | None:
+    """The account of a locked customer, if it has one."""
     return await book.database.fetchval(  # type: ignore[no-any-return]
         "SELECT account_id FROM customers WHERE id = $1", customer_id
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from app.accounts.book import Book
 from app.accounts.join import join, move_customer
-from app.accounts.open import TieRank, insert, lock_customer, lock_id, open_day, tie
+from app.accounts.open import TieRank, account_of, insert, lock_customer, lock_id, open_day, tie
 from app.errors import CustomerTakenError, UnknownZoneError
 from app.grants import load
 from app.grants.day import Origin
@@ -26,7 +26,10 @@ async def put(
     origin = Origin("api", actor)
     async with book.database.transaction():
         await lock_id(book, external_id)
-        customers_account = await lock_customer(book, customer_id) if customer_id else None
+        customers_account = None
+        if customer_id is not None:
+            await lock_customer(book, customer_id)
+            customers_account = await account_of(book, customer_id)
         number, new = await _account(book, external_id, customers_account, time_zone, origin)
         if customer_id is not None:
             await _tie(book, number, customer_id, customers_account, origin)

@@ -50,7 +50,7 @@ class ClaimOutcome(msgspec.Struct, frozen=True, kw_only=True):
 class LockedCustomer(msgspec.Struct, frozen=True, kw_only=True):
     """A customer under its lock: where it is tied, by what, and all claims on it.
 
-    ``account`` is None where nobody introduced it yet.
+    ``account`` is None where nobody introduced it yet; ``deleted_at`` is of its earliest deletion.
     """
 
     id: str
@@ -59,6 +59,8 @@ class LockedCustomer(msgspec.Struct, frozen=True, kw_only=True):
     rank: TieRank
     claims: Sequence[Claim]
     locked_id: str | None
+    deleted_at: datetime | None
+    deleted_event_id: str | None
 
 
 async def claim(
@@ -91,18 +93,25 @@ async def lock(book: Book, customer_id: str, external_id: str | None) -> LockedC
     if external_id:
         await lock_id(book, external_id)
     await lock_customer(book, customer_id)
-    row = await book.database.fetchrow(
-        """SELECT account_id, rank, external_id FROM customers
-             JOIN accounts ON accounts.id = account_id WHERE customers.id = $1""",
+    # A second statement, whose snapshot is taken under the lock.
+    rows = await book.database.fetch(
+        """SELECT account_id, customers.rank AS tie_rank, deleted_at, deleted_event_id,
+                  accounts.external_id AS tied_id, claims.*
+             FROM (VALUES ($1::text)) AS asked (id)
+             LEFT JOIN customers USING (id) LEFT JOIN accounts ON accounts.id = account_id
+             LEFT JOIN claims ON claims.customer_id = asked.id""",
         customer_id,
     )
+    row = rows[0]
     return LockedCustomer(
         id=customer_id,
-        account=row["account_id"] if row else None,
-        external_id=row["external_id"] if row else None,
-        rank=TieRank(row["rank"]) if row else TieRank.OWN_ID,
-        claims=await claims.load(book.database, customer_id),
+        account=row["account_id"],
+        external_id=row["tied_id"],
+        rank=TieRank(row["tie_rank"] or TieRank.OWN_ID),
+        claims=[claims.of_row(one) for one in rows if one["customer_id"] is not None],
         locked_id=external_id,
+        deleted_at=row["deleted_at"],
+        deleted_event_id=row["deleted_event_id"],
     )
 
 

@@ -194,7 +194,7 @@ CHECKS: Final[Mapping[str, tuple[str, str]]] = {
         """SELECT format('table %s lacks its enabled trigger %s', wanted.name, wanted.what)
              FROM (SELECT name, what FROM unnest(ARRAY['journals', 'entries', 'transitions',
                        'daily_grants', 'facts', 'catalogues', 'operator_acts',
-                       'verifications', 'money_facts', 'purchases']) AS name,
+                       'verifications', 'money_facts', 'purchases', 'deliveries']) AS name,
                        unnest(ARRAY['refuse_change', 'refuse_truncate']) AS what
                    UNION ALL VALUES ('events', 'keep_payload'), ('events', 'refuse_delete'),
                        ('events', 'refuse_truncate')) AS wanted

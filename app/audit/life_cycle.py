@@ -18,6 +18,8 @@ from app.errors import (
     SubscriptionUnknownError,
 )
 
+DELIVERIES_MAX: Final = 1_000  # of one event in one answer
+
 Order = Literal["asc", "desc"]
 
 _SUBSCRIPTION: Final = """
@@ -124,6 +126,15 @@ async def event(database: Database, event_id: str) -> Record:
     if row is None:
         raise EventUnknownError(f"No event {event_id!r} was received.", event_id=event_id)
     return row
+
+
+async def deliveries(database: Database, event_id: str) -> list[Record]:
+    """What was ruled at each delivery and try of an event, oldest first; the newest 1,000."""
+    rows = await database.fetch(
+        "SELECT * FROM deliveries WHERE event_id = $1 ORDER BY id DESC LIMIT $2",
+        event_id, DELIVERIES_MAX,
+    )  # fmt: skip
+    return rows[::-1]
 
 
 async def runs(database: Database, cursor: str | None, limit: int, order: Order) -> Page:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from copy import copy
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -51,23 +52,30 @@ class Derived(msgspec.Struct, frozen=True, kw_only=True):
     tied: bool
 
 
-class _Fold:
-    """What is carried from fact to fact."""
+class Fold(msgspec.Struct, kw_only=True):
+    """What is carried from fact to fact; also stored, so that a long history is folded once.
 
-    def __init__(self, pricing: Pricing) -> None:
-        self.pricing = pricing
-        self.state = State.CREATED
-        self.trigger: Trigger | None = None
-        self.decided_by: Fact | None = None
-        self.snapshot: Fact | None = None
-        self.standing = "incomplete"  # Stripe's status, as invoices have moved it on
-        self.tier: str | None = None
-        self.prices_unknown = False
-        self.active_before = False
-        self.gave_when_active: str | None = None
-        self.failing_since: datetime | None = None
+    ``to`` is when the last fact taken occurred, ``last_snapshot`` the last in order, also one
+    that came after the end.
+    """
 
-    def take(self, fact: Fact) -> None:
+    state: State = State.CREATED
+    trigger: Trigger | None = None
+    decided_by: Fact | None = None
+    snapshot: Fact | None = None
+    standing: str = "incomplete"  # Stripe's status, as invoices have moved it on
+    tier: str | None = None
+    prices_unknown: bool = False
+    active_before: bool = False
+    gave_when_active: str | None = None
+    failing_since: datetime | None = None
+    to: datetime | None = None
+    last_snapshot: Fact | None = None
+
+    def take(self, fact: Fact, pricing: Pricing) -> None:
+        self.to = fact.occurred_at
+        if fact.kind in SNAPSHOT_KINDS:
+            self.last_snapshot = fact
         trigger = _trigger_of(fact)
         before, self.state = self.state, advance(self.state, trigger)
         if self.decided_by is None or self.state is not before:
@@ -75,41 +83,48 @@ class _Fold:
         if before is State.CANCELED:
             return
         if fact.kind in SNAPSHOT_KINDS:
-            self._take_snapshot(fact)
+            self._take_snapshot(fact, pricing)
         elif self.state is not before:
-            self.standing = "active" if self.state is State.ACTIVE else "past_due"
-        self._take_standing(fact.occurred_at)
+            self.standing = str(self.state)
+        self._take_standing(fact.occurred_at, pricing)
 
-    def _take_snapshot(self, fact: Fact) -> None:
+    def _take_snapshot(self, fact: Fact, pricing: Pricing) -> None:
         self.snapshot = fact
         self.standing = "canceled" if fact.kind is FactKind.DELETED else (fact.status or "")
-        known = self.pricing.tier_of(fact.prices)
-        self.prices_unknown = known is None and not self.pricing.ignores(fact.prices)
+        known = pricing.tier_of(fact.prices)
+        self.prices_unknown = known is None and not pricing.ignores(fact.prices)
         if not self.prices_unknown:
             self.tier = known  # an unknown price keeps the tier it had
 
-    def _take_standing(self, at: datetime) -> None:
+    def _take_standing(self, at: datetime, pricing: Pricing) -> None:
         if self.state is State.ACTIVE:
             self.failing_since = None
             self.active_before = self.active_before or self.standing == "active"
-            self.gave_when_active = self.gives()
+            self.gave_when_active = self.gives(pricing)
         elif self.standing == "past_due" and self.failing_since is None:
             self.failing_since = at
 
-    def gives(self) -> str | None:
+    def gives(self, pricing: Pricing) -> str | None:
         """The tier it gives, but for grace."""
         if self.state is not State.ACTIVE or self.tier is None:
             return None
         trial = self.standing == "trialing" and not self.active_before
-        return None if trial and not self.pricing.grants_in_trial(self.tier) else self.tier
+        return None if trial and not pricing.grants_in_trial(self.tier) else self.tier
 
-    def grace_tier(self) -> str | None:
+    def grace_tier(self, pricing: Pricing) -> str | None:
         """No more than it gave when last active, and nothing where it never was."""
         if self.state is not State.PAST_DUE or self.standing != "past_due":
             return None
         if self.tier is None or self.gave_when_active is None:
             return None
-        return self.pricing.lesser(self.tier, self.gave_when_active)
+        return pricing.lesser(self.tier, self.gave_when_active)
+
+
+class Folded(msgspec.Struct, frozen=True):
+    """Where a subscription stands; and the fold of what came before its newest second."""
+
+    derived: Derived
+    settled: Fold | None
 
 
 def derive(facts: Sequence[Fact], pricing: Pricing, details: Mapping[str, Detail]) -> Derived:
@@ -117,13 +132,32 @@ def derive(facts: Sequence[Fact], pricing: Pricing, details: Mapping[str, Detail
 
     ``details`` holds the raw objects of those that ``order.undecided`` named.
     """
-    ordered, tied = in_order(facts, details)
-    fold = _Fold(pricing)
+    return fold(facts, pricing, details, None).derived
+
+
+def fold(
+    facts: Sequence[Fact], pricing: Pricing, details: Mapping[str, Detail], settled: Fold | None
+) -> Folded:
+    """The same, going on from ``settled``.
+
+    That is the fold, by the same catalogue, of all facts that occurred up to ``settled.to``:
+    then ``facts`` are those after it, and the outcome is the same as from all.
+    """
+    ordered, tied = in_order(facts, details, settled.last_snapshot if settled else None)
+    taken = Fold() if settled is None else copy(settled)
+    newest_at = ordered[-1].occurred_at
     for fact in ordered:
-        fold.take(fact)
+        if fact.occurred_at == newest_at and (taken.to is None or taken.to < newest_at):
+            # What shares the newest second may yet be joined by more of it, in another order.
+            settled = copy(taken) if taken.to is not None else None
+        taken.take(fact, pricing)
+    return Folded(_derived(taken, pricing, ordered[-1], tied), settled)
+
+
+def _derived(fold: Fold, pricing: Pricing, last: Fact, tied: bool) -> Derived:
     assert fold.trigger is not None
     assert fold.decided_by is not None
-    grace_tier = fold.grace_tier()
+    grace_tier = fold.grace_tier(pricing)
     grace_ends_at = None
     if grace_tier is not None and fold.failing_since is not None:
         grace_ends_at = fold.failing_since + pricing.grace(grace_tier)
@@ -132,8 +166,8 @@ def derive(facts: Sequence[Fact], pricing: Pricing, details: Mapping[str, Detail
         trigger=fold.trigger,
         decided_by=fold.decided_by,
         snapshot=fold.snapshot,
-        last=ordered[-1],
-        tier=fold.gives(),
+        last=last,
+        tier=fold.gives(pricing),
         grace_tier=grace_tier,
         grace_ends_at=grace_ends_at,
         prices_unknown=fold.prices_unknown,
@@ -146,7 +180,7 @@ def _trigger_of(fact: Fact) -> Trigger:
         return Trigger.PAYMENT_FAILED
     if fact.kind is FactKind.PAYMENT_SUCCEEDED:
         return Trigger.PAYMENT_SUCCEEDED
-    if fact.kind is FactKind.DELETED:
+    if fact.kind in (FactKind.DELETED, FactKind.CUSTOMER_DELETED):
         return Trigger.CANCEL
     trigger = trigger_of_status(fact.status or "")
     assert trigger is not None, "translate() parks a status that nobody knows"

@@ -9,13 +9,14 @@ import msgspec
 
 
 class FactKind(StrEnum):
-    """The first three are snapshots and outrank the invoice kinds."""
+    """The first three are snapshots and outrank the invoice kinds; the last ends it for good."""
 
     CREATED = "created"
     UPDATED = "updated"
     DELETED = "deleted"
     PAYMENT_FAILED = "payment_failed"
     PAYMENT_SUCCEEDED = "payment_succeeded"
+    CUSTOMER_DELETED = "customer_deleted"
 
 
 SNAPSHOT_KINDS = frozenset({FactKind.CREATED, FactKind.UPDATED, FactKind.DELETED})

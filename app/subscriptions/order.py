@@ -26,6 +26,7 @@ _RANK: Final = {
     FactKind.CREATED: 2,
     FactKind.UPDATED: 3,
     FactKind.DELETED: 4,
+    FactKind.CUSTOMER_DELETED: 5,
 }
 # Where nothing tells which came last: canceled over past_due over active over created.
 _WEIGHT: Final = {"begin": 0, "activate": 1, "fall_due": 2, "cancel": 3}
@@ -38,11 +39,10 @@ class Detail(msgspec.Struct, frozen=True):
     previous: dict[str, Any]
 
 
-def undecided(facts: Sequence[Fact]) -> set[str]:
+def undecided(facts: Sequence[Fact], before: Fact | None = None) -> set[str]:
     """Event ids whose raw objects ``in_order`` needs: updates that share a second, and the
-    snapshot before them."""
+    snapshot before them; ``before`` is the last one of what is settled already."""
     wanted: set[str] = set()
-    before: Fact | None = None
     for seconds_facts in _seconds(facts):
         updates = [fact for fact in seconds_facts if fact.kind is FactKind.UPDATED]
         first = [fact for fact in seconds_facts if fact.kind is FactKind.CREATED]
@@ -59,8 +59,13 @@ def undecided(facts: Sequence[Fact]) -> set[str]:
     return wanted
 
 
-def in_order(facts: Sequence[Fact], details: Mapping[str, Detail]) -> tuple[list[Fact], bool]:
-    """The facts in order, each change once, and whether the rule for ties decided the last."""
+def in_order(
+    facts: Sequence[Fact], details: Mapping[str, Detail], before: Fact | None = None
+) -> tuple[list[Fact], bool]:
+    """The facts in order, each change once, and whether the rule for ties decided the last.
+
+    ``before`` is the last snapshot of what is settled already, all of it in earlier seconds.
+    """
     ordered: list[Fact] = []
     tied = False
     for seconds_facts in _seconds(facts):
@@ -68,9 +73,9 @@ def in_order(facts: Sequence[Fact], details: Mapping[str, Detail]) -> tuple[list
         tied = False
         if len(updates) > 1:
             head = [fact for fact in seconds_facts if _RANK[fact.kind] < _RANK[FactKind.UPDATED]]
-            start = _last_snapshot(ordered + head)
+            start = last_snapshot(ordered + head) or before
             updates, tied = _chain(updates, start, details)
-            tail = [fact for fact in seconds_facts if fact.kind is FactKind.DELETED]
+            tail = [fact for fact in seconds_facts if _RANK[fact.kind] > _RANK[FactKind.UPDATED]]
             tied = tied and not tail  # a deletion is a single end
             ordered += head + updates + tail
         else:
@@ -84,7 +89,8 @@ def _seconds(facts: Sequence[Fact]) -> Iterator[list[Fact]]:
         yield list(group)
 
 
-def _last_snapshot(facts: Sequence[Fact]) -> Fact | None:
+def last_snapshot(facts: Sequence[Fact]) -> Fact | None:
+    """The last snapshot among facts that stand in order."""
     return next((fact for fact in reversed(facts) if fact.kind in SNAPSHOT_KINDS), None)
 
 

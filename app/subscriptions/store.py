@@ -5,16 +5,20 @@ The only module that writes a subscription's state.
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
+from typing import Final
 
 import msgspec
 import orjson
 
 from app.db import Database, Record
-from app.subscriptions.derive import Derived, Pricing, derive
+from app.errors import BusyError
+from app.subscriptions.derive import Derived, Fold, Folded, Pricing, fold
 from app.subscriptions.facts import Fact
 from app.subscriptions.order import Detail, undecided
+
+_LATE: Final = datetime(9999, 12, 31, tzinfo=UTC)
 
 
 class Outcome(StrEnum):
@@ -31,58 +35,129 @@ class Settled(msgspec.Struct, frozen=True):
     outcome: Outcome
 
 
-async def add_fact(database: Database, fact: Fact) -> None:
-    """Keep what the event says; the event's row stands already."""
-    await database.execute(
-        """INSERT INTO facts (event_id, subscription_id, occurred_at, body)
-           VALUES ($1, $2, $3, $4::jsonb) ON CONFLICT (event_id) DO NOTHING""",
-        fact.event_id, fact.subscription_id, fact.occurred_at,
-        msgspec.json.encode(fact).decode(),
-    )  # fmt: skip
+class Asked(msgspec.Struct, frozen=True, kw_only=True):
+    """Which subscription is to be derived, by which catalogue.
 
-
-class Reading(msgspec.Struct, frozen=True):
-    """A subscription derived from all its stored facts, and as it stands so far."""
+    ``fact`` is the one that came now and is to be kept, None where something else changed that
+    goes back to ``since`` (None: nothing does). ``deleted`` says that the customer was.
+    """
 
     subscription_id: str
-    derived: Derived
+    customer_id: str
+    catalogue_id: int
+    fact: Fact | None = None
+    since: datetime | None = None
+    deleted: Fact | None = None
+
+
+class Reading(msgspec.Struct, frozen=True, kw_only=True):
+    """A subscription derived from all its facts, and as it stands so far."""
+
+    asked: Asked
+    folded: Folded
     created_at: datetime
     stored: Record | None
+    settled_before: Fold | None
+
+    @property
+    def derived(self) -> Derived:
+        """Where the subscription stands."""
+        return self.folded.derived
 
 
-async def read(database: Database, pricing: Pricing, subscription_id: str) -> Reading:
-    """Derive the subscription from all stored facts; the caller holds its customer's lock."""
-    facts = await _facts(database, subscription_id)
-    derived = derive(facts, pricing, await _details(database, undecided(facts)))
-    stored = await database.fetchrow(
-        "SELECT * FROM subscriptions WHERE id = $1 FOR UPDATE", subscription_id
-    )
-    created_at = min(fact.occurred_at for fact in facts)
-    return Reading(subscription_id, derived, created_at, stored)
+# A checkpoint holds for what came after it, by the same catalogue; else all facts are folded.
+_READ: Final = """
+WITH stands AS (SELECT * FROM subscriptions WHERE id = $1), checkpoint AS (
+    SELECT settled_to FROM stands WHERE settled_catalogue_id = $2 AND settled_to < $3
+){adding}
+SELECT stands.*, (SELECT settled_to FROM checkpoint) AS folded_to, (
+           SELECT array_agg(body::text) FROM facts WHERE subscription_id = $1
+              AND occurred_at > coalesce((SELECT settled_to FROM checkpoint), '-infinity')
+       ) AS bodies
+  FROM (VALUES (true)) AS one LEFT JOIN stands ON true
+"""
+# A subscription stays with its customer: what would take it away leaves nothing.
+_ADDING: Final = """, added AS (
+    INSERT INTO facts (event_id, subscription_id, occurred_at, body)
+    SELECT $4, $1, $5, $6::jsonb WHERE NOT EXISTS (SELECT FROM stands WHERE customer_id <> $7)
+    ON CONFLICT (event_id) DO NOTHING
+)"""
 
 
-async def settle(
-    database: Database, reading: Reading, account_id: int, now: datetime, fact: Fact | None = None
-) -> Settled:
-    """Store what was derived; ``fact`` is the one that came now, None where the catalogue changed.
+class OwnerConflict(msgspec.Struct, frozen=True):
+    """The subscription belongs to this other customer."""
 
-    The caller holds the locks of the customer and of the account.
+    customer_id: str
+
+
+async def read(database: Database, pricing: Pricing, asked: Asked) -> Reading | OwnerConflict:
+    """Keep the fact and derive the subscription; the caller holds its customer's lock.
+
+    The cost does not grow with the history, but for a fact that is older than its newest second.
     """
-    derived, stored = reading.derived, reading.stored
+    row = await _read(database, asked)
+    if row["customer_id"] not in (None, asked.customer_id):
+        return OwnerConflict(row["customer_id"])
+    facts = {fact.event_id: fact for fact in _decoded(row["bodies"])}
+    if asked.fact is not None:
+        facts[asked.fact.event_id] = asked.fact
+    stored = None if row["id"] is None else row
+    settled = _fold_of(row["settled"])
+    base = settled if row["folded_to"] is not None else None
+    begins = [fact.occurred_at for fact in facts.values()]
+    begins += [stored["created_at"]] if stored else []
+    given = [*facts.values(), *_deletion(asked, base)]
+    wanted = undecided(given, base.last_snapshot if base else None)
+    folded = fold(given, pricing, await _details(database, wanted), base)
+    return Reading(
+        asked=asked,
+        folded=folded,
+        created_at=min(begins),
+        stored=stored,
+        settled_before=settled,
+    )
+
+
+async def _read(database: Database, asked: Asked) -> Record:
+    fact = asked.fact
+    after = fact.occurred_at if fact else (asked.since or _LATE)
+    added = () if fact is None else (
+        fact.event_id, fact.occurred_at, msgspec.json.encode(fact).decode(), asked.customer_id,
+    )  # fmt: skip
+    row = await database.fetchrow(
+        _READ.format(adding=_ADDING if fact else ""),
+        asked.subscription_id, asked.catalogue_id, after, *added,
+    )  # fmt: skip
+    assert row is not None
+    return row
+
+
+def _decoded(bodies: list[str] | None) -> list[Fact]:
+    return [msgspec.json.decode(body, type=Fact) for body in bodies or ()]
+
+
+def _fold_of(stored: str | None) -> Fold | None:
+    return None if stored is None else msgspec.json.decode(stored, type=Fold)
+
+
+def _deletion(asked: Asked, settled: Fold | None) -> list[Fact]:
+    if asked.deleted is None:
+        return []
+    folded_to = settled.to if settled else None
+    folded = folded_to is not None and asked.deleted.occurred_at <= folded_to
+    return [] if folded else [asked.deleted]
+
+
+async def settle(database: Database, reading: Reading, account_id: int, now: datetime) -> Settled:
+    """Store what was derived; the caller holds the locks of the customer and of the account."""
+    derived, stored, fact = reading.derived, reading.stored, reading.asked.fact
     row = _row(derived, account_id)
     changed = stored is None or any(stored[name] != value for name, value in row.items())
-    if changed:
+    if changed or reading.folded.settled != reading.settled_before:
         await _upsert(database, reading, row, now)
         await _store_transition(database, stored, derived, now)
     newest = fact is None or derived.last.event_id == fact.event_id
     return Settled(derived, Outcome.CHANGED if changed or newest else Outcome.STALE)
-
-
-async def _facts(database: Database, subscription_id: str) -> list[Fact]:
-    rows = await database.fetch(
-        "SELECT body::text FROM facts WHERE subscription_id = $1", subscription_id
-    )
-    return [msgspec.json.decode(row["body"], type=Fact) for row in rows]
 
 
 async def _details(database: Database, event_ids: set[str]) -> dict[str, Detail]:
@@ -122,16 +197,27 @@ def _row(derived: Derived, account_id: int) -> dict[str, object]:
 async def _upsert(
     database: Database, reading: Reading, row: dict[str, object], now: datetime
 ) -> None:
+    settled = reading.folded.settled
+    row = {
+        **row,
+        "settled_to": settled.to if settled else None,
+        "settled": msgspec.json.encode(settled).decode() if settled else None,
+        "settled_catalogue_id": reading.asked.catalogue_id if settled else None,
+    }
     names = list(row)
     columns = ", ".join(names)
     values = ", ".join(f"${n}" for n in range(4, len(names) + 4))
     updates = ", ".join(f"{name} = excluded.{name}" for name in names)
-    await database.execute(
+    done = await database.execute(
         f"""INSERT INTO subscriptions (id, created_at, updated_at, {columns})
             VALUES ($1, $2, $3, {values})
-            ON CONFLICT (id) DO UPDATE SET updated_at = excluded.updated_at, {updates}""",
-        reading.subscription_id, reading.created_at, now, *row.values(),
+            ON CONFLICT (id) DO UPDATE SET updated_at = excluded.updated_at,
+                created_at = excluded.created_at, {updates}
+              WHERE subscriptions.customer_id = excluded.customer_id""",
+        reading.asked.subscription_id, reading.created_at, now, *row.values(),
     )  # fmt: skip
+    if done.endswith(" 0"):
+        raise BusyError("An event of another customer told of the subscription just now.")
 
 
 async def _store_transition(

@@ -104,8 +104,10 @@ async def list_events(
     **access(Access.AUDITOR),
 )
 async def get_event(event_id: EventId, state: State) -> report_views.EventDetail:
-    """An event as Stripe sent it, its verdict and why."""
-    return report_answers.event_detail(await life_cycle.event(state.book.database, event_id))
+    """An event as Stripe sent it, and what was ruled at each delivery and why."""
+    row = await life_cycle.event(state.book.database, event_id)
+    deliveries = await life_cycle.deliveries(state.book.database, event_id)
+    return report_answers.event_detail(row, deliveries)
 
 
 @get(

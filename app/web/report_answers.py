@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 import orjson
 
@@ -15,6 +17,7 @@ from app.web import answers
 from app.web.instants import instant, maybe
 from app.web.report_views import (
     AuditedSubscription,
+    DeliveryAnswer,
     EventAnswer,
     EventDetail,
     EventList,
@@ -170,9 +173,17 @@ def event(row: Record) -> EventAnswer:
     )
 
 
-def event_detail(row: Record) -> EventDetail:
-    """The event's answer with its payload."""
-    return EventDetail(**msgspec.structs.asdict(event(row)), payload=orjson.loads(row["payload"]))
+def event_detail(row: Record, deliveries: Sequence[Record]) -> EventDetail:
+    """The event's answer with its payload and the rulings on it."""
+    return EventDetail(
+        **msgspec.structs.asdict(event(row)),
+        payload=orjson.loads(row["payload"]),
+        deliveries=[
+            DeliveryAnswer(received_at=one["received_at"], verdict=one["verdict"],
+                           reason=one["reason"])
+            for one in deliveries
+        ],
+    )  # fmt: skip
 
 
 def events(page: Page) -> EventList:

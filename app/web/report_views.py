@@ -151,10 +151,19 @@ class EventAnswer(View, frozen=True, kw_only=True):
     stripe_customer_id: str | None
 
 
+class DeliveryAnswer(View, frozen=True, kw_only=True):
+    """What was ruled at one delivery of an event, or at one later try of its effects."""
+
+    received_at: Instant
+    verdict: str
+    reason: str
+
+
 class EventDetail(EventAnswer, frozen=True, kw_only=True):
-    """The same with what Stripe sent."""
+    """The same with what Stripe sent, and the newest 1,000 rulings on it, oldest first."""
 
     payload: dict[str, Any]
+    deliveries: list[DeliveryAnswer]
 
 
 class EventList(View, frozen=True, kw_only=True):

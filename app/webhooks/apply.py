@@ -9,13 +9,13 @@ import msgspec
 from app.accounts import ties
 from app.accounts.book import Book
 from app.accounts.open import TieRank
-from app.accounts.subscribe import Taken, take_fact
+from app.accounts.subscribe import Taken, delete_customer, take_fact
 from app.accounts.ties import Claimed, ClaimOutcome
 from app.grants.day import Origin
 from app.purchases.facts import MoneyEvent
 from app.purchases.take import take
 from app.subscriptions.facts import Fact
-from app.subscriptions.store import Outcome, Settled
+from app.subscriptions.store import Outcome, OwnerConflict, Settled
 from app.webhooks import inbox
 from app.webhooks.inbox import Ruling, Verdict
 from app.webhooks.translate import CustomerFact, Ignored, Parked, Translated
@@ -77,24 +77,22 @@ async def _take_money(book: Book, event: MoneyEvent) -> Applied:
 
 
 async def _take_customer(book: Book, fact: CustomerFact) -> Ruling:
+    if fact.deleted:
+        count = await delete_customer(book, fact.customer_id, fact.event_id, fact.occurred_at)
+        return Ruling(Verdict.APPLIED, f"{fact.customer_id} is gone; {count} subscriptions end")
     outcome = await ties.claim(
         book, fact.customer_id, fact.account_hint or "", TieRank.CUSTOMER_METADATA,
         Origin("webhook", "stripe", event_id=fact.event_id),
         event_id=fact.event_id, occurred_at=fact.occurred_at,
     )  # fmt: skip
     ruling = await rule_claim(book, outcome)
-    reasons = [outcome.reason, fact.hint_refused]
-    return ruling or Ruling(Verdict.APPLIED, _joined(reasons))
+    return ruling or Ruling(Verdict.APPLIED, _joined([outcome.reason, fact.hint_refused]))
 
 
 async def _take(book: Book, fact: Fact) -> Ruling:
-    other = await book.database.fetchval(
-        "SELECT customer_id FROM subscriptions WHERE id = $1 AND customer_id <> $2",
-        fact.subscription_id, fact.customer_id,
-    )  # fmt: skip
-    if other is not None:
-        return Ruling(Verdict.PARKED, f"the subscription belongs to customer {other}")
     taken = await take_fact(book, fact)
+    if isinstance(taken, OwnerConflict):
+        return Ruling(Verdict.PARKED, f"the subscription belongs to customer {taken.customer_id}")
     claim = await rule_claim(book, taken.claim) if taken.claim else None
     return _ruling(fact, taken, claim)
 

@@ -1,4 +1,4 @@
-"""The inbox: every signed event once, with its raw bytes, its verdict and the reason."""
+"""The inbox: every signed event once, its raw bytes, and the verdict on each delivery of it."""
 
 from __future__ import annotations
 
@@ -30,13 +30,14 @@ class Ruling(msgspec.Struct, frozen=True):
     reason: str
 
 
+RECEIVED_BEFORE = Ruling(Verdict.DUPLICATE, "received before")
 # Between tries: 8 tries over about a day, then the event is parked.
 RETRY_DELAYS = tuple(timedelta(seconds=s) for s in (10, 60, 300, 1_800, 7_200, 21_600, 43_200))
 ERROR_CHARS_MAX = 2_000
 
 
 async def insert(database: Database, envelope: Envelope, payload: bytes) -> bool:
-    """Store the event; False where it was received before (then the delivery is counted).
+    """Store the event; False where it was received before: then the delivery is counted.
 
     Fifty deliveries at once wait here for the first to commit.
     """
@@ -50,8 +51,12 @@ async def insert(database: Database, envelope: Envelope, payload: bytes) -> bool
     )  # fmt: skip
     if new is None:
         await database.execute(
-            "UPDATE events SET delivery_count = delivery_count + 1 WHERE id = $1", envelope.id
-        )
+            """WITH counted AS (
+                   UPDATE events SET delivery_count = delivery_count + 1 WHERE id = $1)
+               INSERT INTO deliveries (event_id, received_at, verdict, reason)
+               VALUES ($1, tallybook_now(), 'duplicate', $2)""",
+            envelope.id, RECEIVED_BEFORE.reason,
+        )  # fmt: skip
     return new is not None
 
 
@@ -59,13 +64,16 @@ async def rule(
     database: Database, event_id: str, ruling: Ruling, *,
     subscription_id: str | None = None, customer_id: str | None = None,
 ) -> None:  # fmt: skip
-    """Write the event's verdict."""
+    """Write the event's verdict, and that of this delivery or try."""
     await database.execute(
-        """UPDATE events SET verdict = $2, verdict_reason = $3, next_attempt_at = NULL,
-                  error = NULL, attempt_count = attempt_count + 1,
-                  subscription_id = coalesce($4, subscription_id),
-                  customer_id = coalesce($5, customer_id)
-            WHERE id = $1""",
+        """WITH ruled AS (
+               UPDATE events SET verdict = $2, verdict_reason = $3, next_attempt_at = NULL,
+                      error = NULL, attempt_count = attempt_count + 1,
+                      subscription_id = coalesce($4, subscription_id),
+                      customer_id = coalesce($5, customer_id)
+                WHERE id = $1)
+           INSERT INTO deliveries (event_id, received_at, verdict, reason)
+           VALUES ($1, tallybook_now(), $2, $3)""",
         event_id, str(ruling.verdict), ruling.reason, subscription_id, customer_id,
     )  # fmt: skip
 
@@ -92,9 +100,12 @@ async def fail(database: Database, event_id: str, error: Exception) -> Ruling:
         else Ruling(Verdict.QUEUED, "its effects failed; it is tried again")
     )
     await database.execute(
-        """UPDATE events SET verdict = $2, verdict_reason = $3, error = $4,
-                  attempt_count = attempt_count + 1, next_attempt_at = tallybook_now() + $5
-            WHERE id = $1""",
+        """WITH failed AS (
+               UPDATE events SET verdict = $2, verdict_reason = $3, error = $4,
+                      attempt_count = attempt_count + 1, next_attempt_at = tallybook_now() + $5
+                WHERE id = $1)
+           INSERT INTO deliveries (event_id, received_at, verdict, reason)
+           VALUES ($1, tallybook_now(), $2, $3)""",
         event_id, str(ruling.verdict), ruling.reason, text, None if last else RETRY_DELAYS[tries],
     )  # fmt: skip
     return ruling

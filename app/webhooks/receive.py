@@ -26,7 +26,7 @@ async def receive(book: Book, payload: bytes, *, livemode: bool) -> Received:
     event = envelope(payload)
     async with book.database.transaction():
         if not await inbox.insert(book.database, event, payload):
-            ruling = Ruling(Verdict.DUPLICATE, "received before")
+            ruling = inbox.RECEIVED_BEFORE
         elif event.livemode != livemode:
             mode = "live" if event.livemode else "test"
             ruling = Ruling(Verdict.REFUSED, f"a {mode} event does not touch this book")

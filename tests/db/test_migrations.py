@@ -23,7 +23,7 @@ BIN = Path(sys.executable).parent
 
 APPEND_ONLY = {
     "journals", "entries", "transitions", "daily_grants", "facts", "catalogues", "operator_acts",
-    "verifications", "money_facts", "purchases",
+    "verifications", "money_facts", "purchases", "deliveries",
 }  # fmt: skip
 GUARDED = APPEND_ONLY | {"events"}
 # Projections, working state and erasable text: these may change.

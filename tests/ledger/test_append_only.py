@@ -26,7 +26,7 @@ from tests.stripe_events import make_subscription_event
 
 APPEND_ONLY = (
     "journals", "entries", "transitions", "daily_grants", "facts", "catalogues", "operator_acts",
-    "verifications", "money_facts", "purchases",
+    "verifications", "money_facts", "purchases", "deliveries",
 )  # fmt: skip
 VERBS = (
     "UPDATE {table} SET {column} = {column}",
@@ -118,6 +118,7 @@ COLUMNS = {
     "daily_grants": "credits", "facts": "subscription_id", "catalogues": "content",
     "operator_acts": "actor", "verifications": "difference_count",
     "money_facts": "object_id", "purchases": "credits",
+    "deliveries": "reason",
 }  # fmt: skip
 
 

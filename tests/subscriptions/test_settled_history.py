@@ -1,0 +1,122 @@
+"""A long history is folded once: from a checkpoint the outcome is the same as from all facts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from app.subscriptions.derive import Fold, Folded, derive, fold
+from app.subscriptions.facts import Fact, FactKind
+from app.subscriptions.order import undecided
+from tests.subscriptions.life_cycle_facts import (
+    ENTERPRISE,
+    IGNORED,
+    PRICING,
+    PRO,
+    TRIALLESS,
+    UNKNOWN,
+    Made,
+)
+
+STATUSES = ("incomplete", "trialing", "active", "past_due", "unpaid", "paused", "canceled")
+PRICES = (PRO, ENTERPRISE, TRIALLESS, IGNORED, UNKNOWN)
+# Few seconds for many facts, so that seconds are shared.
+acts = st.lists(
+    st.tuples(
+        st.sampled_from(["updated", "updated", "updated", "failed", "paid", "deleted", "copied"]),
+        st.integers(0, 6),
+        st.sampled_from(STATUSES[:-1]),
+        st.sampled_from(PRICES),
+    ),
+    max_size=12,
+)
+
+
+def made_of(drawn: Sequence[tuple[str, int, str, str]], begins: bool) -> Made:
+    made = Made()
+    made.present = {"status": "incomplete", "price": PRO}
+    if begins:
+        made.created(0, "incomplete")
+    for kind, second, status, price in sorted(drawn, key=lambda act: act[1]):
+        if kind == "updated":
+            made.updated(second, status=status, price=price)
+        elif kind == "failed":
+            made.payment_failed(second)
+        elif kind == "paid":
+            made.payment_succeeded(second)
+        elif kind == "deleted":
+            made.deleted(second)
+        elif made.facts and made.facts[-1].kind is FactKind.UPDATED:
+            made.copied(made.facts[-1].event_id, f"{made.facts[-1].event_id}_copy")
+    return made
+
+
+class Stored:
+    """What the store keeps of a subscription, and what it reads again when a fact comes."""
+
+    def __init__(self, made: Made) -> None:
+        self.made = made
+        self.facts: list[Fact] = []
+        self.settled: bytes | None = None
+        self.read_count = 0
+
+    def take(self, fact: Fact) -> Folded:
+        """The rule of the store's query: from the checkpoint where the fact is newer."""
+        self.facts.append(fact)
+        settled = msgspec.json.decode(self.settled, type=Fold) if self.settled else None
+        if settled is not None and (settled.to is None or fact.occurred_at <= settled.to):
+            settled = None
+        since = settled.to if settled else None
+        facts = [one for one in self.facts if since is None or one.occurred_at > since]
+        self.read_count = len(facts)
+        folded = self._fold(facts, settled)
+        self.settled = msgspec.json.encode(folded.settled) if folded.settled else None
+        return folded
+
+    def whole(self) -> Folded:
+        """From all facts."""
+        return self._fold(self.facts, None)
+
+    def _fold(self, facts: list[Fact], settled: Fold | None) -> Folded:
+        wanted = undecided(facts, settled.last_snapshot if settled else None)
+        return fold(facts, PRICING, {i: self.made.details[i] for i in wanted}, settled)
+
+
+@settings(max_examples=400)
+@given(drawn=acts, begins=st.booleans(), shuffle=st.randoms(use_true_random=False),
+       late=st.integers(0, 100))  # fmt: skip
+def test_from_a_checkpoint_all_is_derived_as_from_the_whole_history(
+    drawn, begins, shuffle, late
+) -> None:
+    made = made_of(drawn, begins)
+    if not made.facts:
+        return
+    order = list(made.facts)
+    # From hardly shuffled, where checkpoints are used, to all mixed up.
+    for at in range(len(order)):
+        if shuffle.randrange(100) < late:
+            other = shuffle.randrange(len(order))
+            order[at], order[other] = order[other], order[at]
+    stored = Stored(made)
+    for fact in order:
+        assert stored.take(fact) == stored.whole()
+    assert stored.whole().derived == derive(
+        made.facts, PRICING, {i: made.details[i] for i in undecided(made.facts)}
+    )
+
+
+def test_a_newer_fact_reads_none_of_the_thousand_before_it() -> None:
+    made = Made()
+    made.created(0)
+    for second in range(1, 1_000):
+        made.updated(second, status=("past_due", "active")[second % 2])
+    stored = Stored(made)
+    reads = []
+    for fact in made.facts:
+        stored.take(fact)
+        reads.append(stored.read_count)
+    assert max(reads) == 2
+    assert stored.take(made.facts[-1]) == stored.whole()
