@@ -2,7 +2,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help install demo run test bench check lock clean
+.PHONY: help install demo run test bench soak check lock clean
 
 # PYTHON=… names the Python to use, else the first of these that fits; PORT=… and DATA=… reach
 # `demo` and `run`; JOBS is how many tests run beside one another.
@@ -108,6 +108,14 @@ bench: install ## measure speed as ratios to floors (OUT=FILE for JSON; ROUNDS=�
 	@$(VENV)/bin/python -m ops.benchmarks $(if $(OUT),--out "$(OUT)") --parts $(PARTS) \
 	  --accounts $(ACCOUNTS) --callers $(CALLERS) --rounds $(ROUNDS) --round-s $(ROUND_S) \
 	  --warm-up-s $(WARM_UP_S) --entries $(ENTRIES) --entries-max $(ENTRIES_MAX) --reads $(READS)
+
+# The soak: SOAK_S seconds of load, in which SOAK_DAYS days of the book pass.
+SOAK_S ?= 120
+SOAK_DAYS ?= 3
+SOAK_ACCOUNTS ?= 20
+
+soak: install ## load a real book, restart its parts, check that nothing is lost (SOAK_S=120)
+	@$(VENV)/bin/python -m ops.soak --seconds $(SOAK_S) --days $(SOAK_DAYS) --accounts $(SOAK_ACCOUNTS)
 
 check: install ## lint, format, types, imports, tidiness
 	$(VENV)/bin/ruff check .
