@@ -14,7 +14,7 @@ import httpx
 
 from app.embedded.devbook import DevBook
 from app.simulate.book_client import BookClient
-from app.simulate.stripe_events import FakeSubscription
+from app.simulate.fake_subscription import FakeSubscription
 from app.simulate.stripe_objects import ENTERPRISE_MONTHLY, PRO_MONTHLY, JsonObject
 from app.simulate.tape import Put, Spend, delivery
 
