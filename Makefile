@@ -102,12 +102,17 @@ WARM_UP_S ?= 1
 ENTRIES ?= 100000
 ENTRIES_MAX ?= 10000000
 READS ?= 20
-PARTS ?= uniform hot http reads
+WEBHOOK_CUSTOMERS ?= 1000
+INBOX_EVENTS ?= 1000000
+HISTORY_EVENTS ?= 1000
+PARTS ?= uniform hot http webhooks reads
 
 bench: install ## measure speed as ratios to floors (OUT=FILE for JSON; ROUNDS=… and other sizes)
 	@$(VENV)/bin/python -m ops.benchmarks $(if $(OUT),--out "$(OUT)") --parts $(PARTS) \
 	  --accounts $(ACCOUNTS) --callers $(CALLERS) --rounds $(ROUNDS) --round-s $(ROUND_S) \
-	  --warm-up-s $(WARM_UP_S) --entries $(ENTRIES) --entries-max $(ENTRIES_MAX) --reads $(READS)
+	  --warm-up-s $(WARM_UP_S) --entries $(ENTRIES) --entries-max $(ENTRIES_MAX) --reads $(READS) \
+	  --webhook-customers $(WEBHOOK_CUSTOMERS) --inbox-events $(INBOX_EVENTS) \
+	  --history-events $(HISTORY_EVENTS)
 
 # The soak: SOAK_S seconds of load, in which SOAK_DAYS days of the book pass.
 SOAK_S ?= 120

@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 from rich.console import Console
 
-from ops.benchmarks import figures, http_spends, reads, seed, spends
+from ops.benchmarks import figures, http_spends, reads, seed, spends, webhooks
 from ops.benchmarks.figures import Figure
 from ops.benchmarks.server import Ledger, Server, make_ledger, server
 from ops.benchmarks.sizes import Sizes
@@ -35,10 +35,15 @@ async def _reads(server: Server, _ledger: Ledger, sizes: Sizes) -> list[Figure]:
     return await reads.growth(server, sizes)
 
 
+async def _webhooks(server: Server, _ledger: Ledger, sizes: Sizes) -> list[Figure]:
+    return await webhooks.measure(server, sizes)
+
+
 PARTS: Mapping[str, Callable[[Server, Ledger, Sizes], Awaitable[list[Figure]]]] = {
     "uniform": _uniform,
     "hot": _hot,
     "http": _http,
+    "webhooks": _webhooks,
     "reads": _reads,
 }
 

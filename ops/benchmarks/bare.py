@@ -40,10 +40,10 @@ def application() -> Litestar:
     return Litestar([spend], lifespan=[lifespan], openapi_config=None, logging_config=None)
 
 
-def serve(port: int) -> None:
+def serve(factory: str, port: int) -> None:
     """As app.server serves the service, with one worker."""
     Server(
-        "ops.benchmarks.bare:application",
+        factory,
         factory=True,
         address=LOOPBACK,
         port=port,
@@ -58,4 +58,4 @@ def serve(port: int) -> None:
 
 
 if __name__ == "__main__":
-    serve(int(sys.argv[1]))
+    serve("ops.benchmarks.bare:application", int(sys.argv[1]))

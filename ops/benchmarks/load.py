@@ -7,6 +7,7 @@ import random
 import secrets
 import sys
 import time
+from collections.abc import Callable
 from typing import cast
 
 import msgspec
@@ -14,6 +15,7 @@ import msgspec
 from app.embedded.ports import LOOPBACK
 
 BODY = b'{"amount":1}'
+Request = Callable[[], bytes]
 
 
 class Load(msgspec.Struct, frozen=True, kw_only=True):
@@ -28,10 +30,11 @@ class Load(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Connection(asyncio.Protocol):
-    """One request at a time; ``done`` holds how many were answered 201 by the end."""
+    """One request at a time; ``done`` holds how many were answered with ``status`` by the end."""
 
-    def __init__(self, load: Load, ends_at: float) -> None:
-        self.load = load
+    def __init__(self, request: Request, status: int, ends_at: float) -> None:
+        self.request = request
+        self.answer = f"HTTP/1.1 {status} ".encode()
         self.ends_at = ends_at
         self.done: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self.count = 0
@@ -39,30 +42,20 @@ class _Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast("asyncio.Transport", transport)
-        self._send()
-
-    def _send(self) -> None:
-        account = random.randint(1, self.load.accounts)  # noqa: S311 - it spreads the load
-        path = self.load.path.replace("{account}", str(account))
-        head = (
-            f"POST {path} HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer {self.load.token}\r\n"
-            f"Idempotency-Key: {secrets.token_hex(16)}\r\nContent-Type: application/json\r\n"
-            f"Content-Length: {len(BODY)}\r\n\r\n"
-        )
-        self.transport.write(head.encode() + BODY)
+        self.transport.write(self.request())
 
     def data_received(self, data: bytes) -> None:
         self.received += data
         head, ended, body = self.received.partition(b"\r\n\r\n")
         if not ended or len(body) < _content_length(head):
             return
-        if not head.startswith(b"HTTP/1.1 201 "):
-            self._end(RuntimeError(f"Not 201: {self.received.decode(errors='replace')}"))
+        if not head.startswith(self.answer):
+            self._end(RuntimeError(f"Unexpected: {self.received.decode(errors='replace')}"))
             return
         self.received = b""
         self.count += 1
         if time.monotonic() < self.ends_at:
-            self._send()
+            self.transport.write(self.request())
         else:
             self._end(None)
 
@@ -84,19 +77,36 @@ def _content_length(head: bytes) -> int:
     return int(lowered[at:].partition(b"\r\n")[0])
 
 
-async def send(load: Load) -> float:
-    """Requests a second; raises where one was not answered 201."""
+async def send(port: int, connections: int, seconds: float, request: Request, status: int) -> float:
+    """Requests a second; raises where one was not answered with this status."""
     started = time.monotonic()
     loop = asyncio.get_running_loop()
     made = [
         await loop.create_connection(
-            lambda: _Connection(load, started + load.seconds), LOOPBACK, load.port
+            lambda: _Connection(request, status, started + seconds), LOOPBACK, port
         )
-        for _ in range(load.connections)
+        for _ in range(connections)
     ]
     counts = await asyncio.gather(*[connection.done for _, connection in made])
     return sum(counts) / (time.monotonic() - started)
 
 
+def spends(load: Load) -> Request:
+    """Spends of 1, each under a key of its own."""
+
+    def request() -> bytes:
+        account = random.randint(1, load.accounts)  # noqa: S311 - it spreads the load
+        path = load.path.replace("{account}", str(account))
+        head = (
+            f"POST {path} HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer {load.token}\r\n"
+            f"Idempotency-Key: {secrets.token_hex(16)}\r\nContent-Type: application/json\r\n"
+            f"Content-Length: {len(BODY)}\r\n\r\n"
+        )
+        return head.encode() + BODY
+
+    return request
+
+
 if __name__ == "__main__":
-    print(asyncio.run(send(msgspec.json.decode(sys.stdin.buffer.read(), type=Load))))
+    told = msgspec.json.decode(sys.stdin.buffer.read(), type=Load)
+    print(asyncio.run(send(told.port, told.connections, told.seconds, spends(told), 201)))

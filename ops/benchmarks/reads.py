@@ -10,7 +10,7 @@ from statistics import median
 from typing import Final
 
 from app.audit import balance, cursor, entries
-from app.audit.entries import PAGE_SIZE_MAX, EntryQuery
+from app.audit.entries import PAGE_SIZE_MAX, EntryQuery, OfAccount
 from app.audit.horizon import Horizons
 from app.db import Database, opened
 from ops.benchmarks import seed
@@ -47,13 +47,14 @@ async def page_of_account(
     """A short page of one account's entries, which lie far apart."""
     account = random.randint(1, min(ACCOUNTS, size))  # noqa: S311 - it spreads the load
     after = int(max(0, size - SHORT_PAGE * ACCOUNTS) * depth)
-    return await _page(database, horizons, EntryQuery(account_ids=(account,)), after, SHORT_PAGE)
+    query = EntryQuery(of_account=OfAccount(f"bench-{account}", (account,)))
+    return await _page(database, horizons, query, after, SHORT_PAGE)
 
 
 async def _page(
     database: Database, horizons: Horizons, query: EntryQuery, after: int, limit: int
 ) -> object:
-    mark = cursor.encode(str(after), query) if after else None
+    mark = cursor.encode(str(after), query.asked) if after else None
     return await entries.page(database, horizons, query, mark, limit)
 
 

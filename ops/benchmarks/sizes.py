@@ -16,3 +16,6 @@ class Sizes(msgspec.Struct, frozen=True, kw_only=True):
     entries: int  # of the small ledger that is read
     entries_max: int  # of the large one
     reads: int  # calls of each kind in one round
+    webhook_customers: int  # whose subscriptions the webhooks tell of
+    inbox_events: int  # that a full inbox holds
+    history_events: int  # of one subscription that is long known

@@ -1,0 +1,78 @@
+"""Signed subscription updates of many customers, each a new event; sent as ``load`` sends."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import sys
+import time
+from datetime import UTC, datetime
+from itertools import count
+from typing import Final
+
+import msgspec
+import orjson
+
+from app.simulate.fake_subscription import FakeSubscription
+from app.simulate.stripe_objects import PRO_MONTHLY
+from app.webhooks.signature import sign
+from ops.benchmarks.load import Request, send
+
+PATH: Final = "/api/webhooks/stripe"
+BEGAN: Final = datetime(2026, 1, 1, tzinfo=UTC)
+NAME: Final = "NAME"  # stands in the bodies where a customer's name goes
+_EVENT: Final = "evt_bench_NAME_002"
+_CREATED: Final = 1_000_000_007  # stands where the event's time goes
+
+
+class WebhookLoad(msgspec.Struct, frozen=True, kw_only=True):
+    """Events of ``customers`` customers, dated from ``created_from`` on and named after it."""
+
+    port: int
+    secret: str
+    customers: int
+    connections: int
+    seconds: float
+    created_from: int
+
+
+class Bodies:
+    """The bytes of events: built once, with the names and times put in for each."""
+
+    def __init__(self) -> None:
+        one = FakeSubscription("bench", NAME, PRO_MONTHLY, BEGAN)
+        one.be_known()
+        (update,) = one.set_metadata(BEGAN, "team", "red")
+        self._update = orjson.dumps({**update, "created": _CREATED, "id": _EVENT})
+
+    def update(self, customer: int, event: str, created: int) -> bytes:
+        """That the customer's subscription stands as it stood."""
+        return (
+            self._update.replace(_EVENT.encode(), event.encode())
+            .replace(NAME.encode(), str(customer).encode())
+            .replace(str(_CREATED).encode(), str(created).encode())
+        )
+
+
+def updates(load: WebhookLoad) -> Request:
+    """One update after the other, no two of one second, each newer than those before."""
+    bodies = Bodies()
+    times = count(load.created_from)
+
+    def request() -> bytes:
+        created = next(times)
+        customer = random.randint(1, load.customers)  # noqa: S311 - it spreads the load
+        body = bodies.update(customer, f"evt_bench_{created}", created)
+        head = (
+            f"POST {PATH} HTTP/1.1\r\nHost: bench\r\nContent-Type: application/json\r\n"
+            f"Stripe-Signature: {sign(body, load.secret, int(time.time()))}\r\n"
+            f"Content-Length: {len(body)}\r\n\r\n"
+        )
+        return head.encode() + body
+
+    return request
+
+
+if __name__ == "__main__":
+    told = msgspec.json.decode(sys.stdin.buffer.read(), type=WebhookLoad)
+    print(asyncio.run(send(told.port, told.connections, told.seconds, updates(told), 200)))
