@@ -18,15 +18,20 @@ from app.subscriptions.facts import Fact
 from app.subscriptions.store import Outcome, OwnerConflict, Settled
 from app.webhooks import inbox
 from app.webhooks.inbox import Ruling, Verdict
-from app.webhooks.translate import CustomerFact, Ignored, Parked, Translated
+from app.webhooks.translate import CustomerFact, Ignored, Parked, Thin, Translated
 
 
 class Applied(msgspec.Struct, frozen=True, kw_only=True):
-    """The ruling, and what the event was about."""
+    """The ruling, and what the event was about.
+
+    ``tie`` is the last fact of a subscription of which nothing tells how it ended that second:
+    Stripe is to be asked.
+    """
 
     ruling: Ruling
     subscription_id: str | None = None
     customer_id: str | None = None
+    tie: Fact | None = None
 
 
 async def apply(book: Book, translated: Translated) -> Applied:
@@ -38,15 +43,22 @@ async def apply(book: Book, translated: Translated) -> Applied:
             return Applied(ruling=Ruling(Verdict.PARKED, reason))
         case MoneyEvent():
             return await _take_money(book, translated)
+        case Thin():
+            return Applied(ruling=_rule_thin(book, translated))
         case CustomerFact():
             ruling = await _take_customer(book, translated)
             return Applied(ruling=ruling, customer_id=translated.customer_id)
         case Fact():
-            return Applied(
-                ruling=await _take(book, translated),
-                subscription_id=translated.subscription_id,
-                customer_id=translated.customer_id,
-            )
+            return await _take(book, translated)
+
+
+def _rule_thin(book: Book, thin: Thin) -> Ruling:
+    """Reading the object takes a key, and is done once this transaction stands."""
+    if book.stripe is None:
+        return Ruling(Verdict.IGNORED, "thin event, no API key")
+    if thin.url is None:
+        return Ruling(Verdict.PARKED, "unknown shape: related_object names no path of the API")
+    return Ruling(Verdict.QUEUED, f"{thin.url} is to be read from Stripe")
 
 
 async def rule_claim(book: Book, outcome: ClaimOutcome) -> Ruling | None:
@@ -89,12 +101,19 @@ async def _take_customer(book: Book, fact: CustomerFact) -> Ruling:
     return ruling or Ruling(Verdict.APPLIED, _joined([outcome.reason, fact.hint_refused]))
 
 
-async def _take(book: Book, fact: Fact) -> Ruling:
+async def _take(book: Book, fact: Fact) -> Applied:
     taken = await take_fact(book, fact)
+    tie = None
     if isinstance(taken, OwnerConflict):
-        return Ruling(Verdict.PARKED, f"the subscription belongs to customer {taken.customer_id}")
-    claim = await rule_claim(book, taken.claim) if taken.claim else None
-    return _ruling(fact, taken, claim)
+        ruling = Ruling(Verdict.PARKED, f"the subscription belongs to customer {taken.customer_id}")
+    else:
+        claim = await rule_claim(book, taken.claim) if taken.claim else None
+        ruling = _ruling(fact, taken, claim)
+        if taken.settled.derived.tied and book.stripe is not None:
+            tie = taken.settled.derived.last
+    return Applied(
+        ruling=ruling, subscription_id=fact.subscription_id, customer_id=fact.customer_id, tie=tie
+    )
 
 
 def _ruling(fact: Fact, taken: Taken, claim: Ruling | None) -> Ruling:

@@ -33,6 +33,8 @@ class Ruling(msgspec.Struct, frozen=True):
 RECEIVED_BEFORE = Ruling(Verdict.DUPLICATE, "received before")
 # Between tries: 8 tries over about a day, then the event is parked.
 RETRY_DELAYS = tuple(timedelta(seconds=s) for s in (10, 60, 300, 1_800, 7_200, 21_600, 43_200))
+# Longer than a question to Stripe takes with all its tries; a crash leaves the event until then.
+TRY_LEASE = timedelta(minutes=2)
 ERROR_CHARS_MAX = 2_000
 
 
@@ -75,6 +77,26 @@ async def rule(
            INSERT INTO deliveries (event_id, received_at, verdict, reason)
            VALUES ($1, tallybook_now(), $2, $3)""",
         event_id, str(ruling.verdict), ruling.reason, subscription_id, customer_id,
+    )  # fmt: skip
+
+
+async def queue(database: Database, event_id: str, ruling: Ruling) -> None:
+    """Keep the event for a try after this transaction; by then someone else may try it too."""
+    await database.execute(
+        """WITH queued AS (
+               UPDATE events SET verdict = 'queued', verdict_reason = $2,
+                      next_attempt_at = tallybook_now() + $3 WHERE id = $1)
+           INSERT INTO deliveries (event_id, received_at, verdict, reason)
+           VALUES ($1, tallybook_now(), 'queued', $2)""",
+        event_id, ruling.reason, RETRY_DELAYS[0],
+    )  # fmt: skip
+
+
+async def claim_try(database: Database, event_id: str) -> None:
+    """Let nobody else try the queued event while this process does."""
+    await database.execute(
+        "UPDATE events SET next_attempt_at = tallybook_now() + $2 WHERE id = $1",
+        event_id, TRY_LEASE,
     )  # fmt: skip
 
 

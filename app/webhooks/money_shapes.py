@@ -68,6 +68,11 @@ def read(kind: str, event: dict[str, object]) -> MoneyEvent | NothingBought | No
     return MoneyEvent(event_id=head.event_id, occurred_at=head.occurred_at, facts=read_as)
 
 
+def reads(kind: str) -> bool:
+    """Whether events of this kind may move a purchase."""
+    return _reader_of(kind) is not None
+
+
 Read = tuple[MoneyFact, ...] | NothingBought
 Reader = Callable[[Head, str, dict[str, object]], Read]
 

@@ -2,16 +2,32 @@
 
 from __future__ import annotations
 
+import asyncio
+from typing import Final
+
 import msgspec
 import structlog
 
 from app.accounts.book import Book
-from app.webhooks import inbox
+from app.errors import StripeFailedError
+from app.subscriptions.facts import Fact
+from app.webhooks import inbox, questions
 from app.webhooks.apply import apply
 from app.webhooks.inbox import Ruling, Verdict
-from app.webhooks.translate import Envelope, envelope, translate
+from app.webhooks.shapes import ShapeError
+from app.webhooks.translate import Envelope, Parked, Thin, envelope, translate
 
 log = structlog.get_logger(__name__)
+
+ASK_SECONDS_MAX: Final = 5.0  # while the sender of a webhook waits
+TICK_ASK_SECONDS_MAX: Final = 30.0
+
+
+class Attempted(msgspec.Struct, frozen=True):
+    """What became of an event, and what is to be asked of Stripe once that stands."""
+
+    ruling: Ruling
+    question: Thin | None = None
 
 
 class Received(msgspec.Struct, frozen=True):
@@ -22,41 +38,98 @@ class Received(msgspec.Struct, frozen=True):
 
 
 async def receive(book: Book, payload: bytes, *, livemode: bool) -> Received:
-    """Take a verified payload in; raises EnvelopeError where it is no event."""
+    """Take a verified payload in; raises EnvelopeError where it is no event.
+
+    Where Stripe is to be asked, it is asked once all this stands, and shortly: what it does not
+    tell in time the next tick asks again.
+    """
     event = envelope(payload)
     async with book.database.transaction():
-        if not await inbox.insert(book.database, event, payload):
-            ruling = inbox.RECEIVED_BEFORE
-        elif event.livemode != livemode:
-            mode = "live" if event.livemode else "test"
-            ruling = Ruling(Verdict.REFUSED, f"a {mode} event does not touch this book")
-            await inbox.rule(book.database, event.id, ruling)
-        else:
-            ruling = await attempt(book, event)
+        attempted = await _store(book, event, payload, livemode=livemode)
+    ruling = attempted.ruling
     log.info(
         "webhook", event_id=event.id, type=event.type, verdict=str(ruling.verdict),
         reason=ruling.reason,
     )  # fmt: skip
+    if attempted.question is not None:
+        answered = await answer(book, attempted.question, ASK_SECONDS_MAX)
+        if attempted.question.event_id == event.id:
+            ruling = answered
     return Received(event.id, ruling.verdict)
 
 
-async def attempt(book: Book, event: Envelope) -> Ruling:
+async def _store(book: Book, event: Envelope, payload: bytes, *, livemode: bool) -> Attempted:
+    if not await inbox.insert(book.database, event, payload):
+        return Attempted(inbox.RECEIVED_BEFORE)
+    if event.livemode == livemode:
+        return await attempt(book, event)
+    mode = "live" if event.livemode else "test"
+    ruling = Ruling(Verdict.REFUSED, f"a {mode} event does not touch this book")
+    await inbox.rule(book.database, event.id, ruling)
+    return Attempted(ruling)
+
+
+async def attempt(book: Book, event: Envelope) -> Attempted:
     """Apply the event's effects inside a savepoint; a failure keeps the inbox row for later."""
     try:
         async with book.database.transaction():
             return await _apply(book, event)
     except Exception as error:  # whatever it was, the event is not lost and the sender gets a 200
         log.exception("webhook_effects_failed", event_id=event.id, type=event.type)
-        return await inbox.fail(book.database, event.id, error)
+        return Attempted(await inbox.fail(book.database, event.id, error))
 
 
-async def _apply(book: Book, event: Envelope) -> Ruling:
-    applied = await apply(book, translate(event.event))
+async def _apply(book: Book, event: Envelope) -> Attempted:
+    translated = translate(event.event)
+    applied = await apply(book, translated)
+    if applied.ruling.verdict is Verdict.QUEUED and isinstance(translated, Thin):
+        await inbox.queue(book.database, event.id, applied.ruling)
+        return Attempted(applied.ruling, translated)
     await inbox.rule(
         book.database, event.id, applied.ruling,
         subscription_id=applied.subscription_id, customer_id=applied.customer_id,
     )  # fmt: skip
-    return applied.ruling
+    question = None
+    if applied.tie is not None:
+        question = await _raise_question(book, applied.tie, livemode=event.livemode)
+    return Attempted(applied.ruling, question)
+
+
+async def _raise_question(book: Book, tie: Fact, *, livemode: bool) -> Thin | None:
+    """Queue the question which of two states came last; None where it was asked before."""
+    payload = questions.tie_question(tie.subscription_id, tie.occurred_at, livemode=livemode)
+    event = envelope(payload)
+    thin = translate(event.event)
+    if not isinstance(thin, Thin) or not await inbox.insert(book.database, event, payload):
+        return None
+    await inbox.queue(
+        book.database, event.id, Ruling(Verdict.QUEUED, "nothing tells which came last")
+    )
+    return thin
+
+
+async def answer(book: Book, thin: Thin, within_s: float) -> Ruling:
+    """Ask Stripe, outside any transaction, and take its answer in; a failure leaves it queued."""
+    assert book.stripe is not None, "without a key nothing is queued for it"
+    try:
+        async with asyncio.timeout(within_s):
+            told = await questions.ask(book.stripe, thin)
+    except (StripeFailedError, questions.EarlyAnswerError, ShapeError, TimeoutError) as error:
+        log.warning("stripe_not_asked", event_id=thin.event_id, error=str(error))
+        async with book.database.transaction():
+            return await inbox.fail(book.database, thin.event_id, error)
+    if isinstance(told, bytes):
+        received = await receive(book, told, livemode=book.livemode)
+        known = received.outcome is Verdict.DUPLICATE  # a crash came between its two commits
+        verdict = Verdict.APPLIED if known else received.outcome
+        ruling = Ruling(verdict, f"read from Stripe as {received.event_id}")
+    else:
+        ruling = Ruling(
+            Verdict.PARKED if isinstance(told, Parked) else Verdict.IGNORED, told.reason
+        )
+    async with book.database.transaction():
+        await inbox.rule(book.database, thin.event_id, ruling)
+    return ruling
 
 
 async def retry_due(book: Book) -> int:
@@ -67,5 +140,13 @@ async def retry_due(book: Book) -> int:
             found = await inbox.due(book.database)
             if found is None:
                 return count
-            await attempt(book, envelope(found[1]))
+            event = envelope(found[1])
+            thin = translate(event.event)
+            question = thin if isinstance(thin, Thin) and thin.url and book.stripe else None
+            if question is None:
+                question = (await attempt(book, event)).question
+            else:
+                await inbox.claim_try(book.database, event.id)
+        if question is not None:
+            await answer(book, question, TICK_ASK_SECONDS_MAX)
         count += 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Final
@@ -32,6 +33,8 @@ _PAYMENTS: Final = MappingProxyType(
     }
 )
 _CUSTOMERS: Final = frozenset({"customer.created", "customer.updated", "customer.deleted"})
+# No other host, no query, and no step back up the path.
+_API_PATH: Final = re.compile(r"/v1(/[A-Za-z0-9_-]+)+")
 _RENEWALS: Final = frozenset({"subscription_cycle", "subscription_update"})
 
 
@@ -59,6 +62,19 @@ class CustomerFact(msgspec.Struct, frozen=True, kw_only=True):
     account_hint: str | None
     hint_refused: str | None
     deleted: bool
+
+
+class Thin(msgspec.Struct, frozen=True, kw_only=True):
+    """An event that names an object and tells nothing of it; ``url`` is where Stripe shows it.
+
+    ``kind`` is the snapshot event's; ``url`` is None where the event names no path of the API's.
+    """
+
+    event_id: str
+    kind: str
+    url: str | None
+    livemode: bool
+    occurred_at: datetime
 
 
 class Ignored(msgspec.Struct, frozen=True):
@@ -160,7 +176,7 @@ def _is_thin(event: dict[str, object], kind: str) -> bool:
     return event.get("object") == "v2.core.event" or kind.startswith(("v1.", "v2."))
 
 
-Translated = Fact | CustomerFact | MoneyEvent | Ignored | Parked
+Translated = Fact | CustomerFact | MoneyEvent | Thin | Ignored | Parked
 
 
 def translate(event: dict[str, object]) -> Translated:
@@ -168,8 +184,7 @@ def translate(event: dict[str, object]) -> Translated:
     try:
         kind = text_of(event.get("type"), "type")
         if _is_thin(event, kind):
-            # It names the object and tells nothing of it; reading that takes a key.
-            return Ignored("thin event, no API key")
+            return _thin(event, kind)
         if kind.startswith(_SUBSCRIPTION):
             # Others than created and deleted carry the same snapshot, also those to come.
             snapshot = _SNAPSHOTS.get(kind.removeprefix(_SUBSCRIPTION), FactKind.UPDATED)
@@ -184,6 +199,27 @@ def translate(event: dict[str, object]) -> Translated:
     if money is None:
         money = NothingBought(f"{kind} moves no subscription")
     return Ignored(money.reason) if isinstance(money, NothingBought) else money
+
+
+def _reads(kind: str) -> bool:
+    own = kind.startswith(_SUBSCRIPTION) or kind in _PAYMENTS or kind in _CUSTOMERS
+    return own or money_shapes.reads(kind)
+
+
+def _thin(event: dict[str, object], kind: str) -> Thin | Ignored:
+    snapshot = kind.removeprefix("v1.")
+    if snapshot == kind or not _reads(snapshot):
+        return Ignored(f"{kind} moves no subscription")
+    related = event.get("related_object")
+    url = related.get("url") if isinstance(related, dict) else None
+    known = isinstance(url, str) and len(url) <= shapes.ID_CHARS_MAX and _API_PATH.fullmatch(url)
+    return Thin(
+        event_id=text_of(event.get("id"), "id"),
+        kind=snapshot,
+        url=str(url) if known else None,
+        livemode=event.get("livemode") is True,
+        occurred_at=_created_at(event),
+    )
 
 
 def _object(event: dict[str, object], form: str) -> dict[str, object]:

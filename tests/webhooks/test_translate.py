@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.subscriptions.facts import Fact, FactKind
-from app.webhooks.translate import Ignored, Parked, translate
+from app.webhooks.translate import Ignored, Parked, Thin, translate
 
 AT = 1_790_000_000
 END = AT + 2_592_000
@@ -327,13 +327,41 @@ def test_every_other_type_is_ignored_whatever_it_holds(kind: str) -> None:
 @pytest.mark.parametrize(
     "event",
     [
-        {"type": "v1.customer.subscription.updated", "object": "v2.core.event"},
+        {"type": "v1.product.updated", "object": "v2.core.event"},
         {"type": "customer.subscription.updated", "object": "v2.core.event"},
         {"type": "v2.core.account.updated"},
     ],
 )
-def test_a_thin_event_is_ignored(event: dict[str, Any]) -> None:
-    assert translate(event) == Ignored("thin event, no API key")
+def test_a_thin_event_of_what_moves_nothing_is_ignored(event: dict[str, Any]) -> None:
+    assert translate(event) == Ignored(f"{event['type']} moves no subscription")
+
+
+@pytest.mark.parametrize(
+    ("url", "read"),
+    [
+        ("/v1/subscriptions/sub_1", "/v1/subscriptions/sub_1"),
+        ("/v2/core/accounts/acct_1", None),
+        ("/v1/../v2/core", None),
+        ("/v1/subscriptions/sub_1?expand[]=customer", None),
+        ("https://elsewhere.example/v1/subscriptions/sub_1", None),
+        ("//elsewhere.example/v1/x", None),
+        (None, None),
+        (7, None),
+    ],
+)
+def test_a_thin_event_names_a_path_of_the_api_or_none(url: object, read: str | None) -> None:
+    thin = translate(
+        {
+            "id": "evt_1",
+            "type": "v1.customer.subscription.updated",
+            "object": "v2.core.event",
+            "created": "2026-01-01T12:00:00.000Z",
+            "livemode": False,
+            "related_object": {"id": "sub_1", "type": "subscription", "url": url},
+        }
+    )
+    assert isinstance(thin, Thin)
+    assert (thin.kind, thin.url) == ("customer.subscription.updated", read)
 
 
 @pytest.mark.parametrize("change", [{"id": None}, {"created": True}, {"data": None}, {"type": 7}])
