@@ -7,6 +7,7 @@ TallybookError
 │   ├── InvalidCursorError
 │   ├── BeyondHorizonError
 │   ├── PriceUnknownError
+│   ├── RunDateError
 │   └── KeyReusedError
 ├── UnknownThingError           there is no such …
 │   ├── AccountUnknownError
@@ -75,6 +76,12 @@ class BeyondHorizonError(RefusedError):
     """``as_of`` is later than ``complete_to``."""
 
     code = "beyond_horizon"
+
+
+class RunDateError(RefusedError):
+    """A run's date that is over everywhere, or has begun nowhere."""
+
+    code = "run_date"
 
 
 class KeyReusedError(RefusedError):

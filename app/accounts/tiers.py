@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from app.accounts.book import Book
 from app.accounts.subscribe import rederive
-from app.grants import catalogues
+from app.grants import catalogues, dormancy
 from app.grants.day import Origin
 from app.operator_acts import Operator, OperatorAct, record
 
@@ -25,6 +25,7 @@ async def apply(
             await record(
                 book.database, OperatorAct.TIERS_APPLIED, by, subject=f"catalogue {number}"
             )
+    await dormancy.wake(book.database)  # the next run says anew who is dormant
     origin = Origin("catalogue", applied_by)
     after = ""
     while True:

@@ -17,6 +17,7 @@ from app.errors import (
     RunUnknownError,
     SubscriptionUnknownError,
 )
+from app.grants import run_row
 
 DELIVERIES_MAX: Final = 1_000  # of one event in one answer
 
@@ -141,7 +142,7 @@ async def runs(database: Database, cursor: str | None, limit: int, order: Order)
     """One page by id; raises InvalidCursorError."""
     query = ("runs", order)
     rows = await database.fetch(
-        f"""SELECT * FROM runs WHERE $1::bigint IS NULL OR id {">" if order == "asc" else "<"} $1
+        f"""{run_row.ROWS} WHERE $1::bigint IS NULL OR id {">" if order == "asc" else "<"} $1
              ORDER BY id {order} LIMIT $2""",
         None if cursor is None else cursors.decode_number(cursor, query), limit + 1,
     )  # fmt: skip
@@ -150,10 +151,10 @@ async def runs(database: Database, cursor: str | None, limit: int, order: Order)
 
 async def run(database: Database, number: int | None, public_id: str) -> Record:
     """One; RunUnknownError without it."""
-    row = await database.fetchrow("SELECT * FROM runs WHERE id = $1", number or 0)
-    if row is None:
+    rows = await run_row.runs_of(database, [number or 0])
+    if not rows:
         raise RunUnknownError(f"There is no run {public_id!r}.", run_id=public_id)
-    return row
+    return rows[0]
 
 
 def _page(rows: Sequence[Record], limit: int, query: object, key: str) -> Page:

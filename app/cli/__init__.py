@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from app.cli.grants import grants
 from app.cli.keys import keys
 from app.cli.ledger import ledger
 from app.cli.simulate import EXAMPLES, simulate
@@ -24,6 +25,7 @@ app = typer.Typer(
 )
 app.add_typer(keys, name="keys")
 app.add_typer(tiers, name="tiers")
+app.add_typer(grants, name="grants")
 app.add_typer(ledger, name="ledger")
 app.command("simulate", epilog=EXAMPLES)(simulate)
 

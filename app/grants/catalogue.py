@@ -17,6 +17,7 @@ FREE: Final = "FREE"
 CREDITS_MAX: Final = 10**12
 GRACE_DAYS_MAX: Final = 365
 EXPIRES_DAYS_MAX: Final = 36_500
+DORMANT_DAYS_MAX: Final = 3_650
 
 
 class CatalogueError(ConfigurationError):
@@ -50,11 +51,15 @@ class Pack(msgspec.Struct, frozen=True):
 
 
 class Catalogue(msgspec.Struct, frozen=True, dict=True):
-    """Tiers and packs in the file's order; FREE is always among the tiers."""
+    """Tiers and packs in the file's order; FREE is always among the tiers.
+
+    Accounts unused for ``dormant_after_days`` are skipped by runs; None skips none.
+    """
 
     tiers: tuple[Tier, ...]
     packs: tuple[Pack, ...] = ()
     ignored_prices: tuple[str, ...] = ()
+    dormant_after_days: int | None = None
 
     @cached_property
     def _tier_of_name(self) -> dict[str, Tier]:
@@ -128,7 +133,7 @@ def default_text() -> str:
 
 
 def _catalogue(reading: Reading, document: dict[str, object]) -> Catalogue:
-    reading.only_keys(document, ("tiers", "packs", "ignored_prices"), within="")
+    reading.only_keys(document, Catalogue.__struct_fields__, within="")
     tiers = tuple(_tier(reading, name, table) for name, table in reading.tables(document, "tiers"))
     packs = tuple(_pack(reading, name, table) for name, table in reading.tables(document, "packs"))
     ignored = reading.prices(document, "ignored_prices", within="", default=())
@@ -136,7 +141,11 @@ def _catalogue(reading: Reading, document: dict[str, object]) -> Catalogue:
         reading.refuse(
             "tiers.FREE", "is missing", "add [tiers.FREE], which is what every account has"
         )
-    return Catalogue(tiers, packs, ignored)
+    dormant_after_days = None
+    if "dormant_after_days" in document:
+        bounds = (1, DORMANT_DAYS_MAX)
+        dormant_after_days = reading.integer(document, "dormant_after_days", bounds, within="")
+    return Catalogue(tiers, packs, ignored, dormant_after_days)
 
 
 def _tier(reading: Reading, name: str, table: dict[str, object]) -> Tier:
@@ -176,11 +185,16 @@ def diff(old: Catalogue, new: Catalogue) -> list[str]:
     return [
         *_diff_named("tier", _by_name(old.tiers), _by_name(new.tiers)),
         *_diff_named("pack", _by_name(old.packs), _by_name(new.packs)),
-        *_diff_values(
-            "", {"ignored_prices": old.ignored_prices}, {"ignored_prices": new.ignored_prices}
-        ),
+        *_diff_values("", _of_the_whole(old), _of_the_whole(new)),
         *_diff_order([tier.name for tier in old.tiers], [tier.name for tier in new.tiers]),
     ]
+
+
+def _of_the_whole(catalogue: Catalogue) -> dict[str, object]:
+    return {
+        "ignored_prices": catalogue.ignored_prices,
+        "dormant_after_days": catalogue.dormant_after_days,
+    }
 
 
 def _by_name(things: Iterable[Tier | Pack]) -> dict[str, dict[str, object]]:

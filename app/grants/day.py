@@ -44,6 +44,7 @@ class OpenedDay:
     previous_on: date | None
     lot: Lot
     run_id: int | None
+    after_dormancy: bool
 
 
 @dataclass(slots=True, eq=False)
@@ -67,6 +68,7 @@ class AccountDay:
     withdrawn: bool  # the running day's opening was reversed
     posted_to: datetime  # graces that ended by then are posted
     joined_to: int | None = None
+    dormant: bool = False  # runs skip it until it is used
     runs: Mapping[Wave, int] = field(default_factory=dict)  # which run opens which day
     opened: list[OpenedDay] = field(default_factory=list)
     holds: list[Hold] = field(default_factory=list)  # those that are open
@@ -99,9 +101,7 @@ class AccountDay:
 
     def entitle(self, at: datetime, origin: Origin) -> None:
         """Read the tier that the subscriptions give at this instant and make the rule true."""
-        tier = entitled_tier(self.givings, at, self.catalogue)
-        if tier != self.tier:
-            self.tier = tier
+        self.tier = entitled_tier(self.givings, at, self.catalogue, self.day_catalogue)
         self.changed = True
         self.posted_to = max(self.posted_to, at)
         self.settle(at, origin)
@@ -192,8 +192,10 @@ class AccountDay:
                 previous_on=ended.on if ended else None,
                 lot=self.lot,
                 run_id=run_id,
+                after_dormancy=self.dormant,
             )
         )
+        self.dormant = False
 
     def hold(self, journal: JournalDraft, hold: Hold) -> None:
         """Reserve; raises InsufficientCreditsError."""
@@ -265,17 +267,16 @@ class AccountDay:
         self.due_at = self._next_due()
 
     def _next_due(self) -> datetime:
-        graces = (
-            giving.grace_ends_at
-            for giving in self.givings
-            if giving.tier is None
-            and giving.grace_ends_at
-            and giving.grace_ends_at > self.posted_to
-        )
+        ends_at = (giving.grace_end(self._graces_by) for giving in self.givings)
+        graces = (end for end in ends_at if end is not None and end > self.posted_to)
         ends = (lot.expires_at for lot in self.sheet.lots if lot.free > 0 and lot is not self.lot)
         deadlines = (hold.expires_at for hold in self.holds if hold.state is HoldState.HELD)
         day_ends = (self.day.ends_at,) if self.day else ()
         return min((*graces, *ends, *deadlines, *day_ends), default=NEVER)
+
+    @property
+    def _graces_by(self) -> tuple[Catalogue, Catalogue]:
+        return (self.day_catalogue, self.catalogue)
 
     def _journal(self, act: Act, at: datetime, origin: Origin) -> JournalDraft:
         return self.sheet.begin(

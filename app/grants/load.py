@@ -57,7 +57,7 @@ async def lock_to_draw(
     locked = await post.lock(database, numbers)
     for one in locked.values():
         _running_lot(one)
-    overdue = {n: one for n, one in locked.items() if one.row["due_at"] <= one.sheet.now}
+    overdue = {n: one for n, one in locked.items() if _next_due(one.row) <= one.sheet.now}
     days = await _days(database, catalogues, overdue) if overdue else {}
     for day in days.values():
         day.post_due(origin)
@@ -97,13 +97,25 @@ async def givings_of(database: Database, numbers: Sequence[int]) -> dict[int, li
     """What the subscriptions of each account give."""
     givings: dict[int, list[Giving]] = {number: [] for number in numbers}
     for row in await database.fetch(
-        """SELECT account_id, tier, grace_tier, grace_ends_at FROM subscriptions
+        """SELECT account_id, tier, grace_tier, grace_ends_at, failing_since FROM subscriptions
             WHERE account_id = ANY($1::bigint[]) AND num_nonnulls(tier, grace_tier) > 0""",
         list(numbers),
     ):
-        giving = Giving(row["tier"], row["grace_tier"], row["grace_ends_at"])
+        giving = Giving(row["tier"], row["grace_tier"], row["grace_ends_at"], row["failing_since"])
         givings[row["account_id"]].append(giving)
     return givings
+
+
+def _next_due(row: Record) -> datetime:
+    """A dormant account's day ends before the tick looks at it again."""
+    due_at: datetime = row["due_at"]
+    return min(due_at, row["day_ends_at"] or due_at)
+
+
+def _posted_to(row: Record, now: datetime) -> datetime:
+    """All that was due until then is posted; what a grace gave before the day began is past."""
+    posted_to = min(_next_due(row) - _MICROSECOND, now)
+    return max(posted_to, row["day_starts_at"] or posted_to)
 
 
 def _running_lot(one: Locked) -> Lot | None:
@@ -140,7 +152,8 @@ def _day(
         day_catalogue_id=row["day_catalogue_id"] or present_id,
         givings=givings,
         withdrawn=row["day_withdrawn"],
-        posted_to=min(row["due_at"] - _MICROSECOND, sheet.now),
+        posted_to=_posted_to(row, sheet.now),
+        dormant=day is not None and row["due_at"] > day.ends_at,
     )
 
 
@@ -173,10 +186,11 @@ async def _store_opened(database: Database, days: Iterable[AccountDay]) -> None:
         return
     await database.execute(
         """INSERT INTO daily_grants (account_id, day_on, opening, starts_at, ends_at, time_zone,
-                                     tier, credits, previous_on, lot_id, run_id, recorded_at)
+                                     tier, credits, previous_on, lot_id, run_id, recorded_at,
+                                     after_dormancy)
            SELECT * FROM unnest($1::bigint[], $2::date[], $3::int[], $4::timestamptz[],
                $5::timestamptz[], $6::text[], $7::text[], $8::bigint[], $9::date[], $10::bigint[],
-               $11::bigint[], $12::timestamptz[])""",
+               $11::bigint[], $12::timestamptz[], $13::boolean[])""",
         *_columns([_opened_row(day, row) for day, row in opened]),
     )
 
@@ -185,6 +199,7 @@ def _opened_row(day: AccountDay, row: OpenedDay) -> tuple[object, ...]:
     return (
         row.account_id, row.day.on, row.opening, row.day.starts_at, row.day.ends_at, row.time_zone,
         row.tier, row.credits, row.previous_on, row.lot.number, row.run_id, day.now,
+        row.after_dormancy,
     )  # fmt: skip
 
 

@@ -10,6 +10,7 @@ import structlog
 from app import clock
 from app.accounts import reverse_run
 from app.accounts.book import Book
+from app.grants import waves
 from app.grants.run import Ticked, run_due
 from app.webhooks import inbox
 from app.webhooks.receive import retry_due
@@ -48,7 +49,11 @@ async def _next_due(book: Book) -> datetime | None:
     accounts_due: datetime | None = await book.database.fetchval(
         "SELECT min(due_at) FROM accounts WHERE due_at < '9999-12-31'"
     )
-    dues = [due for due in (accounts_due, await inbox.next_attempt_at(book.database)) if due]
+    others = (
+        await inbox.next_attempt_at(book.database),
+        await waves.next_dormant_at(book.database),
+    )
+    dues = [due for due in (accounts_due, *others) if due]
     return min(dues, default=None)
 
 

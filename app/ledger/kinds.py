@@ -86,3 +86,6 @@ PRIORITY: Final = {
     LotSource.PROMOTIONAL: 300,
     LotSource.PURCHASED: 400,
 }
+
+# The acts by which an account is used: whoever does none of them for long is dormant.
+USES: Final = frozenset({Act.SPEND, Act.HOLD, Act.CAPTURE})

@@ -9,7 +9,7 @@ from typing import Final
 import orjson
 
 from app.db import Database, Record
-from app.ledger.kinds import LotSource
+from app.ledger.kinds import USES, LotSource
 from app.ledger.sheet import EntryDraft, JournalDraft, Lot, Sheet
 
 
@@ -134,9 +134,10 @@ WITH lot_in AS MATERIALIZED (
         AS change (id, granted, lapsed, free, held, live, expires_at)
      WHERE lots.id = change.id
 ), accounts_changed AS (
-    UPDATE accounts SET free = change.free, held = change.held, debt = change.debt
-      FROM unnest($45::bigint[], $46::bigint[], $47::bigint[], $48::bigint[])
-        AS change (id, free, held, debt)
+    UPDATE accounts SET free = change.free, held = change.held, debt = change.debt,
+                        last_used_at = coalesce(change.used_at, accounts.last_used_at)
+      FROM unnest($45::bigint[], $46::bigint[], $47::bigint[], $48::bigint[], $49::timestamptz[])
+        AS change (id, free, held, debt, used_at)
      WHERE accounts.id = change.id
 )
 SELECT (SELECT array_agg(id ORDER BY ord) FROM journal_in) AS journals,
@@ -191,13 +192,17 @@ class _Writing:
             (lot.number, lot.granted, lot.lapsed, lot.free, lot.held, lot.live, lot.expires_at)
             for lot in self.old_lots
         ]
-        sides = [(sheet.account_id, sheet.free, sheet.held, sheet.debt) for sheet in self.sheets]
+        sides = [
+            (sheet.account_id, sheet.free, sheet.held, sheet.debt,
+             sheet.now if any(journal.act in USES for journal in sheet.journals) else None)
+            for sheet in self.sheets
+        ]  # fmt: skip
         return [
             *_transpose(new_lots, 10),
             *_transpose([self._journal(sheet, journal) for sheet, journal in self.journals], 13),
             *_transpose([self._entry(ordinal, entry) for ordinal, entry in self.entries], 14),
             *_transpose(old_lots, 7),
-            *_transpose(sides, 4),
+            *_transpose(sides, 5),
         ]
 
     def _journal(self, sheet: Sheet, journal: JournalDraft) -> tuple[object, ...]:

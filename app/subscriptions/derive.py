@@ -36,8 +36,9 @@ class Pricing(Protocol):
 class Derived(msgspec.Struct, frozen=True, kw_only=True):
     """Where a subscription stands.
 
-    ``tier`` is what it gives, but for grace; ``grace_tier`` what it gives until
-    ``grace_ends_at``. ``decided_by`` is the fact that led to ``state``, by ``trigger``.
+    ``tier`` is what it gives, but for grace; ``grace_tier`` what it gives from ``failing_since``
+    until ``grace_ends_at``, which each day's catalogue tells anew. ``decided_by`` is the fact
+    that led to ``state``, by ``trigger``.
     """
 
     state: State
@@ -47,6 +48,7 @@ class Derived(msgspec.Struct, frozen=True, kw_only=True):
     last: Fact
     tier: str | None
     grace_tier: str | None
+    failing_since: datetime | None
     grace_ends_at: datetime | None
     prices_unknown: bool
     tied: bool
@@ -169,6 +171,7 @@ def _derived(fold: Fold, pricing: Pricing, last: Fact, tied: bool) -> Derived:
         last=last,
         tier=fold.gives(pricing),
         grace_tier=grace_tier,
+        failing_since=fold.failing_since if grace_ends_at is not None else None,
         grace_ends_at=grace_ends_at,
         prices_unknown=fold.prices_unknown,
         tied=tied,

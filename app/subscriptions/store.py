@@ -188,6 +188,7 @@ def _row(derived: Derived, account_id: int) -> dict[str, object]:
         "cancel_at_period_end": snapshot.cancel_at_period_end if snapshot else False,
         "tier": derived.tier,
         "grace_tier": derived.grace_tier,
+        "failing_since": derived.failing_since,
         "grace_ends_at": derived.grace_ends_at,
         "last_event_id": derived.last.event_id,
         "last_event_at": derived.last.occurred_at,

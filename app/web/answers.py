@@ -24,7 +24,6 @@ from app.web.views import (
     JournalAnswer,
     LotAnswer,
     ReversalAnswer,
-    RunAnswer,
     SpendAnswer,
     SubscriptionAnswer,
 )
@@ -202,24 +201,4 @@ def balance(stood: BalanceAsOf) -> BalanceAnswer:
         debt=stood.debt,
         as_of=instant(stood.as_of),
         complete_to=instant(stood.complete_to),
-    )
-
-
-def run(row: Record) -> RunAnswer:
-    """The run's answer."""
-    return RunAnswer(
-        id=ids.public(ids.RUN, row["id"]),
-        on=row["day_on"],
-        wave_at=instant(row["wave_at"]),
-        state=row["state"],
-        started_by=row["started_by"],
-        started_at=instant(row["started_at"]),
-        finished_at=maybe(row["finished_at"]),
-        expected=row["expected"],
-        issued=row["issued"],
-        issued_credits=row["issued_credits"],
-        expired_credits=row["expired_credits"],
-        skipped=row["skipped"],
-        failed=row["failed"],
-        not_opened=row["not_opened"],
     )

@@ -9,8 +9,9 @@ from litestar.datastructures import State
 from litestar.enums import HttpMethod
 from litestar.openapi.datastructures import ResponseSpec
 
-from app.grants.run import run_due, runs_of
-from app.web import answers, problems, views
+from app.grants.run import run_due
+from app.grants.run_row import runs_of
+from app.web import problems, run_views
 from app.web.access import Access, access
 
 CRON_SECONDS_MAX: Final = 4.0  # the contract answers within 5
@@ -22,17 +23,17 @@ CRON_SECONDS_MAX: Final = 4.0  # the contract answers within 5
     status_code=200,
     responses={
         202: ResponseSpec(
-            views.RunsAnswer, description="Going on; call again.", generate_examples=False
+            run_views.RunsAnswer, description="Going on; call again.", generate_examples=False
         ),
         **problems.declared(400, 401),
     },
     tags=["Cron"],
     **access(Access.CRON),
 )
-async def reset_credits(state: State) -> Response[views.RunsAnswer]:
+async def reset_credits(state: State) -> Response[run_views.RunsAnswer]:
     """Open every account's day that is due; safe to call as often as one likes."""
     book = state.book
     ticked = await run_due(book.database, book.catalogues, "cron", CRON_SECONDS_MAX)
     rows = await runs_of(book.database, ticked.run_ids)
-    answer = views.RunsAnswer(runs=[answers.run(row) for row in rows])
+    answer = run_views.RunsAnswer(runs=[run_views.run(row) for row in rows])
     return Response(answer, status_code=200 if ticked.done else 202)

@@ -1,4 +1,4 @@
-"""What auditors ask of the life cycle: subscriptions, transitions, the inbox, the runs."""
+"""What auditors ask of the life cycle: subscriptions, transitions, the inbox."""
 
 from __future__ import annotations
 
@@ -8,19 +8,17 @@ from litestar import get
 from litestar.datastructures import State
 from litestar.params import FromQuery, PathParameter, QueryParameter
 
-from app import ids
 from app.audit import entries, life_cycle
 from app.audit.life_cycle import EventQuery, Order, SubscriptionQuery
-from app.web import answers, problems, report_answers, report_views, views
+from app.web import problems, report_answers, report_views
 from app.web.access import Access, access
 from app.web.ledger import AccountFilter
-from app.web.parameters import ID_DIGITS, STRIPE_ID, Cursor, Limit
+from app.web.parameters import STRIPE_ID, Cursor, Limit
 from app.webhooks.inbox import Verdict
 from statemachine import State as SubscriptionState
 
 SubscriptionId = Annotated[str, PathParameter(pattern=STRIPE_ID)]
 EventId = Annotated[str, PathParameter(pattern=STRIPE_ID)]
-RunId = Annotated[str, PathParameter(pattern=f"^{ids.RUN}_{ID_DIGITS}$")]
 SubscriptionFilter = Annotated[str | None, QueryParameter(pattern=STRIPE_ID)]
 TypeFilter = Annotated[
     str | None,
@@ -108,28 +106,3 @@ async def get_event(event_id: EventId, state: State) -> report_views.EventDetail
     row = await life_cycle.event(state.book.database, event_id)
     deliveries = await life_cycle.deliveries(state.book.database, event_id)
     return report_answers.event_detail(row, deliveries)
-
-
-@get(
-    "/api/v1/runs",
-    responses=problems.declared(400, 401, 403, 422),
-    tags=["Life cycle"],
-    **access(Access.AUDITOR),
-)
-async def list_runs(
-    state: State, order: FromQuery[Order] = "asc", cursor: Cursor = None, limit: Limit = 100
-) -> report_views.RunList:
-    """The daily runs by id: expected, issued, skipped, failed, not opened."""
-    return report_answers.runs(await life_cycle.runs(state.book.database, cursor, limit, order))
-
-
-@get(
-    "/api/v1/runs/{run_id:str}",
-    responses=problems.declared(400, 401, 403, 404),
-    tags=["Life cycle"],
-    **access(Access.AUDITOR),
-)
-async def get_run(run_id: RunId, state: State) -> views.RunAnswer:
-    """One execution of the daily grants."""
-    number = ids.number(ids.RUN, run_id)
-    return answers.run(await life_cycle.run(state.book.database, number, run_id))

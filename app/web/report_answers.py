@@ -25,7 +25,6 @@ from app.web.report_views import (
     ExplainedEntry,
     ExplainedLotAnswer,
     RollForwardAnswer,
-    RunList,
     SubscriptionList,
     TransitionAnswer,
     TransitionList,
@@ -189,8 +188,3 @@ def event_detail(row: Record, deliveries: Sequence[Record]) -> EventDetail:
 def events(page: Page) -> EventList:
     """The page's answer."""
     return EventList(data=[event(row) for row in page.rows], next_cursor=page.next_cursor)
-
-
-def runs(page: Page) -> RunList:
-    """The page's answer."""
-    return RunList(data=[answers.run(row) for row in page.rows], next_cursor=page.next_cursor)

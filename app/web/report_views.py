@@ -171,10 +171,3 @@ class EventList(View, frozen=True, kw_only=True):
 
     data: list[EventAnswer]
     next_cursor: str | None
-
-
-class RunList(View, frozen=True, kw_only=True):
-    """A page of the daily runs, by id."""
-
-    data: list[views.RunAnswer]
-    next_cursor: str | None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import date
 from typing import Annotated, Any, Final
 
 import msgspec
@@ -198,31 +197,6 @@ class BalanceAnswer(View, frozen=True, kw_only=True):
     debt: int
     as_of: Instant
     complete_to: Instant
-
-
-class RunAnswer(View, frozen=True, kw_only=True):
-    """One execution of the daily grants for one date and the instant it starts at."""
-
-    id: str
-    on: date
-    wave_at: Instant
-    state: str
-    started_by: str
-    started_at: Instant
-    finished_at: Instant | None
-    expected: int
-    issued: int
-    issued_credits: int
-    expired_credits: int
-    skipped: int
-    failed: int
-    not_opened: int
-
-
-class RunsAnswer(View, frozen=True, kw_only=True):
-    """The runs that a nudge worked on."""
-
-    runs: list[RunAnswer]
 
 
 class WebhookAnswer(View, frozen=True, kw_only=True):

@@ -30,6 +30,7 @@ GUARDED = APPEND_ONLY | {"events"}
 MUTABLE = {
     "accounts", "customers", "subscriptions", "runs", "lots", "holds", "reversals", "notes",
     "api_keys", "dev_clock", "migration", "backings", "money_back", "claims", "brought_use",
+    "run_not_opened",
 }  # fmt: skip
 
 SHAPE = """

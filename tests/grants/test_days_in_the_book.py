@@ -234,10 +234,6 @@ async def test_changed_amounts_count_from_the_next_day(pro, book, database) -> N
     assert await available(pro) == 70
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="applying a catalogue derives grace_ends_at again at once, not from the next day",
-)
 async def test_a_changed_grace_counts_from_the_next_day(pro, book) -> None:
     await past_due(pro)
     await pro.set_clock(NOW + timedelta(days=1))

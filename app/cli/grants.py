@@ -1,0 +1,63 @@
+"""`tallybook grants`."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Annotated
+
+import typer
+
+from app.cli.words import BookDir, Why, console, errors_console, group, run
+
+grants = group("The daily grants: run them, see what they did.")
+
+
+def parse_date(text: str) -> date:
+    """A date such as 2026-01-31."""
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is no date such as 2026-01-31") from None
+
+
+@grants.command("run")
+def grants_run(
+    on: Annotated[
+        date | None,
+        typer.Option("--on", parser=parse_date, metavar="DATE", help="This date alone."),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Tell by tier what would be granted; change nothing.")
+    ] = False,
+    data_dir: BookDir = None,
+    reason: Why = None,
+) -> None:
+    """Open every account's day that is due; safe at any time, a past day is never opened."""
+    from app.commands.grants import plan_grants, run_grants
+
+    if dry_run:
+        run(plan_grants(console, on, data_dir))
+    else:
+        run(run_grants(console, errors_console, on, data_dir, reason))
+
+
+@grants.command("list")
+def grants_list(
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="How many, the newest first.")] = 20,
+    data_dir: BookDir = None,
+) -> None:
+    """List the runs, the newest first."""
+    from app.commands.grants import list_runs
+
+    run(list_runs(console, limit, data_dir))
+
+
+@grants.command("show")
+def grants_show(
+    run_id: Annotated[str, typer.Argument(metavar="RUN", help="An id such as `list` shows.")],
+    data_dir: BookDir = None,
+) -> None:
+    """Show a run: what it did, whom it skipped and why, which past days were not opened."""
+    from app.commands.grants import show_run
+
+    run(show_run(console, run_id, data_dir))

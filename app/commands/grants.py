@@ -1,0 +1,152 @@
+"""`tallybook grants`: run what is due, plan it, list the runs, show one."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from datetime import date
+from pathlib import Path
+from typing import Final
+
+import orjson
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
+from rich.table import Column, Table
+
+from app import ids
+from app.accounts.book import Book
+from app.audit import life_cycle
+from app.commands.book import database_url
+from app.db import Record, opened
+from app.grants.plan import PlannedRun, plan
+from app.grants.run import run_due
+from app.grants.run_row import runs_of
+from app.operator_acts import Operator, at_the_machine
+
+STARTED_BY: Final = "tallybook grants run"
+SHOWN_EVERY_S: Final = 1.0
+PAUSE_S: Final = 0.05
+_COUNTS: Final = ("expected", "issued", "issued_credits", "expired_credits", "skipped", "failed",
+                  "not_opened")  # fmt: skip
+
+
+async def run_grants(
+    console: Console, progress_console: Console, on: date | None, data_dir: Path | None,
+    reason: str | None,
+) -> int:  # fmt: skip
+    """`tallybook grants run`; 1 where an account failed."""
+    async with opened(database_url(data_dir)) as database:
+        book, run_ids = Book(database), set[int]()
+        by: Operator | None = at_the_machine(reason)
+        with _Progress(progress_console) as progress:
+            done = False
+            while not done:
+                ticked = await run_due(
+                    book.database, book.catalogues, STARTED_BY, SHOWN_EVERY_S, on, by
+                )
+                by = None  # one act, however often it is gone on with
+                run_ids |= set(ticked.run_ids)
+                rows = await runs_of(database, run_ids)
+                progress.show(rows)
+                done = ticked.done
+                if not done:
+                    await asyncio.sleep(PAUSE_S)  # another nudge may be at work on what is left
+    console.print(_table(rows) if rows else "Nothing was due.")
+    return 1 if any(row["failed"] for row in rows) else 0
+
+
+class _Progress:
+    """A bar for each run, from the counters in its row; nothing where nobody watches."""
+
+    def __init__(self, console: Console) -> None:
+        self._bars = Progress(
+            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), console=console,
+            disable=not console.is_terminal, transient=True,
+        )  # fmt: skip
+        self._tasks: dict[int, TaskID] = {}
+
+    def __enter__(self) -> _Progress:
+        self._bars.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bars.stop()
+
+    def show(self, rows: Iterable[Record]) -> None:
+        for row in rows:
+            if row["id"] not in self._tasks:
+                wave = f"{row['day_on']} from {row['wave_at']:%Y-%m-%d %H:%M} UTC"
+                self._tasks[row["id"]] = self._bars.add_task(wave)
+            self._bars.update(
+                self._tasks[row["id"]], total=row["expected"],
+                completed=row["issued"] + row["skipped"] + row["failed"],
+            )  # fmt: skip
+
+
+async def plan_grants(console: Console, on: date | None, data_dir: Path | None) -> int:
+    """`tallybook grants run --dry-run`."""
+    async with opened(database_url(data_dir)) as database:
+        planned = await plan(database, Book(database).catalogues, on)
+    if not planned:
+        console.print("Nothing is due.")
+        return 0
+    table = Table("day", "starts at (UTC)", "tier", "accounts", "issued", "expired", "carried over")
+    for one in planned:
+        for tier in one.tiers:
+            table.add_row(
+                str(one.day_on), f"{one.wave_at:%Y-%m-%d %H:%M}", tier.tier, str(tier.accounts),
+                str(tier.issued_credits), str(tier.expired_credits), str(tier.carried_credits),
+            )  # fmt: skip
+    console.print(table)
+    for one in planned:
+        console.print(_skipped_of(one), markup=False)
+    console.print("A dry run: nothing was written.")
+    return 0
+
+
+def _skipped_of(one: PlannedRun) -> str:
+    return (
+        f"{one.day_on}, {len(one.zones)} zones: {one.closed} closed and {one.dormant} dormant "
+        f"accounts would be skipped; {one.not_opened} past account-days are not opened."
+    )
+
+
+async def list_runs(console: Console, limit: int, data_dir: Path | None) -> int:
+    """`tallybook grants list`."""
+    async with opened(database_url(data_dir)) as database:
+        page = await life_cycle.runs(database, None, limit, "desc")
+    console.print(_table(page.rows) if page.rows else "No run was started yet.")
+    return 0
+
+
+async def show_run(console: Console, run_id: str, data_dir: Path | None) -> int:
+    """`tallybook grants show`."""
+    async with opened(database_url(data_dir)) as database:
+        row = await life_cycle.run(database, ids.number(ids.RUN, run_id), run_id)
+    console.print(_table([row]))
+    console.print(
+        f"Started by {row['started_by']} at {row['started_at']:%Y-%m-%d %H:%M:%S} UTC, under "
+        f"catalogue {row['catalogue_id']}; worked on for {row['took_ms'] / 1000:.1f} s.\n"
+        f"Skipped: {row['skipped_by_use']} opened by use, {row['skipped_closed']} closed, "
+        f"{row['skipped_dormant']} dormant, {row['skipped_day_over']} whose day was over.",
+        markup=False, highlight=False,
+    )  # fmt: skip
+    not_opened = orjson.loads(row["not_opened_dates"])
+    if not_opened:
+        table = Table("zone", "past day", "accounts that had not opened it")
+        for one in not_opened:
+            table.add_row(one["time_zone"], one["on"], str(one["accounts"]))
+        console.print(table)
+    return 0
+
+
+def _table(rows: Iterable[Record]) -> Table:
+    whole = (Column(name, no_wrap=True) for name in ("run", "day"))
+    table = Table(*whole, "starts at (UTC)", "state",
+                  *(name.replace("_", " ") for name in _COUNTS))  # fmt: skip
+    for row in rows:
+        table.add_row(
+            ids.public(ids.RUN, row["id"]), str(row["day_on"]), f"{row['wave_at']:%Y-%m-%d %H:%M}",
+            row["state"], *(str(row[name]) for name in _COUNTS),
+        )  # fmt: skip
+    return table

@@ -1,0 +1,98 @@
+"""Which waves there are something to do for: by what is due, what use opened, who is dormant."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from datetime import date, datetime, timedelta
+
+import msgspec
+
+from app.db import Database
+from app.grants import dormancy
+from app.grants.day import Wave
+from app.grants.zones import Day, day_of
+
+_EVERY_ZONE = timedelta(days=4)  # dates lie a day apart at most, runs behind one more
+
+
+class DueZone(msgspec.Struct, frozen=True):
+    """A zone's present day, and how many of its accounts have not opened it."""
+
+    day: Day
+    account_count: int
+
+    @property
+    def wave(self) -> Wave:
+        """The run that it belongs to."""
+        return (self.day.on, self.day.starts_at)
+
+
+async def due_zones(
+    database: Database, on: date | None = None, but: Collection[int] = ()
+) -> dict[str, DueZone]:
+    """The zones with accounts whose day is to be opened; ``on`` keeps those where it is that date.
+
+    ``but`` are accounts that are not counted.
+    """
+    now: datetime = await database.fetchval("SELECT tallybook_now()")
+    rows = await database.fetch(
+        """SELECT time_zone, count(*) AS account_count FROM accounts
+            WHERE due_at <= $1 AND day_ends_at <= $1 AND id <> ALL($2::bigint[])
+            GROUP BY time_zone""",
+        now, list(but),
+    )  # fmt: skip
+    due = {
+        row["time_zone"]: DueZone(day_of(row["time_zone"], now), row["account_count"])
+        for row in rows
+    }
+    return {zone: one for zone, one in due.items() if on is None or one.day.on == on}
+
+
+async def dormant_zones(database: Database) -> dict[Wave, list[str]]:
+    """The zones with dormant accounts, by the wave of their present day."""
+    now: datetime = await database.fetchval("SELECT tallybook_now()")
+    found: dict[Wave, list[str]] = {}
+    for zone in await dormancy.zones(database):
+        day = day_of(zone, now)
+        found.setdefault((day.on, day.starts_at), []).append(zone)
+    return found
+
+
+async def next_dormant_at(database: Database) -> datetime | None:
+    """When the next day begins on which a run has dormant accounts to count; None without any."""
+    now: datetime = await database.fetchval("SELECT tallybook_now()")
+    return min((day_of(zone, now).ends_at for zone in await dormancy.zones(database)), default=None)
+
+
+async def opened_by_use(database: Database) -> set[Wave]:
+    """Waves that have no run, of which spends and reads' writers opened every day there was.
+
+    Looked for from the newest run on, by one look into the index for each wave: after an outage
+    of the workers there may be many.
+    """
+    newest = await database.fetchval("SELECT max(day_on) FROM runs")
+    rows = await database.fetch(
+        """WITH RECURSIVE wave AS (
+               (SELECT day_on, starts_at FROM daily_grants
+                 WHERE run_id IS NULL AND previous_on IS NOT NULL AND NOT after_dormancy
+                   AND day_on >= $1 ORDER BY day_on, starts_at LIMIT 1)
+               UNION ALL
+               SELECT later.day_on, later.starts_at FROM wave, LATERAL (
+                   SELECT day_on, starts_at FROM daily_grants
+                    WHERE run_id IS NULL AND previous_on IS NOT NULL AND NOT after_dormancy
+                      AND (day_on, starts_at) > (wave.day_on, wave.starts_at)
+                    ORDER BY day_on, starts_at LIMIT 1) AS later)
+           SELECT day_on, starts_at FROM wave
+            WHERE NOT EXISTS (SELECT FROM runs
+                               WHERE runs.day_on = wave.day_on AND wave_at = starts_at)""",
+        date.min if newest is None else newest - _EVERY_ZONE,
+    )
+    return {(row["day_on"], row["starts_at"]) for row in rows}
+
+
+def expected(due: Mapping[str, DueZone]) -> dict[Wave, int]:
+    """How many accounts are due in each wave."""
+    counts: dict[Wave, int] = {}
+    for one in due.values():
+        counts[one.wave] = counts.get(one.wave, 0) + one.account_count
+    return counts
