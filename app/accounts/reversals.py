@@ -92,6 +92,11 @@ async def store_event(
         planned.requested, planned.clawed, planned.held, planned.shortfall, planned.expired,
         order.actor, order.reason, day.now,
     )  # fmt: skip
+    await operator_acts.record(
+        database, operator_acts.OperatorAct.REVERSAL, order.by,
+        subject=ids.public(ids.REVERSAL, number), account_id=day.sheet.account_id,
+        journal_id=header.number, event_id=planned.of_event_id,
+    )  # fmt: skip
     return number
 
 
