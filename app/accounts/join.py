@@ -83,6 +83,9 @@ def _move(source: AccountDay, target: AccountDay, origin: Origin) -> None:
     for hold in source.holds:
         if hold.state is HoldState.HELD:
             _move_hold(journal, hold, source, target, moved)
+    # The day's use that came along is counted first: else the debt would be repaid by an allowance
+    # that is used up already.
+    target.settle(target.now, origin)
     if source.sheet.debt and source.lot is not None and target.lot is not None:
         owed = source.sheet.debt
         source.sheet.write(journal, source.lot, Kind.TRANSFER, House.TRANSFERRED, Side.DEBT, owed)
