@@ -66,6 +66,9 @@ _CODES: Final = {
 DATABASE_AWAY: Final = (
     asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,
+    # A server that shuts down says so to idle connections too: whoever takes one between that word
+    # and the end of the connection is refused by the driver, and nothing was sent.
+    asyncpg.InternalClientError,
     asyncpg.exceptions.CannotConnectNowError,
     asyncpg.exceptions.AdminShutdownError,
     asyncpg.exceptions.CrashShutdownError,
