@@ -53,7 +53,7 @@ async def soak(book: RunningBook, seconds: float, days: float, accounts: int) ->
         await asyncio.gather(watching, return_exceptions=True)
         # What was queued while PostgreSQL was away is tried again as time goes on.
         await client.move_clock(load.now + timedelta(hours=2))
-        checks = await check(told, client, load.done, watch)
+        checks = await check(told, client, load.done, watch, counting.faults)
     _tell(load, counting, watch, causing.result(), seconds)
     console.print(_table(checks))
     return all(one.holds for one in checks)

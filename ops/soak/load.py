@@ -38,6 +38,7 @@ class Counting(httpx.AsyncBaseTransport):
     def __init__(self) -> None:
         self._inner = httpx.AsyncHTTPTransport(limits=httpx.Limits(max_connections=32))
         self.counts: Counter[str] = Counter()
+        self.faults: list[str] = []  # whatever happens, our answer is never 500
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send it on."""
@@ -49,6 +50,9 @@ class Counting(httpx.AsyncBaseTransport):
             raise
         if response.status_code >= 500:
             self.counts[f"answers {response.status_code}"] += 1
+        if response.status_code == 500:
+            await response.aread()
+            self.faults.append(f"{request.method} {request.url.path}: {response.text}")
         return response
 
     async def aclose(self) -> None:

@@ -91,9 +91,10 @@ def test_each_alert_is_shown_to_fire_and_to_stay_quiet() -> None:
 
 @pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed")
 def test_promtool_agrees() -> None:
-    for words in (["check", "rules", "alerts.yaml"], ["test", "rules", "alerts_test.yaml"]):
+    checks = ("check rules alerts.yaml", "test rules alerts_test.yaml")
+    for words in (*checks, "check config prometheus.yaml"):
         done = subprocess.run(
-            ["promtool", *words], cwd=OPS, capture_output=True, text=True, check=False
+            ["promtool", *words.split()], cwd=OPS, capture_output=True, text=True, check=False
         )
         assert done.returncode == 0, done.stdout + done.stderr
 
