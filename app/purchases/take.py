@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from enum import StrEnum
 
 import msgspec
@@ -33,6 +34,21 @@ class Outcome(StrEnum):
     PARKED = "parked"
 
 
+class What(StrEnum):
+    """What an event may leave untold, and Stripe can tell."""
+
+    SOLD = "what a session sells"
+    PAYMENT = "which payment a charge is of"
+
+
+class Untold(msgspec.Struct, frozen=True):
+    """What is to be asked about the session or the charge of this id."""
+
+    what: What
+    object_id: str
+    at: datetime
+
+
 class Taken(msgspec.Struct, frozen=True, kw_only=True):
     """The outcome and its reason; what a session told of its customer and subscription."""
 
@@ -41,6 +57,7 @@ class Taken(msgspec.Struct, frozen=True, kw_only=True):
     customer_id: str | None = None
     subscription_id: str | None = None
     claim: ClaimOutcome | None = None
+    untold: Untold | None = None
 
 
 async def take(book: Book, event: MoneyEvent) -> Taken:
@@ -97,7 +114,15 @@ async def _wanted(book: Book, fact: SessionFact, row: Record | None) -> Chosen |
     chosen = choose(fact, catalogue)
     if isinstance(chosen, NotOurs):
         return Taken(outcome=Outcome.IGNORED, reason=chosen.reason)
-    return _parked(fact, chosen.reason) if isinstance(chosen, Unknown) else chosen
+    return _unknown(book, fact, chosen) if isinstance(chosen, Unknown) else chosen
+
+
+def _unknown(book: Book, fact: SessionFact, unknown: Unknown) -> Taken:
+    """Where the event does not tell what was bought and a key is set, Stripe will."""
+    if fact.pack is not None or fact.prices is not None or book.stripe is None:
+        return _parked(fact, unknown.reason)
+    untold = Untold(What.SOLD, fact.session_id, fact.occurred_at)
+    return Taken(outcome=Outcome.PARKED, reason=unknown.reason, untold=untold)
 
 
 def _parked(fact: SessionFact, reason: str) -> Taken:
@@ -112,9 +137,10 @@ async def _take_money(book: Book, event: MoneyEvent, payment: Payment) -> Taken:
         (charge, *_) = payment.charge_ids or ("",)
         reason = (
             f"which payment charge {charge} is of was never told; kept, and counted once it is "
-            "(charge.refunded tells it; replay this event with STRIPE_API_KEY set to ask Stripe)"
+            "(set STRIPE_API_KEY and replay this event to ask Stripe; charge.refunded tells it too)"
         )
-        return Taken(outcome=Outcome.PARKED, reason=reason)
+        untold = Untold(What.PAYMENT, charge, event.occurred_at) if charge else None
+        return Taken(outcome=Outcome.PARKED, reason=reason, untold=untold)
     row = await store.purchase(book.database, payment_intent=payment.payment_intent)
     if row is None:
         reason = (

@@ -13,7 +13,7 @@ from app.accounts.subscribe import Taken, delete_customer, take_fact
 from app.accounts.ties import Claimed, ClaimOutcome
 from app.grants.day import Origin
 from app.purchases.facts import MoneyEvent
-from app.purchases.take import take
+from app.purchases.take import Untold, take
 from app.subscriptions.facts import Fact
 from app.subscriptions.store import Outcome, OwnerConflict, Settled
 from app.webhooks import inbox
@@ -25,13 +25,14 @@ class Applied(msgspec.Struct, frozen=True, kw_only=True):
     """The ruling, and what the event was about.
 
     ``tie`` is the last fact of a subscription of which nothing tells how it ended that second:
-    Stripe is to be asked.
+    Stripe is to be asked. So it is for what a session or a dispute leaves ``untold``.
     """
 
     ruling: Ruling
     subscription_id: str | None = None
     customer_id: str | None = None
     tie: Fact | None = None
+    untold: Untold | None = None
 
 
 async def apply(book: Book, translated: Translated) -> Applied:
@@ -79,13 +80,17 @@ async def _take_money(book: Book, event: MoneyEvent) -> Applied:
     """A claim in conflict parks the event, for someone to look; what was paid for stands."""
     taken = await take(book, event)
     ruling = Ruling(Verdict(str(taken.outcome)), taken.reason)
+    untold = taken.untold if book.stripe is not None else None
+    if untold is not None:
+        ruling = Ruling(Verdict.APPLIED, f"Stripe is asked about {untold.object_id}")
     if taken.claim is not None:
         parked = await rule_claim(book, taken.claim)
         verdict = Verdict.PARKED if parked and parked.verdict is Verdict.PARKED else ruling.verdict
-        ruling = Ruling(verdict, _joined([taken.reason, taken.claim.reason]))
+        ruling = Ruling(verdict, _joined([ruling.reason, taken.claim.reason]))
     return Applied(
-        ruling=ruling, subscription_id=taken.subscription_id, customer_id=taken.customer_id
-    )
+        ruling=ruling, subscription_id=taken.subscription_id, customer_id=taken.customer_id,
+        untold=untold,
+    )  # fmt: skip
 
 
 async def _take_customer(book: Book, fact: CustomerFact) -> Ruling:

@@ -1,4 +1,4 @@
-"""What is asked of Stripe: the object of a thin event, and which of two states came last.
+"""What is asked of Stripe: a thin event's object, which of two states came last, what was sold.
 
 A question stands in the inbox as a queued event, asked outside any transaction; its answer comes
 in through the same door as a webhook, as an event of our own, dated by Stripe's clock.
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 import orjson
 
+from app.purchases.take import Untold, What
 from app.webhooks.shapes import ID_CHARS_MAX, ShapeError, invoice_subscription_of, object_of
 from app.webhooks.translate import Ignored, Parked, Thin, translate
 
@@ -21,8 +22,13 @@ if TYPE_CHECKING:  # the SDK behind it takes half a second to import
 
 ANSWER_PREFIX: Final = "tbask_"
 TIE_PREFIX: Final = "tbtie_"
+MONEY_PREFIX: Final = "tbmoney_"
 _SNAPSHOT: Final = "customer.subscription.updated"
 _ID: Final = re.compile(r"[A-Za-z0-9_]{1,255}")
+
+
+# A session's own event never carries what it sells.
+_EXPANDED: Final = {"expand": ["line_items"]}
 
 
 class EarlyAnswerError(Exception):
@@ -31,18 +37,30 @@ class EarlyAnswerError(Exception):
 
 def tie_question(subscription_id: str, at: datetime, *, livemode: bool) -> bytes:
     """The event that asks for a subscription whose last second has no single end."""
+    number = f"{TIE_PREFIX}{subscription_id}_{int(at.timestamp())}"
+    url = f"/v1/subscriptions/{subscription_id}"
+    return _question(number, _SNAPSHOT, url, at, livemode=livemode)
+
+
+def money_question(untold: Untold, *, livemode: bool) -> bytes:
+    """The event that asks what a session sells, or which payment a charge is of: once for each."""
+    if untold.what is What.SOLD:
+        kind, url = "checkout.session.completed", f"/v1/checkout/sessions/{untold.object_id}"
+    else:
+        kind, url = "charge.refunded", f"/v1/charges/{untold.object_id}"
+    number = f"{MONEY_PREFIX}{untold.object_id}"
+    return _question(number, kind, url, untold.at, livemode=livemode)
+
+
+def _question(number: str, kind: str, url: str, at: datetime, *, livemode: bool) -> bytes:
     return orjson.dumps(
         {
-            "id": f"{TIE_PREFIX}{subscription_id}_{int(at.timestamp())}"[:ID_CHARS_MAX],
+            "id": number[:ID_CHARS_MAX],
             "object": "v2.core.event",
-            "type": f"v1.{_SNAPSHOT}",
+            "type": f"v1.{kind}",
             "created": at.isoformat(),
             "livemode": livemode,
-            "related_object": {
-                "id": subscription_id,
-                "type": "subscription",
-                "url": f"/v1/subscriptions/{subscription_id}",
-            },
+            "related_object": {"id": url.rpartition("/")[2], "url": url},
         }
     )
 
@@ -54,7 +72,8 @@ async def ask(stripe: StripeApi, thin: Thin) -> bytes | Ignored | Parked:
     """
     if thin.url is None:
         return Parked("unknown shape: related_object names no path of the API")
-    found = await stripe.retrieve(thin.url)
+    expanded = _EXPANDED if thin.kind.startswith("checkout.session.") else None
+    found = await stripe.retrieve(thin.url, expanded)
     _check_time(thin, found.asked_at)
     if not thin.kind.startswith("invoice."):
         return _event(thin, _kind_of(thin.kind, found.body), found)

@@ -10,7 +10,6 @@ import structlog
 
 from app.accounts.book import Book
 from app.errors import StripeFailedError
-from app.subscriptions.facts import Fact
 from app.webhooks import inbox, questions
 from app.webhooks.apply import apply
 from app.webhooks.inbox import Ruling, Verdict
@@ -91,20 +90,24 @@ async def _apply(book: Book, event: Envelope) -> Attempted:
     )  # fmt: skip
     question = None
     if applied.tie is not None:
-        question = await _raise_question(book, applied.tie, livemode=event.livemode)
+        last = applied.tie
+        payload = questions.tie_question(
+            last.subscription_id, last.occurred_at, livemode=event.livemode
+        )
+        question = await _raise_question(book, payload, "nothing tells which came last")
+    elif applied.untold is not None:
+        payload = questions.money_question(applied.untold, livemode=event.livemode)
+        question = await _raise_question(book, payload, f"{event.id} leaves it untold")
     return Attempted(applied.ruling, question)
 
 
-async def _raise_question(book: Book, tie: Fact, *, livemode: bool) -> Thin | None:
-    """Queue the question which of two states came last; None where it was asked before."""
-    payload = questions.tie_question(tie.subscription_id, tie.occurred_at, livemode=livemode)
+async def _raise_question(book: Book, payload: bytes, why: str) -> Thin | None:
+    """Queue a question of our own to Stripe; None where it was asked before."""
     event = envelope(payload)
     thin = translate(event.event)
     if not isinstance(thin, Thin) or not await inbox.insert(book.database, event, payload):
         return None
-    await inbox.queue(
-        book.database, event.id, Ruling(Verdict.QUEUED, "nothing tells which came last")
-    )
+    await inbox.queue(book.database, event.id, Ruling(Verdict.QUEUED, why))
     return thin
 
 

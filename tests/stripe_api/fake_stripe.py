@@ -39,6 +39,7 @@ class FakeStripe:
     subscriptions: dict[str, dict[str, Any]] = field(default_factory=dict)  # oldest first
     events: list[tuple[dict[str, Any], bool]] = field(default_factory=list)  # with: delivered
     line_items: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    objects: dict[str, dict[str, Any]] = field(default_factory=dict)  # others, by their path
     calls: list[Call] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)  # one for each of the next requests
     lacking: set[str] = field(default_factory=set)  # paths that this server does not have
@@ -117,6 +118,10 @@ class FakeStripe:
         return self._route_checkout(call)
 
     def _route_checkout(self, call: Call) -> tuple[int, Any]:
+        if call.method == "GET" and call.path in self.objects:
+            one = self.objects[call.path]
+            hidden = set() if "line_items" in call.params.get("expand", []) else {"line_items"}
+            return 200, {name: value for name, value in one.items() if name not in hidden}
         if found := re.fullmatch(r"/v1/checkout/sessions/([^/]+)/line_items", call.path):
             items = self.line_items.get(found[1], [])
             return 200, _list(items, items, call)
