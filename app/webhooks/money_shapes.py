@@ -128,8 +128,8 @@ def _mode_of(session: dict[str, object]) -> str:
         mode = {"payment_intent": "payment", "setup_intent": "setup"}.get(*linked[:1] or [""]) or (
             "subscription" if linked else None
         )
-    if mode in _MODES:
-        return str(mode)
+    if isinstance(mode, str) and mode in _MODES:
+        return mode
     raise ShapeError(f"mode is {shown(mode)}")
 
 
