@@ -11,7 +11,8 @@ import typer.main
 from app.cli import app as cli
 from app.settings import NAMES
 
-README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def _commands(group: Any, before: str) -> list[str]:
@@ -35,3 +36,33 @@ def test_every_command_stands_in_the_readme_and_no_other() -> None:
 def test_the_readme_names_the_two_commands_of_a_fresh_machine() -> None:
     assert re.search(r"^make demo ", README, re.MULTILINE)
     assert re.search(r"^make test ", README, re.MULTILINE)
+
+
+def test_each_guarantee_names_a_test_that_exists() -> None:
+    section = README.partition("## What you can rely on")[2].partition("\n## ")[0]
+    sentences = [line for line in section.splitlines() if line.startswith("- ")]
+    shown = re.findall(r'\[shown\]\((tests/\S+\.py) "(test_\w+)"\)$', section, re.MULTILINE)
+    assert len(shown) == len(sentences) > 15
+    missing = [
+        f"{path}::{name}"
+        for path, name in shown
+        if not re.search(rf"def {name}\(", (ROOT / path).read_text(encoding="utf-8"))
+    ]
+    assert missing == []
+
+
+def test_the_readme_leads_only_where_there_is_something() -> None:
+    targets = re.findall(r"\]\(([^)\s]+)", README)
+    headings = re.findall(r"^#+ (.+)$", README, re.MULTILINE)
+    anchors = {re.sub(r"[^a-z0-9 -]", "", name.lower()).replace(" ", "-") for name in headings}
+    for target in targets:
+        path, _, anchor = target.partition("#")
+        assert (ROOT / path).exists() if path else anchor in anchors, target
+    for name in re.findall(r"^make ([a-z]+)|`make ([a-z]+)`", README, re.MULTILINE):
+        assert re.search(rf"^{''.join(name)}:", (ROOT / "Makefile").read_text(), re.MULTILINE)
+
+
+def test_what_it_is_stands_on_the_first_screen() -> None:
+    screen = README.splitlines()[:40]
+    assert any(line.startswith("make demo") for line in screen)
+    assert any("PostgreSQL, the only truth" in line for line in screen)

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
-import os
-import sys
 import threading
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import contextmanager
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from urllib.request import urlopen
 
 import asyncpg
 import pytest
@@ -28,6 +24,7 @@ from app.doctor.surroundings import Surroundings, is_loopback
 from app.embedded.ports import free_port
 from app.jobs.tick import tick
 from tests.conftest import NOW, Server
+from tests.served_book import served
 
 GOOD = {
     "STRIPE_WEBHOOK_SECRET": "whsec_first_of_the_tests",
@@ -312,34 +309,6 @@ async def test_what_lies_in_the_inbox_is_told(
     await superuser.execute("UPDATE dev_clock SET standing_at = NULL")
     await superuser.execute(insert, "evt_2", "queued", NOW)
     assert (await findings(variables))["inbox"].level is Level.FAIL
-
-
-@asynccontextmanager
-async def served(variables: Variables) -> AsyncIterator[str]:
-    """A real server on these settings."""
-    port = free_port()
-    kept = {name: os.environ[name] for name in ("PATH", "HOME", "PYTHONPATH") if name in os.environ}
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "app", "serve", "--port", str(port), env={**kept, **variables}
-    )
-    url = f"http://127.0.0.1:{port}"
-    try:
-        async with asyncio.timeout(60):
-            while not await asyncio.to_thread(answers, url):
-                assert process.returncode is None
-                await asyncio.sleep(0.1)
-        yield url
-    finally:
-        process.terminate()
-        await process.wait()
-
-
-def answers(url: str) -> bool:
-    try:
-        with urlopen(f"{url}/health/live", timeout=5):
-            return True
-    except OSError:
-        return False
 
 
 async def test_a_running_service_is_reached_as_stripe_reaches_it(
