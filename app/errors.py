@@ -254,11 +254,15 @@ class StripeUnavailableError(StripeFailedError):
 
 
 class StripeRefusedError(StripeFailedError):
-    """Stripe refused and said why; ``status`` is its HTTP status."""
+    """Stripe refused and said why; ``status`` is its HTTP status.
 
-    def __init__(self, detail: str, status: int) -> None:
+    ``missing`` where it said that there is no such object, which a mere 404 does not.
+    """
+
+    def __init__(self, detail: str, status: int, *, missing: bool = False) -> None:
         super().__init__(detail)
         self.status = status
+        self.missing = missing
 
 
 class BusyError(TallybookError):

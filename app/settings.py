@@ -114,11 +114,31 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
     if values["TALLYBOOK_CLOCK"] not in (None, "settable"):
         problems.append("TALLYBOOK_CLOCK is not settable, the one value it may have.")
     problems += _problems(settings)
+    _refuse(problems)
+    return settings
+
+
+def load_stripe(environment: Mapping[str, str] | None = None) -> Settings:
+    """What a command needs that works on a book named otherwise: Stripe's key, and the mode."""
+    source = os.environ if environment is None else environment
+    problems: list[str] = []
+    settings = Settings(
+        database_url="",
+        environment="development",
+        log_level="WARNING",
+        stripe_api_key=read_variable(source, "STRIPE_API_KEY"),
+        stripe_api_base=(read_variable(source, "STRIPE_API_BASE") or "").rstrip("/") or None,
+        livemode=_flag(read_variable(source, "TALLYBOOK_LIVEMODE"), "TALLYBOOK_LIVEMODE", problems),
+    )
+    _refuse(problems + _stripe_problems(settings))
+    return settings
+
+
+def _refuse(problems: list[str]) -> None:
     if problems:
         raise ConfigurationError(
             "The settings forbid a start:\n" + "\n".join(f"  - {p}" for p in problems)
         )
-    return settings
 
 
 def _problems(settings: Settings) -> list[str]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import httpx
 import msgspec
+import orjson
 import stripe
 
 from app.errors import KeyReusedError, StripeRefusedError, StripeUnavailableError
@@ -92,9 +93,12 @@ class StripeApi:
         """Stripe's hosted page on which a customer changes what was bought."""
         return await self._ask("post", "/v1/billing_portal/sessions", params, idempotency_key)
 
-    async def subscriptions(self, status: str = "all") -> AsyncIterator[Page]:
-        """Every subscription in pages, newest first; one page is held at a time."""
-        async for page in self._pages("/v1/subscriptions", {"status": status}):
+    async def subscriptions(
+        self, status: str = "all", after: str | None = None
+    ) -> AsyncIterator[Page]:
+        """Every subscription, or those after this one, in pages, newest first; one page is held."""
+        params = {"status": status} | ({"starting_after": after} if after else {})
+        async for page in self._pages("/v1/subscriptions", params):
             yield page
 
     async def events(
@@ -150,6 +154,8 @@ class StripeApi:
         items, has_more = got.body.get("data"), got.body.get("has_more", False)
         if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
             raise _nonsense("the list has no data")
+        for item in items:
+            _id(item)
         return Page(items, bool(has_more and items), got.asked_at)
 
     async def _ask(
@@ -161,7 +167,7 @@ class StripeApi:
             answer = await self._client.raw_request_async(
                 method, path, **params, idempotency_key=idempotency_key
             )
-            body = answer.data
+            body = orjson.loads(answer.body)  # plain dicts, which the SDK's own are not
         if not isinstance(body, dict):
             raise _nonsense("no object")
         return Retrieved(body, _date(answer.headers))
@@ -185,9 +191,14 @@ class StripeApi:
         status = error.http_status or 0
         if status in (409, 429) or status >= 500:
             return StripeUnavailableError(f"Stripe answered {status}: {self._said(error)}")
-        if error.error is None:  # no object that says what is wrong: a proxy's page, or nonsense
-            return _nonsense(f"status {status}, without an error that says why")
-        return StripeRefusedError(f"Stripe refused ({status}): {self._said(error)}", status)
+        if not 400 <= status < 500:
+            return _nonsense(f"status {status}, and nothing to be read")
+        if error.error is None:  # a proxy's page, or a server that lacks this path
+            return StripeRefusedError(f"Stripe refused ({status}) without saying why.", status)
+        return StripeRefusedError(
+            f"Stripe refused ({status}): {self._said(error)}", status,
+            missing=status == 404 and error.code == "resource_missing",
+        )  # fmt: skip
 
     def _said(self, error: stripe.StripeError) -> str:
         said = str(error.user_message or type(error).__name__).replace(self._key, "the key")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -46,13 +44,3 @@ async def close_stripe(book: Book) -> None:
     """End the connections to Stripe."""
     if book.stripe is not None:
         await book.stripe.close()
-
-
-@asynccontextmanager
-async def opened_book(settings: Settings, database: Database) -> AsyncIterator[Book]:
-    """The book of these settings for the length of a block."""
-    book = book_of(settings, database)
-    try:
-        yield book
-    finally:
-        await close_stripe(book)

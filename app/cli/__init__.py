@@ -8,12 +8,23 @@ from typing import Annotated
 
 import typer
 
+from app.cli.events import events
 from app.cli.grants import grants
 from app.cli.keys import keys
 from app.cli.ledger import ledger
 from app.cli.simulate import EXAMPLES, simulate
 from app.cli.tiers import tiers
-from app.cli.words import BookDir, Clock, DataDir, Port, TiersFile, console, errors_console, run
+from app.cli.words import (
+    BookDir,
+    Clock,
+    DataDir,
+    Port,
+    TiersFile,
+    Why,
+    console,
+    errors_console,
+    run,
+)
 from app.errors import TallybookError
 
 app = typer.Typer(
@@ -28,6 +39,7 @@ app.add_typer(tiers, name="tiers")
 app.add_typer(grants, name="grants")
 app.add_typer(ledger, name="ledger")
 app.command("simulate", epilog=EXAMPLES)(simulate)
+app.add_typer(events, name="events")
 
 
 @app.command()
@@ -111,6 +123,27 @@ def doctor(
     from app.doctor.report import doctor as command
 
     run(command(console, url, data_dir, tiers))
+
+
+@app.command()
+def reconcile(
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show the drift and mend nothing.")
+    ] = False,
+    since: Annotated[
+        int, typer.Option(min=1, max=30, metavar="DAYS", help="How far back events are fetched.")
+    ] = 30,
+    reason: Why = None,
+    data_dir: BookDir = None,
+) -> None:
+    """Fetch the events that Stripe could not deliver, and compare every subscription with Stripe.
+
+    What differs is mended through the same door as a webhook. The exit code is 1 where something
+    stays unmended, and with --dry-run where anything was found. Needs STRIPE_API_KEY.
+    """
+    from app.commands.reconcile import reconcile as command
+
+    run(command(console, since, data_dir, reason, dry_run=dry_run))
 
 
 def main() -> None:

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
+from app import logs, settings
+from app.accounts.book import Book, book_of, close_stripe
+from app.db import opened
 from app.errors import ConfigurationError
 from app.settings import read_variable
 
@@ -25,3 +30,16 @@ def database_url(data_dir: Path | None = None) -> str:
             "DATABASE_URL is missing: postgresql://USER:PASSWORD@HOST/DATABASE."
         )
     return url
+
+
+@asynccontextmanager
+async def opened_book(data_dir: Path | None = None) -> AsyncIterator[Book]:
+    """The book, with Stripe's API where STRIPE_API_KEY is set."""
+    told = settings.load_stripe()
+    logs.configure(told)  # to standard error: what a command prints is its answer
+    async with opened(database_url(data_dir)) as database:
+        book = book_of(told, database)
+        try:
+            yield book
+        finally:
+            await close_stripe(book)

@@ -15,6 +15,7 @@ from redis.exceptions import RedisError
 
 from app import clock
 from app.accounts.book import Book
+from app.jobs.reconciling import reconcile_hourly
 from app.jobs.tick import tick
 
 log = structlog.get_logger(__name__)
@@ -29,9 +30,13 @@ async def nudge(context: dict[str, Any]) -> None:
 
 
 async def tick_while_time_runs(book: Book) -> None:
-    """Tick, but not under a standing clock: there the clock's mover ticks."""
+    """Tick, but not under a standing clock: there the clock's mover ticks.
+
+    Reconciling comes last: Stripe, slow or away, holds up no grant.
+    """
     if await clock.standing(book.database) is None:
         await tick(book)
+        await reconcile_hourly(book)
 
 
 async def work(book: Book, redis_url: str | None) -> None:

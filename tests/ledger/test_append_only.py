@@ -19,6 +19,7 @@ from app.accounts.spend import SpendOrder, spend
 from app.audit.verify import store_verdict, verify
 from app.ledger.idempotency import request_key
 from app.operator_acts import Operator, OperatorAct, record
+from app.webhooks import reconciliations
 from app.webhooks.receive import receive
 from tests.conftest import NOW, Server
 from tests.money_events import make_session_event
@@ -26,7 +27,7 @@ from tests.stripe_events import make_subscription_event
 
 APPEND_ONLY = (
     "journals", "entries", "transitions", "daily_grants", "facts", "catalogues", "operator_acts",
-    "verifications", "money_facts", "purchases", "deliveries",
+    "verifications", "money_facts", "purchases", "deliveries", "fetched_events",
 )  # fmt: skip
 VERBS = (
     "UPDATE {table} SET {column} = {column}",
@@ -58,6 +59,8 @@ async def roles(server: Server, book: Book) -> AsyncIterator[Roles]:
     by = Operator(actor="tests", reason="a row to protect")
     async with book.database.transaction():
         await record(book.database, OperatorAct.TIERS_APPLIED, by, subject="1")
+    one = await reconciliations.begin(book.database, by, NOW, dry_run=True)
+    await reconciliations.fetched(book.database, one, "evt_3")
     await store_verdict(book.database, await verify(book.database))
     name, password = f"reader_{secrets.token_hex(4)}", secrets.token_hex(8)
     superuser = await asyncpg.connect(server.superuser_url)
@@ -118,7 +121,7 @@ COLUMNS = {
     "daily_grants": "credits", "facts": "subscription_id", "catalogues": "content",
     "operator_acts": "actor", "verifications": "difference_count",
     "money_facts": "object_id", "purchases": "credits",
-    "deliveries": "reason",
+    "deliveries": "reason", "fetched_events": "reconciliation_id",
 }  # fmt: skip
 
 

@@ -44,7 +44,7 @@ class FakeStripe:
     faults: list[str] = field(default_factory=list)  # one for each of the next requests
     lacking: set[str] = field(default_factory=set)  # paths that this server does not have
     withdrawn: set[str] = field(default_factory=set)  # prices that are inactive
-    before_answer: Any = None  # called with each Call: the world moves on while one asks
+    after_answer: Any = None  # called with each Call: the world moves on while one asks
     _answers: dict[str, tuple[Any, int, bytes]] = field(default_factory=dict)
 
     def subscription(self, subscription_id: str = "sub_1", **changes: Any) -> dict[str, Any]:
@@ -60,9 +60,16 @@ class FakeStripe:
         }  # fmt: skip
         one = {**one, **changes}
         if price is not None:
-            one["items"] = _items(price, end)
+            one["items"] = _items(price, one["items"]["data"][0]["current_period_end"])
         self.subscriptions[subscription_id] = one
         return one
+
+    def renew(self, subscription_id: str) -> dict[str, Any]:
+        """Its next period begins now."""
+        one = self.subscriptions[subscription_id]
+        price = one["items"]["data"][0]["price"]["id"]
+        end = int(self.now.timestamp()) + 30 * 86_400
+        return self.subscription(subscription_id, items=_items(price, end))
 
     def event(
         self, event_id: str, kind: str, thing: dict[str, Any], *, delivered: bool = False,
@@ -268,6 +275,8 @@ async def _serve(stripe: FakeStripe, call: Call, writer: asyncio.StreamWriter) -
         text = b"[]"
     elif fault == "an odd error":
         status, text = 400, b'{"error": "odd"}'
+    elif fault == "a page that is not found":
+        status, text = 404, b"404: Not Found"
     elif fault == "huge":
         text = b'{"data": "' + b"x" * (33 * 1024 * 1024) + b'"}'
     date = "" if fault == "no date" else f"Date: {format_datetime(stripe.now, usegmt=True)}\r\n"
@@ -277,8 +286,8 @@ async def _serve(stripe: FakeStripe, call: Call, writer: asyncio.StreamWriter) -
         + text
     )
     await writer.drain()
-    if stripe.before_answer is not None:
-        await stripe.before_answer(call)
+    if stripe.after_answer is not None:
+        await stripe.after_answer(call)
     return True
 
 

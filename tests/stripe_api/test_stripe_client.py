@@ -9,7 +9,12 @@ import pytest
 import stripe as sdk
 
 from app import stripe_client
-from app.errors import KeyReusedError, StripeRefusedError, StripeUnavailableError
+from app.errors import (
+    KeyReusedError,
+    StripeFailedError,
+    StripeRefusedError,
+    StripeUnavailableError,
+)
 from app.stripe_client import StripeApi
 from tests.conftest import NOW
 from tests.stripe_api.fake_stripe import KEY, FakeStripe
@@ -72,7 +77,7 @@ async def test_events_that_are_delivered_meanwhile_hold_up_no_others(stripe, str
 
 @pytest.mark.parametrize(
     "fault",
-    ["500", "429", "409", "no json", "a list", "an odd error", "no date", "hangs up", "huge"],
+    ["500", "429", "409", "no json", "a list", "no date", "hangs up", "huge"],
 )
 async def test_a_stripe_that_fails_is_a_retryable_error_without_the_key(
     stripe: FakeStripe, stripe_api: StripeApi, fault: str
@@ -114,6 +119,19 @@ async def test_a_refusal_says_what_stripe_said(stripe, stripe_api) -> None:
     with pytest.raises(StripeRefusedError, match="No such subscription: 'sub_0'") as refused:
         await stripe_api.retrieve("/v1/subscriptions/sub_0")
     assert (refused.value.status, refused.value.retryable) == (404, False)
+
+
+@pytest.mark.parametrize("fault", ["an odd error", "a page that is not found"])
+async def test_a_refusal_that_says_nothing_is_no_proof_that_an_object_is_gone(
+    stripe: FakeStripe, stripe_api: StripeApi, fault: str
+) -> None:
+    stripe.faults = [fault]
+    with pytest.raises(StripeFailedError) as refused:
+        await stripe_api.retrieve("/v1/subscriptions/sub_1")
+    assert not getattr(refused.value, "missing", False)
+    with pytest.raises(StripeRefusedError) as refused:
+        await stripe_api.retrieve("/v1/subscriptions/sub_1")
+    assert getattr(refused.value, "missing", False)
 
 
 async def test_a_wrong_key_is_never_shown(stripe: FakeStripe) -> None:

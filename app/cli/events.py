@@ -1,0 +1,43 @@
+"""`tallybook events`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import typer
+
+from app.cli.words import BookDir, Why, console, group, run
+
+events = group("Stripe's events as they were received.")
+
+VerdictName = Literal["applied", "stale", "ignored", "parked", "refused", "queued"]
+
+
+@events.command("list")
+def events_list(
+    verdict: Annotated[VerdictName | None, typer.Option(help="Only those of this verdict.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="The newest so many.")] = 50,
+    data_dir: BookDir = None,
+) -> None:
+    """List the newest events with their verdicts and reasons."""
+    from app.commands.events import list_events
+
+    run(list_events(console, verdict, limit, data_dir))
+
+
+@events.command("replay")
+def events_replay(
+    event_ids: Annotated[list[str] | None, typer.Argument(metavar="[EVENT_ID]...")] = None,
+    parked: Annotated[bool, typer.Option("--parked", help="All that are parked.")] = False,
+    reason: Why = None,
+    data_dir: BookDir = None,
+) -> None:
+    """Try stored events again; what was applied is not applied twice.
+
+    The exit code is 1 where one stays parked, is queued for another try or is not known.
+    """
+    from app.commands.events import replay_events
+
+    if bool(event_ids) == parked:
+        raise typer.BadParameter("name events, or say --parked")
+    run(replay_events(console, event_ids or [], reason, data_dir))

@@ -1,0 +1,77 @@
+"""`tallybook events`: list and replay what Stripe sent."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Column, Table
+
+from app.accounts.book import Book
+from app.audit import life_cycle
+from app.audit.life_cycle import EventQuery
+from app.commands.book import opened_book
+from app.errors import EventUnknownError
+from app.operator_acts import Operator, at_the_machine
+from app.webhooks.inbox import Verdict
+from app.webhooks.replay import parked, replay
+
+_OPEN = (Verdict.PARKED, Verdict.QUEUED)
+
+
+async def list_events(
+    console: Console, verdict: str | None, limit: int, data_dir: Path | None
+) -> int:
+    """`tallybook events list`."""
+    async with opened_book(data_dir) as book:
+        query = EventQuery(verdict=verdict, order="desc")
+        page = await life_cycle.events(book.database, query, None, limit)
+    table = Table(
+        "received",
+        Column("event", overflow="fold"),
+        "type",
+        "verdict",
+        "reason",
+        "tries",
+        "next try",
+    )
+    for row in page.rows:
+        following = row["next_attempt_at"]
+        table.add_row(
+            f"{row['received_at']:%Y-%m-%d %H:%M:%S}", row["id"], row["type"], row["verdict"],
+            row["verdict_reason"], str(row["attempt_count"]),
+            f"{following:%Y-%m-%d %H:%M:%S}" if following else "",
+        )  # fmt: skip
+    console.print(table, markup=False)
+    if page.next_cursor is not None:
+        console.print("There are more: --limit shows them.")
+    return 0
+
+
+async def replay_events(
+    console: Console, event_ids: Sequence[str], reason: str | None, data_dir: Path | None
+) -> int:
+    """`tallybook events replay`; all that are parked where no id is given."""
+    table = Table("event", "outcome", "reason")
+    code = 0
+    async with opened_book(data_dir) as book:
+        async for event_id in _named(event_ids) if event_ids else parked(book):
+            outcome, reason = await _replay(book, event_id, at_the_machine(reason))
+            code = max(code, int(outcome == "unknown" or outcome in _OPEN))
+            table.add_row(event_id, outcome, reason)
+    console.print(table, markup=False)
+    return code
+
+
+async def _named(event_ids: Sequence[str]) -> AsyncIterator[str]:
+    for event_id in event_ids:
+        yield event_id
+
+
+async def _replay(book: Book, event_id: str, by: Operator) -> tuple[str, str]:
+    try:
+        done = await replay(book, event_id, by)
+    except EventUnknownError as error:
+        return "unknown", error.detail
+    return str(done.outcome), done.reason

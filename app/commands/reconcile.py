@@ -1,0 +1,99 @@
+"""`tallybook reconcile`: compare with Stripe, and mend what differs."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Final
+
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from app import clock
+from app.accounts.book import Book
+from app.commands.book import opened_book
+from app.errors import StripeNotConfiguredError
+from app.operator_acts import at_the_machine
+from app.webhooks import reconciliations
+from app.webhooks.reconcile import Finding, Outcome, Reconciler
+from app.webhooks.reconciliations import Part, Reconciliation
+
+SHOWN_MAX: Final = 500  # findings of one table; the counts tell of all
+
+_DOING: Final = {
+    Part.EVENTS: "Fetching the events that Stripe could not deliver",
+    Part.LISTED: "Comparing the subscriptions that Stripe lists",
+    Part.UNLISTED: "Asking for those that it does not list",
+    Part.DONE: "Done",
+}
+_COLORS: Final = {
+    Outcome.FOUND: "yellow",
+    Outcome.MENDED: "green",
+    Outcome.WAITING: "cyan",
+    Outcome.UNMENDED: "red",
+}
+
+
+async def reconcile(
+    console: Console, since_days: int, data_dir: Path | None, reason: str | None, *, dry_run: bool
+) -> int:
+    """`tallybook reconcile`."""
+    shown: list[Finding] = []
+    async with opened_book(data_dir) as book:
+        if book.stripe is None:
+            raise StripeNotConfiguredError(
+                "STRIPE_API_KEY is not set: without it Stripe cannot be asked."
+            )
+        since = await clock.now(book.database) - timedelta(days=since_days)
+        one = await reconciliations.begin(
+            book.database, at_the_machine(reason), since, dry_run=dry_run
+        )
+        await _run(book, one, shown, Console(stderr=True))
+    _print(console, one, shown)
+    lacking = one.counts.compared == 0 and bool(one.notes)
+    return 1 if one.counts.unmended or lacking else 0
+
+
+async def _run(book: Book, one: Reconciliation, shown: list[Finding], errors: Console) -> None:
+    assert book.stripe is not None
+    columns = SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn()
+    with Progress(*columns, console=errors, transient=True) as progress:
+        task = progress.add_task(_DOING[one.part])
+
+        def tell(finding: Finding) -> None:
+            if len(shown) < SHOWN_MAX:
+                shown.append(finding)
+
+        def watch() -> None:
+            counts = one.counts
+            progress.update(
+                task,
+                description=f"{_DOING[one.part]}: {counts.events_taken:,} events, "
+                f"{counts.compared:,} compared, {counts.mended:,} mended",
+            )
+
+        await Reconciler(book, book.stripe, one, tell, watch=watch).run()
+
+
+def _print(console: Console, one: Reconciliation, shown: list[Finding]) -> None:
+    counts = one.counts
+    if shown:
+        title = "The drift; nothing was mended" if one.dry_run else "The drift"
+        table = Table("object", "ours → Stripe's", "outcome", "note", title=title)
+        for finding in shown:
+            color = _COLORS[finding.outcome]
+            table.add_row(finding.thing, finding.what, f"[{color}]{finding.outcome}[/]",
+                          finding.note.replace("[", r"\["))  # fmt: skip
+        console.print(table)
+    found = counts.mended + counts.waiting + counts.unmended
+    if found > len(shown):
+        console.print(f"… and {found - len(shown):,} more.")
+    for note in one.notes:
+        console.print(note, style="yellow", markup=False, soft_wrap=True)
+    unmended = "found" if one.dry_run else "not mended"
+    console.print(
+        f"{counts.events_taken:,} undelivered events, {counts.compared:,} subscriptions compared: "
+        f"{counts.mended:,} mended, {counts.waiting:,} waiting, {counts.unmended:,} {unmended}.",
+        soft_wrap=True,
+    )

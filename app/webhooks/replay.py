@@ -1,0 +1,75 @@
+"""Replay a stored event: its own bytes go through the door once more; nothing is applied twice."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import datetime
+from typing import Final
+
+import msgspec
+import structlog
+
+from app.accounts.book import Book
+from app.errors import EventUnknownError
+from app.operator_acts import Operator, OperatorAct, record
+from app.webhooks.inbox import Ruling, Verdict
+from app.webhooks.receive import ASK_SECONDS_MAX, answer, attempt
+from app.webhooks.translate import envelope
+
+log = structlog.get_logger(__name__)
+
+# What was taken in stays so: the facts of an applied or stale event stand already.
+_SETTLED: Final = frozenset({Verdict.APPLIED, Verdict.STALE})
+
+
+class Replayed(msgspec.Struct, frozen=True):
+    """What the replay came to, and the event's own verdict after it."""
+
+    event_id: str
+    outcome: Verdict
+    verdict: Verdict
+    reason: str
+
+
+async def replay(book: Book, event_id: str, by: Operator) -> Replayed:
+    """Try a stored event again in one transaction; EventUnknownError where none is stored.
+
+    A settled one changes nothing, a refused one stays refused; others get a new verdict.
+    """
+    question = None
+    async with book.database.transaction():
+        row = await book.database.fetchrow(
+            "SELECT verdict, verdict_reason, payload FROM events WHERE id = $1 FOR UPDATE", event_id
+        )
+        if row is None:
+            raise EventUnknownError(f"No event {event_id!r} was received.", event_id=event_id)
+        before = Verdict(row["verdict"])
+        if before in _SETTLED:
+            ruling = Ruling(Verdict.DUPLICATE, f"{before} before: {row['verdict_reason']}")
+        elif before is Verdict.REFUSED:
+            ruling = Ruling(before, row["verdict_reason"])
+        else:
+            attempted = await attempt(book, envelope(row["payload"]))
+            ruling, question = attempted.ruling, attempted.question
+            await record(book.database, OperatorAct.REPLAY, by, event_id=event_id)
+    if question is not None:  # asked outside the transaction, as for a webhook
+        answered = await answer(book, question, ASK_SECONDS_MAX)
+        ruling = answered if question.event_id == event_id else ruling
+    after = before if before in _SETTLED else ruling.verdict
+    log.info("replay", event_id=event_id, verdict=str(ruling.verdict), reason=ruling.reason)
+    return Replayed(event_id, ruling.verdict, after, ruling.reason)
+
+
+async def parked(book: Book) -> AsyncIterator[str]:
+    """The ids of all parked events, oldest first, as they stand when each is asked for."""
+    after: tuple[datetime, str] | None = None
+    until = await book.database.fetchval("SELECT max(received_at) FROM events")
+    while row := await book.database.fetchrow(
+        """SELECT received_at, id FROM events
+            WHERE verdict = 'parked' AND received_at <= $3
+              AND ($1::timestamptz IS NULL OR (received_at, id) > ($1, $2::text))
+            ORDER BY received_at, id LIMIT 1""",
+        *(after or (None, None)), until,
+    ):  # fmt: skip
+        after = row["received_at"], row["id"]
+        yield row["id"]
