@@ -105,7 +105,7 @@ READS ?= 20
 WEBHOOK_CUSTOMERS ?= 1000
 INBOX_EVENTS ?= 1000000
 HISTORY_EVENTS ?= 1000
-PARTS ?= uniform hot http webhooks reads
+PARTS ?= uniform hot http limits webhooks reads
 
 bench: install ## measure speed as ratios to floors (OUT=FILE for JSON; ROUNDS=… and other sizes)
 	@$(VENV)/bin/python -m ops.benchmarks $(if $(OUT),--out "$(OUT)") --parts $(PARTS) \

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from importlib.metadata import version
 from typing import Any, Final
 
@@ -16,10 +18,13 @@ from app import settings as settings_module
 from app.accounts.book import Book, book_of, close_stripe
 from app.accounts.spend_queue import SpendQueue
 from app.audit.export import Exports
+from app.audit.gauges import Gauges
 from app.audit.horizon import Horizons
 from app.db import Database
 from app.errors import ConfigurationError
 from app.keys import Keyring
+from app.limiter import Limiter
+from app.metrics import Metrics
 from app.settings import Settings
 from app.web import (
     access,
@@ -34,6 +39,7 @@ from app.web import (
     ledger,
     ledger_reports,
     life_cycle,
+    metrics,
     openapi,
     operator_acts,
     problems,
@@ -44,6 +50,7 @@ from app.web import (
     webhook,
 )
 
+POOL_WATCH_SECONDS: Final = 5.0
 ROUTES: Final[Sequence[ControllerRouterHandler]] = (
     webhook.stripe_webhook,
     cron.reset_credits,
@@ -81,6 +88,7 @@ ROUTES: Final[Sequence[ControllerRouterHandler]] = (
     operator_acts.list_operator_acts,
     health.live,
     health.ready,
+    metrics.metrics,
     openapi.openapi_json,
     openapi.openapi_page,
 )
@@ -94,22 +102,10 @@ def create_app(settings: Settings) -> Litestar:
     """
     database = Database(settings.database_url, settings.pool_size_max)
     book = book_of(settings, database)
+    counts = Metrics()
+    failed = counts.rate_limit_errors.inc if settings.rate_limits else _nothing
+    limiter = Limiter(settings.redis_url, failed) if settings.redis_url else None
     routes = [*ROUTES, *(CLOCK_ROUTES if settings.clock_settable else ())]
-
-    @asynccontextmanager
-    async def lifespan(app: Litestar) -> AsyncIterator[None]:
-        try:
-            await database.open()
-        except (OSError, TimeoutError) as error:
-            raise ConfigurationError(
-                f"The database of DATABASE_URL does not answer: {error}."
-            ) from error
-        try:
-            yield
-        finally:
-            await app.state.spends.close()
-            await close_stripe(book)
-            await database.close()
 
     app = Litestar(
         route_handlers=routes,
@@ -118,16 +114,44 @@ def create_app(settings: Settings) -> Litestar:
         request_class=body.StrictRequest,
         request_max_body_size=body.BODY_BYTES_MAX,
         openapi_config=None,
-        lifespan=[lifespan],
-        state=State(_state(settings, book, routes), deep_copy=False),
+        lifespan=[partial(_lifespan, book, counts, limiter)],
+        state=State(
+            {**_state(settings, book, routes), "metrics": counts, "limiter": limiter},
+            deep_copy=False,
+        ),
         debug=False,
         logging_config=None,
     )
     access.require_declared(app)
     access.tell_all_methods(app)
     # Around it all: a middleware would not see what no route answers.
-    app.asgi_handler = request_log.request_log(app.asgi_handler)
+    app.asgi_handler = request_log.request_log(app.asgi_handler, counts)
     return app
+
+
+@asynccontextmanager
+async def _lifespan(
+    book: Book, counts: Metrics, limiter: Limiter | None, app: Litestar
+) -> AsyncIterator[None]:
+    database = book.database
+    try:
+        await database.open()
+    except (OSError, TimeoutError) as error:
+        raise ConfigurationError(
+            f"The database of DATABASE_URL does not answer: {error}."
+        ) from error
+    if limiter is not None:
+        await limiter.open()
+    watching = asyncio.create_task(_watch(database, counts))
+    try:
+        yield
+    finally:
+        watching.cancel()
+        await app.state.spends.close()
+        if limiter is not None:
+            await limiter.close()
+        await close_stripe(book)
+        await database.close()
 
 
 def _state(
@@ -139,9 +163,21 @@ def _state(
         "book": book,
         "spends": SpendQueue(book),
         "keyring": Keyring(book.database, settings.key_pepper),
+        "gauges": Gauges(book.database),
         "horizons": Horizons(),
         "exports": Exports(),
     }
+
+
+def _nothing() -> None:
+    """Nothing is limited, so that nothing is let through unseen."""
+
+
+async def _watch(database: Database, counts: Metrics) -> None:
+    """Keep the pool's gauge true: a scrape reaches one process of several."""
+    while True:
+        counts.pool(**database.pool_use())
+        await asyncio.sleep(POOL_WATCH_SECONDS)
 
 
 def application() -> Litestar:

@@ -150,6 +150,12 @@ class Database:
         if self.engine.pool:
             await self.engine.close_connection_pool()
 
+    def pool_use(self) -> dict[str, int]:
+        """How many connections are used and idle, and how many there may be at most."""
+        pool = self.engine.pool
+        size, idle = (pool.get_size(), pool.get_idle_size()) if pool else (0, 0)
+        return {"used": size - idle, "idle": idle, "at_most": self._pool_size_max}
+
     def transaction(self) -> Transaction:
         """One unit of work: commits at the end of the block, else rolls back."""
         return self.engine.transaction()

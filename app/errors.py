@@ -26,6 +26,7 @@ TallybookError
 ├── StripeFailedError           Stripe did not do what was asked
 │   ├── StripeUnavailableError  (retryable) away, slow, too busy, or answering nonsense
 │   └── StripeRefusedError      it said why
+├── RateLimitedError            (retryable) too many calls of this key or address
 ├── BusyError                   (retryable) the horizon or the database did not come in time
 └── ConfigurationError          settings, catalogue, migrations: stops a start
 """
@@ -263,6 +264,13 @@ class StripeRefusedError(StripeFailedError):
         super().__init__(detail)
         self.status = status
         self.missing = missing
+
+
+class RateLimitedError(TallybookError):
+    """Too many calls of one key, or of one address without a good key; facts: retry_after_s."""
+
+    code = "rate_limited"
+    retryable = True
 
 
 class BusyError(TallybookError):

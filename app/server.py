@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Final
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final
 
 from granian.constants import Interfaces
 from granian.http import HTTP1Settings
 from granian.server import Server
+from granian.server.common import AbstractServer
 
 from app import settings
 
@@ -17,7 +22,12 @@ SHUTDOWN_SECONDS_MAX: Final = 10
 def serve(host: str, port: int, workers: int) -> None:
     """Serve until SIGTERM or SIGINT; refuses to start on bad settings with a sentence."""
     settings.load()
-    Server(
+    with _shared_counts():
+        _server(host, port, workers).serve()
+
+
+def _server(host: str, port: int, workers: int) -> AbstractServer[Any]:
+    return Server(
         "app.asgi:application",
         factory=True,
         address=host,
@@ -29,4 +39,21 @@ def serve(host: str, port: int, workers: int) -> None:
         workers_kill_timeout=SHUTDOWN_SECONDS_MAX,
         log_access=False,
         websockets=False,
-    ).serve()
+    )
+
+
+@contextmanager
+def _shared_counts() -> Iterator[None]:
+    """A folder in which the workers, and those that take the place of dead ones, count together.
+
+    It is named before any of them starts: they are forks, and must not find the library imported.
+    """
+    if os.environ.get(settings.COUNTS_FOLDER):
+        yield
+        return
+    with tempfile.TemporaryDirectory(prefix="tallybook-counts-") as folder:
+        os.environ[settings.COUNTS_FOLDER] = folder
+        try:
+            yield
+        finally:
+            del os.environ[settings.COUNTS_FOLDER]

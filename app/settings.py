@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from app import rates
 from app.errors import ConfigurationError
 
 WEBHOOK_SECRET_CHARS_MIN: Final = 12
@@ -22,6 +23,9 @@ _API_KEY: Final = re.compile(
     r"(?:sk|rk)_(?:(?P<mode>test|live)_|(?!test_|live_))(?P<rest>[A-Za-z0-9_]{5,240})"
 )
 _LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
+
+# Where the processes of one server count together; prometheus_client reads it when it is imported.
+COUNTS_FOLDER: Final = "PROMETHEUS_MULTIPROC_DIR"
 
 Environment = Literal["development", "production"]
 
@@ -44,6 +48,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     clock_settable: bool = False
     log_level: str = "INFO"
     pool_size_max: int = 16
+    rate_limits: rates.RateLimits | None = None
+    trusted_proxies: tuple[rates.Network, ...] = ()
 
     def __repr__(self) -> str:
         return f"Settings(environment={self.environment!r}, livemode={self.livemode!r})"
@@ -54,7 +60,7 @@ NAMES: Final[Mapping[str, str]] = {
     "DATABASE_URL": "the application's role on PostgreSQL 15 or later",
     "DATABASE_READ_URL": "an auditor's own login to PostgreSQL; `migrate` lets it read, no more",
     "DATABASE_OWNER_URL": "the schema's owner, read by `tallybook migrate` alone",
-    "REDIS_URL": "arq's nudges; without it the worker polls",
+    "REDIS_URL": "arq's nudges and the rate limits; both do without it",
     "STRIPE_WEBHOOK_SECRET": "the endpoint's signing secret; comma-separated while rolling",
     "STRIPE_API_KEY": "sk_… or rk_…: asks Stripe itself; without it nothing is fetched",
     "STRIPE_API_BASE": "another address than Stripe's own, for a local server",
@@ -65,6 +71,8 @@ NAMES: Final[Mapping[str, str]] = {
     "TALLYBOOK_CLOCK": "settable: development only, the clock can be set over HTTP",
     "TALLYBOOK_LOG_LEVEL": "DEBUG, INFO (default), WARNING or ERROR",
     "TALLYBOOK_POOL_SIZE_MAX": "database connections of one process, 16",
+    "TALLYBOOK_RATE_LIMIT": "calls/seconds of a key, then of an address without: 30000/60,120/60",
+    "TALLYBOOK_TRUSTED_PROXIES": "networks whose X-Forwarded-For is believed, by comma",
 }
 
 
@@ -110,6 +118,8 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
             values["TALLYBOOK_POOL_SIZE_MAX"], "TALLYBOOK_POOL_SIZE_MAX", problems
         )
         or 16,
+        rate_limits=_rate_limits(values["TALLYBOOK_RATE_LIMIT"], problems),
+        trusted_proxies=_networks(values["TALLYBOOK_TRUSTED_PROXIES"], problems),
     )
     if values["TALLYBOOK_CLOCK"] not in (None, "settable"):
         problems.append("TALLYBOOK_CLOCK is not settable, the one value it may have.")
@@ -239,6 +249,26 @@ def _number(value: str | None, name: str, problems: list[str]) -> int | None:
         problems.append(f"{name} is no whole number from 1 to 1000000.")
         return None
     return int(value)
+
+
+def _rate_limits(value: str | None, problems: list[str]) -> rates.RateLimits | None:
+    try:
+        return rates.parse(value)
+    except ValueError:
+        problems.append(
+            "TALLYBOOK_RATE_LIMIT is neither off nor CALLS/SECONDS, such as 600/60 or 600/60,60/60."
+        )
+        return None
+
+
+def _networks(value: str | None, problems: list[str]) -> tuple[rates.Network, ...]:
+    try:
+        return rates.parse_networks(value)
+    except ValueError:
+        problems.append(
+            "TALLYBOOK_TRUSTED_PROXIES is no list of networks, such as 10.0.0.0/8,192.0.2.7."
+        )
+        return ()
 
 
 def _environment(value: str | None, problems: list[str]) -> Environment:

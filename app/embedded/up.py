@@ -257,6 +257,7 @@ def _environment(secrets: Secrets) -> dict[str, str]:
         "CRON_SECRET": secrets.cron_secret,
         "TALLYBOOK_KEY_PEPPER": secrets.key_pepper,
         "TALLYBOOK_ENV": "development",
+        "TALLYBOOK_RATE_LIMIT": "off",  # here only where it is asked for
         "PYTHONUNBUFFERED": "1",
     }
     outer = ("DATABASE_URL", "DATABASE_OWNER_URL", "REDIS_URL", *made)

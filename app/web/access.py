@@ -22,6 +22,7 @@ from app.errors import (
 )
 from app.keys import ApiKey, Keyring, Scope
 from app.settings import Settings
+from app.web import rate_limits
 
 
 class Access(StrEnum):
@@ -71,7 +72,12 @@ async def _check_key(
     connection: ASGIConnection[Any, Any, Any, Any], scopes: tuple[Scope, ...]
 ) -> None:
     keyring: Keyring = connection.app.state.keyring
-    key = await keyring.check(_bearer(connection))
+    try:
+        key = await keyring.check(_bearer(connection))
+    except UnauthenticatedError:
+        await rate_limits.of_address(connection)
+        raise
+    await rate_limits.of_key(connection, key.id)
     if not key.allows(scopes):
         wanted = " or ".join(scopes)
         raise ForbiddenError(f"This call needs a key with the scope {wanted}.", needed=wanted)

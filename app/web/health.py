@@ -10,6 +10,7 @@ from litestar.datastructures import State
 
 from app import migrations
 from app.errors import BusyError
+from app.limiter import Limiter
 from app.web import problems
 from app.web.access import Access, access
 
@@ -48,4 +49,6 @@ async def ready(request: Request[Any, Any, Any], state: State) -> Ready:
         """SELECT exists(SELECT FROM accounts
                           WHERE due_at < tallybook_now() - interval '5 minutes')"""
     )
-    return Ready("ready", ["runs_late"] if late else [])
+    limiter: Limiter | None = state.limiter
+    away = limiter is not None and limiter.away
+    return Ready("ready", [*(["runs_late"] if late else []), *(["redis_away"] if away else [])])

@@ -33,6 +33,7 @@ _STATUS: Final[Mapping[type[TallybookError], int]] = {
     errors.UnknownThingError: 404,
     errors.ConflictError: 409,
     errors.RefusedError: 422,
+    errors.RateLimitedError: 429,
     errors.StripeFailedError: 502,
     errors.BusyError: 503,
     errors.TallybookError: 500,
@@ -49,6 +50,7 @@ _TITLES: Final = {
     413: "The body is too large",
     415: "The body is not JSON",
     422: "Well formed, but refused",
+    429: "Too many calls",
     500: "A fault of ours",
     502: "Stripe failed",
     503: "Try again",
@@ -102,7 +104,11 @@ class InsufficientCreditsProblem(Problem, frozen=True, kw_only=True):
 
 
 def declared(*statuses: int) -> dict[int, ResponseSpec]:
-    """These error answers, for a handler's OpenAPI description; 500 and 503 go without saying."""
+    """These error answers, for a handler's OpenAPI description; 500 and 503 go without saying.
+
+    So does 429 where a key is asked for: the only routes that tell of a wrong scope, by 403.
+    """
+    limited = (429,) if 403 in statuses else ()
     return {
         status: ResponseSpec(
             data_container=InsufficientCreditsProblem if status == 402 else Problem,
@@ -110,7 +116,7 @@ def declared(*statuses: int) -> dict[int, ResponseSpec]:
             media_type=MEDIA_TYPE,
             generate_examples=False,
         )
-        for status in sorted({*statuses, 500, 503})
+        for status in sorted({*statuses, *limited, 500, 503})
     }
 
 
@@ -149,7 +155,7 @@ def of_tallybook(_request: Request[Any, Any, Any], error: TallybookError) -> Res
     if status == 401:
         headers["WWW-Authenticate"] = 'Bearer realm="tallybook"'
     if error.retryable:
-        headers["Retry-After"] = "1"
+        headers["Retry-After"] = str(error.facts.get("retry_after_s", 1))
     return response(
         status, error.code, error.detail,
         retryable=error.retryable, facts=error.facts, headers=headers,

@@ -10,6 +10,8 @@ from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.ids import random_token
+from app.metrics import Metrics
+from app.web import rate_limits
 
 log = structlog.get_logger("tallybook.request")
 
@@ -26,7 +28,7 @@ SECURITY_HEADERS = (
 )
 
 
-def request_log(app: ASGIApp) -> ASGIApp:
+def request_log(app: ASGIApp, counts: Metrics) -> ASGIApp:
     """Wrap the application."""
 
     async def logged(scope: Scope, receive: Receive, send: Send) -> None:
@@ -45,26 +47,30 @@ def request_log(app: ASGIApp) -> ASGIApp:
                 start = cast("dict[str, Any]", message)
                 status = start["status"]
                 start["headers"] = [
-                    *start["headers"], *SECURITY_HEADERS, (b"x-request-id", request_id.encode()),
+                    *start["headers"], *SECURITY_HEADERS, *rate_limits.headers(scope),
+                    (b"x-request-id", request_id.encode()),
                 ]  # fmt: skip
             await send(message)
 
         try:
             await app(scope, receive, sending)
         finally:
+            seconds = time.perf_counter() - started
+            route = scope.get("path_template", "-")  # the template: a path holds the user's id
+            counts.request(route, scope["method"], status, seconds)
             if scope["path"] not in QUIET_PATHS:
-                _line(scope, status, started)
+                _line(scope, route, status, seconds)
 
     return logged
 
 
-def _line(scope: Any, status: int, started: float) -> None:
+def _line(scope: Any, route: str, status: int, seconds: float) -> None:
     key = scope.get("state", {}).get("key")
     log.info(
         "request",
         method=scope["method"],
-        route=scope.get("path_template", "-"),  # the template: a path holds the user's id
+        route=route,
         status=status,
-        duration_ms=round((time.perf_counter() - started) * 1000, 2),
+        duration_ms=round(seconds * 1000, 2),
         key_id=key.id if key else None,
     )

@@ -68,7 +68,8 @@ async def spend_route(
 ) -> Response[views.SpendAnswer]:  # fmt: skip
     """Spend credits, all or nothing; under one key it happens once."""
     order = _order(account_id, data, idempotency_key, caller(request).id)
-    result = await state.spends.spend(order)
+    with state.metrics.spend_seconds.time():
+        result = await state.spends.spend(order)
     if isinstance(result, TallybookError):
         raise result
     return answered(answers.spent(result), result.replayed, 201)

@@ -34,6 +34,7 @@ class Received(msgspec.Struct, frozen=True):
 
     event_id: str
     outcome: Verdict
+    type: str
 
 
 async def receive(book: Book, payload: bytes, *, livemode: bool) -> Received:
@@ -54,7 +55,7 @@ async def receive(book: Book, payload: bytes, *, livemode: bool) -> Received:
         answered = await answer(book, attempted.question, ASK_SECONDS_MAX)
         if attempted.question.event_id == event.id:
             ruling = answered
-    return Received(event.id, ruling.verdict)
+    return Received(event.id, ruling.verdict, event.type)
 
 
 async def _store(book: Book, event: Envelope, payload: bytes, *, livemode: bool) -> Attempted:

@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 from rich.console import Console
 
-from ops.benchmarks import figures, http_spends, reads, seed, spends, webhooks
+from ops.benchmarks import figures, http_spends, limits, reads, seed, spends, webhooks
 from ops.benchmarks.figures import Figure
 from ops.benchmarks.server import Ledger, Server, make_ledger, server
 from ops.benchmarks.sizes import Sizes
@@ -31,6 +31,10 @@ async def _http(server: Server, ledger: Ledger, sizes: Sizes) -> list[Figure]:
     return [await http_spends.measure(server, ledger, sizes)]
 
 
+async def _limits(server: Server, ledger: Ledger, sizes: Sizes) -> list[Figure]:
+    return await limits.measure(server, ledger, sizes)
+
+
 async def _reads(server: Server, _ledger: Ledger, sizes: Sizes) -> list[Figure]:
     return await reads.growth(server, sizes)
 
@@ -43,6 +47,7 @@ PARTS: Mapping[str, Callable[[Server, Ledger, Sizes], Awaitable[list[Figure]]]] 
     "uniform": _uniform,
     "hot": _hot,
     "http": _http,
+    "limits": _limits,
     "webhooks": _webhooks,
     "reads": _reads,
 }

@@ -25,15 +25,16 @@ async def measure(server: Server, ledger: Ledger, sizes: Sizes) -> Figure:
         served.child(server, ledger, "bare", bare) as bare_port,
         served.child(server, ledger, "serve", served.TALLYBOOK) as port,
     ):
-        bare_load = _load(sizes, token, bare_port, "/spends/{account}")
-        load = _load(sizes, token, port, "/api/v1/accounts/bench-{account}/spends")
+        bare_load = load_of(sizes, token, bare_port, "/spends/{account}")
+        load = load_of(sizes, token, port, "/api/v1/accounts/bench-{account}/spends")
         rounds = []
         for _ in range(sizes.rounds):
-            rounds.append((await _rate(bare_load, sizes), await _rate(load, sizes)))
+            rounds.append((await rate(bare_load, sizes), await rate(load, sizes)))
     return at_least(f"spends by HTTP, {sizes.callers} connections", "spends/s", 0.5, rounds)
 
 
-def _load(sizes: Sizes, token: str, port: int, path: str) -> Load:
+def load_of(sizes: Sizes, token: str, port: int, path: str) -> Load:
+    """What is sent to one server."""
     return Load(
         port=port,
         path=path,
@@ -44,7 +45,8 @@ def _load(sizes: Sizes, token: str, port: int, path: str) -> Load:
     )
 
 
-async def _rate(load: Load, sizes: Sizes) -> float:
+async def rate(load: Load, sizes: Sizes) -> float:
+    """Calls in a second, once warm."""
     warm_up = msgspec.structs.replace(load, seconds=sizes.warm_up_s)
     await served.send("ops.benchmarks.load", warm_up, warm_up.seconds)
     return await served.send("ops.benchmarks.load", load, load.seconds)

@@ -50,7 +50,7 @@ async def send(module: str, load: msgspec.Struct, seconds: float) -> float:
 
 @asynccontextmanager
 async def child(
-    server: Server, ledger: Ledger, name: str, command: tuple[str, ...]
+    server: Server, ledger: Ledger, name: str, command: tuple[str, ...], **more: str
 ) -> AsyncIterator[int]:
     """A server process that takes its port as last argument, for the length of the block."""
     port = free_port()
@@ -60,6 +60,7 @@ async def child(
         "DATABASE_URL": ledger.application_url,
         "STRIPE_WEBHOOK_SECRET": SECRET,
         "TALLYBOOK_KEY_PEPPER": PEPPER,
+        **more,
     }
     logs_dir = server.folder / "logs"
     program = Program(name=name, argv=(*command, str(port)), environment=environment)

@@ -1,0 +1,145 @@
+"""What the database tells a scrape: queues, runs, transitions, verifications; cheap or not at all.
+
+Every process of every machine shows the same, so that these are to be read with `max`, not `sum`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+import msgspec
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from app.db import Database
+
+CACHE_SECONDS: Final = 5.0
+SECONDS_MAX: Final = 2.0
+RUN_WINDOW_HOURS: Final = 26
+HOLD_SLACK_MINUTES: Final = 10
+
+# name → what it tells, and the expression over `tallybook_now() AS now`; null leaves it out.
+GAUGES: Final[Mapping[str, tuple[str, str]]] = {
+    "events_queued": (
+        "Events whose effects failed and are tried again.",
+        "(SELECT count(*) FROM events WHERE verdict = 'queued')",
+    ),
+    "events_queued_oldest_seconds": (
+        "How long the oldest of them has waited.",
+        """coalesce((SELECT extract(epoch FROM now - min(received_at)) FROM events
+                      WHERE verdict = 'queued'), 0)""",
+    ),
+    "events_parked": (
+        "Events that wait for a person.",
+        "(SELECT count(*) FROM events WHERE verdict = 'parked')",
+    ),
+    **{
+        f"run_{column}": (
+            f"{told} by the runs of the last {RUN_WINDOW_HOURS} hours.",
+            f"""(SELECT coalesce(sum({column}), 0) FROM runs
+                  WHERE started_at > now - interval '{RUN_WINDOW_HOURS} hours')""",
+        )
+        for column, told in (
+            ("expected", "Accounts to be opened"),
+            ("issued", "Accounts opened"),
+            ("failed", "Accounts that failed"),
+            ("not_opened", "Days that were missed"),
+        )
+    },
+    "run_age_seconds": (
+        "Since a run last finished.",
+        "(SELECT extract(epoch FROM now - max(finished_at)) FROM runs)",
+    ),
+    "runs_overdue_seconds": (
+        "How long the account that is due for the longest has waited.",
+        """coalesce((SELECT extract(epoch FROM greatest(now - min(due_at), '0'))
+                       FROM accounts), 0)""",
+    ),
+    "holds_overdue": (
+        f"Holds that stand {HOLD_SLACK_MINUTES} minutes past their deadline.",
+        f"""(SELECT count(*) FROM holds WHERE state = 'held'
+                AND expires_at < now - interval '{HOLD_SLACK_MINUTES} minutes')""",
+    ),
+    "verify_differences": (
+        "Differences that the last `ledger verify` found.",
+        "(SELECT difference_count FROM verifications ORDER BY id DESC LIMIT 1)",
+    ),
+    "verify_age_seconds": (
+        "Since `ledger verify` last ran.",
+        """(SELECT extract(epoch FROM clock_timestamp() - finished_at) FROM verifications
+             ORDER BY id DESC LIMIT 1)""",
+    ),
+}
+_COLUMNS: Final = ", ".join(f"({sql})::float8 AS {name}" for name, (_, sql) in GAUGES.items())
+QUERY: Final = f"SELECT {_COLUMNS} FROM (SELECT tallybook_now() AS now) AS clock"
+TRANSITIONS: Final = """
+SELECT coalesce(from_state, '') AS before, to_state AS after, count(*) AS count FROM transitions
+ GROUP BY 1, 2 ORDER BY 1, 2
+"""
+
+
+class Reading(msgspec.Struct, frozen=True):
+    """What one look at the database told."""
+
+    gauges: Mapping[str, float | None]
+    transitions: Mapping[tuple[str, str], int]
+
+
+class Gauges(Collector):
+    """Reads at most every few seconds, and never longer than ``SECONDS_MAX``."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._reading: Reading | None = None
+        self._good_until = 0.0
+        self._looking = asyncio.Lock()
+
+    async def text(self) -> bytes:
+        """In Prometheus' format; only ``tallybook_database_up 0`` where the database is away."""
+        async with self._looking:
+            if time.monotonic() >= self._good_until:
+                self._reading = await self._read()
+                self._good_until = time.monotonic() + CACHE_SECONDS
+        registry = CollectorRegistry(auto_describe=False)
+        registry.register(self)
+        return generate_latest(registry)
+
+    async def _read(self) -> Reading | None:
+        try:
+            async with asyncio.timeout(SECONDS_MAX), self._database.snapshot():
+                await self._database.execute(
+                    f"SET LOCAL statement_timeout = {int(SECONDS_MAX * 1_000)}"
+                )
+                row = await self._database.fetchrow(QUERY)
+                rows = await self._database.fetch(TRANSITIONS)
+        except Exception:  # away, slow or not migrated: the scrape itself says so
+            return None
+        assert row is not None
+        return Reading(dict(row), {(one["before"], one["after"]): one["count"] for one in rows})
+
+    def describe(self) -> Iterable[Metric]:
+        """Of prometheus_client: nothing is known ahead."""
+        return ()
+
+    def collect(self) -> Iterable[Metric]:
+        """Of prometheus_client: what the last look told."""
+        reading = self._reading
+        yield GaugeMetricFamily(
+            "tallybook_database_up", "Whether the database answered.", float(reading is not None)
+        )
+        if reading is None:
+            return
+        for name, (told, _) in GAUGES.items():
+            value = reading.gauges[name]
+            if value is not None:
+                yield GaugeMetricFamily(f"tallybook_{name}", told, value)
+        moved = CounterMetricFamily(
+            "tallybook_transitions", "Steps of subscriptions.", labels=["from", "to"]
+        )
+        for states, count in reading.transitions.items():
+            moved.add_metric(states, count)
+        yield moved

@@ -1,0 +1,63 @@
+"""Rate limits at the door: each key has its own, and each address whose calls bring no good key.
+
+Webhooks, the cron, health, metrics and the description ask for no key and are not limited: Stripe
+and the probes must get through, and the webhook's size and time are bounded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from litestar.connection import ASGIConnection
+
+from app.errors import RateLimitedError
+from app.limiter import Allowance, Limiter
+from app.rates import Rate, RateLimits, client_address
+
+_STATE: Final = "allowance"
+
+
+async def of_key(connection: ASGIConnection[Any, Any, Any, Any], key_id: str) -> None:
+    """Count a call of this key; RateLimitedError where there were too many."""
+    limits: RateLimits | None = connection.app.state.settings.rate_limits
+    if limits is not None:
+        await _take(connection, limits.of_key, f"key:{key_id}")
+
+
+async def of_address(connection: ASGIConnection[Any, Any, Any, Any]) -> None:
+    """Count a call without a good key; RateLimitedError where there were too many."""
+    settings = connection.app.state.settings
+    limits: RateLimits | None = settings.rate_limits
+    if limits is not None:
+        peer = connection.client.host if connection.client else None
+        forwarded = connection.headers.get("x-forwarded-for")
+        address = client_address(peer, forwarded, settings.trusted_proxies)
+        await _take(connection, limits.of_address, f"address:{address}")
+
+
+async def _take(connection: ASGIConnection[Any, Any, Any, Any], rate: Rate, subject: str) -> None:
+    state = connection.app.state
+    limiter: Limiter | None = state.limiter
+    allowance = await limiter.take(rate, subject) if limiter else None
+    if allowance is None:
+        return
+    connection.scope["state"][_STATE] = allowance
+    if allowance.retry_after_s:
+        state.metrics.rate_limited.inc()
+        raise RateLimitedError(
+            f"At most {rate.limit} calls in {rate.window_s} s; try again later.",
+            retry_after_s=allowance.retry_after_s,
+        )
+
+
+def headers(scope: Mapping[str, Any]) -> Iterable[tuple[bytes, bytes]]:
+    """What the answer tells of the caller's rate, where it was counted."""
+    allowance: Allowance | None = scope.get("state", {}).get(_STATE)
+    if allowance is None:
+        return ()
+    return (
+        (b"ratelimit-limit", b"%d" % allowance.limit),
+        (b"ratelimit-remaining", b"%d" % allowance.remaining),
+        (b"ratelimit-reset", b"%d" % allowance.reset_s),
+    )
