@@ -13,7 +13,7 @@ from litestar import Litestar
 from litestar.datastructures import State
 from litestar.types import ControllerRouterHandler
 
-from app import logs
+from app import logs, traces
 from app import settings as settings_module
 from app.accounts.book import Book, book_of, close_stripe
 from app.accounts.spend_queue import SpendQueue
@@ -184,4 +184,6 @@ def application() -> Litestar:
     """What the HTTP server loads: the application of this process's environment."""
     settings = settings_module.load()
     logs.configure(settings)
+    if settings.traced:
+        traces.export("tallybook")
     return create_app(settings)

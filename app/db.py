@@ -16,6 +16,8 @@ from typing import Any, Final, Literal, Protocol, TypeAlias, cast
 import asyncpg
 from piccolo.engine.postgres import PostgresEngine, PostgresTransaction
 
+from app import traces
+
 CONNECT_TIMEOUT_S: Final = 5.0
 COMMAND_TIMEOUT_S: Final = 40.0  # after the server's own, which leaves the connection usable
 LOCK_TIMEOUT_MS: Final = 5_000  # the contract: one in flight is waited for, 5 s at most
@@ -35,7 +37,7 @@ class Runner(Protocol):
 class Transaction(PostgresTransaction):
     """One database transaction; nested in another it is a savepoint of that one."""
 
-    __slots__ = ("_before", "_outer", "_savepoint", "_token", "afterwards")
+    __slots__ = ("_before", "_outer", "_savepoint", "_span", "_token", "afterwards")
 
     async def __aenter__(self) -> Transaction:
         self.afterwards: list[Callable[[], None]] = []
@@ -46,7 +48,12 @@ class Transaction(PostgresTransaction):
             self._savepoint = self.connection.transaction()  # asyncpg nests by SAVEPOINT
             await self._savepoint.start()
             return self
-        connection = await self.get_connection()  # type: ignore[no-untyped-call]
+        self._span = traces.begin("transaction")
+        try:
+            connection = await self.get_connection()  # type: ignore[no-untyped-call]
+        except BaseException as error:
+            traces.end(self._span, error)
+            raise
         self.connection = connection
         try:
             self.transaction = connection.transaction()
@@ -73,6 +80,7 @@ class Transaction(PostgresTransaction):
                 await _end(self.transaction, exception)
         finally:
             self.engine.current_transaction.reset(self._token)
+            traces.end(self._span, exception)
             await self._give_back()
         if exception is None:
             for call in self.afterwards:

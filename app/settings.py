@@ -50,6 +50,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     pool_size_max: int = 16
     rate_limits: rates.RateLimits | None = None
     trusted_proxies: tuple[rates.Network, ...] = ()
+    traced: bool = False
 
     def __repr__(self) -> str:
         return f"Settings(environment={self.environment!r}, livemode={self.livemode!r})"
@@ -72,6 +73,7 @@ NAMES: Final[Mapping[str, str]] = {
     "TALLYBOOK_LOG_LEVEL": "DEBUG, INFO (default), WARNING or ERROR",
     "TALLYBOOK_POOL_SIZE_MAX": "database connections of one process, 16",
     "TALLYBOOK_RATE_LIMIT": "calls/seconds of a key, then of an address without: 30000/60,120/60",
+    "TALLYBOOK_OTEL": "true: traces by OpenTelemetry; so does OTEL_EXPORTER_OTLP_ENDPOINT",
     "TALLYBOOK_TRUSTED_PROXIES": "networks whose X-Forwarded-For is believed, by comma",
 }
 
@@ -119,6 +121,8 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
         )
         or 16,
         rate_limits=_rate_limits(values["TALLYBOOK_RATE_LIMIT"], problems),
+        traced=_flag(values["TALLYBOOK_OTEL"], "TALLYBOOK_OTEL", problems)
+        or bool(source.get("OTEL_EXPORTER_OTLP_ENDPOINT")),
         trusted_proxies=_networks(values["TALLYBOOK_TRUSTED_PROXIES"], problems),
     )
     if values["TALLYBOOK_CLOCK"] not in (None, "settable"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 
-from app import logs, settings
+from app import logs, settings, traces
 from app.accounts.book import book_of, close_stripe
 from app.db import Database
 from app.jobs.arq_worker import work as nudge_for_ever
@@ -15,6 +15,8 @@ async def work() -> int:
     """Tick until a signal; a tick under way is let finish its transaction or rolls back."""
     configured = settings.load()
     logs.configure(configured)
+    if configured.traced:
+        traces.export("tallybook-worker")
     database = Database(configured.database_url, 4, application="tallybook worker")
     await database.open()
     book = book_of(configured, database)

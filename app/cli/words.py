@@ -53,6 +53,9 @@ def group(help_text: str) -> typer.Typer:
 
 def run(coroutine: Coroutine[Any, Any, int | None]) -> None:
     """Run a command to its exit code; our own errors are a sentence, not a traceback."""
+    from app import logs
+
+    logs.to_standard_error()
     try:
         code = asyncio.run(coroutine)
     except TallybookError as error:

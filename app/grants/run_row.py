@@ -11,8 +11,12 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Final, NamedTuple
 
+import structlog
+
 from app.db import Database, Record
 from app.grants.day import Wave
+
+log = structlog.get_logger("tallybook.run")
 
 
 @dataclass(slots=True)
@@ -127,7 +131,7 @@ async def finish(database: Database, run_id: int, due_count: int, skipped: Skipp
     stands = skipped or Skipped(row["skipped_dormant"], row["failed"])
     told = row["issued"] + row["skipped_closed"] + sum(gaps.values()) + sum(stands)
     over = max(0, row["expected"] - told) if skipped is None else 0
-    await database.execute(
+    finished = await database.fetchrow(
         """UPDATE runs SET
                expected = greatest(expected, $2), failed = $3,
                skipped = skipped_closed + $4 + $5 + $6,
@@ -136,9 +140,13 @@ async def finish(database: Database, run_id: int, due_count: int, skipped: Skipp
                               WHERE run_id = $1),
                state = CASE WHEN $7 THEN 'done' ELSE 'going' END,
                finished_at = CASE WHEN $7 THEN tallybook_now() END
-            WHERE id = $1""",
+            WHERE id = $1
+           RETURNING id AS run, day_on::text AS on, state, expected, issued, failed, not_opened""",
         run_id, told, stands.failed, sum(gaps.values()), stands.dormant, over, due_count == 0,
     )  # fmt: skip
+    assert finished is not None
+    told_of = dict(finished)
+    database.after_commit(lambda: log.info("run", **told_of))
 
 
 async def _by_use(database: Database, run_id: int) -> Sequence[Record]:

@@ -11,6 +11,7 @@ from typing import Final
 
 import msgspec
 import orjson
+import structlog
 
 from app.db import Database, Record
 from app.errors import BusyError
@@ -19,6 +20,9 @@ from app.subscriptions.facts import Fact
 from app.subscriptions.order import Detail, undecided
 
 _LATE: Final = datetime(9999, 12, 31, tzinfo=UTC)
+
+
+log = structlog.get_logger("tallybook.transition")
 
 
 class Outcome(StrEnum):
@@ -234,3 +238,8 @@ async def _store_transition(
         derived.last.subscription_id, before, str(derived.state), str(derived.trigger),
         derived.decided_by.event_id, derived.decided_by.occurred_at, now,
     )  # fmt: skip
+    step = {"from": before, "to": str(derived.state), "trigger": str(derived.trigger)}
+    names = {
+        "subscription_id": derived.last.subscription_id, "event_id": derived.decided_by.event_id,
+    }  # fmt: skip
+    database.after_commit(lambda: log.info("transition", **step, **names))

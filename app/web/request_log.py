@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import time
-from typing import Any, cast
+from typing import Any, Final, cast
 
 import structlog
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
+from app import traces
 from app.ids import random_token
 from app.metrics import Metrics
 from app.web import rate_limits
@@ -17,8 +19,10 @@ log = structlog.get_logger("tallybook.request")
 
 # Probes and scrapes come every few seconds and tell nothing.
 QUIET_PATHS = frozenset({"/health/live", "/health/ready", "/metrics"})
+_REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 SECURITY_HEADERS = (
     (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
     (b"cache-control", b"no-store"),
     (b"referrer-policy", b"no-referrer"),
     (
@@ -35,7 +39,7 @@ def request_log(app: ASGIApp, counts: Metrics) -> ASGIApp:
         if scope["type"] != ScopeType.HTTP:
             await app(scope, receive, send)
             return
-        request_id = random_token(16)
+        request_id = _request_id(scope)
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request_id=request_id)
         started = time.perf_counter()
@@ -52,16 +56,41 @@ def request_log(app: ASGIApp, counts: Metrics) -> ASGIApp:
                 ]  # fmt: skip
             await send(message)
 
+        told: dict[str, Any] = {"http.request.method": scope["method"], "request_id": request_id}
         try:
-            await app(scope, receive, sending)
+            with traces.request(_headers(scope), told):
+                try:
+                    await app(scope, receive, sending)
+                finally:
+                    told |= {"http.route": _route(scope), "http.response.status_code": status}
         finally:
             seconds = time.perf_counter() - started
-            route = scope.get("path_template", "-")  # the template: a path holds the user's id
+            route = _route(scope)
             counts.request(route, scope["method"], status, seconds)
             if scope["path"] not in QUIET_PATHS:
                 _line(scope, route, status, seconds)
 
     return logged
+
+
+def _route(scope: Any) -> str:
+    """The template: a path holds the user's id."""
+    return str(scope.get("path_template") or "-")
+
+
+def _headers(scope: Any) -> dict[str, str]:
+    wanted = (b"traceparent", b"tracestate")
+    return {
+        name.decode(): value.decode("latin-1") for name, value in scope["headers"] if name in wanted
+    }
+
+
+def _request_id(scope: Any) -> str:
+    """The caller's own, so that both logs tell one story, where it is short and plain."""
+    for name, value in scope["headers"]:
+        if name == b"x-request-id" and _REQUEST_ID.fullmatch(value):
+            return str(value.decode())
+    return random_token(16)
 
 
 def _line(scope: Any, route: str, status: int, seconds: float) -> None:

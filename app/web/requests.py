@@ -7,6 +7,7 @@ from typing import Annotated, Any, TypeVar
 
 import asyncpg
 import msgspec
+import structlog
 from litestar import Request, Response
 from litestar.params import JSONBody
 
@@ -61,6 +62,8 @@ async def within_patience(act: Awaitable[Result]) -> Result:
 
 
 def answered(answer: Result, replayed: bool, status: int) -> Response[Result]:
-    """The answer, and whether it is a replay."""
+    """The answer, and whether it is a replay; the request's log line names what it made."""
+    journal_id = getattr(answer, "journal_id", None) or getattr(answer, "id", None)
+    structlog.contextvars.bind_contextvars(journal_id=journal_id)
     headers = {"Idempotency-Replayed": "true"} if replayed else {}
     return Response(answer, status_code=status, headers=headers)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import Final
 
 import msgspec
@@ -43,13 +44,14 @@ async def receive(book: Book, payload: bytes, *, livemode: bool) -> Received:
     Where Stripe is to be asked, it is asked once all this stands, and shortly: what it does not
     tell in time the next tick asks again.
     """
+    started = time.perf_counter()
     event = envelope(payload)
     async with book.database.transaction():
         attempted = await _store(book, event, payload, livemode=livemode)
     ruling = attempted.ruling
     log.info(
         "webhook", event_id=event.id, type=event.type, verdict=str(ruling.verdict),
-        reason=ruling.reason,
+        duration_ms=round((time.perf_counter() - started) * 1_000, 2),
     )  # fmt: skip
     if attempted.question is not None:
         answered = await answer(book, attempted.question, ASK_SECONDS_MAX)

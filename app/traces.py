@@ -1,0 +1,77 @@
+"""Traces by OpenTelemetry where they are asked for; where they are not, nothing of it is imported.
+
+A span for each request and one for each transaction, named by what was done: no ids of accounts,
+no text, no statement's values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from app.errors import ConfigurationError
+
+_tracer: Any = None
+
+
+def export(service: str) -> None:
+    """Send spans to the collector that OTEL_EXPORTER_OTLP_ENDPOINT names, from now on.
+
+    Raises ConfigurationError where the extra is not installed.
+    """
+    try:
+        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+        from opentelemetry.sdk.resources import Resource
+        from opentelemetry.sdk.trace import TracerProvider
+        from opentelemetry.sdk.trace.export import BatchSpanProcessor
+    except ImportError as error:
+        raise ConfigurationError(
+            "Traces are asked for, and OpenTelemetry is not installed: pip install tallybook[otel]."
+        ) from error
+    provider = TracerProvider(resource=Resource.create({"service.name": service}))
+    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+    use(provider.get_tracer("tallybook"))
+
+
+def use(tracer: Any) -> None:
+    """Trace by this tracer from now on; None traces nothing."""
+    global _tracer  # noqa: PLW0603 - one tracer for the process, as OpenTelemetry has it too
+    _tracer = tracer
+
+
+def begin(name: str) -> Any:
+    """A span below the present one, to be ended by `end`; None where nothing is traced."""
+    return None if _tracer is None else _tracer.start_span(name)
+
+
+def end(span: Any, error: BaseException | None = None) -> None:
+    """End what `begin` gave; an error is told by its type, since its text may tell of a person."""
+    if span is None:
+        return
+    if error is not None:
+        span.set_attribute("error.type", type(error).__name__)
+    span.end()
+
+
+@contextmanager
+def request(headers: Mapping[str, str], told: dict[str, Any]) -> Iterator[None]:
+    """The span of one request, below the caller's where `traceparent` names one.
+
+    ``told`` is filled in until the end: method, route and status, and the request's id.
+    """
+    if _tracer is None:
+        yield
+        return
+    from opentelemetry import context, propagate, trace
+
+    parent = propagate.extract(headers)
+    span = _tracer.start_span("request", context=parent, kind=trace.SpanKind.SERVER)
+    token = context.attach(trace.set_span_in_context(span, parent))
+    try:
+        yield
+    finally:
+        context.detach(token)
+        span.update_name(f"{told.get('http.request.method')} {told.get('http.route')}")
+        span.set_attributes(told)
+        span.end()
