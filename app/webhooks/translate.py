@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Final
@@ -21,6 +22,8 @@ from statemachine import trigger_of_status
 
 # Real events nest some 10 deep; whoever walks one later may do so by recursion.
 NESTING_MAX: Final = 64
+
+_KEY_ENDS: Final = re.compile(rb'"[ \t\r\n]*:')
 
 _SUBSCRIPTION: Final = "customer.subscription."
 _SNAPSHOTS: Final = MappingProxyType({"created": FactKind.CREATED, "deleted": FactKind.DELETED})
@@ -108,26 +111,32 @@ def _parse(body: bytes) -> dict[str, object]:
         raise EnvelopeError(f"The body is no JSON: {error.msg}.") from None
     if not isinstance(event, dict):
         raise EnvelopeError("The body is no JSON object.")
-    if _nests_deeper_than(NESTING_MAX, event):
-        raise EnvelopeError(f"The body nests deeper than {NESTING_MAX}.")
+    keys_kept = _count_keys(event)
     # orjson keeps the last of two equal keys, other readers the first: whoever audits the stored
-    # bytes must not see another event than we did. 100 µs for 5 KB.
-    json.loads(body, object_pairs_hook=_refuse_twice)
+    # bytes must not see another event than we did. Each key that was sent ends in a quote and a
+    # colon. So may a text inside: only where there are more of them than keys were kept is it
+    # worth 100 µs to look closely.
+    if len(_KEY_ENDS.findall(body)) != keys_kept:
+        json.loads(body, object_pairs_hook=_refuse_twice)
     return event
 
 
-def _nests_deeper_than(levels_max: int, event: dict[str, object]) -> bool:
+def _count_keys(event: dict[str, object]) -> int:
+    """The keys of all its objects; EnvelopeError where it nests too deep."""
+    count = 0
     level: list[object] = [event]
-    for _ in range(levels_max):
-        level = [
-            child
-            for one in level
-            for child in (one.values() if isinstance(one, dict) else one)  # type: ignore[attr-defined]
-            if isinstance(child, dict | list)
-        ]
-        if not level:
-            return False
-    return True
+    for _ in range(NESTING_MAX):
+        below: list[object] = []
+        for one in level:
+            children: Iterable[object] = one  # type: ignore[assignment]
+            if isinstance(one, dict):
+                count += len(one)
+                children = one.values()
+            below += [child for child in children if isinstance(child, dict | list)]
+        if not below:
+            return count
+        level = below
+    raise EnvelopeError(f"The body nests deeper than {NESTING_MAX}.")
 
 
 def _refuse_twice(pairs: list[tuple[str, object]]) -> None:

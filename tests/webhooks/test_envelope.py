@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import json
 from datetime import UTC, datetime
+from typing import Any
 
 import orjson
 import pytest
@@ -168,3 +170,18 @@ def test_any_value_in_any_place_is_read_or_refused(key: str, value: object) -> N
     with contextlib.suppress(EnvelopeError):
         read = envelope(body)
         assert all(text.isprintable() for text in (read.id, read.type, read.api_version or ""))
+
+
+@pytest.mark.parametrize("text", ['a":b', '":":":', 'x" :', '"id": 1, "id": 2', '\\":', '\\\\":'])
+@pytest.mark.parametrize("layout", [{}, {"indent": 1}, {"separators": (",", ":")}], ids=str)
+def test_what_looks_like_a_key_inside_a_text_is_none(text: str, layout: dict[str, Any]) -> None:
+    event = {**EVENT, "note": text}
+    assert envelope(json.dumps(event, **layout).encode()).event == event
+
+
+@pytest.mark.parametrize(
+    "twice",
+    [b'"note":1,"note":2', b'"note" : 1, "n\\u006fte"\n:2', b'"note":":","note":"\\":"'],
+)
+def test_a_key_that_stands_twice_is_found_however_it_is_written(twice: bytes) -> None:
+    assert "'note' stands twice" in refusal(orjson.dumps(EVENT)[:-1] + b"," + twice + b"}")
