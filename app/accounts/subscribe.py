@@ -85,9 +85,10 @@ async def _read(
     book: Book, customer: LockedCustomer, subscription_id: str, *, fact: Fact | None = None,
     since: datetime | None = None,
 ) -> Reading | OwnerConflict:  # fmt: skip
-    catalogue_id, catalogue = await book.catalogues.present(book.database)
+    catalogue = await book.catalogues.of(book.database, customer.catalogue_id)
     asked = Asked(
-        subscription_id=subscription_id, customer_id=customer.id, catalogue_id=catalogue_id,
+        subscription_id=subscription_id, customer_id=customer.id,
+        catalogue_id=customer.catalogue_id,
         fact=fact, since=since, deleted=_deletion(customer, subscription_id),
     )  # fmt: skip
     return await store.read(book.database, CataloguePricing(catalogue), asked)
@@ -118,11 +119,14 @@ async def _tie(
 
 
 async def _settle(book: Book, reading: Reading, number: int, origin: Origin) -> Settled:
+    if reading.asked.fact is not None and reading.gives_the_same(number):
+        # Nothing moves on the account: most events leave it in peace, and its spends too.
+        return await store.settle(book.database, reading, number)
     days = await load.lock(book.database, book.catalogues, [number])
     day = days[number]
     # What was due before this event is posted by what was known then.
     day.post_due(origin)
-    settled = await store.settle(book.database, reading, number, day.now)
+    settled = await store.settle(book.database, reading, number)
     day.givings = (await load.givings_of(book.database, [number]))[number]
     day.entitle(day.now, origin)
     await load.store(book.database, [day])

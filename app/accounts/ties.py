@@ -61,6 +61,7 @@ class LockedCustomer(msgspec.Struct, frozen=True, kw_only=True):
     locked_id: str | None
     deleted_at: datetime | None
     deleted_event_id: str | None
+    catalogue_id: int  # the one in force
 
 
 async def claim(
@@ -96,7 +97,8 @@ async def lock(book: Book, customer_id: str, external_id: str | None) -> LockedC
     # A second statement, whose snapshot is taken under the lock.
     rows = await book.database.fetch(
         """SELECT account_id, customers.rank AS tie_rank, deleted_at, deleted_event_id,
-                  accounts.external_id AS tied_id, claims.*
+                  accounts.external_id AS tied_id, claims.*,
+                  (SELECT max(id) FROM catalogues) AS catalogue_id
              FROM (VALUES ($1::text)) AS asked (id)
              LEFT JOIN customers USING (id) LEFT JOIN accounts ON accounts.id = account_id
              LEFT JOIN claims ON claims.customer_id = asked.id""",
@@ -112,6 +114,7 @@ async def lock(book: Book, customer_id: str, external_id: str | None) -> LockedC
         locked_id=external_id,
         deleted_at=row["deleted_at"],
         deleted_event_id=row["deleted_event_id"],
+        catalogue_id=row["catalogue_id"],
     )
 
 

@@ -19,6 +19,7 @@ from app.subscriptions.derive import Derived, Fold, Folded, Pricing, fold
 from app.subscriptions.facts import Fact
 from app.subscriptions.order import Detail, undecided
 
+_GIVING: Final = ("account_id", "tier", "grace_tier", "grace_ends_at")
 _LATE: Final = datetime(9999, 12, 31, tzinfo=UTC)
 
 
@@ -67,6 +68,13 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
     def derived(self) -> Derived:
         """Where the subscription stands."""
         return self.folded.derived
+
+    def gives_the_same(self, account_id: int) -> bool:
+        """Whether it gives this account what it gave before."""
+        if self.stored is None:
+            return False
+        row = _row(self.derived, account_id)
+        return all(self.stored[name] == row[name] for name in _GIVING)
 
 
 # A checkpoint holds for what came after it, by the same catalogue; else all facts are folded.
@@ -152,14 +160,17 @@ def _deletion(asked: Asked, settled: Fold | None) -> list[Fact]:
     return [] if folded else [asked.deleted]
 
 
-async def settle(database: Database, reading: Reading, account_id: int, now: datetime) -> Settled:
-    """Store what was derived; the caller holds the locks of the customer and of the account."""
+async def settle(database: Database, reading: Reading, account_id: int) -> Settled:
+    """Store what was derived; the caller holds the customer's lock.
+
+    And the account's, but where the subscription gives the same as before.
+    """
     derived, stored, fact = reading.derived, reading.stored, reading.asked.fact
     row = _row(derived, account_id)
     changed = stored is None or any(stored[name] != value for name, value in row.items())
     if changed or reading.folded.settled != reading.settled_before:
-        await _upsert(database, reading, row, now)
-        await _store_transition(database, stored, derived, now)
+        await _upsert(database, reading, row)
+        await _store_transition(database, stored, derived)
     newest = fact is None or derived.last.event_id == fact.event_id
     return Settled(derived, Outcome.CHANGED if changed or newest else Outcome.STALE)
 
@@ -199,9 +210,7 @@ def _row(derived: Derived, account_id: int) -> dict[str, object]:
     }
 
 
-async def _upsert(
-    database: Database, reading: Reading, row: dict[str, object], now: datetime
-) -> None:
+async def _upsert(database: Database, reading: Reading, row: dict[str, object]) -> None:
     settled = reading.folded.settled
     row = {
         **row,
@@ -211,32 +220,30 @@ async def _upsert(
     }
     names = list(row)
     columns = ", ".join(names)
-    values = ", ".join(f"${n}" for n in range(4, len(names) + 4))
+    values = ", ".join(f"${n}" for n in range(3, len(names) + 3))
     updates = ", ".join(f"{name} = excluded.{name}" for name in names)
     done = await database.execute(
         f"""INSERT INTO subscriptions (id, created_at, updated_at, {columns})
-            VALUES ($1, $2, $3, {values})
+            VALUES ($1, $2, tallybook_now(), {values})
             ON CONFLICT (id) DO UPDATE SET updated_at = excluded.updated_at,
                 created_at = excluded.created_at, {updates}
               WHERE subscriptions.customer_id = excluded.customer_id""",
-        reading.asked.subscription_id, reading.created_at, now, *row.values(),
+        reading.asked.subscription_id, reading.created_at, *row.values(),
     )  # fmt: skip
     if done.endswith(" 0"):
         raise BusyError("An event of another customer told of the subscription just now.")
 
 
-async def _store_transition(
-    database: Database, stored: Record | None, derived: Derived, now: datetime
-) -> None:
+async def _store_transition(database: Database, stored: Record | None, derived: Derived) -> None:
     before = stored["state"] if stored else None
     if before == derived.state:
         return
     await database.execute(
         """INSERT INTO transitions (subscription_id, from_state, to_state, trigger, event_id,
                                     effective_at, recorded_at)
-           VALUES ($1, $2, $3, $4, $5, $6, $7)""",
+           VALUES ($1, $2, $3, $4, $5, $6, tallybook_now())""",
         derived.last.subscription_id, before, str(derived.state), str(derived.trigger),
-        derived.decided_by.event_id, derived.decided_by.occurred_at, now,
+        derived.decided_by.event_id, derived.decided_by.occurred_at,
     )  # fmt: skip
     step = {"from": before, "to": str(derived.state), "trigger": str(derived.trigger)}
     names = {
