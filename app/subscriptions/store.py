@@ -69,6 +69,11 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
         """Where the subscription stands."""
         return self.folded.derived
 
+    @property
+    def begins_earlier(self) -> bool:
+        """Whether a late fact is older than all that were known."""
+        return self.stored is not None and self.created_at < self.stored["created_at"]
+
     def gives_the_same(self, account_id: int) -> bool:
         """Whether it gives this account what it gave before."""
         if self.stored is None:
@@ -168,7 +173,7 @@ async def settle(database: Database, reading: Reading, account_id: int) -> Settl
     derived, stored, fact = reading.derived, reading.stored, reading.asked.fact
     row = _row(derived, account_id)
     changed = stored is None or any(stored[name] != value for name, value in row.items())
-    if changed or reading.folded.settled != reading.settled_before:
+    if changed or reading.folded.settled != reading.settled_before or reading.begins_earlier:
         await _upsert(database, reading, row)
         await _store_transition(database, stored, derived)
     newest = fact is None or derived.last.event_id == fact.event_id

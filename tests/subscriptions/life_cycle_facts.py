@@ -6,9 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
+import msgspec
+
 from app.grants.catalogue import parse
 from app.grants.entitlement import CataloguePricing
-from app.subscriptions.derive import Derived, derive
+from app.subscriptions.derive import Derived, Fold, Folded, derive, fold
 from app.subscriptions.facts import Fact, FactKind
 from app.subscriptions.order import Detail, undecided
 
@@ -127,3 +129,34 @@ def derive_asked(facts: Sequence[Fact], details: Mapping[str, Detail]) -> Derive
 def _renamed(fact: Fact, event_id: str) -> Fact:
     values = {name: getattr(fact, name) for name in fact.__struct_fields__}
     return Fact(**{**values, "event_id": event_id})
+
+
+class Stored:
+    """What the store keeps of a subscription, and what it reads again when a fact comes."""
+
+    def __init__(self, made: Made) -> None:
+        self.made = made
+        self.facts: list[Fact] = []
+        self.settled: bytes | None = None
+        self.read_count = 0
+
+    def take(self, fact: Fact) -> Folded:
+        """The rule of the store's query: from the checkpoint where the fact is newer."""
+        self.facts.append(fact)
+        settled = msgspec.json.decode(self.settled, type=Fold) if self.settled else None
+        if settled is not None and (settled.to is None or fact.occurred_at <= settled.to):
+            settled = None
+        since = settled.to if settled else None
+        facts = [one for one in self.facts if since is None or one.occurred_at > since]
+        self.read_count = len(facts)
+        folded = self._fold(facts, settled)
+        self.settled = msgspec.json.encode(folded.settled) if folded.settled else None
+        return folded
+
+    def whole(self) -> Folded:
+        """From all facts."""
+        return self._fold(self.facts, None)
+
+    def _fold(self, facts: list[Fact], settled: Fold | None) -> Folded:
+        wanted = undecided(facts, settled.last_snapshot if settled else None)
+        return fold(facts, PRICING, {i: self.made.details[i] for i in wanted}, settled)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import permutations
 
 import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.subscriptions.derive import Fold, Folded, derive, fold
-from app.subscriptions.facts import Fact, FactKind
+from app.subscriptions.derive import derive
+from app.subscriptions.facts import FactKind
 from app.subscriptions.order import undecided
 from tests.subscriptions.life_cycle_facts import (
     ENTERPRISE,
@@ -19,6 +20,7 @@ from tests.subscriptions.life_cycle_facts import (
     TRIALLESS,
     UNKNOWN,
     Made,
+    Stored,
 )
 
 STATUSES = ("incomplete", "trialing", "active", "past_due", "unpaid", "paused", "canceled")
@@ -54,37 +56,6 @@ def made_of(drawn: Sequence[tuple[str, int, str, str]], begins: bool) -> Made:
     return made
 
 
-class Stored:
-    """What the store keeps of a subscription, and what it reads again when a fact comes."""
-
-    def __init__(self, made: Made) -> None:
-        self.made = made
-        self.facts: list[Fact] = []
-        self.settled: bytes | None = None
-        self.read_count = 0
-
-    def take(self, fact: Fact) -> Folded:
-        """The rule of the store's query: from the checkpoint where the fact is newer."""
-        self.facts.append(fact)
-        settled = msgspec.json.decode(self.settled, type=Fold) if self.settled else None
-        if settled is not None and (settled.to is None or fact.occurred_at <= settled.to):
-            settled = None
-        since = settled.to if settled else None
-        facts = [one for one in self.facts if since is None or one.occurred_at > since]
-        self.read_count = len(facts)
-        folded = self._fold(facts, settled)
-        self.settled = msgspec.json.encode(folded.settled) if folded.settled else None
-        return folded
-
-    def whole(self) -> Folded:
-        """From all facts."""
-        return self._fold(self.facts, None)
-
-    def _fold(self, facts: list[Fact], settled: Fold | None) -> Folded:
-        wanted = undecided(facts, settled.last_snapshot if settled else None)
-        return fold(facts, PRICING, {i: self.made.details[i] for i in wanted}, settled)
-
-
 @settings(max_examples=400)
 @given(drawn=acts, begins=st.booleans(), shuffle=st.randoms(use_true_random=False),
        late=st.integers(0, 100))  # fmt: skip
@@ -106,6 +77,27 @@ def test_from_a_checkpoint_all_is_derived_as_from_the_whole_history(
     assert stored.whole().derived == derive(
         made.facts, PRICING, {i: made.details[i] for i in undecided(made.facts)}
     )
+
+
+def test_all_5040_orders_of_seven_events_end_the_same() -> None:
+    """Begins, upgrades within the second, fails, pays, falls due, is canceled: in every order."""
+    made = Made()
+    made.created(0, "incomplete")
+    made.updated(5, "z", status="active")
+    made.updated(5, "a", price=ENTERPRISE)
+    made.payment_failed(9)
+    made.payment_succeeded(12)
+    made.updated(20, status="past_due")
+    made.deleted(20)
+    ends = set()
+    orders = 0
+    for order in permutations(made.facts):
+        stored = Stored(made)
+        for fact in order:
+            folded = stored.take(fact)
+        ends.add((msgspec.json.encode(folded.derived), msgspec.json.encode(folded.settled)))
+        orders += 1
+    assert (orders, len(ends)) == (5_040, 1)
 
 
 def test_a_newer_fact_reads_none_of_the_thousand_before_it() -> None:
