@@ -1,26 +1,41 @@
-"""Reverse a whole run: account by account in resumable chunks, with one policy for all."""
+"""Reverse a whole run: in resumable chunks, with one policy for all.
+
+The common accounts of a chunk go by one statement (``app.accounts.reverse_bulk``), the others one
+by one, as a journal is reversed by its own name.
+"""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Final
 
+import asyncpg
 import msgspec
+import structlog
 
 from app import ids, operator_acts
+from app.accounts import reverse_bulk
 from app.accounts.book import Book
 from app.accounts.reversals import ReversalOrder, Reversed, find, store
 from app.accounts.reverse import answer as answer_of
 from app.accounts.reverse import draft
 from app.db import Database, Record
-from app.errors import KeyReusedError, RunUnknownError, ShortfallError
+from app.errors import KeyReusedError, RunUnknownError, ShortfallError, TallybookError
 from app.grants import load
 from app.grants.day import AccountDay, Origin
 from app.ledger import idempotency
 from app.ledger.claws import Policy
 from app.ledger.idempotency import RequestKey
 
-CHUNK_ACCOUNTS: Final = 200
+log = structlog.get_logger(__name__)
+
+# What a chunk looks at, and how many of those it takes one by one: both about a third of a second.
+CHUNK_ACCOUNTS: Final = 2_000
+SINGLE_ACCOUNTS: Final = 100
+
+# journals, requested, clawed, held, shortfall, expired
+Sums = tuple[int, int, int, int, int, int]
 
 
 async def reverse_run(
@@ -81,10 +96,9 @@ async def go_on(book: Book, number: int, within_s: float) -> bool:
     assert row is not None
     while row["state"] == "going" and loop.time() < ends_at:
         async with book.database.transaction():
-            count = await _chunk(book, row)
-            await _count(book.database, number, done=count == 0)
-        if count == 0:
-            return True
+            if await _chunk(book, row) == 0:
+                await _finish(book.database, number)
+                return True
     return bool(row["state"] == "done")
 
 
@@ -115,6 +129,8 @@ async def _chunk(book: Book, run_reversal: Record) -> int:
     rows = await database.fetch(
         _NEXT, run_reversal["of_run_id"], locked["last_journal_id"], CHUNK_ACCOUNTS
     )
+    if not rows:
+        return 0
     order = ReversalOrder(
         reason=run_reversal["reason"],
         policy=Policy(run_reversal["policy"]),
@@ -122,55 +138,102 @@ async def _chunk(book: Book, run_reversal: Record) -> int:
         key=None,
         part_of=run_reversal["id"],
     )
-    days = await load.lock(database, book.catalogues, [row["account_id"] for row in rows])
-    skipped = 0
-    for row in rows:
-        skipped += await _reverse_one(database, days[row["account_id"]], row, order)
-    if rows:
-        await database.execute(
-            "UPDATE reversals SET last_journal_id = $2, skipped = skipped + $3 WHERE id = $1",
-            run_reversal["id"], rows[-1]["id"], skipped,
-        )  # fmt: skip
+    taken = await reverse_bulk.take_back(
+        database, [row["id"] for row in rows], [row["account_id"] for row in rows], order
+    )
+    others = [row for row in rows if row["id"] not in taken.journal_ids | taken.skipped]
+    # Where they are many the next chunk begins at the first that this one leaves: what it has
+    # taken behind that one is no longer looked for, and what it skipped there is counted then.
+    last = others[SINGLE_ACCOUNTS]["id"] - 1 if len(others) > SINGLE_ACCOUNTS else rows[-1]["id"]
+    singly, skipped = await _one_by_one(book, others[:SINGLE_ACCOUNTS], order)
+    skipped += sum(1 for journal_id in taken.skipped if journal_id <= last)
+    await _progress(database, run_reversal["id"], last, skipped, [_sums(taken), *singly])
     return len(rows)
+
+
+async def _one_by_one(
+    book: Book, rows: Sequence[Record], order: ReversalOrder
+) -> tuple[list[Sums], int]:
+    """Reverse these in the pure way; their numbers, and how many were skipped."""
+    done: list[Sums] = []
+    skipped = 0
+    if not rows:
+        return done, skipped
+    days = await load.lock(book.database, book.catalogues, [row["account_id"] for row in rows])
+    for row in rows:
+        day = days[row["account_id"]]
+        if day.joined_to is not None:  # since it was looked up: what it had is another's now
+            continue
+        try:
+            async with book.database.transaction():  # a savepoint: one costs no other its reversal
+                done.append(_sums_of(await _reverse_one(book.database, day, row, order)))
+        except ShortfallError:
+            skipped += 1
+        except (asyncpg.IntegrityConstraintViolationError, TallybookError):
+            log.exception("account_not_reversed", account=row["account_id"])
+            skipped += 1
+    return done, skipped
 
 
 async def _reverse_one(
     database: Database, day: AccountDay, row: Record, order: ReversalOrder
-) -> int:
-    """Reverse one account's opening; 1 where the policy `reject` skipped it."""
+) -> Reversed:
+    """Reverse one account's opening; raises ShortfallError where the policy `reject` forbids it."""
     day.post_due(Origin("due", order.actor))
     await load.store(database, [day])
-    try:
-        header, undone = await draft(database, day, row, order)
-    except ShortfallError:
-        day.sheet.forget()  # what was drafted for it is not written
-        return 1
+    header, undone = await draft(database, day, row, order)
     result = answer_of(row["id"], order, undone)
     header.answer = msgspec.to_builtins(result)
     await load.store(database, [day])
     await store(database, day, header, undone.claw, result, order)
-    return 0
+    return result
 
 
-async def _count(database: Database, number: int, *, done: bool) -> None:
+def _sums_of(one: Reversed) -> Sums:
+    return (1, one.requested, one.clawed, one.held, one.shortfall, one.expired)
+
+
+def _sums(taken: reverse_bulk.Taken) -> Sums:
+    count = len(taken.journal_ids)
+    return (count, taken.requested, taken.clawed, 0, taken.shortfall, taken.expired)
+
+
+async def _progress(
+    database: Database, number: int, last_journal_id: int, skipped: int, done: Sequence[Sums]
+) -> None:
+    """Add a chunk's numbers; counting all parts anew would cost more with each chunk."""
+    await database.execute(
+        """UPDATE reversals SET last_journal_id = $2, skipped = skipped + $3,
+                  journal_count = journal_count + $4, requested = requested + $5,
+                  clawed = clawed + $6, held = held + $7, shortfall = shortfall + $8,
+                  expired = expired + $9
+            WHERE id = $1""",
+        number, last_journal_id, skipped, *(sum(column) for column in zip(*done, strict=True)),
+    )  # fmt: skip
+
+
+async def _finish(database: Database, number: int) -> None:
+    """Done: counted once more from the parts, since what was held may have moved on."""
     await database.execute(
         """UPDATE reversals SET (requested, clawed, held, shortfall, expired, journal_count) = (
                SELECT coalesce(sum(requested), 0), coalesce(sum(clawed), 0),
                       coalesce(sum(held), 0), coalesce(sum(shortfall), 0),
                       coalesce(sum(expired), 0), count(*)
                  FROM reversals AS part WHERE part.part_of = $1),
-               state = CASE WHEN $2 THEN 'done' ELSE 'going' END,
-               finished_at = CASE WHEN $2 THEN tallybook_now() END
-            WHERE id = $1""",
-        number, done,
-    )  # fmt: skip
+               state = 'done', finished_at = tallybook_now()
+            WHERE id = $1 AND state = 'going'""",
+        number,
+    )
 
 
 async def _dry_run(book: Book, run_id: int, order: ReversalOrder) -> Reversed:
     """What it would come to, of the lots as they stand; nothing is locked for it."""
     total = await book.database.fetchrow(
         """WITH granted AS (
-               SELECT entries.amount, lots.free, lots.held, lots.lapsed FROM journals
+               SELECT entries.amount, lots.held,
+                      CASE WHEN lots.expires_at > tallybook_now() THEN lots.free ELSE 0 END AS free,
+                      CASE WHEN lots.expires_at > tallybook_now() THEN lots.lapsed
+                           ELSE lots.lapsed + lots.free END AS lapsed FROM journals
                  JOIN entries ON entries.journal_id = journals.id AND entries.kind = 'grant'
                  JOIN accounts ON accounts.id = entries.account_id AND accounts.joined_to IS NULL
                  JOIN lots ON lots.id = entries.lot_id

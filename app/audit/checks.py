@@ -212,7 +212,7 @@ CHECKS: Final[Mapping[str, tuple[str, str]]] = {
                       ('journals', 'journals_reverses_journal_id_key'),
                       ('journals', 'reversal_names_its_journal'), ('journals', 'key_has_hash'),
                       ('daily_grants', 'daily_grants_pkey'), ('events', 'events_pkey'),
-                      ('runs', 'runs_day_on_wave_at_key')) AS wanted (name, what)
+                      ('runs', 'runs_day_on_wave_at_opening_key')) AS wanted (name, what)
             WHERE NOT EXISTS (SELECT FROM pg_constraint WHERE conrelid = wanted.name::regclass
                                 AND conname = wanted.what)
            UNION ALL

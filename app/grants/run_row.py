@@ -55,7 +55,7 @@ async def begin(
 ) -> int:
     """The wave's run, made or gone on with; those that use opened before it are expected too."""
     number: int = await database.fetchval(
-        f"""{_NEW} ON CONFLICT (day_on, wave_at)
+        f"""{_NEW} ON CONFLICT (day_on, wave_at, opening)
                 DO UPDATE SET state = 'going', finished_at = NULL RETURNING id""",
         *wave, catalogue_id, started_by, expected,
     )  # fmt: skip
@@ -76,8 +76,10 @@ async def begin_missing(
 
 
 async def going(database: Database) -> dict[Wave, int]:
-    """The runs that are not done, such as a crash leaves behind."""
-    rows = await database.fetch("SELECT id, day_on, wave_at FROM runs WHERE state = 'going'")
+    """The runs that are not done, such as a crash leaves behind; not those that are run again."""
+    rows = await database.fetch(
+        "SELECT id, day_on, wave_at FROM runs WHERE state = 'going' AND opening = 1"
+    )
     return {(row["day_on"], row["wave_at"]): row["id"] for row in rows}
 
 

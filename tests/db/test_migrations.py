@@ -92,6 +92,7 @@ def environment(server: Server) -> dict[str, str]:
         "DATABASE_OWNER_URL": server.owner_url,
         "PICCOLO_CONF": "app.piccolo_conf",
         "COLUMNS": "200",
+        "PYTHONPATH": str(ROOT),  # this tree's migrations, wherever the program was installed from
     }
 
 
