@@ -17,7 +17,7 @@ TallybookError
 │   ├── CustomerTakenError
 │   ├── AccountClosedError
 │   ├── HoldClosedError / HoldExpiredError
-│   ├── NotReversibleError / ShortfallError
+│   ├── NotReversibleError / ShortfallError / RunNotReversedError
 │   ├── StripeNotConfiguredError / NoCustomerError
 │   └── KeyInFlightError        (retryable)
 ├── InsufficientCreditsError
@@ -191,6 +191,12 @@ class ShortfallError(ConflictError):
     """The policy `reject` forbids a reversal that cannot take back all."""
 
     code = "shortfall"
+
+
+class RunNotReversedError(ConflictError):
+    """Only a run that was taken back, to its end, is run again."""
+
+    code = "run_not_reversed"
 
 
 class KeyInFlightError(ConflictError):

@@ -102,8 +102,8 @@ async def draft(
     await post.load_lots(database, day.sheet, {entry["lot_id"] for entry in entries})
     # What was due has moved some already: those stay as they are, and are written.
     moved = {claw.number: claw for claw in day.claws}
-    stored = await reserved.claws_of_lots(database, day.sheet)
-    day.claws = [moved.get(claw.number, claw) for claw in stored]
+    stored = await reserved.claws_of_lots(database, {day.sheet.account_id: day.sheet})
+    day.claws = [moved.get(claw.number, claw) for claw in stored[day.sheet.account_id]]
     backed = {backing.number: backing for backing in day.backings}
     behind = await reserved.backings_of_lots(database, day.sheet)
     day.backings = [backed.get(backing.number, backing) for backing in behind]

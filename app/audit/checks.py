@@ -189,6 +189,17 @@ CHECKS: Final[Mapping[str, tuple[str, str]]] = {
         """SELECT format('lot %s serves %s account-days', lot_id, count(*))
              FROM daily_grants GROUP BY lot_id HAVING count(*) > 1""",
     ),
+    "a day is opened again only after its opening was taken back": (
+        "SELECT count(*) FROM daily_grants WHERE opening > 1",
+        """SELECT format('account %s has the opening %s of %s, and the one before stands',
+                  account_id, opening, day_on)
+             FROM daily_grants AS again
+            WHERE opening > 1 AND NOT EXISTS (
+                SELECT FROM daily_grants AS first JOIN reversals ON reversals.lot_id = first.lot_id
+                  JOIN journals ON journals.id = of_journal_id AND journals.kind = 'opening'
+                 WHERE first.account_id = again.account_id AND first.day_on = again.day_on
+                   AND first.opening = again.opening - 1)""",
+    ),
     "triggers and constraints stand": (
         "SELECT count(*) FROM pg_trigger WHERE NOT tgisinternal",
         """SELECT format('table %s lacks its enabled trigger %s', wanted.name, wanted.what)

@@ -29,13 +29,20 @@ def grants_run(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Tell by tier what would be granted; change nothing.")
     ] = False,
+    again: Annotated[
+        bool, typer.Option("--again", help="With --on: open the days again that were taken back.")
+    ] = False,
     data_dir: BookDir = None,
     reason: Why = None,
 ) -> None:
     """Open every account's day that is due; safe at any time, a past day is never opened."""
-    from app.commands.grants import plan_grants, run_grants
+    from app.commands.grants import plan_grants, run_grants, run_grants_again
 
-    if dry_run:
+    if again:
+        if on is None or dry_run:
+            raise typer.BadParameter("--again needs --on DATE, and has no dry run.")
+        run(run_grants_again(console, errors_console, on, data_dir, reason))
+    elif dry_run:
         run(plan_grants(console, on, data_dir))
     else:
         run(run_grants(console, errors_console, on, data_dir, reason))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from datetime import date
 from pathlib import Path
 from typing import Final
@@ -15,11 +15,12 @@ from rich.table import Column, Table
 
 from app import ids
 from app.accounts.book import Book
+from app.accounts.rerun import run_again
 from app.audit import life_cycle
 from app.commands.book import database_url
 from app.db import Record, opened
 from app.grants.plan import PlannedRun, plan
-from app.grants.run import run_due
+from app.grants.run import Ticked, run_due
 from app.grants.run_row import runs_of
 from app.operator_acts import Operator, at_the_machine
 
@@ -30,20 +31,44 @@ _COUNTS: Final = ("expected", "issued", "issued_credits", "expired_credits", "sk
                   "not_opened")  # fmt: skip
 
 
+Nudging = Callable[[Book, Operator | None], Awaitable[Ticked]]
+
+
 async def run_grants(
     console: Console, progress_console: Console, on: date | None, data_dir: Path | None,
     reason: str | None,
 ) -> int:  # fmt: skip
     """`tallybook grants run`; 1 where an account failed."""
+
+    async def nudge(book: Book, by: Operator | None) -> Ticked:
+        return await run_due(book.database, book.catalogues, STARTED_BY, SHOWN_EVERY_S, on, by)
+
+    return await _run(console, progress_console, nudge, data_dir, reason)
+
+
+async def run_grants_again(
+    console: Console, progress_console: Console, on: date, data_dir: Path | None,
+    reason: str | None,
+) -> int:  # fmt: skip
+    """`tallybook grants run --on DATE --again`; 1 where an account failed."""
+
+    async def nudge(book: Book, by: Operator | None) -> Ticked:
+        return await run_again(book, on, STARTED_BY, SHOWN_EVERY_S, by)
+
+    return await _run(console, progress_console, nudge, data_dir, reason)
+
+
+async def _run(
+    console: Console, progress_console: Console, nudge: Nudging, data_dir: Path | None,
+    reason: str | None,
+) -> int:  # fmt: skip
     async with opened(database_url(data_dir)) as database:
         book, run_ids = Book(database), set[int]()
         by: Operator | None = at_the_machine(reason)
         with _Progress(progress_console) as progress:
             done = False
             while not done:
-                ticked = await run_due(
-                    book.database, book.catalogues, STARTED_BY, SHOWN_EVERY_S, on, by
-                )
+                ticked = await nudge(book, by)
                 by = None  # one act, however often it is gone on with
                 run_ids |= set(ticked.run_ids)
                 rows = await runs_of(database, run_ids)

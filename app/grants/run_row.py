@@ -174,7 +174,8 @@ SELECT runs.*, (
                'time_zone', time_zone, 'on', day_on, 'accounts', accounts)), '[]')::text
       FROM (SELECT time_zone, day_on, sum(account_count) AS accounts FROM run_not_opened
              WHERE run_id = runs.id GROUP BY time_zone, day_on
-             ORDER BY time_zone, day_on) AS missed) AS not_opened_dates
+             ORDER BY time_zone, day_on) AS missed) AS not_opened_dates,
+       (SELECT id FROM reversals WHERE of_run_id = runs.id) AS reversal_id
   FROM runs
 """
 

@@ -8,7 +8,7 @@ from typing import Final
 import structlog
 
 from app import clock
-from app.accounts import reverse_run
+from app.accounts import rerun, reverse_run
 from app.accounts.book import Book
 from app.grants import waves
 from app.grants.run import Ticked, run_due
@@ -25,6 +25,7 @@ async def tick(book: Book, started_by: str = "tick", within_s: float = TICK_SECO
     """One tick; returns the runs it worked on."""
     retried = await retry_due(book)
     await reverse_run.resume(book, within_s)
+    await rerun.resume(book, within_s)
     ticked = await run_due(book.database, book.catalogues, started_by, within_s)
     if retried or ticked.run_ids:
         log.info("tick", events_retried=retried, run_count=len(ticked.run_ids), done=ticked.done)

@@ -40,6 +40,7 @@ class Claw:
     expired: int = 0
     to_claw: int = 0
     undone: int = 0
+    lifted: int = 0
     number: int | None = None
     changed: bool = False
     kind: Kind = Kind.REVERSAL
@@ -98,6 +99,8 @@ def captured(sheet: Sheet, journal: JournalDraft, claw: Claw, amount: int) -> in
 
 def restored(sheet: Sheet, journal: JournalDraft, claw: Claw, amount: int) -> int:
     """A spend of the lot was reversed: what fell short before is taken now; how much."""
+    if claw.lifted:  # the day was opened again: nothing falls short any more
+        return 0
     undone = min(amount, claw.shortfall - claw.undone, claw.lot.free)
     if claw.policy is Policy.DEBT:
         # What was repaid of the debt meanwhile was paid for: that much stays with the account.
@@ -112,6 +115,23 @@ def restored(sheet: Sheet, journal: JournalDraft, claw: Claw, amount: int) -> in
             _undo_shortfall(sheet, journal, claw, undone)
             _take(sheet, journal, claw, undone)
     return undone
+
+
+def lift(sheet: Sheet, journal: JournalDraft, claw: Claw) -> int:
+    """The day is opened again: undo the shortfall, and claw no more of what is held.
+
+    Returns how much of the shortfall the account has paid for meanwhile: that much of what it used
+    does not count against the day.
+    """
+    short = claw.shortfall - claw.undone
+    undone = min(short, sheet.debt) if claw.policy is Policy.DEBT else short
+    if undone:
+        _undo_shortfall(sheet, journal, claw, undone)
+    claw.lifted = short + claw.to_claw
+    claw.held -= claw.to_claw
+    claw.to_claw = 0
+    claw.changed = True
+    return short - undone
 
 
 def _take(sheet: Sheet, journal: JournalDraft, claw: Claw, amount: int) -> None:

@@ -82,13 +82,13 @@ async def open_claws(database: Database, sheets: Mapping[int, Sheet]) -> dict[in
     return _claws(rows, sheets)
 
 
-async def claws_of_lots(database: Database, sheet: Sheet) -> list[Claw]:
-    """Every claw of the sheet's lots."""
-    numbers = [lot.number for lot in sheet.lots]
+async def claws_of_lots(database: Database, sheets: Mapping[int, Sheet]) -> dict[int, list[Claw]]:
+    """Every claw of the sheets' lots."""
+    numbers = [lot.number for sheet in sheets.values() for lot in sheet.lots]
     rows = await database.fetch(
         "SELECT * FROM reversals WHERE lot_id = ANY($1::bigint[]) ORDER BY id", numbers
     )
-    return _claws(rows, {sheet.account_id: sheet})[sheet.account_id]
+    return _claws(rows, sheets)
 
 
 def _claws(rows: Sequence[Record], sheets: Mapping[int, Sheet]) -> dict[int, list[Claw]]:
@@ -109,6 +109,7 @@ def _claws(rows: Sequence[Record], sheets: Mapping[int, Sheet]) -> dict[int, lis
             expired=row["expired"],
             to_claw=row["to_claw"],
             undone=row["undone"],
+            lifted=row["lifted"],
             number=row["id"],
         )
         found[row["account_id"]].append(claw)
@@ -117,15 +118,26 @@ def _claws(rows: Sequence[Record], sheets: Mapping[int, Sheet]) -> dict[int, lis
 
 async def store_claws(database: Database, claws: Sequence[Claw]) -> None:
     """Update how far the stored ones have come; new ones are the reversal's to insert."""
-    for claw in claws:
-        if claw.changed and claw.number is not None:
-            await database.execute(
-                """UPDATE reversals SET clawed = $2, held = $3, shortfall = $4, to_claw = $5,
-                          undone = $6, lot_id = $7, account_id = $8 WHERE id = $1""",
-                claw.number, claw.clawed, claw.held, claw.shortfall, claw.to_claw, claw.undone,
-                claw.lot.number, claw.lot.account_id,
-            )  # fmt: skip
-            claw.changed = False
+    stored = [claw for claw in claws if claw.changed and claw.number is not None]
+    if not stored:
+        return
+    rows = [
+        (claw.number, claw.clawed, claw.held, claw.shortfall, claw.to_claw, claw.undone,
+         claw.lifted, claw.lot.number, claw.lot.account_id)
+        for claw in stored
+    ]  # fmt: skip
+    await database.execute(
+        """UPDATE reversals SET clawed = change.clawed, held = change.held,
+                  shortfall = change.shortfall, to_claw = change.to_claw, undone = change.undone,
+                  lifted = change.lifted, lot_id = change.lot_id, account_id = change.account_id
+             FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[],
+                         $6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[])
+               AS change (id, clawed, held, shortfall, to_claw, undone, lifted, lot_id, account_id)
+            WHERE reversals.id = change.id""",
+        *([row[column] for row in rows] for column in range(9)),
+    )
+    for claw in stored:
+        claw.changed = False
 
 
 async def open_backings(

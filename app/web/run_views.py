@@ -35,13 +35,15 @@ class RunAnswer(View, frozen=True, kw_only=True):
     """One execution of the daily grants for one date and the instant it starts at.
 
     `skipped` is the sum of `skipped_reasons`; `not_opened` counts past account-days,
-    `not_opened_dates` tells them by zone; `took_ms` is
-    the time worked on it.
+    `not_opened_dates` tells them by zone; `took_ms` is the time worked on it. `reversed_by` took it
+    back; `opening` above 1 is a run that was run again after that.
     """
 
     id: str
     on: date
     wave_at: Instant
+    opening: int
+    reversal_id: str | None
     state: str
     catalogue: int
     started_by: str
@@ -102,10 +104,13 @@ class PlanAnswer(View, frozen=True, kw_only=True):
 
 def run(row: Record) -> RunAnswer:
     """The run's answer."""
+    reversal_id = row["reversal_id"]
     return RunAnswer(
         id=ids.public(ids.RUN, row["id"]),
         on=row["day_on"],
         wave_at=instant(row["wave_at"]),
+        opening=row["opening"],
+        reversal_id=reversal_id and ids.public(ids.REVERSAL, reversal_id),
         state=row["state"],
         catalogue=row["catalogue_id"],
         started_by=row["started_by"],

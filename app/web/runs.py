@@ -12,10 +12,13 @@ from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromQuery, JSONBody, PathParameter
 
 from app import ids
+from app.accounts.book import Book
+from app.accounts.rerun import run_again
 from app.audit import life_cycle
 from app.audit.life_cycle import Order
+from app.errors import RefusedError
 from app.grants.plan import plan
-from app.grants.run import run_due
+from app.grants.run import Ticked, run_due
 from app.grants.run_row import runs_of
 from app.operator_acts import Operator
 from app.web import problems, run_views
@@ -27,10 +30,14 @@ RUN_SECONDS_MAX: Final = 4.0  # the tick goes on with what is left
 
 
 class RunBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Which date to open, null for all that is due; a dry run only tells what it would do."""
+    """Which date to open, null for all that is due; a dry run only tells what it would do.
+
+    `again` opens the days of `on` again whose run was taken back.
+    """
 
     on: date | None = None
     dry_run: bool = False
+    again: bool = False
 
 
 @post(
@@ -41,7 +48,7 @@ class RunBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
             run_views.PlanAnswer, description="A dry run: nothing was changed.",
             generate_examples=False,
         ),
-        **problems.declared(400, 401, 403, 413, 422),
+        **problems.declared(400, 401, 403, 409, 413, 422),
     },
     tags=["Life cycle"],
     **access(Access.OPERATOR),
@@ -51,13 +58,21 @@ async def start_run(
 ) -> Response[run_views.RunsAnswer] | Response[run_views.PlanAnswer]:
     """Open every account's day that is due, as the tick does; a past day is never opened."""
     book = state.book
-    if data.dry_run:
+    if data.dry_run and not data.again:
         planned = await plan(book.database, book.catalogues, data.on)
         return Response(run_views.plan(planned), status_code=200)
     by = Operator(actor=caller(request).id, reason=None)
-    ticked = await run_due(book.database, book.catalogues, by.actor, RUN_SECONDS_MAX, data.on, by)
+    ticked = await _start(book, data, by)
     rows = await runs_of(book.database, ticked.run_ids)
     return Response(run_views.RunsAnswer(runs=[run_views.run(row) for row in rows]))
+
+
+async def _start(book: Book, data: RunBody, by: Operator) -> Ticked:
+    if not data.again:
+        return await run_due(book.database, book.catalogues, by.actor, RUN_SECONDS_MAX, data.on, by)
+    if data.on is None or data.dry_run:
+        raise RefusedError("`again` needs `on`, and has no dry run.")
+    return await run_again(book, data.on, by.actor, RUN_SECONDS_MAX, by)
 
 
 @get(
