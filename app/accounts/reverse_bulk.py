@@ -63,7 +63,8 @@ WITH clock AS MATERIALIZED (SELECT tallybook_now() AS now
                'number', NULL, 'journal_id', NULL, 'of_journal_id', of_journal_id,
                'of_run_id', NULL, 'policy', $2, 'state', 'done', 'requested', requested,
                'clawed', clawed, 'held', 0, 'shortfall', shortfall, 'expired', expired,
-               'journal_count', 1, 'skipped', 0, 'replayed', false, 'dry_run', false)
+               'journal_count', 1, 'skipped', 0, 'replayed', false, 'dry_run', false,
+               'of_event_id', NULL)
       FROM taken
 ), new_entries AS (
     INSERT INTO entries (journal_id, account_id, lot_id, kind, debit, credit, amount, free_after,

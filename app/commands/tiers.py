@@ -1,42 +1,161 @@
-"""`tallybook tiers`: show and apply the catalogue."""
+"""`tallybook tiers`: check, show and apply the catalogue, and list those that were applied."""
 
 from __future__ import annotations
 
 import asyncio
+import os
+import sys
 from pathlib import Path
 
+import asyncpg
 from rich.console import Console
+from rich.prompt import Confirm
+from rich.table import Table
 
 from app.accounts import tiers as tiers_use_case
 from app.accounts.book import Book
 from app.commands.book import database_url
-from app.db import opened
+from app.db import Database, opened
 from app.errors import ConfigurationError
-from app.grants.catalogue import diff, parse
+from app.grants.catalogue import Catalogue, CatalogueError, diff, parse
+from app.grants.preview import Preview, preview
 from app.operator_acts import at_the_machine
+from app.settings import read_variable
+
+NOT_APPLIED = "No catalogue is applied; run `tallybook tiers apply FILE`."
 
 
-async def show_tiers(console: Console) -> int:
-    """`tallybook tiers show`."""
-    async with opened(database_url()) as database:
-        row = await database.fetchrow("SELECT * FROM catalogues ORDER BY id DESC LIMIT 1")
+async def check_tiers(console: Console, file: Path, data_dir: Path | None) -> int:
+    """`tallybook tiers check`; without a database that answers only the file is checked."""
+    wanted = parse(await _read(file), str(file))
+    _print_catalogue(console, wanted, f"{file} is a good catalogue")
+    if data_dir is None and read_variable(os.environ, "DATABASE_URL") is None:
+        console.print("No DATABASE_URL and no --data-dir: only the file was checked.")
+        return 0
+    try:
+        async with opened(database_url(data_dir)) as database:
+            await _compare(console, database, wanted)
+    except (OSError, TimeoutError, asyncpg.PostgresError) as error:
+        console.print(f"The database does not answer ({error}): only the file was checked.")
+    return 0
+
+
+async def show_tiers(console: Console, version: int | None, data_dir: Path | None) -> int:
+    """`tallybook tiers show`: the file as it was applied."""
+    async with opened(database_url(data_dir)) as database:
+        row = await database.fetchrow(
+            """SELECT * FROM catalogues WHERE $1::bigint IS NULL OR id = $1
+                ORDER BY id DESC LIMIT 1""",
+            version,
+        )
     if row is None:
-        raise ConfigurationError("No catalogue is applied; run `tallybook tiers apply FILE`.")
+        raise ConfigurationError(NOT_APPLIED if version is None else f"No catalogue is {version}.")
     console.print(f"# catalogue {row['id']}, applied {row['applied_at']:%Y-%m-%d %H:%M} UTC")
     console.print(row["content"], markup=False, highlight=False, soft_wrap=True)
     return 0
 
 
-async def apply_tiers(console: Console, file: Path, reason: str | None) -> int:
-    """`tallybook tiers apply`."""
-    content = await asyncio.to_thread(file.read_text, encoding="utf-8")
+async def list_tiers(console: Console, data_dir: Path | None) -> int:
+    """`tallybook tiers history`: every applied version, and the runs that used it."""
+    async with opened(database_url(data_dir)) as database:
+        rows = await database.fetch(
+            """SELECT catalogues.id, applied_at, applied_by, count(runs.id) AS run_count,
+                      min(runs.day_on) AS first_on, max(runs.day_on) AS last_on
+                 FROM catalogues LEFT JOIN runs ON runs.catalogue_id = catalogues.id
+                GROUP BY catalogues.id ORDER BY catalogues.id DESC"""
+        )
+    table = Table("catalogue", "applied (UTC)", "by", "runs", "of the days")
+    for row in rows:
+        days = f"{row['first_on']} to {row['last_on']}" if row["run_count"] else ""
+        at = f"{row['applied_at']:%Y-%m-%d %H:%M}"
+        table.add_row(str(row["id"]), at, row["applied_by"], f"{row['run_count']:,}", days)
+    console.print(table)
+    return 0
+
+
+async def apply_tiers(
+    console: Console, file: Path, data_dir: Path | None, reason: str | None, *,
+    dry_run: bool, yes: bool,
+) -> int:  # fmt: skip
+    """`tallybook tiers apply`; a person at a terminal is asked before anything changes."""
+    content = await _read(file)
     wanted = parse(content, str(file))
-    async with opened(database_url()) as database:
-        before = await database.fetchval("SELECT content FROM catalogues ORDER BY id DESC LIMIT 1")
+    async with opened(database_url(data_dir)) as database:
+        await _compare(console, database, wanted)
+        if dry_run:
+            console.print("A dry run: nothing was applied.")
+            return 0
+        if not yes and sys.stdin.isatty() and not await asyncio.to_thread(_agreed, console):
+            console.print("Nothing was applied.")
+            return 1
         number = await tiers_use_case.apply(
             Book(database), content, str(file), "tallybook tiers", at_the_machine(reason)
         )
-    for line in diff(parse(before, "before"), wanted) if before else ():
-        console.print(f"  {line}", markup=False)
     console.print(f"Catalogue {number} is in force.")
     return 0
+
+
+def _agreed(console: Console) -> bool:
+    return Confirm.ask("Apply it?", console=console, default=False)
+
+
+async def _read(file: Path) -> str:
+    try:
+        return await asyncio.to_thread(file.read_text, encoding="utf-8")
+    except UnicodeDecodeError as error:
+        problem = f"{file}: byte {error.start} is no UTF-8; save the file as UTF-8"
+        raise CatalogueError([problem]) from None
+
+
+async def _compare(console: Console, database: Database, wanted: Catalogue) -> None:
+    """Print the difference to the catalogue in force, and what it means to the customers."""
+    before = await database.fetchval("SELECT content FROM catalogues ORDER BY id DESC LIMIT 1")
+    if before is None:
+        console.print("No catalogue is applied yet.")
+        return
+    present = parse(before, "the catalogue in force")
+    lines = diff(present, wanted)
+    console.print("Changes:" if lines else "It says what the catalogue in force says.")
+    for line in lines:
+        console.print(f"  {line}", markup=False, highlight=False)
+    if lines:
+        _print_preview(console, await preview(database, present, wanted))
+
+
+def _print_preview(console: Console, found: Preview) -> None:
+    table = Table(
+        "tier now", "tier then", "accounts", "credits a day now", "then", "all of them", "such as",
+        title="The customers, as they stand now",
+    )  # fmt: skip
+    for move in found.moves:
+        each = move.credits_after - move.credits_before
+        color = "green" if each > 0 else "red" if each < 0 else "dim"
+        table.add_row(
+            move.before, move.after, f"{move.accounts:,}", f"{move.credits_before:,}",
+            f"{move.credits_after:,}", f"[{color}]{each * move.accounts:+,}[/]",
+            ", ".join(move.examples),
+        )  # fmt: skip
+    console.print(table)
+    for price in found.prices:
+        what = "becomes known" if price.known else "becomes unknown: it gives nothing any more"
+        console.print(f"  price {price.price} of {price.subscriptions:,} subscriptions {what}")
+    console.print(f"{found.more:,} accounts would get more a day, {found.less:,} less.")
+
+
+def _print_catalogue(console: Console, catalogue: Catalogue, title: str) -> None:
+    table = Table(
+        "tier", "credits a day", "grace days", "carried over", "trial grants", "prices", title=title
+    )
+    for tier in catalogue.tiers:
+        table.add_row(
+            tier.name, f"{tier.daily_credits:,}", str(tier.past_due_grace_days),
+            f"{tier.carry_over_max:,}", "yes" if tier.trial_grants else "no",
+            "\n".join(tier.prices),
+        )  # fmt: skip
+    for pack in catalogue.packs:
+        ends = "never" if pack.expires_days is None else f"after {pack.expires_days} days"
+        table.add_row(
+            f"pack {pack.name}", f"{pack.credits:,} once, expires {ends}", "", "", "",
+            "\n".join(pack.prices),
+        )  # fmt: skip
+    console.print(table)

@@ -43,7 +43,7 @@ class RunAnswer(View, frozen=True, kw_only=True):
     on: date
     wave_at: Instant
     opening: int
-    reversal_id: str | None
+    reversed_by: str | None
     state: str
     catalogue: int
     started_by: str
@@ -110,7 +110,7 @@ def run(row: Record) -> RunAnswer:
         on=row["day_on"],
         wave_at=instant(row["wave_at"]),
         opening=row["opening"],
-        reversal_id=reversal_id and ids.public(ids.REVERSAL, reversal_id),
+        reversed_by=reversal_id and ids.public(ids.REVERSAL, reversal_id),
         state=row["state"],
         catalogue=row["catalogue_id"],
         started_by=row["started_by"],

@@ -157,7 +157,7 @@ async def test_a_run_that_was_run_again_is_taken_back_and_run_again(api, databas
     await accounts[0].spend(1)
     told = await reverse_run(api, accounts[0])
     assert (told["requested"], told["clawed"], told["shortfall"]) == (9, 8, 1)
-    assert (await latest_run(api))["reversal_id"] == told["id"]
+    assert (await latest_run(api))["reversed_by"] == told["id"]
     (third,) = (await again(api)).json()["runs"]
     assert (third["opening"], third["issued_credits"]) == (3, 8)
     assert [await one.available() for one in accounts] == [3, 5]

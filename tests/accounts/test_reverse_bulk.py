@@ -24,6 +24,7 @@ from app.errors import AccountClosedError, InsufficientCreditsError
 from app.grants.run import run_due
 from app.ledger.claws import Policy
 from app.ledger.idempotency import request_key
+from app.operator_acts import Operator
 from tests.accounts.acts import ledger_differences
 
 KEYS = count(1)
@@ -95,7 +96,7 @@ class Story:
         await self._reverse(number, policy)
 
     async def _close(self, _: str) -> None:
-        await correct.close(self.book, self.name, "tests")
+        await correct.close(self.book, self.name, Operator(actor="tests", reason=None))
 
     async def _reverse(self, journal_id: int, policy: str) -> None:
         order = reversal_order(Policy(policy))
