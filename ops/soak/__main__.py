@@ -60,14 +60,14 @@ async def soak(book: RunningBook, seconds: float, days: float, accounts: int) ->
 
 
 def _tell(load: Load, counting: Counting, watch: Watch, caused: list[str], seconds: float) -> None:
-    cuts = quantiles(load.done.seconds, n=100)
+    cuts = quantiles(2 * load.done.seconds or [0.0, 0.0], n=100)
     count = len(load.done.spends)
     figures = {
         "spends acknowledged": f"{count:,} ({count / seconds:.0f}/s)",
         "spends refused for lack of credits": f"{load.done.refused:,}",
         "events acknowledged": f"{len(load.done.events):,}",
         "spend, median and 99th percentile": f"{cuts[49] * 1e3:.1f} ms, {cuts[98] * 1e3:.1f} ms",
-        "spend, longest, restarts included": f"{max(load.done.seconds):.1f} s",
+        "spend, longest, restarts included": f"{max(load.done.seconds, default=0.0):.1f} s",
         "book's time passed": str(load.now - START),
         "connections at most": str(watch.connections_max()),
         **{name: f"{count:,}" for name, count in sorted(counting.counts.items())},

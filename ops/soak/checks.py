@@ -30,11 +30,14 @@ class Check(msgspec.Struct, frozen=True):
     holds: bool
 
 
-async def check(book: DevBook, client: BookClient, done: Acknowledged, watch: Watch) -> list[Check]:
+async def check(
+    book: DevBook, client: BookClient, done: Acknowledged, watch: Watch, faults: list[str]
+) -> list[Check]:
     """All of them, on a book whose load has ended."""
     connection = await asyncpg.connect(book.database_url)
     try:
         return [
+            Check("no answer was 500", "; ".join(faults[:SHOWN_MAX]) or "none", not faults),
             await _spends(connection, done),
             await _events(connection, done),
             await _verified(book),

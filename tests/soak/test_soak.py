@@ -27,9 +27,14 @@ def test_a_short_soak_restarts_everything_and_finds_all_that_was_acknowledged(
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     told = " ".join(done.stdout.split())
-    for name, _ in FAULTS.values():
-        assert name in told
-    for line in ("every acknowledged spend stands once", "the ledger verifies", "is leaked"):
+    for fault in FAULTS.values():
+        assert fault.told in told
+    for line in (
+        "every acknowledged spend stands once",
+        "the ledger verifies",
+        "is leaked",
+        "was 500",
+    ):
         assert line in told
     assert "NO" not in done.stdout
     assert list(folder.iterdir()) == []
