@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 EVENT_DAYS_MAX: Final = 30  # Stripe keeps events no longer
 SAVED_EVERY: Final = 20  # events between two saves
 BATCH_SIZE: Final = 100
+NOT_COMPARED: Final = "Stripe's subscriptions cannot be compared"
 # Stripe takes no group such as customer.subscription.* where several types are wanted.
 EVENT_TYPES: Final = (
     "customer.subscription.created", "customer.subscription.updated",
@@ -140,7 +141,7 @@ class Reconciler:
             if one.reached is not None:  # the one where it stopped may be gone
                 one.reached = None
                 return True
-            one.notes.append(f"Stripe's subscriptions cannot be compared: {refusal.detail}")
+            one.notes.append(f"{NOT_COMPARED}: {refusal.detail}")
             one.go_on(Part.DONE)
             return True
         one.go_on(Part.UNLISTED)
