@@ -128,6 +128,7 @@ class Reconciler:
 
     async def _compare_listed(self) -> bool:
         one = self._one
+        resumed_at = one.reached
         try:
             async for page in self._stripe.subscriptions(after=one.reached):
                 if not await self._compare(page):
@@ -138,7 +139,7 @@ class Reconciler:
                 if self._late():
                     return False
         except StripeRefusedError as refusal:
-            if one.reached is not None:  # the one where it stopped may be gone
+            if resumed_at is not None and one.reached == resumed_at:  # it may be gone by now
                 one.reached = None
                 return True
             one.notes.append(f"{NOT_COMPARED}: {refusal.detail}")

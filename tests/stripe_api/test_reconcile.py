@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import typing
 from datetime import timedelta
 from typing import Any
 
@@ -18,9 +19,11 @@ from app.errors import StripeUnavailableError
 from app.operator_acts import Operator
 from app.webhooks import reconciliations
 from app.webhooks.receive import receive
-from app.webhooks.reconcile import Finding, Outcome, Reconciler
+from app.webhooks.reconcile import EVENT_TYPES, Finding, Outcome, Reconciler
+from app.webhooks.translate import Thin, translate
 from tests.conftest import NOW
 from tests.invariants import differences
+from tests.money_events import make_session_event
 from tests.stripe_api.fake_stripe import Call, FakeStripe
 from tests.stripe_events import make_subscription_event
 
@@ -406,3 +409,48 @@ async def test_where_one_part_of_the_api_is_lacking_the_other_goes_on(
     assert (row["part"], row["events_taken"], row["mended"], row["notes"]) == (
         "done", 1, 1, one.notes
     )  # fmt: skip
+
+
+def test_every_type_that_is_read_is_fetched() -> None:
+    """Held to the types that the SDK knows: a new reader's events are missed by nobody."""
+    known = typing.get_args(typing.get_type_hints(sdk.Event)["type"])
+    thin = {
+        "id": "evt_1", "object": "v2.core.event", "created": "2026-01-01T00:00:00Z",
+        "livemode": False, "related_object": {"url": "/v1/things/x"},
+    }  # fmt: skip
+    read = {kind for kind in known if isinstance(translate(thin | {"type": f"v1.{kind}"}), Thin)}
+    assert len(read) > 20
+    assert read <= set(EVENT_TYPES) <= set(known)
+
+
+async def test_a_pack_whose_webhook_was_missed_is_there_once(stripe, book, database) -> None:
+    paid = make_session_event("evt_1", NOW)
+    stripe.events.append((paid, False))
+    assert outcomes(await reconcile(book)) == [("evt_1", Outcome.MENDED)]
+    assert await hear(book, paid) == "duplicate"
+    assert await reconcile(book) == []
+    lots = await database.fetch("SELECT free FROM lots WHERE source = 'purchased'")
+    assert [lot["free"] for lot in lots] == [100]
+    assert await differences(database) == []
+
+
+async def test_a_list_that_refuses_its_second_page_is_not_asked_for_ever(
+    stripe: FakeStripe, book: Book, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Resumed where a subscription is gone it begins again; refused once more it ends, and says."""
+    for n in range(120):
+        old = int((SINCE - timedelta(days=9)).timestamp())
+        stripe.subscription(f"sub_{n}", status="canceled", ended_at=old)
+    told = stripe.answer
+
+    def refusing(call: Call) -> tuple[int, Any]:
+        refused = {"type": "invalid_request_error", "message": "No such subscription: …"}
+        return (400, {"error": refused}) if "starting_after" in call.params else told(call)
+
+    monkeypatch.setattr(stripe, "answer", refusing)
+    one = await reconciliations.begin(database, OPERATOR, SINCE, dry_run=False)
+    one.part, one.reached = reconciliations.Part.LISTED, "sub_gone"
+    assert book.stripe is not None
+    assert await Reconciler(book, book.stripe, one, lambda _: None).run()
+    assert stripe.count("/v1/subscriptions") == 3
+    assert "cannot be compared" in one.notes[0]
