@@ -64,6 +64,30 @@ class ModelClaw:
     undone: int = 0
 
 
+PACK_CREDITS = 100
+PACK_PRICE = 1_000
+PACK_TERM = timedelta(days=365)
+
+
+@dataclass(eq=False)
+class ModelPurchase:
+    """A pack that was bought: the money that went back, and what of its lot went with it."""
+
+    lot: ModelLot
+    claw: ModelClaw
+    refunds: dict[str, int] = field(default_factory=dict)
+    disputes: dict[str, tuple[int, str]] = field(default_factory=dict)
+    to_freeze: int = 0
+    frozen: int = 0
+    closed: bool = False
+
+    def share(self, *states: str) -> int:
+        """The pack's part in what was refunded, and in the disputes of these states."""
+        disputed = sum(amount for amount, state in self.disputes.values() if state in states)
+        back = sum(self.refunds.values()) + disputed
+        return PACK_CREDITS * min(PACK_PRICE, back) // PACK_PRICE
+
+
 @dataclass(eq=False)
 class ModelJournal:
     """A reversible journal: what it gave to one lot, or what it took from several."""
@@ -91,6 +115,7 @@ class AccountModel:
         self.lots: list[ModelLot] = []
         self.holds: list[ModelHold] = []
         self.claws: list[ModelClaw] = []
+        self.purchases: list[ModelPurchase] = []
         self.openings: list[ModelJournal] = []
         self.top_ups: list[ModelJournal] = []
         self.withdrawn = False
@@ -273,7 +298,7 @@ class AccountModel:
                 back.append((lot, part - take))
         for lot, take in taken:
             # What waited for the release of this lot and is spent instead falls short.
-            short = max(0, take - (lot.held - sum(claw.held for claw in self._on(lot))))
+            short = max(0, take - self._spare(lot))
             for claw in self._on(lot):
                 part = min(short, claw.held)
                 short -= part
@@ -290,6 +315,11 @@ class AccountModel:
         self.settle()
         return taken
 
+    def _spare(self, lot: ModelLot) -> int:
+        """What is held of it and neither frozen nor waited for."""
+        frozen = sum(one.frozen for one in self.purchases if one.lot is lot)
+        return lot.held - frozen - sum(claw.held for claw in self._on(lot))
+
     def _on(self, lot: ModelLot) -> list[ModelClaw]:
         return [claw for claw in self.claws if claw.lot is lot]
 
@@ -297,6 +327,9 @@ class AccountModel:
         """Claws go on, an ended lot lapses, debt is repaid; how much lapsed."""
         for claw in self._on(lot):
             self._take(claw, min(claw.held, lot.free))
+        for one in self.purchases:
+            if one.lot is lot:
+                self._freeze(one)
         lapsed = 0
         if lot.ends <= at:
             lapsed = lot.free
@@ -327,6 +360,72 @@ class AccountModel:
         self._repay([lot])
         return ModelJournal(kind, (lot, amount))
 
+    def buy(self, granted_at: datetime) -> ModelJournal:
+        self.post_due()
+        lot = self._lot("purchased", 400, granted_at, self.now + PACK_TERM)
+        lot.free = PACK_CREDITS
+        claw = ModelClaw(lot, "debt", 0)
+        self.claws.append(claw)
+        self.purchases.append(ModelPurchase(lot, claw))
+        self._repay([lot])
+        return ModelJournal("purchase", (lot, PACK_CREDITS))
+
+    def money_moved(self, one: ModelPurchase) -> None:
+        """Let the lot have what the pack's money says; the difference is posted."""
+        self.post_due()
+        taken = one.share("lost")
+        frozen = one.share("lost", "needs_response", "under_review") - taken
+        if one.closed or (taken, frozen) == (one.claw.requested, one.to_freeze):
+            return
+        more = taken - one.claw.requested
+        one.to_freeze = frozen
+        one.claw.requested = taken
+        if more < 0:
+            self._give_credits_back(one, -more)
+        self._take_more(one, max(0, more))
+        self._freeze(one)
+        self._came_back(one.lot, self.now)
+
+    def _give_credits_back(self, one: ModelPurchase, amount: int) -> None:
+        """First what is owed is no more, then what lapsed or waits, then the credits return."""
+        claw = one.claw
+        owed = min(amount, claw.shortfall)
+        claw.shortfall -= owed
+        claw.undone = min(claw.undone, claw.shortfall)
+        lapsed = min(amount - owed, claw.expired)
+        claw.expired -= lapsed
+        waiting = min(amount - owed - lapsed, claw.held)
+        claw.held -= waiting
+        clawed = amount - owed - lapsed - waiting
+        claw.clawed -= clawed
+        repaid = min(owed, self.debt)
+        self.debt -= repaid
+        one.lot.free += owed + clawed - repaid
+
+    def _take_more(self, one: ModelPurchase, amount: int) -> None:
+        """What stood frozen goes first, then what is free, waits, had lapsed; the rest is owed."""
+        lot, claw = one.lot, one.claw
+        waiting, lapsed = self._spare(lot), lot.lapsed - claw.expired
+        loose = max(0, one.frozen - one.to_freeze)
+        one.frozen -= loose
+        lot.held -= loose
+        lot.free += loose
+        clawed = min(lot.free, amount)
+        lot.free -= clawed
+        claw.clawed += clawed
+        held = min(waiting, amount - clawed)
+        claw.held += held
+        expired = min(lapsed, amount - clawed - held)
+        claw.expired += expired
+        self._fall_short(claw, amount - clawed - held - expired)
+
+    @staticmethod
+    def _freeze(one: ModelPurchase) -> None:
+        amount = min(one.lot.free, one.to_freeze - one.frozen)
+        one.frozen += amount
+        one.lot.free -= amount
+        one.lot.held += amount
+
     def entitle(self, tier: str) -> None:
         self.post_due()
         self.tier = tier
@@ -350,9 +449,16 @@ class AccountModel:
     def _take_back(
         self, journal: ModelJournal, lot: ModelLot, amount: int, policy: str
     ) -> tuple[int, int, int, int, int]:
+        for one in self.purchases:
+            if one.lot is lot:  # what went back with the money is not taken twice
+                one.closed = True
+                amount -= one.claw.requested
+                lot.held -= one.frozen
+                lot.free += one.frozen
+                one.to_freeze = one.frozen = 0
         claw = ModelClaw(lot, policy, amount)
         clawed = min(lot.free, amount)
-        waiting = lot.held - sum(other.held for other in self._on(lot))
+        waiting = self._spare(lot)
         claw.held = min(waiting, amount - clawed)
         lapsed = lot.lapsed - sum(other.expired for other in self._on(lot))
         claw.expired = min(lapsed, amount - clawed - claw.held)

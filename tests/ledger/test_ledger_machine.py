@@ -46,11 +46,14 @@ from app.webhooks.receive import receive
 from tests.conftest import NOW, new_server, open_database
 from tests.ledger.account_model import (
     NEVER,
+    PACK_PRICE,
     AccountModel,
     ModelHold,
     ModelJournal,
+    ModelPurchase,
     RefusedByModel,
 )
+from tests.money_events import make_dispute_event, make_refund_event, make_session_event
 from tests.stripe_events import make_subscription_event
 
 OPERATOR = Operator(actor="tests", reason="of the tests")
@@ -94,6 +97,7 @@ class LedgerMachine(RuleBasedStateMachine):
         self.subscriptions: dict[str, str | None] = dict.fromkeys(NAMES)
         self.remembered: list[tuple[datetime, str, dict[str, object]]] = []
         self.reversals: list[tuple[int, ModelJournal]] = []
+        self.payments: list[tuple[str, str, int]] = []  # the payment, whose, which of theirs
         self.runner.run(self._open())
         self.models = {name: AccountModel(NOW) for name in NAMES}
         # Whether the last call may have left what is due unposted where the model posted it.
@@ -262,6 +266,73 @@ class LedgerMachine(RuleBasedStateMachine):
         received = self.runner.run(receive(self.book, json.dumps(event).encode(), livemode=False))
         assert received.outcome == "applied"
         self.models[name].entitle(tier)
+
+    # Money.
+
+    @rule(name=names)
+    def a_purchase(self, name: str) -> None:
+        self.serial += 1
+        at, payment = NOW + timedelta(seconds=self.serial), f"pi_{self.serial}"
+        event = make_session_event(
+            f"evt_{self.serial}", at, session=f"cs_{self.serial}", intent=payment,
+            customer=f"cus_{name}", amount=PACK_PRICE,
+        )  # fmt: skip
+        assert self._deliver(event) == "applied"
+        journal_id = self.runner.run(self.book.database.fetchval(
+            "SELECT journal_id FROM purchases WHERE payment_key = $1", payment
+        ))  # fmt: skip
+        journal = self.models[name].buy(min(at, self.now))
+        self.journals.append((journal_id, name, journal))
+        self.payments.append((payment, name, len(self.models[name].purchases) - 1))
+
+    def _deliver(self, event: dict[str, Any]) -> str:
+        received = self.runner.run(receive(self.book, json.dumps(event).encode(), livemode=False))
+        return str(received.outcome)
+
+    def _bought(self, index: int) -> tuple[str, str, ModelPurchase]:
+        payment, name, number = self.payments[-1 - index % len(self.payments)]
+        return payment, name, self.models[name].purchases[number]
+
+    def _money_event(self, event: dict[str, Any], name: str, one: ModelPurchase) -> None:
+        assert self._deliver(event) == ("ignored" if one.closed else "applied")
+        self.models[name].money_moved(one)
+
+    @precondition(lambda self: self.payments)
+    @rule(index=indexes, amount=st.integers(1, PACK_PRICE), fails=st.booleans())
+    def a_refund(self, index: int, amount: int, fails: bool) -> None:
+        """A new one, or one that was made fails."""
+        payment, name, one = self._bought(index)
+        self.serial += 1
+        failing = sorted(one.refunds)[:1] if fails else []
+        refund = failing[0] if failing else f"re_{self.serial}"
+        if failing:
+            amount = one.refunds.pop(refund)
+        else:
+            one.refunds[refund] = amount
+        event = make_refund_event(
+            f"evt_{self.serial}", NOW + timedelta(seconds=self.serial), amount,
+            "refund.failed" if failing else "refund.created", refund=refund, intent=payment,
+            status="failed" if failing else "succeeded", charge=f"ch_{payment}", made_at=NOW,
+        )  # fmt: skip
+        self._money_event(event, name, one)
+
+    @precondition(lambda self: self.payments)
+    @rule(
+        index=indexes, amount=st.integers(1, PACK_PRICE),
+        status=st.sampled_from(["needs_response", "under_review", "won", "lost"]),
+    )  # fmt: skip
+    def a_dispute(self, index: int, amount: int, status: str) -> None:
+        """One of a payment's, of an amount that stays, takes any turn."""
+        payment, name, one = self._bought(index)
+        self.serial += 1
+        dispute = f"du_{payment}"
+        amount, _ = one.disputes.get(dispute, (amount, ""))
+        one.disputes[dispute] = (amount, status)
+        event = make_dispute_event(
+            f"evt_{self.serial}", NOW + timedelta(seconds=self.serial), status, "updated",
+            dispute=dispute, amount=amount, intent=payment, charge=f"ch_{payment}",
+        )  # fmt: skip
+        self._money_event(event, name, one)
 
     # Reversals.
 
