@@ -86,6 +86,8 @@ def test_one_module_writes_a_subscriptions_state_and_one_the_ledger() -> None:
         "app/grants/bulk.py",
         "app/accounts/reverse_bulk.py",
     }
+    assert writers("INSERT INTO (purchases|money_facts|money_back)") == {"app/purchases/store.py"}
+    assert writers("(INSERT INTO|UPDATE) backings") == {"app/ledger/reserved.py"}
     assert writers("INSERT INTO daily_grants") == {"app/grants/load.py", "app/grants/bulk.py"}
 
 

@@ -35,8 +35,10 @@ from app.grants.run import run_due
 from app.ledger.claws import Policy
 from app.ledger.idempotency import RequestKey, request_key
 from app.operator_acts import Operator
+from app.purchases.reverse import reverse_event
 from app.webhooks.receive import receive
 from tests.conftest import NOW, open_database
+from tests.money_events import make_refund_event, make_session_event
 from tests.stripe_events import make_subscription_event
 
 OPERATOR = Operator(actor="tests", reason="of the tests")
@@ -72,6 +74,37 @@ def snapshot(n: int) -> bytes:
         f"evt_{n}", "created", NOW, subscription=f"sub_{n}", customer=f"cus-{n}"
     )
     return json.dumps(event).encode()
+
+
+def money(n: int, event: dict[str, Any]) -> bytes:
+    """The same event about the payment and the customer of account n."""
+    told = json.dumps(event)
+    for name in ("pi_1", "cs_1", "ch_1", "re_1"):
+        told = told.replace(f'"{name}"', f'"{name}-{n}"')
+    return told.replace('"cus_1"', f'"cus-{n}"').encode()
+
+
+async def bought(book: Book, n: int) -> None:
+    """A pack of which a part is spent and a part is held."""
+    event = make_session_event(f"evt_{n}_0", NOW, reference=f"user-{n}")
+    await receive(book, money(n, event), livemode=False)
+    await spend(book, [spend_order(n, 25, "spend")])
+    await hold.place(book, f"user-{n}", 40, 900, order(n, "hold"))
+
+
+async def refund(book: Book, n: int) -> None:
+    event = make_refund_event(f"evt_{n}", NOW, 900)
+    await receive(book, money(n, event), livemode=False)
+
+
+async def refunded(book: Book, n: int) -> None:
+    await bought(book, n)
+    await refund(book, n)
+
+
+async def reverse_refund(book: Book, n: int) -> None:
+    wanted = ReversalOrder(reason="a reason", policy=Policy.DEBT, actor="tests", key=key(n))
+    await reverse_event(book, f"evt_{n}", wanted, dry_run=False)
 
 
 async def opened(book: Book, n: int) -> None:
@@ -176,6 +209,15 @@ USE_CASES = {
     "a webhook": UseCase(
         opened, lambda book, n: receive(book, snapshot(n), livemode=False)
     ),
+    "a purchase": UseCase(
+        opened,
+        lambda book, n: receive(
+            book, money(n, make_session_event(f"evt_{n}", NOW, reference=f"user-{n}")),
+            livemode=False,
+        ),
+    ),
+    "a refund": UseCase(bought, refund),
+    "a reversal of a refund's event": UseCase(refunded, reverse_refund),
     "a daily run": UseCase(
         opened_yesterday,
         lambda book, _: run_due(book.database, book.catalogues, "tests", 30),

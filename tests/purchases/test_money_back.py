@@ -253,6 +253,21 @@ async def test_rebuild_knows_what_stands_frozen(api, database, server) -> None:
     assert await acts.sides() == (60, 40, 0)
 
 
+async def test_verify_names_a_purchase_that_is_not_owed_what_its_money_says(
+    api, database, server
+) -> None:
+    await buyer(api)
+    await delivered(api, refund(1, 300))
+    superuser = await asyncpg.connect(server.superuser_url)
+    await superuser.execute("UPDATE money_back SET amount = 500")
+    told = str(await differences(database))
+    assert "purchase pi_1: 30 of 100 credits taken and 0 to stand still; its money says 50" in told
+    await superuser.execute("UPDATE backings SET taken = 50, clawed = 50")
+    told = str(await differences(database))
+    assert "50 taken and 0 owed stand; its entries say 30" in told
+    await superuser.close()
+
+
 async def test_reports_and_explain_tell_of_a_purchase(api, database) -> None:
     acts = await buyer(api)
     await acts.done(await acts.spend(30))
