@@ -19,8 +19,6 @@ from app.simulate.pack_life_cycles import PACKS
 from app.simulate.tape import Step
 from app.simulate.wares import Wares
 
-CUSTOMERS_MAX: Final = 100_000
-DAYS_MAX: Final = 366
 TAPE_NAME: Final = "sample_tape"
 TAPE_SENTENCE: Final = "Those of `tallybook demo` who subscribe, without their spends."
 TAPE_CUSTOMERS: Final = 5

@@ -18,7 +18,6 @@ from app.simulate.expectation import Expected
 
 WAVE: Final = 100  # lives that are told at one time where no clock has to be moved
 BATCH: Final = 256  # events on their way between two moves of the clock
-CONCURRENCY_MAX: Final = 64
 DIFFERENCES_SHOWN_MAX: Final = 20
 _HOUR: Final = timedelta(hours=1)
 

@@ -14,7 +14,7 @@ import pytest
 
 from app.grants.catalogue import default_text, parse
 from app.simulate import cast
-from app.simulate.cast import CUSTOMERS_MAX, LIFE_CYCLES, Casting, Role
+from app.simulate.cast import LIFE_CYCLES, Casting, Role
 from app.simulate.disorder import WINDOW, Disorder, Outgoing, disturbed, in_time
 from app.simulate.life_cycles import SUBSCRIPTIONS
 from app.simulate.wares import Wares
@@ -84,7 +84,7 @@ def test_every_life_cycle_is_lived_in_a_large_population() -> None:
 def test_a_large_population_is_drawn_as_it_is_played_and_fills_no_memory() -> None:
     def play(count: int) -> int:
         tracemalloc.start()
-        roles = cast.population(casting(), CUSTOMERS_MAX, [one.name for one in SUBSCRIPTIONS])
+        roles = cast.population(casting(), 100_000, [one.name for one in SUBSCRIPTIONS])
         for _ in range(count):
             for event in disturbed(
                 in_time(list(islice(roles, 10)), lambda _: None),
