@@ -62,6 +62,27 @@ async def insert(database: Database, envelope: Envelope, payload: bytes) -> bool
     return new is not None
 
 
+async def insert_ignored(
+    database: Database, envelope: Envelope, payload: bytes, ruling: Ruling
+) -> bool:
+    """Store an event that nothing follows from, with its verdict, by one statement.
+
+    False where it was received before; that delivery is left to ``insert`` to count.
+    """
+    new = await database.fetchval(
+        """WITH stored AS (
+               INSERT INTO events (id, type, api_version, livemode, created_at, received_at,
+                                   payload, verdict, verdict_reason, attempt_count)
+               VALUES ($1, $2, $3, $4, $5, tallybook_now(), $6, $7, $8, 1)
+               ON CONFLICT (id) DO NOTHING RETURNING id, received_at)
+           INSERT INTO deliveries (event_id, received_at, verdict, reason)
+           SELECT id, received_at, $7, $8 FROM stored RETURNING true""",
+        envelope.id, envelope.type, envelope.api_version, envelope.livemode, envelope.created_at,
+        payload, str(ruling.verdict), ruling.reason,
+    )  # fmt: skip
+    return new is not None
+
+
 async def rule(
     database: Database, event_id: str, ruling: Ruling, *,
     subscription_id: str | None = None, customer_id: str | None = None,

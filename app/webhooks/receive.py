@@ -15,7 +15,7 @@ from app.webhooks import inbox, questions
 from app.webhooks.apply import apply
 from app.webhooks.inbox import Ruling, Verdict
 from app.webhooks.shapes import ShapeError
-from app.webhooks.translate import Envelope, Parked, Thin, envelope, translate
+from app.webhooks.translate import Envelope, Ignored, Parked, Thin, envelope, translate
 
 log = structlog.get_logger(__name__)
 
@@ -71,7 +71,13 @@ async def _take_in(book: Book, event: Envelope, payload: bytes, *, livemode: boo
     """The event and its effects in one transaction; where those fail, the event in another.
 
     A savepoint around the effects would come to the same, for two round trips of every event.
+    Most of what Stripe sends has no effects at all, and is one statement.
     """
+    translated = translate(event.event)
+    if isinstance(translated, Ignored) and event.livemode == livemode:
+        ruling = Ruling(Verdict.IGNORED, translated.reason)
+        if await inbox.insert_ignored(book.database, event, payload, ruling):
+            return Attempted(ruling)
     try:
         async with book.database.transaction():
             return await _store(book, event, payload, livemode=livemode)
