@@ -2,6 +2,7 @@
 
 TallybookError
 ├── InvalidRequestError         the request is not what the schema says
+│   └── SlowBodyError           its body did not arrive in time
 ├── RefusedError                well formed, but refused
 │   ├── UnknownZoneError
 │   ├── InvalidCursorError
@@ -53,6 +54,13 @@ class InvalidRequestError(TallybookError):
     """The request is not what the schema says."""
 
     code = "invalid_request"
+
+
+class SlowBodyError(InvalidRequestError):
+    """The body did not arrive in time; nothing of it was used."""
+
+    code = "body_too_slow"
+    retryable = True
 
 
 class RefusedError(TallybookError):

@@ -9,7 +9,7 @@ import msgspec
 import orjson
 from litestar import Request
 
-from app.errors import InvalidRequestError
+from app.errors import InvalidRequestError, SlowBodyError
 
 BODY_BYTES_MAX: Final = 262_144
 BODY_SECONDS_MAX: Final = 10.0
@@ -30,7 +30,7 @@ class StrictRequest(Request[Any, Any, Any]):
             async with asyncio.timeout(BODY_SECONDS_MAX):
                 return await super().body()
         except TimeoutError:
-            raise InvalidRequestError(
+            raise SlowBodyError(
                 f"The body did not arrive within {BODY_SECONDS_MAX:.0f} s."
             ) from None
 

@@ -25,6 +25,7 @@ MEDIA_TYPE: Final = "application/problem+json"
 # The nearest ancestor in the error tree decides.
 _STATUS: Final[Mapping[type[TallybookError], int]] = {
     errors.InvalidRequestError: 400,
+    errors.SlowBodyError: 408,
     errors.SignatureRefusedError: 400,
     errors.PayloadRefusedError: 400,
     errors.UnauthenticatedError: 401,
@@ -46,6 +47,7 @@ _TITLES: Final = {
     403: "The key lacks the scope",
     404: "There is no such thing",
     405: "The method is not allowed here",
+    408: "The body came too slowly",
     409: "The state of things forbids it",
     413: "The body is too large",
     415: "The body is not JSON",
@@ -106,9 +108,12 @@ class InsufficientCreditsProblem(Problem, frozen=True, kw_only=True):
 def declared(*statuses: int) -> dict[int, ResponseSpec]:
     """These error answers, for a handler's OpenAPI description; 500 and 503 go without saying.
 
-    So does 429 where a key is asked for: the only routes that tell of a wrong scope, by 403.
+    So does 429 where a key is asked for: the only routes that tell of a wrong scope, by 403; and
+    408 where a body is read, which may be too large (413) and may come too slowly.
     """
-    limited = (429,) if 403 in statuses else ()
+    unsaid = {500, 503}
+    unsaid |= {429} if 403 in statuses else set()
+    unsaid |= {408} if 413 in statuses else set()
     return {
         status: ResponseSpec(
             data_container=InsufficientCreditsProblem if status == 402 else Problem,
@@ -116,7 +121,7 @@ def declared(*statuses: int) -> dict[int, ResponseSpec]:
             media_type=MEDIA_TYPE,
             generate_examples=False,
         )
-        for status in sorted({*statuses, *limited, 500, 503})
+        for status in sorted({*statuses, *unsaid})
     }
 
 

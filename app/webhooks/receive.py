@@ -110,7 +110,14 @@ async def attempt(book: Book, event: Envelope) -> Attempted:
             return await _apply(book, event)
     except Exception as error:
         log.exception("webhook_effects_failed", event_id=event.id, type=event.type)
-        return Attempted(await inbox.fail(book.database, event.id, error))
+        return Attempted(_alerted(event.id, await inbox.fail(book.database, event.id, error)))
+
+
+def _alerted(event_id: str, ruling: Ruling) -> Ruling:
+    """A parked event waits for someone: the log and the metric of parked events raise it."""
+    if ruling.verdict is Verdict.PARKED:
+        log.error("event_parked", event_id=event_id, reason=ruling.reason)
+    return ruling
 
 
 async def _apply(book: Book, event: Envelope) -> Attempted:
@@ -123,6 +130,7 @@ async def _apply(book: Book, event: Envelope) -> Attempted:
         book.database, event.id, applied.ruling,
         subscription_id=applied.subscription_id, customer_id=applied.customer_id,
     )  # fmt: skip
+    _alerted(event.id, applied.ruling)
     question = None
     if applied.tie is not None:
         last = applied.tie
@@ -155,7 +163,7 @@ async def answer(book: Book, thin: Thin, within_s: float) -> Ruling:
     except (StripeFailedError, questions.EarlyAnswerError, ShapeError, TimeoutError) as error:
         log.warning("stripe_not_asked", event_id=thin.event_id, error=str(error))
         async with book.database.transaction():
-            return await inbox.fail(book.database, thin.event_id, error)
+            return _alerted(thin.event_id, await inbox.fail(book.database, thin.event_id, error))
     if isinstance(told, bytes):
         received = await receive(book, told, livemode=book.livemode)
         known = received.outcome is Verdict.DUPLICATE  # a crash came between its two commits

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
+from collections.abc import AsyncIterator
 
 import httpx
 import orjson
@@ -11,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.db import Database
+from app.web import body
 from app.web.webhook import WEBHOOK_BODY_BYTES_MAX
 from app.webhooks.inbox import Verdict
 from app.webhooks.signature import sign
@@ -97,6 +100,26 @@ async def test_a_signature_of_another_body_is_refused(api: Api, database: Databa
     header = sign(event(), api.secret, int(time.time()))
     answer = await post(api, event() + b" ", header)
     assert (answer.status_code, answer.json()["code"]) == (400, "invalid_signature")
+    assert await inbox(database) == 0
+
+
+async def test_a_body_that_comes_too_slowly_is_cut_off(
+    api: Api, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert body.BODY_SECONDS_MAX <= 10, "Stripe gives up after 20 s"
+    monkeypatch.setattr(body, "BODY_SECONDS_MAX", 0.2)  # the limit, so that the test is quick
+    payload = event()
+
+    async def dripping() -> AsyncIterator[bytes]:
+        yield payload[:100]
+        await asyncio.sleep(3_600)
+        yield payload[100:]
+
+    header = sign(payload, api.secret, int(time.time()))
+    answer = await api.client.post(
+        WEBHOOK, content=dripping(), headers={"Stripe-Signature": header}
+    )
+    assert (answer.status_code, answer.json()["code"]) == (408, "body_too_slow")
     assert await inbox(database) == 0
 
 

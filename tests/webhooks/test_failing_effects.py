@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
 
 import asyncpg
+import structlog
 
+from app.accounts.open import CUSTOMER_LOCK
 from app.db import Database
 from app.jobs.tick import tick
 from app.webhooks.inbox import RETRY_DELAYS
@@ -125,3 +128,42 @@ async def test_one_broken_event_does_not_hold_up_the_others(api, database, serve
     assert (await api.account("cus_2"))["available"] == 20
     runs = await database.fetchval("SELECT count(*) FROM runs WHERE state = 'done'")
     assert runs == 2
+
+
+async def test_where_the_database_goes_away_stripe_is_told_to_send_again(
+    api, database, server
+) -> None:
+    """The connection is lost in the middle of the effects: 503, nothing kept, and then again."""
+    event = make_subscription_event("evt_1", "created", NOW)
+    holder = await asyncpg.connect(server.superuser_url)
+    try:
+        async with holder.transaction():
+            await holder.execute(
+                "SELECT pg_advisory_xact_lock(hashtextextended('cus_1', $1))", CUSTOMER_LOCK
+            )
+            delivery = asyncio.create_task(api.post_event(event))
+            waiting = "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+            while (pid := await holder.fetchval(waiting)) is None:
+                await asyncio.sleep(0.02)
+            await holder.execute("SELECT pg_terminate_backend($1)", pid)
+            answer = await delivery
+    finally:
+        await holder.close()
+    assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
+    assert answer.json()["retryable"] is True
+    assert await database.fetchval("SELECT count(*) FROM events") == 0
+    assert await api.deliver(event) == "applied"
+    assert (await api.account("cus_1"))["available"] == 20
+
+
+async def test_parking_raises_an_alert(api, server, database) -> None:
+    await break_event(server, "evt_1")
+    with structlog.testing.capture_logs() as logs:
+        await api.deliver(make_subscription_event("evt_1", "created", NOW))
+        assert [one for one in logs if one["event"] == "event_parked"] == []
+        await api.set_clock(NOW + timedelta(days=3))
+        await api.deliver(make_subscription_event("evt_2", "created", NOW, status="odd"))
+    parked = [one for one in logs if one["event"] == "event_parked"]
+    assert [(one["event_id"], one["log_level"]) for one in parked] == [
+        ("evt_1", "error"), ("evt_2", "error"),
+    ]  # fmt: skip
