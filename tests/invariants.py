@@ -19,7 +19,9 @@ async def _allowance_differences(database: Database) -> list[str]:
     credits_of = {tier.name: tier.daily_credits for tier in catalogue.tiers}
     rows = await database.fetch(
         """SELECT accounts.id, accounts.tier, lots.free, lots.held, day_used_brought + coalesce((
-                      SELECT sum(CASE WHEN debit = 'free' THEN amount ELSE 0 END
+                      -- What came with a join and is held counts as held of this lot.
+                      SELECT sum(CASE WHEN debit = 'free' OR (debit, credit)
+                                           = ('transferred', 'held') THEN amount ELSE 0 END
                                - CASE WHEN credit = 'free' THEN amount ELSE 0 END)
                         FROM entries WHERE lot_id = lots.id AND kind NOT IN ('grant', 'expiry')
                   ), 0) AS used

@@ -6,17 +6,20 @@ from app.db import Database
 from app.grants.day import AccountDay
 
 
-async def bring_use(database: Database, source: AccountDay, target: AccountDay) -> None:
+async def bring_use(
+    database: Database, source: AccountDay, target: AccountDay, *, moved_held: int = 0
+) -> None:
     """Count what the source had of its running day's own lot against the target's allowance.
 
     What others had brought to the source goes on to the target. Each account's use counts once
     however often a customer comes and goes, and what is the target's own is not brought back.
+    ``moved_held`` of it is held and moves into the target's own lot, where it counts by itself.
     Both accounts are locked, and the caller stores and entitles them.
     """
     if source.day is None or source.lot is None or target.day is None:
         return
     uses = await _brought_to(database, source)
-    uses[source.sheet.account_id] = source.lot.drawn
+    uses[source.sheet.account_id] = source.lot.drawn - moved_held
     uses.pop(target.sheet.account_id, None)
     before = await _brought_to(database, target)
     for origin_id, use in uses.items():

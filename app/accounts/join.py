@@ -22,7 +22,8 @@ async def join(book: Book, source: int, target: int, origin: Origin) -> None:
     days = await load.lock(database, book.catalogues, [source, target])
     for day in days.values():
         day.post_due(origin)
-    await bring_use(database, days[source], days[target])
+    held = _held_of_day(days[source]) if _keeps_held(days[source], days[target]) else 0
+    await bring_use(database, days[source], days[target], moved_held=held)
     await load_backings(database, days[source])
     _move(days[source], days[target], origin)
     await database.execute(
@@ -78,6 +79,10 @@ def _move(source: AccountDay, target: AccountDay, origin: Origin) -> None:
     for backing in source.backings:
         moved[id(backing.lot)] = move_backing(journal, backing, source, target)
     source.backings = []
+    if _keeps_held(source, target):
+        assert source.lot is not None
+        assert target.lot is not None
+        moved[id(source.lot)] = target.lot
     for lot in [lot for lot in source.sheet.lots if lot.free > 0]:
         _move_lot(journal, lot, source, target)
     for hold in source.holds:
@@ -116,6 +121,21 @@ def _move_hold(
         parts.append((moved, part))
     hold.parts, hold.account_id, hold.changed = parts, target.sheet.account_id, True
     target.holds.append(hold)
+
+
+def _keeps_held(source: AccountDay, target: AccountDay) -> bool:
+    """Whether what is held of the source's day moves into the target's own day: given back it
+    is free there again, as far as the allowance goes.
+
+    Not where some of it is to be clawed: that would take what the target had of its own.
+    """
+    clawed = any(claw.lot is source.lot and claw.to_claw for claw in source.claws)
+    return source.lot is not None and target.lot is not None and not target.closed and not clawed
+
+
+def _held_of_day(source: AccountDay) -> int:
+    parts = [part for hold in source.holds for lot, part in hold.parts if lot is source.lot]
+    return sum(parts)
 
 
 def _held_lot(journal: JournalDraft, lot: Lot, source: AccountDay, target: AccountDay) -> Lot:

@@ -195,7 +195,7 @@ def _outcome(
         return ClaimOutcome(
             claimed=Claimed.ALREADY if customer.external_id == named else Claimed.TIED,
             account=number,
-            reason=f"{customer.id} is {named}'s" if named else f"{customer.id} is nobody's",
+            reason=f"{customer.id} is {named}'s" if named else f"{customer.id} names no account",
             displaced=_displaced(held_before, customer.claims),
         )
     return _lost(customer, said, number)

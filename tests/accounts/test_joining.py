@@ -9,6 +9,7 @@ from itertools import product
 from app.accounts import tiers
 from app.accounts.put import put
 from app.grants.catalogue import default_text
+from tests.accounts.acts import Acts
 from tests.conftest import NOW
 from tests.invariants import differences
 from tests.stripe_events import make_subscription_event
@@ -188,3 +189,33 @@ async def test_a_list_that_is_walked_goes_on_after_a_join(api, book) -> None:
     own = {entry["id"] for entry in whole if entry["id"] >= seen[0]}
     assert {entry["id"] for entry in whole if entry["kind"] == "spend"} <= set(seen)
     assert set(seen) <= own
+
+
+async def test_what_a_joined_account_held_of_its_day_is_free_again_once_released(
+    api, database
+) -> None:
+    """As if it had been held here all along, whatever either had used."""
+    for number, (before, other, held) in enumerate(product((0, 3), (0, 4), (6, 12))):
+        await api.deliver(
+            make_subscription_event(
+                f"evt_{number}", "created", NOW, subscription=f"s_{number}", customer=f"c_{number}"
+            )
+        )
+        await api.put(f"/api/v1/accounts/u-{number}", {})
+        if before:
+            await api.spend(f"c_{number}", before, f"b-{number}")
+        if other:
+            await api.spend(f"u-{number}", other, f"o-{number}")
+        acts = Acts(api, f"c_{number}")
+        first, second = await acts.held(held), await acts.held(2)
+        await tie(api, f"u-{number}", f"c_{number}")
+        used = before + other
+        assert (await api.account(f"u-{number}"))["available"] == max(0, 20 - used - held - 2)
+        assert (await acts.release(first)).status_code == 200
+        assert (await api.account(f"u-{number}"))["available"] == max(0, 20 - used - 2)
+        assert (await acts.capture(second, 1)).status_code == 200
+        assert (await api.account(f"u-{number}"))["available"] == max(0, 20 - used - 1)
+        assert await differences(database) == []
+    await api.set_clock(NOW.replace(day=2))
+    assert (await api.account("u-0"))["available"] == 20
+    assert await differences(database) == []
