@@ -7,14 +7,17 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
+from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
+import msgspec
 import structlog
 
 from app.accounts.open import CUSTOMER_LOCK
 from app.db import Database
 from app.jobs.tick import tick
 from app.webhooks.inbox import RETRY_DELAYS
+from tests.api_client import open_api
 from tests.conftest import NOW, Server
 from tests.invariants import differences
 from tests.stripe_events import make_subscription_event
@@ -130,10 +133,10 @@ async def test_one_broken_event_does_not_hold_up_the_others(api, database, serve
     assert runs == 2
 
 
-async def test_where_the_database_goes_away_stripe_is_told_to_send_again(
+async def test_a_connection_that_is_lost_halfway_keeps_the_event_for_the_tick(
     api, database, server
 ) -> None:
-    """The connection is lost in the middle of the effects: 503, nothing kept, and then again."""
+    """The database itself is there: the event is stored by another connection."""
     event = make_subscription_event("evt_1", "created", NOW)
     holder = await asyncpg.connect(server.superuser_url)
     try:
@@ -149,11 +152,76 @@ async def test_where_the_database_goes_away_stripe_is_told_to_send_again(
             answer = await delivery
     finally:
         await holder.close()
-    assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
-    assert answer.json()["retryable"] is True
-    assert await database.fetchval("SELECT count(*) FROM events") == 0
-    assert await api.deliver(event) == "applied"
+    assert (answer.status_code, answer.json()["outcome"]) == (200, "queued")
+    await api.set_clock(NOW + timedelta(minutes=1))
+    assert (await inbox(database, "evt_1"))["verdict"] == "applied"
     assert (await api.account("cus_1"))["available"] == 20
+    assert await differences(database) == []
+
+
+class Wire:
+    """A loopback port that leads to the database, and can be cut."""
+
+    def __init__(self, url: str) -> None:
+        self.parts = urlsplit(url)
+        self.port = 0
+        self._writers: list[asyncio.StreamWriter] = []
+        self._server: asyncio.Server | None = None
+
+    @property
+    def url(self) -> str:
+        user = self.parts.netloc.rpartition("@")[0]
+        return urlunsplit(self.parts._replace(netloc=f"{user}@127.0.0.1:{self.port}"))
+
+    async def lay(self) -> None:
+        """Let connections through."""
+        self._server = await asyncio.start_server(self._lead, "127.0.0.1", self.port)
+        self.port = self._server.sockets[0].getsockname()[1]
+
+    async def cut(self) -> None:
+        """End every connection and refuse new ones."""
+        assert self._server is not None
+        self._server.close()
+        for writer in self._writers:
+            writer.transport.abort()
+        self._writers.clear()
+
+    async def _lead(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there_reader, there = await asyncio.open_connection(self.parts.hostname, self.parts.port)
+        self._writers += [writer, there]
+        await asyncio.gather(_pass_on(reader, there), _pass_on(there_reader, writer))
+
+
+async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    try:
+        while data := await reader.read(65_536):
+            writer.write(data)
+            await writer.drain()
+    except ConnectionError:
+        pass
+    finally:
+        writer.close()
+
+
+async def test_while_the_database_is_away_stripe_is_told_to_send_again(
+    database, server, settings
+) -> None:
+    wire = Wire(server.application_url)
+    await wire.lay()
+    away = msgspec.structs.replace(settings, database_url=wire.url)
+    async with open_api(database, away) as api:
+        assert await api.deliver(make_subscription_event("evt_1", "created", NOW)) == "applied"
+        await wire.cut()
+        event = make_subscription_event("evt_2", "deleted", NOW + timedelta(seconds=9))
+        for _ in range(3):
+            answer = await api.post_event(event)
+            assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
+            assert answer.json()["retryable"] is True
+        assert await database.fetchval("SELECT count(*) FROM events") == 1
+        await wire.lay()
+        assert await api.deliver(event) == "applied"
+        assert (await api.account("cus_1"))["state"] == "canceled"
+        await wire.cut()
 
 
 async def test_parking_raises_an_alert(api, server, database) -> None:
