@@ -14,6 +14,7 @@ from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.spec import Components, License, SecurityScheme
 from litestar.types import ControllerRouterHandler
 
+from app.web import openapi_extras
 from app.web.access import Access, access
 
 DESCRIPTION: Final = (
@@ -62,6 +63,7 @@ def describe(routes: Sequence[ControllerRouterHandler], version: str) -> dict[st
         for operation in item.values():
             _let_a_reason_be_left_out(operation)
     _describe_webhook(schema["paths"][WEBHOOK]["post"])
+    openapi_extras.add(schema)
     return schema
 
 

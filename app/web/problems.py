@@ -150,7 +150,12 @@ def _fact(value: object) -> object:
 
 def status_of(error: TallybookError) -> int:
     """The HTTP status of an error of our tree."""
-    return next(_STATUS[kind] for kind in type(error).__mro__ if kind in _STATUS)
+    return status_of_kind(type(error))
+
+
+def status_of_kind(error: type[TallybookError]) -> int:
+    """The HTTP status of a kind of them: its nearest ancestor's."""
+    return next(_STATUS[kind] for kind in error.__mro__ if kind in _STATUS)
 
 
 def of_tallybook(_request: Request[Any, Any, Any], error: TallybookError) -> Response[bytes]:

@@ -16,6 +16,7 @@ from app.errors import TallybookError
 from app.ledger.idempotency import request_key
 from app.web import answers, problems, views
 from app.web.access import Access, access, caller
+from app.web.body import BODY_BYTES_MAX, DEPTH_MAX
 from app.web.instants import instant
 from app.web.parameters import ACCOUNT_ID, AccountId, IdempotencyKey
 from app.web.requests import Reason, answered
@@ -24,7 +25,14 @@ METADATA_KEYS_MAX: Final = 50
 BATCH_SPENDS_MAX: Final = 1_000
 BATCH_BODY_BYTES_MAX: Final = 1_048_576
 
-Metadata = Annotated[dict[str, Any], msgspec.Meta(max_length=METADATA_KEYS_MAX)]
+Metadata = Annotated[
+    dict[str, Any],
+    msgspec.Meta(
+        max_length=METADATA_KEYS_MAX,
+        description=f"At most {METADATA_KEYS_MAX} members of any JSON, without NUL characters, "
+        f"within the body's {BODY_BYTES_MAX:,} bytes and {DEPTH_MAX} levels; kept as it came.",
+    ),
+]
 ItemKey = Annotated[
     str, msgspec.Meta(pattern=r"^[\x20-\x7e]{1,255}$", min_length=1, max_length=255)
 ]

@@ -1,0 +1,80 @@
+"""Print the README's generated tables: routes by caller, and codes of errors."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from litestar.handlers import HTTPRouteHandler
+
+from app import asgi
+from app.web import codes
+from app.web.access import Access
+
+README: Final = Path(__file__).parent.parent / "README.md"
+CALLERS: Final = ("none", "auditor", "service", "operator", "revoked", "expired")
+# Whom each access lets in by a good key of that scope.
+LETS_IN: Final = {
+    Access.SERVICE: {"service", "operator"},
+    Access.AUDITOR: {"auditor", "operator"},
+    Access.SERVICE_OR_AUDITOR: {"service", "auditor", "operator"},
+    Access.OPERATOR: {"operator"},
+}
+GOOD_KEYS: Final = {"auditor", "service", "operator"}
+
+
+def routes() -> str:
+    """Every route that is declared, with what each caller is told."""
+    head = f"| route | {' | '.join(CALLERS)} |\n|---|{'---|' * len(CALLERS)}\n"
+    return head + "".join(
+        f"| `{method} {path}` | {' | '.join(_told(access, who) for who in CALLERS)} |\n"
+        for path, method, access in sorted(_declared())
+    )
+
+
+def _declared() -> Iterator[tuple[str, str, Access]]:
+    for handler in (*asgi.ROUTES, *asgi.CLOCK_ROUTES):
+        assert isinstance(handler, HTTPRouteHandler)
+        for path in handler.paths:
+            for method in handler.http_methods:
+                yield re.sub(r":\w+\}", "}", path), str(method), handler.opt["access"]
+
+
+def _told(access: Access, who: str) -> str:
+    if access in (Access.OPEN, Access.SIGNATURE):
+        return "yes"
+    if who in LETS_IN.get(access, ()):
+        return "yes"
+    return "403" if who in GOOD_KEYS and access is not Access.CRON else "401"
+
+
+def errors() -> str:
+    """Every code that a problem may have."""
+    return "| code | status | again? | meaning |\n|---|---|---|---|\n" + "".join(
+        f"| `{one.code}` | {one.status} | {'yes' if one.retryable else 'no'} | {one.meaning} |\n"
+        for one in codes.listed()
+    )
+
+
+def written(readme: str) -> str:
+    """The README with both tables as they are to be."""
+    for name, table in (("routes", routes()), ("errors", errors())):
+        begin, end = f"<!-- {name} -->\n", f"<!-- end of {name} -->"
+        readme = re.sub(f"{begin}.*?{end}", lambda _: f"{begin}{table}{end}", readme, flags=re.S)  # noqa: B023
+    return readme
+
+
+def main() -> None:
+    """Write them into the README; with --check only say whether they stand there."""
+    before = README.read_text(encoding="utf-8")
+    after = written(before)
+    if "--check" in sys.argv[1:]:
+        sys.exit(None if after == before else "Run: python -m ops.readme_tables")
+    README.write_text(after, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
