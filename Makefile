@@ -2,7 +2,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help install demo run test bench soak check lock clean
+.PHONY: help install demo run test fuzz bench soak check lock clean
 
 # PYTHON=… names the Python to use, else the first of these that fits; PORT=… and DATA=… reach
 # `demo` and `run`; JOBS is how many tests run beside one another.
@@ -91,6 +91,11 @@ run: install ## start everything without the tape (PORT=…, DATA=…)
 
 test: install ## run the tests, JOBS=2 at a time
 	@$(VENV)/bin/pytest -n $(JOBS)
+
+FUZZ_S ?= 600
+
+fuzz: install ## hold every answer to the OpenAPI description for FUZZ_S seconds, by each key
+	@$(VENV)/bin/python -m ops.fuzzing --seconds $(FUZZ_S)
 
 # The sizes of `bench`: 10 minutes on two quiet cores, most of them to make the 10 million entries.
 OUT ?=

@@ -130,5 +130,6 @@ def _links(paths: dict[str, Any], operation: dict[str, Any], leads: Leads) -> No
         if method in paths.get(path, {})
     }
     for status, answer in operation["responses"].items():
-        if status.startswith("2") and links:
+        # What a dry run answers has no id to follow.
+        if status.startswith("2") and links and not answer["description"].startswith("A dry run"):
             answer["links"] = links

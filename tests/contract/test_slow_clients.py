@@ -1,0 +1,125 @@
+"""A client or a statement that takes too long is cut off, says so with a 4xx or a 503, and changes
+nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from app.accounts.book import Book
+from app.accounts.put import put
+from app.db import Database
+from app.server import HEADER_TIMEOUT_MS
+from app.settings import Settings
+from app.web.body import BODY_SECONDS_MAX
+from tests.api_client import Api, open_api
+from tests.conftest import Server
+from tests.contract.test_routes import is_problem
+from tests.metrics.test_several_processes import serving
+
+SPENDS = "/api/v1/accounts/user-1/spends"
+SLACK_S = 30.0  # the machine may be busy; that it ends at all is what matters
+
+
+async def dripping() -> AsyncIterator[bytes]:
+    yield b'{"amount":'
+    await asyncio.sleep(SLACK_S)
+    yield b" 1}"
+
+
+async def test_a_body_that_drips_is_refused_and_does_nothing(
+    api: Api, book: Book, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await put(book, "user-1", None, None, "tests")
+    monkeypatch.setattr("app.web.body.BODY_SECONDS_MAX", 0.2)
+    headers = {"Idempotency-Key": "k", "Content-Type": "application/json"}
+    spend = await api.client.post(
+        SPENDS, content=dripping(), headers=api.headers("service", **headers)
+    )
+    assert is_problem(spend, 400, "invalid_request")
+    assert "did not arrive" in spend.json()["detail"]
+    webhook = await api.client.post("/api/webhooks/stripe", content=dripping(), headers=headers)
+    assert is_problem(webhook, 400, "invalid_request")
+    assert await database.fetchval("SELECT count(*) FROM journals WHERE kind = 'spend'") == 0
+    assert await database.fetchval("SELECT count(*) FROM events") == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "status"),
+    [
+        ("Authorization", "Bearer tb_" + "a" * 60_000, 401),
+        ("Authorization", "Bearer " + "é" * 10, 401),
+        ("Stripe-Signature", "t=1," + "v1=00," * 5_000, 400),
+        ("Stripe-Signature", "t=" + "9" * 5_000 + ",v1=00", 400),
+        ("X-Request-Id", "a" * 60_000, None),
+        ("X-Forwarded-For", "1.2.3.4," * 5_000, None),
+        ("traceparent", "00-" + "f" * 60_000, None),
+    ],
+)
+async def test_a_header_of_any_size_is_no_fault(
+    api: Api, name: str, value: str, status: int | None
+) -> None:
+    path = "/api/webhooks/stripe" if name == "Stripe-Signature" else "/api/v1/accounts/nobody"
+    method = "POST" if name == "Stripe-Signature" else "GET"
+    header = (name.encode(), value.encode("latin-1"))
+    answer = await api.client.request(method, path, headers=[header], content=b"{}")
+    assert answer.status_code == (status or 401)
+
+
+@pytest.mark.parametrize("timeout", ["LOCK_TIMEOUT_MS", "STATEMENT_TIMEOUT_MS"])
+async def test_a_statement_that_takes_too_long_is_a_503_that_may_be_tried_again(
+    database: Database, settings: Settings, server: Server, book: Book, timeout: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    await put(book, "user-1", None, None, "tests")
+    monkeypatch.setattr(f"app.db.{timeout}", 300)
+    blocker = await asyncpg.connect(server.owner_url)
+    async with open_api(database, settings) as api:
+        assert (await api.get("/api/v1/accounts/user-1")).status_code == 200
+        transaction = blocker.transaction()
+        await transaction.start()
+        await blocker.execute("LOCK TABLE lots IN ACCESS EXCLUSIVE MODE")
+        answer = await api.get("/api/v1/accounts/user-1")
+        assert is_problem(answer, 503, "unavailable")
+        assert answer.json()["retryable"] is True
+        assert answer.headers["retry-after"] == "1"
+        await transaction.rollback()
+        assert (await api.get("/api/v1/accounts/user-1")).status_code == 200
+    await blocker.close()
+
+
+def closed_after(port: int, sent: bytes) -> tuple[float, bytes]:
+    """How long the server kept a connection on which no more came, and what it answered."""
+    started, answered = time.monotonic(), b""
+    with socket.create_connection(("127.0.0.1", port), timeout=SLACK_S) as connection:
+        connection.sendall(sent)
+        while chunk := connection.recv(65_536):
+            answered += chunk
+            if b"\r\n\r\n" in answered:
+                break
+    return time.monotonic() - started, answered
+
+
+@pytest.mark.timeout(240)
+def test_the_running_server_cuts_slow_clients_off(
+    server: Server, settings: Settings, folder: Path
+) -> None:
+    with serving(server, settings, folder) as (port, _):
+        _, answered = closed_after(port, b"GET /health/live HTTP/1.1\r\nHost: a\r\nX-Slow: ")
+        assert not answered.startswith(b"HTTP/1.1 5"), answered
+        took, answered = closed_after(
+            port,
+            b"POST /api/webhooks/stripe HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n{",
+        )
+        assert answered.startswith(b"HTTP/1.1 400"), answered
+        assert took >= BODY_SECONDS_MAX - 1
+        large = b"X-Large: " + b"a" * 1_000_000
+        _, answered = closed_after(port, b"GET /health/live HTTP/1.1\r\nHost: a\r\n" + large)
+        assert not answered.startswith((b"HTTP/1.1 2", b"HTTP/1.1 5")), answered[:100]
+    assert HEADER_TIMEOUT_MS <= 10_000
