@@ -137,6 +137,20 @@ async def test_queued_and_parked_events_and_late_work_show(
     assert value(answer, "tallybook_runs_overdue_seconds") == pytest.approx(46_800 - 60)
 
 
+async def test_what_use_opened_before_the_run_is_not_expected_of_it(
+    api: Api, book: Book, fresh: None
+) -> None:
+    for number in (1, 2, 3):
+        await put(book, f"user-{number}", f"cus_{number}", None, "tests")
+    await api.set_clock(NOW + timedelta(hours=12), tick=False)
+    assert (await api.spend("user-1", 1, "k")).status_code == 201
+    await api.set_clock(NOW + timedelta(hours=13))
+    answer = await scrape(api)
+    assert value(answer, "tallybook_run_expected") == 2
+    assert value(answer, "tallybook_run_issued") == 2
+    assert value(answer, "tallybook_run_failed") == 0
+
+
 async def test_a_scrape_is_answered_from_memory_for_some_seconds(
     api: Api, database: Database
 ) -> None:
