@@ -81,7 +81,7 @@ async def _takes(redis_url: str, callers: int) -> list[Figure]:
 
     try:
         told = [
-            plain(f"one limit by {name}", await _each_us(take, callers), "us")
+            plain(f"one limit by {name}", await _each_ms(take, callers), "ms")
             for name, take in (("our pipe", ours), ("redis-py", theirs))
         ]
     finally:
@@ -90,7 +90,7 @@ async def _takes(redis_url: str, callers: int) -> list[Figure]:
     return told
 
 
-async def _each_us(take: Callable[[], Awaitable[Any]], callers: int) -> float:
+async def _each_ms(take: Callable[[], Awaitable[Any]], callers: int) -> float:
     async def calls() -> None:
         for _ in range(TAKES // callers):
             await take()
@@ -98,7 +98,7 @@ async def _each_us(take: Callable[[], Awaitable[Any]], callers: int) -> float:
     await take()
     started = time.perf_counter()
     await asyncio.gather(*(calls() for _ in range(callers)))
-    return (time.perf_counter() - started) / (TAKES // callers * callers) * 1e6
+    return (time.perf_counter() - started) / (TAKES // callers * callers) * 1_000
 
 
 async def _answers(url: str) -> None:
