@@ -61,7 +61,6 @@ BODIES: Final[dict[str, dict[str, Any]]] = {
     "ReasonBody": {"reason": "asked for by the customer"},
     "ReversalBody": {
         "journal_id": "jrn_0000000000001", "reason": "a mistake", "shortfall": "write_off",
-        "dry_run": True,
     },
     "CheckoutBody": {"price": "price_pro_monthly", "success_url": "https://shop.example/thanks"},
     "PortalBody": {"return_url": "https://shop.example/account"},
