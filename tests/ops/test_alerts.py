@@ -11,10 +11,13 @@ from typing import Any
 
 import pytest
 import yaml
+from prometheus_client.parser import text_string_to_metric_families
+
+from app.audit.gauges import GAUGES
+from tests.api_client import Api
 
 ROOT = Path(__file__).parents[2]
 OPS = ROOT / "ops"
-SOURCES = [path.read_text(encoding="utf-8") for path in (ROOT / "app").rglob("*.py")]
 METRIC = re.compile(r"\btallybook_[a-z_]+\b")
 ALERTS_WANTED = {
     "TallybookWebhooksFail", "TallybookEventsParked", "TallybookNoRunToday",
@@ -48,15 +51,25 @@ def expressions() -> dict[str, str]:
     return asked
 
 
-def known(metric: str) -> bool:
-    """Whether the program tells it, by its whole name or that of its histogram."""
-    base = re.sub(r"_(bucket|count|sum)$", "", metric)
-    return any(f'"{name}"' in text for name in {metric, base} for text in SOURCES)
-
-
 def anchor(heading: str) -> str:
     """As the forges make it of a heading."""
     return re.sub(r"[^a-z0-9 -]", "", heading.lower()).replace(" ", "-")
+
+
+async def told(api: Api) -> set[str]:
+    """The figures of a running service; those of the database also where they are null yet."""
+    answer = await api.client.get("/metrics")
+    families = {family.name for family in text_string_to_metric_families(answer.text)}
+    return families | {f"tallybook_{name}" for name in GAUGES}
+
+
+async def test_every_figure_that_is_asked_for_is_told_by_the_service(api: Api) -> None:
+    known = await told(api)
+    for name, expression in expressions().items():
+        asked = set(METRIC.findall(expression))
+        assert asked, f"{name} asks for no figure of ours"
+        bases = {re.sub(r"_(bucket|count|sum|total)$", "", metric) for metric in asked}
+        assert bases <= known, name
 
 
 def test_the_rules_are_whole_and_named_once() -> None:
