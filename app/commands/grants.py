@@ -11,7 +11,7 @@ from typing import Final
 import orjson
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
-from rich.table import Column, Table
+from rich.table import Table
 
 from app import ids
 from app.accounts.book import Book
@@ -27,8 +27,6 @@ from app.operator_acts import Operator, at_the_machine
 STARTED_BY: Final = "tallybook grants run"
 SHOWN_EVERY_S: Final = 1.0
 PAUSE_S: Final = 0.05
-_COUNTS: Final = ("expected", "issued", "issued_credits", "expired_credits", "skipped", "failed",
-                  "not_opened")  # fmt: skip
 
 
 Nudging = Callable[[Book, Operator | None], Awaitable[Ticked]]
@@ -76,7 +74,10 @@ async def _run(
                 done = ticked.done
                 if not done:
                     await asyncio.sleep(PAUSE_S)  # another nudge may be at work on what is left
-    console.print(_table(rows) if rows else "Nothing was due.")
+    for row in rows:
+        _tell(console, row)
+    if not rows:
+        console.print("Nothing was due.")
     return 1 if any(row["failed"] for row in rows) else 0
 
 
@@ -140,7 +141,10 @@ async def list_runs(console: Console, limit: int, data_dir: Path | None) -> int:
     """`tallybook grants list`."""
     async with opened(database_url(data_dir)) as database:
         page = await life_cycle.runs(database, None, limit, "desc")
-    console.print(_table(page.rows) if page.rows else "No run was started yet.")
+    for row in page.rows:
+        _tell(console, row)
+    if not page.rows:
+        console.print("No run was started yet.")
     return 0
 
 
@@ -148,13 +152,13 @@ async def show_run(console: Console, run_id: str, data_dir: Path | None) -> int:
     """`tallybook grants show`."""
     async with opened(database_url(data_dir)) as database:
         row = await life_cycle.run(database, ids.number(ids.RUN, run_id), run_id)
-    console.print(_table([row]))
+    _tell(console, row)
     console.print(
         f"Started by {row['started_by']} at {row['started_at']:%Y-%m-%d %H:%M:%S} UTC, under "
         f"catalogue {row['catalogue_id']}; worked on for {row['took_ms'] / 1000:.1f} s.\n"
         f"Skipped: {row['skipped_by_use']} opened by use, {row['skipped_closed']} closed, "
         f"{row['skipped_dormant']} dormant, {row['skipped_day_over']} whose day was over.",
-        markup=False, highlight=False,
+        markup=False, highlight=False, soft_wrap=True,
     )  # fmt: skip
     not_opened = orjson.loads(row["not_opened_dates"])
     if not_opened:
@@ -165,13 +169,12 @@ async def show_run(console: Console, run_id: str, data_dir: Path | None) -> int:
     return 0
 
 
-def _table(rows: Iterable[Record]) -> Table:
-    whole = (Column(name, no_wrap=True) for name in ("run", "day"))
-    table = Table(*whole, "starts at (UTC)", "state",
-                  *(name.replace("_", " ") for name in _COUNTS))  # fmt: skip
-    for row in rows:
-        table.add_row(
-            ids.public(ids.RUN, row["id"]), str(row["day_on"]), f"{row['wave_at']:%Y-%m-%d %H:%M}",
-            row["state"], *(str(row[name]) for name in _COUNTS),
-        )  # fmt: skip
-    return table
+def _tell(console: Console, row: Record) -> None:
+    """A line for each run: whoever reads it from a pipe has no width."""
+    console.print(
+        f"{ids.public(ids.RUN, row['id'])}  {row['day_on']} from {row['wave_at']:%Y-%m-%d %H:%M} "
+        f"UTC: {row['state']}, {row['expected']} expected, {row['issued']} issued "
+        f"({row['issued_credits']} credits, {row['expired_credits']} expired), "
+        f"{row['skipped']} skipped, {row['failed']} failed, {row['not_opened']} not opened",
+        markup=False, highlight=False, soft_wrap=True,
+    )  # fmt: skip

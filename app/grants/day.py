@@ -154,7 +154,9 @@ class AccountDay:
         ended = self.day
         if self.closed:
             self._lapse(ended.ends_at, origin)
-            self.day = None
+            if self.lot is not None:
+                self.lot.of_running_day, self.lot.changed = False, True
+            self.day = self.lot = None
             return
         self._open(day_of(self.time_zone, self.now), origin)
 

@@ -1,0 +1,231 @@
+"""A run is an object: whom it opened, whom it skipped and why, what nobody opened, who asked."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from datetime import timedelta
+from typing import Any
+
+import httpx
+import pytest
+from typer.testing import CliRunner
+
+from app.accounts.book import Book
+from app.accounts.correct import close
+from app.cli import app as cli
+from app.grants import bulk, run
+from app.grants.run import run_due
+from app.jobs.tick import tick
+from app.operator_acts import Operator
+from tests.api_client import Api
+from tests.conftest import NOW, open_database
+from tests.grants.test_daily_runs import MIDNIGHT, cron, open_accounts, openings
+from tests.invariants import differences
+
+REASONS = {"opened_by_use": 0, "closed": 0, "dormant": 0, "day_over": 0}
+OPERATOR = Operator(actor="tests", reason=None)
+
+
+async def start(api: Api, **body: object) -> httpx.Response:
+    return await api.client.post("/api/v1/runs", json=body, headers=api.headers("operator"))
+
+
+async def runs(api: Api) -> list[dict[str, Any]]:
+    return (await api.get("/api/v1/runs")).json()["data"]
+
+
+async def test_a_run_tells_whom_it_skipped_and_why(api, database, book) -> None:
+    await open_accounts(api, 4)
+    await close(book, "user-3", OPERATOR)
+    await api.set_clock(MIDNIGHT, tick=False)
+    await api.spend("user-0", 1, "key-0")
+    await cron(api)
+    (one,) = await runs(api)
+    assert one["skipped_reasons"] == {**REASONS, "opened_by_use": 1, "closed": 1}
+    assert (one["expected"], one["issued"], one["skipped"], one["failed"]) == (4, 2, 2, 0)
+    assert (one["state"], one["catalogue"], one["started_by"]) == ("done", 1, "cron")
+    assert one["took_ms"] > 0
+    assert (await api.get(f"/api/v1/runs/{one['id']}")).json() == one
+    assert await differences(database) == []
+
+
+async def test_what_was_not_opened_is_told_by_zone_and_date(api, database) -> None:
+    await open_accounts(api, 2, "UTC", "a")
+    await open_accounts(api, 1, "Etc/GMT", "b")  # the same wave
+    await api.set_clock(NOW + timedelta(days=3), tick=False)
+    await api.spend("a-0", 1, "key-0")
+    await cron(api)
+    (one,) = await runs(api)
+    assert one["not_opened"] == 6
+    assert one["not_opened_dates"] == [
+        {"time_zone": "Etc/GMT", "on": "2026-01-02", "accounts": 1},
+        {"time_zone": "Etc/GMT", "on": "2026-01-03", "accounts": 1},
+        {"time_zone": "UTC", "on": "2026-01-02", "accounts": 2},
+        {"time_zone": "UTC", "on": "2026-01-03", "accounts": 2},
+    ]
+
+
+async def test_days_that_use_alone_opened_in_an_outage_are_counted_by_runs_of_their_own(
+    api, database
+) -> None:
+    await open_accounts(api, 2)
+    for days in (2, 5):  # the workers are down all the while
+        await api.set_clock(NOW + timedelta(days=days), tick=False)
+        for n in range(2):
+            await api.spend(f"user-{n}", 1, f"key-{days}-{n}")
+    await cron(api)
+    found = await runs(api)
+    assert [(one["on"], one["state"], one["expected"], one["issued"]) for one in found] == [
+        ("2026-01-03", "done", 2, 0), ("2026-01-06", "done", 2, 0),
+    ]  # fmt: skip
+    assert [one["skipped_reasons"]["opened_by_use"] for one in found] == [2, 2]
+    assert [one["not_opened"] for one in found] == [2, 4]
+    await cron(api)
+    assert await runs(api) == found
+
+
+async def test_a_nudge_beside_a_working_one_does_not_call_the_run_done(
+    api, server, database, book, monkeypatch
+) -> None:
+    await open_accounts(api, 3)
+    await api.set_clock(MIDNIGHT, tick=False)
+    entered, go_on = asyncio.Event(), asyncio.Event()
+    open_days = bulk.open_days
+
+    async def slowly(*args: Any, **named: Any) -> Any:
+        counted = await open_days(*args, **named)
+        entered.set()
+        await go_on.wait()
+        return counted
+
+    async with open_database(server.application_url) as other:
+        monkeypatch.setattr(run.bulk, "open_days", slowly)
+        working = asyncio.create_task(run_due(other, book.catalogues, "slow", 30))
+        await entered.wait()
+        monkeypatch.setattr(run.bulk, "open_days", open_days)
+        beside = await run_due(database, book.catalogues, "beside", 30)
+        assert not beside.done
+        assert (await runs(api))[0]["state"] == "going"
+        go_on.set()
+        assert (await working).done
+    (one,) = await runs(api)
+    assert (one["state"], one["issued"], one["skipped"], one["expected"]) == ("done", 3, 0, 3)
+
+
+async def test_a_run_whose_day_ended_before_it_came_to_all_says_so(api, database, book) -> None:
+    await open_accounts(api, 3)
+    await api.set_clock(MIDNIGHT, tick=False)
+    await run_due(database, book.catalogues, "crashing", within_s=0)
+    await api.set_clock(MIDNIGHT + timedelta(days=1, hours=1), tick=False)
+    await tick(book)
+    first, second = await runs(api)
+    assert (first["state"], first["issued"]) == ("done", 0)
+    assert first["skipped_reasons"] == {**REASONS, "day_over": 3}
+    assert (second["issued"], second["not_opened"]) == (3, 3)
+    assert second["not_opened_dates"] == [{"time_zone": "UTC", "on": "2026-01-02", "accounts": 3}]
+
+
+async def test_an_operator_starts_a_run_and_it_is_recorded(api, database) -> None:
+    await open_accounts(api, 2)
+    await api.set_clock(MIDNIGHT, tick=False)
+    answer = await start(api)
+    assert answer.status_code == 202
+    (one,) = answer.json()["runs"]
+    assert (one["issued"], one["state"]) == (2, "done")
+    (act,) = (await api.get("/api/v1/operator-acts", act="run")).json()["data"]
+    assert (act["run_id"], act["actor"]) == (one["id"], one["started_by"])
+    assert (await start(api)).json() == {"runs": []}
+
+
+async def test_a_dry_run_tells_by_tier_and_writes_nothing(api, database) -> None:
+    await open_accounts(api, 3)
+    await api.spend("user-0", 2, "key-0")
+    await api.set_clock(MIDNIGHT, tick=False)
+    before = await database.fetchrow("SELECT count(*), max(id) FROM journals")
+    answer = await start(api, dry_run=True, on="2026-01-02")
+    assert answer.status_code == 200
+    assert answer.json() == {
+        "plan": [
+            {
+                "on": "2026-01-02", "wave_at": "2026-01-02T00:00:00.000000Z",
+                "time_zones": ["UTC"], "closed": 0, "dormant": 0, "not_opened": 0,
+                "tiers": [{"tier": "FREE", "accounts": 3, "issued_credits": 15,
+                           "expired_credits": 13, "carried_credits": 0}],
+            }
+        ]
+    }  # fmt: skip
+    assert await database.fetchrow("SELECT count(*), max(id) FROM journals") == before
+    assert await runs(api) == []
+
+
+@pytest.mark.parametrize(
+    ("on", "said"),
+    [("2025-12-31", "never opened"), ("2026-01-04", "has begun nowhere yet")],
+)
+async def test_no_run_opens_a_day_that_is_over_or_has_not_begun(api, on, said) -> None:
+    await open_accounts(api, 1)
+    await api.set_clock(MIDNIGHT, tick=False)
+    for dry_run in (False, True):
+        answer = await start(api, on=on, dry_run=dry_run)
+        assert (answer.status_code, answer.json()["code"]) == (422, "run_date")
+        assert said in answer.json()["detail"]
+
+
+async def test_a_date_keeps_to_the_zones_where_it_is_that_date(api, database) -> None:
+    for zone in ("Pacific/Kiritimati", "Pacific/Niue", "UTC"):
+        await open_accounts(api, 1, zone, zone.rpartition("/")[2])
+    await api.set_clock(NOW + timedelta(days=1), tick=False)
+    answer = await start(api, on="2026-01-03")
+    assert [one["on"] for one in answer.json()["runs"]] == ["2026-01-03"]
+    opened = await openings(database)
+    assert opened["Kiritimati-0", "2026-01-03"] == 1
+    assert not opened["UTC-0", "2026-01-02"]
+    assert len((await start(api)).json()["runs"]) == 2
+
+
+async def test_the_commands_run_plan_list_and_show(api, server, database, monkeypatch) -> None:
+    await open_accounts(api, 2)
+    await api.set_clock(NOW + timedelta(days=2), tick=False)
+    monkeypatch.setenv("DATABASE_URL", server.application_url)
+    monkeypatch.setenv("COLUMNS", "200")
+
+    async def said(*words: str, code: int = 0) -> str:
+        result = await asyncio.to_thread(CliRunner().invoke, cli, ["grants", *words])
+        assert result.exit_code == code, result.output
+        return re.sub(r"\s+", " ", re.sub("[│┃]", " ", result.output))
+
+    planned = await said("run", "--dry-run")
+    assert "FREE 2 10 10 0" in planned
+    assert "2 past account-days are not opened" in planned
+    assert await database.fetchval("SELECT count(*) FROM runs") == 0
+    counts = (
+        "done, 2 expected, 2 issued (10 credits, 10 expired), 0 skipped, 0 failed, 2 not opened"
+    )
+    assert f"2026-01-03 from 2026-01-03 00:00 UTC: {counts}" in await said("run")
+    assert "Nothing was due." in await said("run")
+    (one,) = await runs(api)
+    assert one["started_by"] == "tallybook grants run"
+    assert one["id"] in await said("list")
+    shown = await said("show", one["id"])
+    assert "UTC 2026-01-02 2" in shown
+    assert "0 opened by use, 0 closed, 0 dormant" in shown
+    await said("show", "run_nothing", code=1)
+    await said("run", "--on", "2025-12-31", code=1)
+
+
+async def test_a_book_that_lost_its_clock_opens_no_day_twice(api, database, book) -> None:
+    """A clock set back: dates only ascend, and what was opened stays opened."""
+    await open_accounts(api, 2)
+    await api.set_clock(NOW + timedelta(days=3))
+    before = await openings(database)
+    await database.execute("UPDATE dev_clock SET standing_at = $1", NOW + timedelta(days=1))
+    assert (await tick(book)).run_ids == []
+    assert await openings(database) == before
+    await database.execute("UPDATE dev_clock SET standing_at = $1", NOW + timedelta(days=3))
+    assert (await tick(book)).run_ids == []
+    after = Book(database)
+    await database.execute("UPDATE dev_clock SET standing_at = $1", NOW + timedelta(days=4))
+    await tick(after)
+    assert set((await openings(database)).values()) == {1}
+    assert await differences(database) == []
