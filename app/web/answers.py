@@ -115,7 +115,7 @@ def acted(done: Done) -> SpendAnswer:
 def reversal(one: Reversed) -> ReversalAnswer:
     """The reversal's answer."""
     return ReversalAnswer(
-        id=_maybe_id(ids.REVERSAL, one.number),
+        id=msgspec.UNSET if one.number is None else ids.public(ids.REVERSAL, one.number),
         journal_id=_maybe_id(ids.JOURNAL, one.journal_id),
         of_journal_id=_maybe_id(ids.JOURNAL, one.of_journal_id),
         of_run_id=_maybe_id(ids.RUN, one.of_run_id),

@@ -103,9 +103,10 @@ class ReversalAnswer(View, frozen=True, kw_only=True):
     at their release, fell short (and went the way of the policy), or had expired.
 
     A reversed spend takes nothing: `requested` came back, and `expired` of it lapsed at once.
+    A dry run has no id: there is nothing to look up.
     """
 
-    id: str | None
+    id: str | msgspec.UnsetType = msgspec.UNSET
     journal_id: str | None
     of_journal_id: str | None
     of_run_id: str | None

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.errors import InsufficientCreditsError
 from app.grants.entitlement import Giving
-from app.ledger.kinds import Kind, LotSource
+from app.ledger.holds import Hold, HoldState
+from app.ledger.kinds import Act, House, Kind, LotSource, Side
+from app.ledger.sheet import JournalDraft, Lot
 from tests.grants.account_days import (
     CREDITS,
     NOON,
+    ORIGIN,
     acts,
     entitle,
     move_to,
@@ -219,3 +223,131 @@ def test_however_the_zone_is_changed_dates_only_ascend_and_no_date_opens_twice(m
     assert dates == sorted(set(dates))
     # Changing zones is no way past the date of the easternmost: they end where the world is.
     assert dates[-1] <= (now + timedelta(hours=14)).date()
+
+
+class Ledger:
+    """One account and, beside it, what the day's own lots have given: told by entries alone."""
+
+    def __init__(self) -> None:
+        self.day = opened_day()
+        self.tier, self.best = "FREE", 5
+        self.holds: list[Hold] = []
+        self.spends: list[tuple[Lot, int]] = []
+        self.count = 0
+
+    @property
+    def used(self) -> int:
+        """What left the running day's lot for anything but expiry, less what came back."""
+        used = 0
+        for _, entry in self.day.sheet.drafted:
+            if entry.lot is self.day.lot and entry.kind not in (Kind.GRANT, Kind.EXPIRY):
+                used += entry.amount * ((entry.debit is Side.FREE) - (entry.credit is Side.FREE))
+        return used
+
+    def journal(self, act: Act) -> JournalDraft:
+        return self.day.sheet.begin(JournalDraft(act, "test", "test", self.day.now))
+
+    def switch(self, tier: str) -> None:
+        entitle(self.day, *giving(tier))
+        self.tier, self.best = tier, max(self.best, CREDITS[tier])
+
+    def use(self, amount: int) -> None:
+        before = len(self.day.sheet.drafted)
+        self.day.sheet.spend(self.journal(Act.SPEND), amount, None)
+        self.spends += [(e.lot, e.amount) for _, e in self.day.sheet.drafted[before:]]
+
+    def reserve(self, amount: int, seconds: int) -> None:
+        self.count += 1
+        hold = Hold(self.count, 1, amount, self.day.now + timedelta(seconds=seconds))
+        self.day.hold(self.journal(Act.HOLD), hold)
+        self.holds.append(hold)
+
+    def end_hold(self, part: int) -> None:
+        """Capture so much in four of the oldest hold; nothing releases it."""
+        hold = next((one for one in self.holds if one.state is HoldState.HELD), None)
+        if hold is None:
+            return
+        amount = hold.amount * part // 4
+        if amount:
+            self.day.capture(self.journal(Act.CAPTURE), hold, amount, ORIGIN)
+        else:
+            self.day.release(
+                self.journal(Act.RELEASE), hold, HoldState.RELEASED, self.day.now, ORIGIN
+            )
+
+    def reverse(self, which: int) -> None:
+        """A spend comes back to its lot, as app.accounts.reverse lets it."""
+        if not self.spends:
+            return
+        lot, amount = self.spends.pop(which % len(self.spends))
+        journal = self.journal(Act.REVERSAL)
+        self.day.sheet.write(journal, lot, Kind.REVERSAL, House.SPENT, Side.FREE, amount)
+        self.day.came_back(journal, lot, self.day.now)
+        self.day.settle(self.day.now, ORIGIN)
+
+    def owe(self, amount: int) -> None:
+        """A reversed grant fell short: what is free repays it at once, what comes later too."""
+        lot = self.day.lot
+        assert lot is not None
+        self.day.sheet.write(
+            self.journal(Act.REVERSAL), lot, Kind.REVERSAL, Side.DEBT, House.ISSUED, amount
+        )
+        for each in self.day.sheet.spendable():
+            self.day.sheet.repay(self.journal(Act.REVERSAL), each)
+        self.day.settle(self.day.now, ORIGIN)
+
+    def wait(self, minutes: int) -> None:
+        opened = len(self.day.opened)
+        move_to(self.day, self.day.now + timedelta(minutes=minutes))
+        if len(self.day.opened) > opened:
+            self.best = CREDITS[self.tier]
+
+    def check(self) -> None:
+        """The rule, and no day yields more than the best tier held in it."""
+        lot, used = self.day.lot, self.used
+        assert lot is not None
+        assert lot.free == max(0, CREDITS[self.tier] - used)
+        assert used <= self.best
+        assert lot.free + used <= max(self.best, used)
+        assert self.day.sheet.debt == 0 or self.day.sheet.free == 0
+
+
+STEPS = st.one_of(
+    st.tuples(st.just("switch"), TIERS),
+    st.tuples(st.just("use"), st.integers(1, 30)),
+    st.tuples(st.just("reserve"), st.integers(1, 30), st.sampled_from([60, 900, 86_400])),
+    st.tuples(st.just("end_hold"), st.integers(0, 4)),
+    st.tuples(st.just("reverse"), st.integers(0, 5)),
+    st.tuples(st.just("owe"), st.integers(1, 20)),
+    st.tuples(st.just("wait"), st.sampled_from([1, 20, 300, 900, 3_000])),
+    st.tuples(st.just("zone"), st.sampled_from(["UTC", "Asia/Tokyo", "Pacific/Niue"])),
+)
+
+
+@settings(max_examples=300)
+@given(st.lists(STEPS, max_size=30))
+def test_whatever_befalls_it_a_day_gives_no_more_than_the_best_tier_held_in_it(steps) -> None:
+    book = Ledger()
+    for name, *values in steps:
+        if name == "zone":
+            book.day.change_zone(*values)
+        else:
+            with suppress(InsufficientCreditsError):
+                getattr(book, name)(*values)
+        book.check()
+
+
+def test_a_day_paid_back_and_drawn_again_gives_no_more_than_its_tier() -> None:
+    """The property's worst path by hand: owe, repay, hold, reverse, flip."""
+    book = Ledger()
+    book.switch("PRO")
+    book.use(12)
+    book.owe(3)
+    assert (book.day.sheet.available, book.used) == (5, 15)
+    book.reserve(5, 900)
+    book.switch("ENTERPRISE")
+    book.switch("PRO")
+    book.reverse(0)
+    book.end_hold(0)
+    book.check()
+    assert (book.day.sheet.available, book.used) == (17, 3)
