@@ -40,6 +40,11 @@ async def join(book: Book, source: int, target: int, origin: Origin) -> None:
                   due_at = $3 WHERE id = $1 OR joined_to = $1""",
         source, target, NEVER,
     )  # fmt: skip
+    await database.execute(
+        """UPDATE accounts SET last_used_at = greatest(accounts.last_used_at, source.last_used_at)
+             FROM accounts AS source WHERE accounts.id = $2 AND source.id = $1""",
+        source, target,
+    )  # fmt: skip
 
 
 async def move_customer(

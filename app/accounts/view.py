@@ -79,7 +79,7 @@ def _view(
         customer_id=customer_id,
         time_zone=day.time_zone,
         tier=day.tier,
-        state=_state(subscriptions, day.tier, day.now),
+        state=_state(subscriptions, day),
         balance=row["free"] + row["held"] - row["debt"],
         free=row["free"],
         held=row["held"],
@@ -103,12 +103,7 @@ def _lot(lot: Lot) -> LotView:
     )
 
 
-def _state(subscriptions: Sequence[Record], tier: str, now: datetime) -> str | None:
-    giving = [
-        row["state"]
-        for row in subscriptions
-        if row["tier"] == tier
-        or (row["grace_tier"] == tier and row["grace_ends_at"] and now < row["grace_ends_at"])
-    ]
+def _state(subscriptions: Sequence[Record], day: AccountDay) -> str | None:
+    giving = [row["state"] for row in subscriptions if day.gives(load.giving(row)) == day.tier]
     states = giving or [row["state"] for row in subscriptions]
     return next((str(state) for state in _MOST_ALIVE if state in states), None)

@@ -276,6 +276,10 @@ class AccountDay:
         day_ends = (self.day.ends_at,) if self.day else ()
         return min((*graces, *ends, *deadlines, *day_ends), default=NEVER)
 
+    def gives(self, giving: Giving) -> str | None:
+        """The tier that this one gives now."""
+        return giving.at(self.now, self._graces_by)
+
     @property
     def _graces_by(self) -> tuple[Catalogue, Catalogue]:
         return (self.day_catalogue, self.catalogue)

@@ -101,9 +101,13 @@ async def givings_of(database: Database, numbers: Sequence[int]) -> dict[int, li
             WHERE account_id = ANY($1::bigint[]) AND num_nonnulls(tier, grace_tier) > 0""",
         list(numbers),
     ):
-        giving = Giving(row["tier"], row["grace_tier"], row["grace_ends_at"], row["failing_since"])
-        givings[row["account_id"]].append(giving)
+        givings[row["account_id"]].append(giving(row))
     return givings
+
+
+def giving(row: Record) -> Giving:
+    """What a subscription's row gives."""
+    return Giving(row["tier"], row["grace_tier"], row["grace_ends_at"], row["failing_since"])
 
 
 def _next_due(row: Record) -> datetime:

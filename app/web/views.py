@@ -40,7 +40,10 @@ class LotAnswer(View, frozen=True, kw_only=True):
 
 
 class SubscriptionAnswer(View, frozen=True, kw_only=True):
-    """A subscription: our state beside Stripe's status."""
+    """A subscription: our state beside Stripe's status.
+
+    `grace_ends_at` is by the newest catalogue, which counts from the account's next day.
+    """
 
     id: str
     stripe_customer_id: str

@@ -244,6 +244,22 @@ async def test_a_changed_grace_counts_from_the_next_day(pro, book) -> None:
     assert await available(pro) == 5
 
 
+async def test_a_longer_grace_revives_the_tier_from_the_next_day(pro, book, database) -> None:
+    ends_at = await past_due(pro)
+    await pro.set_clock(ends_at + timedelta(minutes=1))
+    assert await available(pro) == 5
+    text = default_text().replace("past_due_grace_days = 7", "past_due_grace_days = 9")
+    await tiers.apply(book, text, "tiers.toml", "tests")
+    assert await available(pro) == 5
+    await pro.set_clock(ends_at + timedelta(days=1))
+    account = await pro.account("user-1")
+    assert (account["available"], account["tier"], account["state"]) == (20, "PRO", "past_due")
+    await pro.set_clock(ends_at + timedelta(days=2), tick=False)
+    assert await available(pro) == 5
+    await pro.spend("user-1", 1, "key-1")
+    assert await differences(database) == []
+
+
 # Zones
 
 

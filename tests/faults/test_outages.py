@@ -1,0 +1,140 @@
+"""Outages in mid-run: a kill in any chunk, PostgreSQL started again, Redis empty."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import pytest
+
+from app import clock, migrations
+from app.accounts import tiers
+from app.accounts.book import Book
+from app.accounts.put import put
+from app.db import Database
+from app.embedded.ports import free_port
+from app.embedded.postgres import EmbeddedPostgres, Passwords
+from app.embedded.program import Guard
+from app.grants import bulk, passing
+from app.grants.catalogue import default_text
+from app.grants.run import run_due
+from tests.conftest import NOW, open_database
+from tests.faults.test_crash_points import UseCase, killed
+from tests.invariants import differences
+
+ACCOUNTS = 7
+CHUNK = 2  # so that a run has several
+# Every statement of the first two chunks and of the end would be a hundred forks: a prime step
+# meets each kind of statement, in one chunk or another.
+POINTS = range(1, 200, 7)
+
+
+async def run_everything(book: Book, _: int) -> None:
+    await run_due(book.database, book.catalogues, "tests", 60)
+
+
+async def _begin(url: str) -> Book:
+    database = Database(url, 2)
+    await database.open()
+    await clock.stand(database, NOW)
+    book = Book(database)
+    for n in range(ACCOUNTS):
+        # Every third owes its day's end to the one-by-one way.
+        await put(book, f"user-{n}", None, "UTC", "tests")
+    await database.execute("UPDATE accounts SET time_zone = 'Etc/GMT' WHERE id % 3 = 0")
+    return book
+
+
+async def whole(book: Book, day: int) -> None:
+    """The day was opened once for each account, and its run says so."""
+    database = book.database
+    row = await database.fetchrow("SELECT * FROM runs ORDER BY day_on DESC LIMIT 1")
+    opened = await database.fetch(
+        "SELECT account_id FROM daily_grants WHERE day_on = $1", (NOW + timedelta(days=day)).date()
+    )
+    assert sorted(one["account_id"] for one in opened) == list(range(1, ACCOUNTS + 1))
+    counts = ("state", "expected", "issued", "issued_credits", "expired_credits", "skipped",
+              "failed", "not_opened")  # fmt: skip
+    assert [row[name] for name in counts] == [
+        "done", ACCOUNTS, ACCOUNTS, 5 * ACCOUNTS, 5 * ACCOUNTS, 0, 0, 0,
+    ]  # fmt: skip
+
+
+def test_a_kill_in_any_chunk_leaves_the_rest_to_the_next_tick(server, monkeypatch) -> None:
+    monkeypatch.setattr(bulk, "CHUNK_ACCOUNTS", CHUNK)
+    monkeypatch.setattr(passing, "CHUNK_ACCOUNTS", CHUNK)
+    use_case = UseCase(run_everything, run_everything)
+    died_after: set[int] = set()
+    with asyncio.Runner() as runner:
+        book = runner.run(_begin(server.application_url))
+        try:
+            for day, point in enumerate(POINTS, start=1):
+                runner.run(clock.stand(book.database, NOW + timedelta(days=day)))
+                dead = killed(server.application_url, use_case, day, point)
+                count = runner.run(opened_on(book.database, day))
+                if dead:
+                    died_after.add(count)
+                runner.run(run_everything(book, day))
+                runner.run(whole(book, day))
+                if not dead:
+                    break
+            else:
+                pytest.fail("the run has more statements than that")
+            assert died_after >= {0, 2, 4, 7}, "it died before, between and after the chunks"
+            assert runner.run(differences(book.database)) == []
+        finally:
+            runner.run(book.database.close())
+
+
+async def opened_on(database: Database, day: int) -> int:
+    return await database.fetchval(  # type: ignore[no-any-return]
+        "SELECT count(*) FROM daily_grants WHERE day_on = $1", (NOW + timedelta(days=day)).date()
+    )
+
+
+async def test_postgresql_started_again_in_mid_run_costs_nobody_a_day(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bulk, "CHUNK_ACCOUNTS", CHUNK)
+    passwords = Passwords(superuser="s" * 20, owner="o" * 20, application="a" * 20)
+    postgres = EmbeddedPostgres(folder, free_port(), passwords, {})
+    with Guard(f"mid-run {folder}") as watcher:
+        postgres.start(watcher)
+        await asyncio.to_thread(postgres.ready, 30)
+        await migrations.migrate(postgres.owner_url, {"DATABASE_URL": postgres.application_url})
+        async with open_database(postgres.application_url, 2) as database:
+            book = Book(database)
+            await tiers.apply(book, default_text(), "tiers.toml", "tests")
+            await clock.stand(database, NOW)
+            for n in range(ACCOUNTS):
+                await put(book, f"user-{n}", None, "UTC", "tests")
+            await clock.stand(database, NOW + timedelta(days=1))
+            open_days, chunks = bulk.open_days, 0
+
+            async def dying(*args: Any, **named: Any) -> Any:
+                nonlocal chunks
+                chunks += 1
+                counted = await open_days(*args, **named)
+                if chunks == 2:
+                    postgres.kill()  # the second chunk is written and not committed
+                    postgres.start(watcher)
+                    await asyncio.to_thread(postgres.ready, 30)
+                return counted
+
+            monkeypatch.setattr(bulk, "open_days", dying)
+            with pytest.raises((asyncpg.PostgresError, asyncpg.InterfaceError, OSError)):
+                await run_due(database, book.catalogues, "dying", 60)
+            for _ in range(3):  # each connection of the pool finds out once
+                try:
+                    assert await opened_on(database, 1) == CHUNK
+                except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+                    continue
+            ticked = await run_due(database, book.catalogues, "after", 60)
+            assert ticked.done
+            await whole(book, 1)
+            assert await database.fetchval("SELECT started_by FROM runs") == "dying"
+            assert await differences(database) == []
+        postgres.stop()
