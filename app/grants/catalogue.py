@@ -83,6 +83,11 @@ class Catalogue(msgspec.Struct, frozen=True, dict=True):
         """The tier of this name; KeyError where there is none."""
         return self._tier_of_name[name]
 
+    def carry_over_max(self, name: str) -> int:
+        """What the tier carries over at most; 0 where there is none of this name."""
+        tier = self._tier_of_name.get(name)
+        return tier.carry_over_max if tier else 0
+
     def tier_of_price(self, price: str) -> Tier | None:
         """The tier that the price buys."""
         return self._tier_of_price.get(price)

@@ -167,7 +167,7 @@ class AccountDay:
         self.posted_to = max(self.posted_to, day.starts_at)
         self.day, self.opening, self.used_brought, self.withdrawn = day, 1, 0, False
         self.day_catalogue, self.day_catalogue_id = self.catalogue, self.catalogue_id
-        carry_max = _carry_max(ended_catalogue, self.tier)
+        carry_max = ended_catalogue.carry_over_max(self.tier)
         self.tier = entitled_tier(self.givings, day.starts_at, self.catalogue)
         if ended is not None:
             self._lapse(ended.ends_at, origin, but=ended_lot)
@@ -295,7 +295,3 @@ class AccountDay:
                 run_id=origin.run_id,
             )
         )
-
-
-def _carry_max(catalogue: Catalogue, tier: str) -> int:
-    return next((t.carry_over_max for t in catalogue.tiers if t.name == tier), 0)

@@ -53,7 +53,7 @@ WITH {TIERS}, zones AS MATERIALIZED (
            closed_at IS NULL AND held = 0 AND due_at = day_ends_at
                AND coalesce(coalesce(last_used_at, opened_at) <= used_since, false) AS dormant
       FROM accounts JOIN zones ON zones.name = accounts.time_zone
-     WHERE due_at <= tallybook_now() AND day_ends_at <= tallybook_now()
+     WHERE due_at <= (SELECT tallybook_now()) AND day_ends_at <= (SELECT tallybook_now())
 )
 SELECT next_on, next_at, array_agg(DISTINCT time_zone) AS zones, entitled.name AS tier,
        closed_at IS NOT NULL AS closed, dormant, count(*) AS account_count,

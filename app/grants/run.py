@@ -158,11 +158,11 @@ async def _nothing_due(database: Database, passing: Passing, on: date | None) ->
     """Whether nobody is left but those that failed; others may be at work on some."""
     if on is not None:
         return not await waves.due_zones(database, on, list(passing.failed))
+    now: datetime = await database.fetchval("SELECT tallybook_now()")
     return not await database.fetchval(
-        """SELECT EXISTS (SELECT FROM accounts
-                           WHERE due_at <= tallybook_now() AND id <> ALL($1::bigint[]))""",
-        list(passing.failed),
-    )
+        "SELECT EXISTS (SELECT FROM accounts WHERE due_at <= $2 AND id <> ALL($1::bigint[]))",
+        list(passing.failed), now,
+    )  # fmt: skip
 
 
 async def _judge(nudge: Nudge, passing: Passing) -> None:

@@ -47,7 +47,7 @@ async def ready(request: Request[Any, Any, Any], state: State) -> Ready:
         )
     late = await state.book.database.fetchval(
         """SELECT exists(SELECT FROM accounts
-                          WHERE due_at < tallybook_now() - interval '5 minutes')"""
+                          WHERE due_at < (SELECT tallybook_now()) - interval '5 minutes')"""
     )
     limiter: Limiter | None = state.limiter
     away = limiter is not None and limiter.away
