@@ -42,10 +42,10 @@ async def test_a_body_that_drips_is_refused_and_does_nothing(
     spend = await api.client.post(
         SPENDS, content=dripping(), headers=api.headers("service", **headers)
     )
-    assert is_problem(spend, 400, "invalid_request")
+    assert is_problem(spend, 408, "body_too_slow")
     assert "did not arrive" in spend.json()["detail"]
     webhook = await api.client.post("/api/webhooks/stripe", content=dripping(), headers=headers)
-    assert is_problem(webhook, 400, "invalid_request")
+    assert is_problem(webhook, 408, "body_too_slow")
     assert await database.fetchval("SELECT count(*) FROM journals WHERE kind = 'spend'") == 0
     assert await database.fetchval("SELECT count(*) FROM events") == 0
 
@@ -117,7 +117,7 @@ def test_the_running_server_cuts_slow_clients_off(
             port,
             b"POST /api/webhooks/stripe HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n{",
         )
-        assert answered.startswith(b"HTTP/1.1 400"), answered
+        assert answered.startswith(b"HTTP/1.1 408"), answered
         assert took >= BODY_SECONDS_MAX - 1
         large = b"X-Large: " + b"a" * 1_000_000
         _, answered = closed_after(port, b"GET /health/live HTTP/1.1\r\nHost: a\r\n" + large)
