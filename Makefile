@@ -110,14 +110,18 @@ READS ?= 20
 WEBHOOK_CUSTOMERS ?= 1000
 INBOX_EVENTS ?= 1000000
 HISTORY_EVENTS ?= 1000
-PARTS ?= uniform hot http limits webhooks reads
+GRANT_ACCOUNTS ?= 10000
+GRANT_ACCOUNTS_MAX ?= 1000000
+GRANT_SPENDS_S ?= 15
+PARTS ?= uniform hot http limits webhooks reads grants
 
 bench: install ## measure speed as ratios to floors (OUT=FILE for JSON; ROUNDS=… and other sizes)
 	@$(VENV)/bin/python -m ops.benchmarks $(if $(OUT),--out "$(OUT)") --parts $(PARTS) \
 	  --accounts $(ACCOUNTS) --callers $(CALLERS) --rounds $(ROUNDS) --round-s $(ROUND_S) \
 	  --warm-up-s $(WARM_UP_S) --entries $(ENTRIES) --entries-max $(ENTRIES_MAX) --reads $(READS) \
 	  --webhook-customers $(WEBHOOK_CUSTOMERS) --inbox-events $(INBOX_EVENTS) \
-	  --history-events $(HISTORY_EVENTS)
+	  --history-events $(HISTORY_EVENTS) --grant-accounts $(GRANT_ACCOUNTS) \
+	  --grant-accounts-max $(GRANT_ACCOUNTS_MAX) --grant-spends-s $(GRANT_SPENDS_S)
 
 # The soak: SOAK_S seconds of load, in which SOAK_DAYS days of the book pass.
 SOAK_S ?= 120

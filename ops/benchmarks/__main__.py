@@ -11,7 +11,16 @@ from pathlib import Path
 import msgspec
 from rich.console import Console
 
-from ops.benchmarks import figures, http_spends, limits, reads, seed, spends, webhooks
+from ops.benchmarks import (
+    figures,
+    grants,
+    http_spends,
+    limits,
+    reads,
+    seed,
+    spends,
+    webhooks,
+)
 from ops.benchmarks.figures import Figure
 from ops.benchmarks.server import Ledger, Server, make_ledger, server
 from ops.benchmarks.sizes import Sizes
@@ -43,6 +52,10 @@ async def _webhooks(server: Server, _ledger: Ledger, sizes: Sizes) -> list[Figur
     return await webhooks.measure(server, sizes)
 
 
+async def _grants(server: Server, _ledger: Ledger, sizes: Sizes) -> list[Figure]:
+    return await grants.measure(server, sizes)
+
+
 PARTS: Mapping[str, Callable[[Server, Ledger, Sizes], Awaitable[list[Figure]]]] = {
     "uniform": _uniform,
     "hot": _hot,
@@ -50,6 +63,7 @@ PARTS: Mapping[str, Callable[[Server, Ledger, Sizes], Awaitable[list[Figure]]]] 
     "limits": _limits,
     "webhooks": _webhooks,
     "reads": _reads,
+    "grants": _grants,
 }
 
 

@@ -76,7 +76,7 @@ async def _spends_per_s(
     async def caller() -> None:
         nonlocal count
         while time.monotonic() < ends_at:
-            await call(_order(random.randint(*accounts)))  # noqa: S311 - it spreads the load
+            await call(order_of(random.randint(*accounts)))  # noqa: S311 - it spreads the load
             count += 1
 
     async with asyncio.TaskGroup() as group:
@@ -85,7 +85,8 @@ async def _spends_per_s(
     return count / (time.monotonic() - started)
 
 
-def _order(account: int) -> SpendOrder:
+def order_of(account: int) -> SpendOrder:
+    """A spend of 1 under a key of its own."""
     key = secrets.token_hex(16)
     return SpendOrder(
         account_id=f"bench-{account}",

@@ -16,6 +16,7 @@ TINY = {
     "accounts": 50, "callers": 4, "rounds": 1, "round-s": 1, "warm-up-s": 0.1,
     "entries": 2_000, "entries-max": 4_000, "reads": 2,
     "webhook-customers": 5, "inbox-events": 300, "history-events": 5,
+    "grant-accounts": 30, "grant-accounts-max": 300, "grant-spends-s": 0.5,
 }  # fmt: skip
 
 
@@ -37,7 +38,9 @@ def test_the_bench_writes_every_figure_of_the_contract_and_removes_its_folder(
     assert done.returncode == 0, done.stderr
     assert "ratio" in done.stdout
     figures = json.loads(out.read_text())
-    assert {"spends/s", "events/s", "ms", "entries/s"} == {figure["unit"] for figure in figures}
+    assert {"spends/s", "events/s", "ms", "entries/s", "accounts/s", "s", "µs", "MiB"} == {
+        figure["unit"] for figure in figures
+    }
     for figure in figures:
         assert set(figure) == FIELDS
         assert figure["value"] > 0
