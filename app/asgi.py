@@ -47,6 +47,7 @@ from app.web import (
     request_log,
     runs,
     spends,
+    usage,
     webhook,
 )
 
@@ -86,6 +87,8 @@ ROUTES: Final[Sequence[ControllerRouterHandler]] = (
     runs.list_runs,
     runs.get_run,
     operator_acts.list_operator_acts,
+    usage.get_usage,
+    usage.list_alerts,
     health.live,
     health.ready,
     metrics.metrics,

@@ -18,6 +18,7 @@ RUN: Final = "run"
 TRANSITION: Final = "trn"
 REVERSAL: Final = "rev"
 ACT: Final = "act"
+ALERT: Final = "alr"
 
 
 def public(prefix: str, number: int) -> str:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from datetime import date
+
 from app.db import Database
 from app.grants.day import AccountDay
 
@@ -19,7 +22,8 @@ async def bring_use(
     if source.day is None or source.lot is None or target.day is None:
         return
     uses = await _brought_to(database, source)
-    uses[source.sheet.account_id] = source.lot.drawn - moved_held
+    own = source.sheet.account_id  # with a day that was opened again: the earlier lots' use too
+    uses[own] = source.lot.drawn - moved_held + uses.get(own, 0)
     uses.pop(target.sheet.account_id, None)
     before = await _brought_to(database, target)
     for origin_id, use in uses.items():
@@ -28,6 +32,23 @@ async def bring_use(
             target.used_brought += more
             target.changed = True
             await _store(database, target, origin_id, use)
+
+
+async def keep_use(database: Database, on: date, opening: int, used: Mapping[int, int]) -> None:
+    """Days were opened again as this opening: what counts against them, by the account whose it is.
+
+    ``used`` is what each account had of the lot that was taken back.
+    """
+    await database.execute(
+        """INSERT INTO brought_use (account_id, day_on, opening, from_account_id, amount)
+           SELECT account_id, $2, $3, from_account_id, sum(amount) FROM (
+               SELECT account_id, from_account_id, amount FROM brought_use
+                WHERE account_id = ANY($1::bigint[]) AND day_on = $2 AND opening = $3 - 1
+               UNION ALL SELECT id, id, amount
+                 FROM unnest($1::bigint[], $4::bigint[]) AS own (id, amount) WHERE amount > 0
+           ) AS uses GROUP BY account_id, from_account_id""",
+        list(used), on, opening, list(used.values()),
+    )  # fmt: skip
 
 
 async def _brought_to(database: Database, day: AccountDay) -> dict[int, int]:

@@ -15,6 +15,7 @@ import asyncpg
 import structlog
 
 from app.accounts.book import Book
+from app.accounts.day_use import keep_use
 from app.db import Database, Record
 from app.errors import RunDateError, RunNotReversedError, TallybookError
 from app.grants import load, run_row
@@ -182,9 +183,10 @@ class _Passing:
                 moved = {claw.number: claw for claw in days[number].claws}
                 days[number].claws = [moved.get(claw.number, claw) for claw in stored]
             counted = Counted()
+            used = {number: reopen(day, self._origin) for number, day in days.items()}
             for day in days.values():
-                reopen(day, self._origin)
                 counted.open(day.opened[-1].credits)
+            await keep_use(database, self._run["day_on"], self._run["opening"], used)
             await load.store(database, locked.values())
             took_ms = round((_elapsed() - began) * 1000)
             await run_row.add(database, self._run["id"], counted, took_ms)

@@ -200,11 +200,26 @@ CHECKS: Final[Mapping[str, tuple[str, str]]] = {
                  WHERE first.account_id = again.account_id AND first.day_on = again.day_on
                    AND first.opening = again.opening - 1)""",
     ),
+    "usage by day adds up to the entries it was folded from": (
+        "SELECT count(*) FROM usage_days",
+        """SELECT format('usage says granted %s, spent %s, expired %s, purchased %s; its entries'
+                         ' say %s, %s, %s, %s', told.granted, told.spent, told.expired,
+                         told.purchased, said.granted, said.spent, said.expired, said.purchased)
+             FROM (SELECT coalesce(sum(granted), 0) AS granted, coalesce(sum(spent), 0) AS spent,
+                          coalesce(sum(expired), 0) AS expired,
+                          coalesce(sum(purchased), 0) AS purchased FROM usage_days) AS told,
+                  (SELECT coalesce(sum(amount) FILTER (WHERE kind = 'grant'), 0) AS granted,
+                          coalesce(sum(amount) FILTER (WHERE kind = 'spend'), 0) AS spent,
+                          coalesce(sum(amount) FILTER (WHERE kind = 'expiry'), 0) AS expired,
+                          coalesce(sum(amount) FILTER (WHERE kind = 'purchase'), 0) AS purchased
+                     FROM entries WHERE id <= (SELECT entry_id FROM usage_fold)) AS said
+            WHERE told <> said""",
+    ),
     "triggers and constraints stand": (
         "SELECT count(*) FROM pg_trigger WHERE NOT tgisinternal",
         """SELECT format('table %s lacks its enabled trigger %s', wanted.name, wanted.what)
              FROM (SELECT name, what FROM unnest(ARRAY['journals', 'entries', 'transitions',
-                       'daily_grants', 'facts', 'catalogues', 'operator_acts',
+                       'daily_grants', 'facts', 'catalogues', 'operator_acts', 'alerts',
                        'verifications', 'money_facts', 'purchases', 'deliveries']) AS name,
                        unnest(ARRAY['refuse_change', 'refuse_truncate']) AS what
                    UNION ALL VALUES ('events', 'keep_payload'), ('events', 'refuse_delete'),

@@ -39,6 +39,8 @@ class Tier(msgspec.Struct, frozen=True):
     past_due_grace_days: int = 7
     carry_over_max: int = 0
     trial_grants: bool = True
+    low_balance_alert: int | None = None  # below so many free credits an alert rises
+    unusual_use_alert: int | None = None  # from so many spent in a day on
 
 
 class Pack(msgspec.Struct, frozen=True):
@@ -167,7 +169,13 @@ def _tier(reading: Reading, name: str, table: dict[str, object]) -> Tier:
             table, "carry_over_max", (0, CREDITS_MAX), within=within, default=0
         ),
         trial_grants=reading.truth(table, "trial_grants", within=within, default=True),
+        low_balance_alert=_threshold(reading, table, "low_balance_alert", within),
+        unusual_use_alert=_threshold(reading, table, "unusual_use_alert", within),
     )
+
+
+def _threshold(reading: Reading, table: dict[str, object], key: str, within: str) -> int | None:
+    return reading.integer(table, key, (1, CREDITS_MAX), within=within) if key in table else None
 
 
 def _pack(reading: Reading, name: str, table: dict[str, object]) -> Pack:

@@ -13,8 +13,10 @@ from app.ledger.kinds import Act, LotSource
 from app.ledger.sheet import JournalDraft, Lot
 
 
-def reopen(day: AccountDay, origin: Origin) -> None:
+def reopen(day: AccountDay, origin: Origin) -> int:
     """Undo the reversal's shortfalls, then grant what the present catalogue leaves of the day.
+
+    Returns what was used of the lot that was taken back.
 
     ``day`` has every claw of its lot; ``origin`` names the run. The opening is dated now, since the
     credits of the day's start were taken back: until now there were none.
@@ -30,7 +32,8 @@ def reopen(day: AccountDay, origin: Origin) -> None:
             run_id=origin.run_id,
         )
     )
-    day.used_brought += _used(day, day.lot, journal)
+    used = _used(day, day.lot, journal)
+    day.used_brought += used
     day.lot.of_running_day = False
     day.lot.changed = day.changed = True
     day.opening, day.withdrawn = day.opening + 1, False
@@ -54,6 +57,7 @@ def reopen(day: AccountDay, origin: Origin) -> None:
         )
     )
     day.refresh_due()
+    return used
 
 
 def _used(day: AccountDay, lot: Lot, journal: JournalDraft) -> int:

@@ -10,6 +10,7 @@ import structlog
 from app import clock
 from app.accounts import rerun, reverse_run
 from app.accounts.book import Book
+from app.audit import usage
 from app.grants import waves
 from app.grants.run import Ticked, run_due
 from app.webhooks import inbox
@@ -27,6 +28,7 @@ async def tick(book: Book, started_by: str = "tick", within_s: float = TICK_SECO
     await reverse_run.resume(book, within_s)
     await rerun.resume(book, within_s)
     ticked = await run_due(book.database, book.catalogues, started_by, within_s)
+    await usage.fold(book.database, book.catalogues, within_s)
     if retried or ticked.run_ids:
         log.info("tick", events_retried=retried, run_count=len(ticked.run_ids), done=ticked.done)
     return ticked

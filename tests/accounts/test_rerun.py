@@ -23,6 +23,7 @@ from tests.accounts.acts import DAY, Acts, ledger_differences, subscribe
 from tests.accounts.test_reverse_bulk import Story, last_run, next_day, taken_back
 from tests.conftest import NOW
 from tests.invariants import differences
+from tests.stripe_events import make_subscription_event
 
 TODAY = (NOW + DAY).date()
 
@@ -208,6 +209,24 @@ async def test_what_was_cut_off_is_gone_on_with_by_the_tick(api, database, book)
     (row,) = await runs_of(database, begun.run_ids)
     assert (row["state"], row["issued"]) == ("done", 5)
     assert [await one.available() for one in accounts] == [5] * 5
+
+
+async def test_who_is_joined_after_the_second_opening_brings_all_that_was_used(
+    api, database
+) -> None:
+    event = make_subscription_event("evt_1", "created", NOW, customer="cus_1")
+    await api.deliver(event)  # it opens an account under the customer's id
+    (other,) = await people(api, 1)
+    first = Acts(api, "cus_1")
+    await first.done(await first.spend(15))
+    await reverse_run(api, other)
+    await again(api)
+    await first.spend(2)
+    assert await first.available() == 3
+    tied = await api.put("/api/v1/accounts/user-0", {"stripe_customer_id": "cus_1"})
+    assert tied.status_code == 200
+    assert await other.available() == 3
+    assert await differences(database) == []
 
 
 ACTS = st.lists(

@@ -23,14 +23,14 @@ BIN = Path(sys.executable).parent
 
 APPEND_ONLY = {
     "journals", "entries", "transitions", "daily_grants", "facts", "catalogues", "operator_acts",
-    "verifications", "money_facts", "purchases", "deliveries", "fetched_events",
+    "verifications", "money_facts", "purchases", "deliveries", "fetched_events", "alerts",
 }  # fmt: skip
 GUARDED = APPEND_ONLY | {"events"}
 # Projections, working state and erasable text: these may change.
 MUTABLE = {
     "accounts", "customers", "subscriptions", "runs", "lots", "holds", "reversals", "notes",
     "api_keys", "dev_clock", "migration", "backings", "money_back", "claims", "brought_use",
-    "run_not_opened", "reconciliations", "sightings",
+    "run_not_opened", "reconciliations", "sightings", "usage_days", "usage_fold",
 }  # fmt: skip
 
 SHAPE = """

@@ -27,7 +27,7 @@ from tests.stripe_events import make_subscription_event
 
 APPEND_ONLY = (
     "journals", "entries", "transitions", "daily_grants", "facts", "catalogues", "operator_acts",
-    "verifications", "money_facts", "purchases", "deliveries", "fetched_events",
+    "verifications", "money_facts", "purchases", "deliveries", "fetched_events", "alerts",
 )  # fmt: skip
 VERBS = (
     "UPDATE {table} SET {column} = {column}",
@@ -61,6 +61,10 @@ async def roles(server: Server, book: Book) -> AsyncIterator[Roles]:
         await record(book.database, OperatorAct.TIERS_APPLIED, by, subject="1")
     one = await reconciliations.begin(book.database, by, NOW, dry_run=True)
     await reconciliations.fetched(book.database, one, "evt_3")
+    await book.database.execute(
+        """INSERT INTO alerts (kind, account_id, tier, day_on, threshold, value, raised_at)
+           SELECT 'unusual_use', id, tier, day_on, 1, 7, tallybook_now() FROM accounts LIMIT 1"""
+    )
     await store_verdict(book.database, await verify(book.database))
     name, password = f"reader_{secrets.token_hex(4)}", secrets.token_hex(8)
     superuser = await asyncpg.connect(server.superuser_url)
@@ -121,7 +125,7 @@ COLUMNS = {
     "daily_grants": "credits", "facts": "subscription_id", "catalogues": "content",
     "operator_acts": "actor", "verifications": "difference_count",
     "money_facts": "object_id", "purchases": "credits",
-    "deliveries": "reason", "fetched_events": "reconciliation_id",
+    "deliveries": "reason", "fetched_events": "reconciliation_id", "alerts": "value",
 }  # fmt: skip
 
 

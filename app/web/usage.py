@@ -1,0 +1,139 @@
+"""Usage by day and tier, and the alerts on accounts."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Annotated, Literal
+
+from litestar import get
+from litestar.datastructures import State
+from litestar.params import FromQuery, QueryParameter
+
+from app import ids
+from app.audit import alerts, entries
+from app.audit import usage as reports
+from app.audit.alerts import AlertPage, AlertQuery
+from app.audit.usage import UsagePage, UsageQuery
+from app.web import problems
+from app.web.access import Access, access
+from app.web.instants import Instant, instant
+from app.web.ledger import AccountFilter
+from app.web.parameters import Cursor, Limit
+from app.web.views import View
+
+From = Annotated[
+    date | None, QueryParameter(name="from", description="The first day, such as 2026-01-01.")
+]
+To = Annotated[date | None, QueryParameter(description="The first day after.")]
+TierFilter = Annotated[str | None, QueryParameter(name="tier", pattern=r"^[A-Z][A-Z0-9_]{0,31}$")]
+
+
+class UsageAnswer(View, frozen=True, kw_only=True):
+    """The credits of one day, by the accounts' own days, and of one tier; gross."""
+
+    day_on: date
+    tier: str
+    granted: int
+    spent: int
+    expired: int
+    purchased: int
+
+
+class UsageList(View, frozen=True, kw_only=True):
+    """A page of days, by day and tier."""
+
+    data: list[UsageAnswer]
+    next_cursor: str | None
+
+
+class AlertAnswer(View, frozen=True, kw_only=True):
+    """An account's balance fell below its tier's threshold, or its use of a day (`on`) reached it.
+
+    `value` is what there was then; `journal_id` made the balance fall.
+    """
+
+    id: str
+    kind: str
+    account_id: str | None
+    tier: str
+    on: date | None
+    journal_id: str | None
+    threshold: int
+    value: int
+    raised_at: Instant
+
+
+class AlertList(View, frozen=True, kw_only=True):
+    """A page of alerts, oldest first."""
+
+    data: list[AlertAnswer]
+    next_cursor: str | None
+
+
+@get(
+    "/api/v1/usage",
+    responses=problems.declared(400, 401, 403, 422),
+    tags=["Reports"],
+    **access(Access.AUDITOR),
+)
+async def get_usage(
+    state: State, from_: From = None, to: To = None, tier: TierFilter = None,
+    cursor: Cursor = None, limit: Limit = 100,
+) -> UsageList:  # fmt: skip
+    """Credits granted, spent, expired and purchased, by day and tier."""
+    query = UsageQuery(start=from_, end=to, tier=tier)
+    return _usage(await reports.usage(state.book.database, query, cursor, limit))
+
+
+@get(
+    "/api/v1/alerts",
+    responses=problems.declared(400, 401, 403, 422),
+    tags=["Reports"],
+    **access(Access.AUDITOR),
+)
+async def list_alerts(
+    state: State, kind: FromQuery[Literal["low_balance", "unusual_use"] | None] = None,
+    account_id: AccountFilter = None, cursor: Cursor = None, limit: Limit = 100,
+) -> AlertList:  # fmt: skip
+    """What rose, oldest first; the thresholds stand in the catalogue."""
+    database = state.book.database
+    numbers = await entries.account_numbers(database, account_id) if account_id else None
+    query = AlertQuery(kind=kind, account_ids=numbers)
+    return _alerts(await alerts.alerts(database, query, cursor, limit))
+
+
+def _usage(page: UsagePage) -> UsageList:
+    return UsageList(
+        data=[
+            UsageAnswer(
+                day_on=row["day_on"],
+                tier=row["tier"],
+                granted=row["granted"],
+                spent=row["spent"],
+                expired=row["expired"],
+                purchased=row["purchased"],
+            )
+            for row in page.rows
+        ],
+        next_cursor=page.next_cursor,
+    )
+
+
+def _alerts(page: AlertPage) -> AlertList:
+    return AlertList(
+        data=[
+            AlertAnswer(
+                id=ids.public(ids.ALERT, row["id"]),
+                kind=row["kind"],
+                account_id=row["public_account_id"],
+                tier=row["tier"],
+                on=row["day_on"],
+                journal_id=row["journal_id"] and ids.public(ids.JOURNAL, row["journal_id"]),
+                threshold=row["threshold"],
+                value=row["value"],
+                raised_at=instant(row["raised_at"]),
+            )
+            for row in page.rows
+        ],
+        next_cursor=page.next_cursor,
+    )
