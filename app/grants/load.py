@@ -14,7 +14,7 @@ from app.grants.entitlement import Giving
 from app.grants.zones import Day
 from app.ledger import post, reserved
 from app.ledger.post import Locked
-from app.ledger.sheet import Lot, Sheet
+from app.ledger.sheet import Sheet
 
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -55,8 +55,6 @@ async def lock_to_draw(
     Most accounts have nothing due; theirs is the short way of two statements.
     """
     locked = await post.lock(database, numbers)
-    for one in locked.values():
-        _running_lot(one)
     overdue = {n: one for n, one in locked.items() if _next_due(one.row) <= one.sheet.now}
     days = await _days(database, catalogues, overdue) if overdue else {}
     for day in days.values():
@@ -122,20 +120,12 @@ def _posted_to(row: Record, now: datetime) -> datetime:
     return max(posted_to, row["day_starts_at"] or posted_to)
 
 
-def _running_lot(one: Locked) -> Lot | None:
-    """The running day's lot, marked so that it stays live where it is drawn to nothing."""
-    lot = one.sheet.lot(one.row["day_lot_id"])
-    if lot is not None:
-        lot.of_running_day = True
-    return lot
-
-
 def _day(
     one: Locked, givings: Sequence[Giving], present_id: int, present: Catalogue,
     day_catalogue: Catalogue,
 ) -> AccountDay:  # fmt: skip
     row, sheet = one.row, one.sheet
-    lot = _running_lot(one)
+    lot = sheet.lot(row["day_lot_id"])
     day = None
     if row["day_on"] is not None:
         day = Day(row["day_on"], row["day_starts_at"], row["day_ends_at"])

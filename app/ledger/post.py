@@ -49,7 +49,10 @@ async def sheets_of(database: Database, rows: Sequence[Record]) -> dict[int, Loc
     }
     for record in found:
         if record["id"] is not None:
-            locked[record["account_id"]].sheet.lots.append(_lot(record))
+            one, lot = locked[record["account_id"]], _lot(record)
+            # It stays live where it is drawn to nothing.
+            lot.of_running_day = lot.number == one.row["day_lot_id"]
+            one.sheet.lots.append(lot)
     return locked
 
 
