@@ -84,11 +84,21 @@ SELECT coalesce(from_state, '') AS before, to_state AS after, count(*) AS count 
 """
 
 
+CREDITS: Final = """
+SELECT flow, tier, sum(credits)::bigint AS credits FROM usage_days, LATERAL (VALUES
+    ('granted', granted), ('spent', spent), ('expired', expired)) AS flows (flow, credits)
+ GROUP BY flow, tier ORDER BY flow, tier
+"""
+ALERTS: Final = "SELECT kind, count(*) AS count FROM alerts GROUP BY kind ORDER BY kind"
+
+
 class Reading(msgspec.Struct, frozen=True):
     """What one look at the database told."""
 
     gauges: Mapping[str, float | None]
-    transitions: Mapping[tuple[str, str], int]
+    transitions: Mapping[tuple[str, ...], int]
+    credits: Mapping[tuple[str, ...], int]
+    alerts: Mapping[tuple[str, ...], int]
 
 
 class Gauges(Collector):
@@ -117,11 +127,14 @@ class Gauges(Collector):
                     f"SET LOCAL statement_timeout = {int(SECONDS_MAX * 1_000)}"
                 )
                 row = await self._database.fetchrow(QUERY)
-                rows = await self._database.fetch(TRANSITIONS)
+                counted = [
+                    {tuple(one)[:-1]: one[-1] for one in await self._database.fetch(query)}
+                    for query in (TRANSITIONS, CREDITS, ALERTS)
+                ]
         except Exception:  # away, slow or not migrated: the scrape itself says so
             return None
         assert row is not None
-        return Reading(dict(row), {(one["before"], one["after"]): one["count"] for one in rows})
+        return Reading(dict(row), *counted)
 
     def describe(self) -> Iterable[Metric]:
         """Of prometheus_client: nothing is known ahead."""
@@ -139,9 +152,17 @@ class Gauges(Collector):
             value = reading.gauges[name]
             if value is not None:
                 yield GaugeMetricFamily(f"tallybook_{name}", told, value)
-        moved = CounterMetricFamily(
-            "tallybook_transitions", "Steps of subscriptions.", labels=["from", "to"]
-        )
-        for states, count in reading.transitions.items():
-            moved.add_metric(states, count)
-        yield moved
+        for name, told, labels, counts in (
+            ("transitions", "Steps of subscriptions.", ["from", "to"], reading.transitions),
+            (
+                "credits",
+                "Credits by flow, as the tick folds them.",
+                ["flow", "tier"],
+                reading.credits,
+            ),
+            ("alerts", "Alerts raised.", ["kind"], reading.alerts),
+        ):
+            family = CounterMetricFamily(f"tallybook_{name}", told, labels=labels)
+            for values, count in counts.items():
+                family.add_metric(values, count)
+            yield family

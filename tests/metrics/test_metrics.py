@@ -63,6 +63,9 @@ async def test_every_name_is_there_once_things_happened(
     assert value(answer, "tallybook_run_issued") == 1
     assert value(answer, "tallybook_run_age_seconds") == pytest.approx(43_200)
     assert value(answer, "tallybook_verify_differences") == 2
+    granted = {"flow": "granted", "tier": "PRO"}
+    assert value(answer, "tallybook_credits_total", **granted) == 20, "what stood before this tick"
+    assert value(answer, "tallybook_credits_total", **{**granted, "flow": "spent"}) == 1
     moved = {"from": "", "to": "active"}
     assert value(answer, "tallybook_transitions_total", **moved) == 1
     assert value(answer, "tallybook_spend_seconds_count") == 1
