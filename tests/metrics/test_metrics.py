@@ -12,6 +12,7 @@ import pytest
 from app.accounts.book import Book
 from app.accounts.put import put
 from app.audit.gauges import GAUGES, QUERY
+from app.audit.usage import fold
 from app.audit.verify import Check, store_verdict
 from app.db import Database
 from tests.accounts.acts import Acts
@@ -54,6 +55,7 @@ async def test_every_name_is_there_once_things_happened(
     await api.spend("user-1", 1, "k")
     await api.set_clock(NOW + timedelta(days=1))
     await store_verdict(database, [Check("one", 3, ["a", "b"])])
+    await fold(database, Book(database).catalogues, 30)
     answer = await scrape(api)
     assert answer.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
     names = {name for name, _ in samples(answer)}
@@ -63,9 +65,9 @@ async def test_every_name_is_there_once_things_happened(
     assert value(answer, "tallybook_run_issued") == 1
     assert value(answer, "tallybook_run_age_seconds") == pytest.approx(43_200)
     assert value(answer, "tallybook_verify_differences") == 2
-    granted = {"flow": "granted", "tier": "PRO"}
-    assert value(answer, "tallybook_credits_total", **granted) == 20, "what stood before this tick"
-    assert value(answer, "tallybook_credits_total", **{**granted, "flow": "spent"}) == 1
+    flows = [("granted", "FREE"), ("spent", "FREE"), ("expired", "FREE"), ("granted", "PRO")]
+    told = [value(answer, "tallybook_credits_total", flow=f, tier=tier) for f, tier in flows]
+    assert told == [20, 1, 19, 20], "each day counts for the tier with which it was opened"
     moved = {"from": "", "to": "active"}
     assert value(answer, "tallybook_transitions_total", **moved) == 1
     assert value(answer, "tallybook_spend_seconds_count") == 1
