@@ -13,6 +13,7 @@ import msgspec
 import structlog
 
 from app.audit import cursor as cursors
+from app.audit.entries import OfAccount
 from app.db import Database, Record
 from app.grants.catalogue import Catalogue
 
@@ -75,7 +76,12 @@ class AlertQuery(msgspec.Struct, frozen=True, kw_only=True):
     """The filters of the list; None filters nothing."""
 
     kind: str | None = None
-    account_ids: tuple[int, ...] | None = None
+    of_account: OfAccount | None = None
+
+    @property
+    def asked(self) -> AlertQuery:
+        """What a cursor is bound to."""
+        return msgspec.structs.replace(self, of_account=self.of_account and self.of_account.asked)
 
 
 class AlertPage(msgspec.Struct, frozen=True):
@@ -123,9 +129,9 @@ async def alerts(
             WHERE alerts.id > $1 AND ($2::text IS NULL OR kind = $2)
               AND ($3::bigint[] IS NULL OR alerts.account_id = ANY($3))
             ORDER BY alerts.id LIMIT $4""",
-        0 if cursor is None else cursors.decode_number(cursor, query), query.kind,
-        query.account_ids, limit + 1,
+        0 if cursor is None else cursors.decode_number(cursor, query.asked), query.kind,
+        query.of_account and list(query.of_account.numbers), limit + 1,
     )  # fmt: skip
     if len(rows) <= limit:
         return AlertPage(rows, None)
-    return AlertPage(rows[:limit], cursors.encode(str(rows[limit - 1]["id"]), query))
+    return AlertPage(rows[:limit], cursors.encode(str(rows[limit - 1]["id"]), query.asked))

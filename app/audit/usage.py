@@ -129,7 +129,8 @@ async def fold(database: Database, catalogues: Catalogues, within_s: float) -> N
     except BusyError:
         return  # the next tick's turn
     _, catalogue = await catalogues.present(database)
-    while loop.time() < ends_at and await _fold_chunk(database, horizon, alerts.watches(catalogue)):
+    watches = alerts.watches(catalogue)
+    while loop.time() < ends_at and await _fold_chunk(database, horizon, watches):
         continue
 
 
@@ -146,11 +147,13 @@ async def _fold_chunk(database: Database, horizon: int, watches: alerts.Watches)
     return to < horizon
 
 
-async def refold(database: Database, catalogues: Catalogues) -> None:
-    """Fold everything anew: what ``usage_days`` said before is forgotten."""
+async def refold(database: Database) -> None:
+    """Fold everything anew: what ``usage_days`` said before is forgotten, and no alert rises."""
+    horizon = (await Horizons().find(database)).entry_id
     async with database.transaction():
         await database.execute("UPDATE usage_fold SET entry_id = 0")
         await database.execute(
             "UPDATE usage_days SET granted = 0, spent = 0, expired = 0, purchased = 0"
         )
-    await fold(database, catalogues, float("inf"))
+    while await _fold_chunk(database, horizon, alerts.Watches({}, {})):
+        continue

@@ -16,7 +16,7 @@ from rich.table import Table
 from app import operator_acts
 from app.accounts.book import Book
 from app.accounts.open import require
-from app.audit import export
+from app.audit import export, usage
 from app.audit import rebuild as rebuilding
 from app.audit.checks import CHECKS
 from app.audit.entries import EntryQuery
@@ -84,6 +84,9 @@ async def rebuild_ledger(
             found = await rebuilding.find(database)
         else:
             found = await _rebuild(database, reason)
+            await usage.refold(database)
+    if not dry_run:
+        console.print("Usage by day was folded anew from the entries.")
     if not found:
         console.print("Balances, lots and holds are what the entries say.")
         return 0

@@ -97,8 +97,7 @@ async def list_alerts(
 ) -> AlertList:  # fmt: skip
     """What rose, oldest first; the thresholds stand in the catalogue."""
     database = state.book.database
-    numbers = await entries.account_numbers(database, account_id) if account_id else None
-    query = AlertQuery(kind=kind, account_ids=numbers)
+    query = AlertQuery(kind=kind, of_account=await entries.of_account(database, account_id))
     return _alerts(await alerts.alerts(database, query, cursor, limit))
 
 

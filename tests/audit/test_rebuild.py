@@ -109,12 +109,16 @@ async def test_the_command_prints_what_it_mended(
     monkeypatch.setenv("DATABASE_URL", server.application_url)
     await api.put("/api/v1/accounts/user-1", {})
     await superuser.execute("UPDATE accounts SET free = 8")
+    await superuser.execute(
+        "INSERT INTO usage_days (day_on, tier, granted) VALUES ('2026-01-01', 'FREE', 7)"
+    )
     told = io.StringIO()
     console = Console(file=told, width=120)
     assert await commands.rebuild_ledger(console, None, dry_run=True) == 1
     assert (await api.account("user-1"))["free"] == 8
     assert await commands.rebuild_ledger(console, None, dry_run=False) == 0
     assert (await api.account("user-1"))["free"] == 5
+    assert await superuser.fetchval("SELECT sum(granted) FROM usage_days") == 5
     assert await commands.rebuild_ledger(console, None, dry_run=True) == 0
     for text in ("accounts", "entries say", "1 differences, nothing was changed", "mended"):
         assert text in told.getvalue()

@@ -74,7 +74,7 @@ async def test_the_same_is_told_before_and_after_the_fold_and_after_a_rebuild(
     await tick(book)
     assert await book.database.fetchval("SELECT entry_id FROM usage_fold") > 0
     assert await told(api) == before
-    await usage.refold(book.database, book.catalogues)
+    await usage.refold(book.database)
     assert await told(api) == before
     assert await differences(book.database) == []
 
@@ -196,7 +196,7 @@ async def test_a_book_folded_anew_raises_nothing_twice(watched: Acts, api: Api, 
     await watched.spend(4)
     before = await raised(api, book)
     assert before == [("low_balance", 1)]
-    await usage.refold(book.database, book.catalogues)
+    await usage.refold(book.database)
     assert await raised(api, book) == before
 
 
