@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
+from typing import Final
+
+import asyncpg
+import structlog
+
 from app.accounts.book import Book
 from app.accounts.subscribe import rederive
+from app.errors import TallybookError
 from app.grants import catalogues, dormancy
 from app.grants.day import Origin
 from app.operator_acts import Operator, OperatorAct, record
 
-PAGE_SIZE: int = 500
+log = structlog.get_logger(__name__)
+
+PAGE_SIZE: Final = 500
 
 
 async def apply(
@@ -16,8 +25,8 @@ async def apply(
 ) -> int:
     """Store the catalogue, then derive every subscription that is not over; returns its id.
 
-    Each subscription is a transaction of its own: a crash leaves the rest to the next apply.
-    ``by`` is the operator, None at a first start.
+    Each subscription is a transaction of its own: what a crash leaves, the next tick catches up
+    with. ``by`` is the operator, None at a first start.
     """
     async with book.database.transaction():
         number = await catalogues.apply(book.database, content, file, applied_by)
@@ -26,17 +35,44 @@ async def apply(
                 book.database, OperatorAct.TIERS_APPLIED, by, subject=f"catalogue {number}"
             )
     await dormancy.wake(book.database)  # the next run says anew who is dormant
-    origin = Origin("catalogue", applied_by)
+    await _derive_all(book, Origin("catalogue", applied_by), None, float("inf"))
+    return number
+
+
+async def catch_up(book: Book, within_s: float) -> None:
+    """Derive again what an older catalogue derived than the one in force.
+
+    An event's transaction may begin before a catalogue is applied and commit after ``apply`` has
+    looked for subscriptions; and an apply may crash, or find an account that is busy.
+    """
+    newest = await book.database.fetchval("SELECT max(id) FROM catalogues")
+    await _derive_all(book, Origin("catalogue", "tick"), newest, _elapsed() + within_s)
+
+
+_NEXT: Final = """
+SELECT id, customer_id FROM subscriptions
+ WHERE id > $1 AND state <> 'canceled' AND ($2::bigint IS NULL OR catalogue_id < $2)
+ ORDER BY id LIMIT $3
+"""
+
+
+async def _derive_all(book: Book, origin: Origin, older_than: int | None, ends_at: float) -> None:
+    """Those of an older catalogue, or all; one that fails is left to the next tick."""
     after = ""
     while True:
-        rows = await book.database.fetch(
-            """SELECT id, customer_id FROM subscriptions
-                WHERE id > $1 AND state <> 'canceled' ORDER BY id LIMIT $2""",
-            after, PAGE_SIZE,
-        )  # fmt: skip
+        rows = await book.database.fetch(_NEXT, after, older_than, PAGE_SIZE)
         for row in rows:
-            async with book.database.transaction():
-                await rederive(book, row["id"], row["customer_id"], origin)
+            if _elapsed() >= ends_at:
+                return
+            try:
+                async with book.database.transaction():
+                    await rederive(book, row["id"], row["customer_id"], origin)
+            except (TallybookError, asyncpg.PostgresError):
+                log.exception("subscription_not_derived", subscription_id=row["id"])
         if len(rows) < PAGE_SIZE:
-            return number
+            return
         after = rows[-1]["id"]
+
+
+def _elapsed() -> float:
+    return asyncio.get_running_loop().time()

@@ -8,7 +8,7 @@ from typing import Final
 import structlog
 
 from app import clock
-from app.accounts import rerun, reverse_run
+from app.accounts import rerun, reverse_run, tiers
 from app.accounts.book import Book
 from app.audit import usage
 from app.grants import waves
@@ -25,6 +25,7 @@ _MINUTE: Final = timedelta(minutes=1)
 async def tick(book: Book, started_by: str = "tick", within_s: float = TICK_SECONDS_MAX) -> Ticked:
     """One tick; returns the runs it worked on."""
     retried = await retry_due(book)
+    await tiers.catch_up(book, within_s)
     await reverse_run.resume(book, within_s)
     await rerun.resume(book, within_s)
     ticked = await run_due(book.database, book.catalogues, started_by, within_s)

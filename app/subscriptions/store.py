@@ -173,7 +173,9 @@ async def settle(database: Database, reading: Reading, account_id: int) -> Settl
     derived, stored, fact = reading.derived, reading.stored, reading.asked.fact
     row = _row(derived, account_id)
     changed = stored is None or any(stored[name] != value for name, value in row.items())
-    if changed or reading.folded.settled != reading.settled_before or reading.begins_earlier:
+    lags = stored is not None and stored["catalogue_id"] != reading.asked.catalogue_id
+    refolded = reading.folded.settled != reading.settled_before
+    if changed or lags or refolded or reading.begins_earlier:
         await _upsert(database, reading, row)
         await _store_transition(database, stored, derived)
     newest = fact is None or derived.last.event_id == fact.event_id
@@ -219,6 +221,7 @@ async def _upsert(database: Database, reading: Reading, row: dict[str, object]) 
     settled = reading.folded.settled
     row = {
         **row,
+        "catalogue_id": reading.asked.catalogue_id,
         "settled_to": settled.to if settled else None,
         "settled": msgspec.json.encode(settled).decode() if settled else None,
         "settled_catalogue_id": reading.asked.catalogue_id if settled else None,
