@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Final, TypeAlias
 
@@ -59,12 +60,16 @@ def parse_networks(text: str | None) -> tuple[Network, ...]:
     return tuple(ip_network(part.strip()) for part in (text or "").split(",") if part.strip())
 
 
-def client_address(peer: str | None, forwarded: str | None, trusted: tuple[Network, ...]) -> str:
+def client_address(
+    peer: str | None, forwarded: Sequence[str], trusted: tuple[Network, ...]
+) -> str:  # fmt: skip
     """Who calls: the last hop that is no proxy of ours, in `X-Forwarded-For` as far as we trust it.
 
     Anybody may send that header, so that it counts only as far as trusted proxies wrote it.
+    ``forwarded`` is every line of it: a proxy may add one of its own below the caller's.
     """
-    hops = [peer or "", *reversed([hop.strip() for hop in (forwarded or "").split(",")])]
+    told = [hop.strip() for hop in ",".join(forwarded).split(",")]
+    hops = [_plain(hop) for hop in (peer or "", *reversed(told))]
     last = hops[0]
     for hop in hops:
         if not _is_address(hop):
@@ -73,6 +78,14 @@ def client_address(peer: str | None, forwarded: str | None, trusted: tuple[Netwo
         if not any(ip_address(hop) in network for network in trusted):
             break
     return _bucket(last)
+
+
+def _plain(hop: str) -> str:
+    """An IPv4 address as such where a socket of both families tells it as `::ffff:192.0.2.1`."""
+    if not _is_address(hop):
+        return hop
+    parsed = ip_address(hop)
+    return str((parsed.ipv4_mapped if parsed.version == 6 else None) or hop)
 
 
 def _is_address(text: str) -> bool:

@@ -31,7 +31,7 @@ async def of_address(connection: ASGIConnection[Any, Any, Any, Any]) -> None:
     limits: RateLimits | None = settings.rate_limits
     if limits is not None:
         peer = connection.client.host if connection.client else None
-        forwarded = connection.headers.get("x-forwarded-for")
+        forwarded = connection.headers.getall("x-forwarded-for", [])
         address = client_address(peer, forwarded, settings.trusted_proxies)
         await _take(connection, limits.of_address, f"address:{address}")
 

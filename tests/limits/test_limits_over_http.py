@@ -10,7 +10,7 @@ import pytest
 from app.accounts.book import Book
 from app.accounts.put import put
 from app.db import Database
-from app.rates import Rate, RateLimits
+from app.rates import Rate, RateLimits, parse_networks
 from app.settings import Settings
 from tests.api_client import Api, open_api
 from tests.conftest import NOW
@@ -110,3 +110,26 @@ async def test_429_is_declared_wherever_a_key_is_asked_for_and_nowhere_else(limi
         for method, operation in item.items():
             by_key = {"apiKey": []} in operation["security"]
             assert ("429" in operation["responses"]) is by_key, f"{method} {path}"
+
+
+async def test_a_caller_behind_a_proxy_that_adds_a_line_of_its_own_chooses_no_address(
+    database: Database, settings: Settings, running_redis: RunningRedis,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr("app.limiter.ANSWER_SECONDS_MAX", PATIENT_SECONDS)
+    wanted = msgspec.structs.replace(
+        settings, redis_url=running_redis.url, rate_limits=LIMITS,
+        trusted_proxies=parse_networks("127.0.0.1"),
+    )  # fmt: skip
+    async with open_api(database, wanted) as api:
+        answers = [
+            await api.client.get(
+                ONE,
+                headers=[
+                    ("X-Forwarded-For", f"203.0.113.{number}"),  # the caller's own word
+                    ("X-Forwarded-For", "198.51.100.9"),  # the proxy's
+                ],
+            )
+            for number in range(3)
+        ]
+    assert [one.status_code for one in answers] == [401, 401, 429]

@@ -52,9 +52,13 @@ def test_a_proxy_that_is_no_network_stops_the_start() -> None:
         ("2001:db8::1", "2001:67c:2:3:4:5:6:7", "2001:67c:2:3::/64"),
         (None, "198.51.100.9", "unknown"),
         ("a.socket", None, "unknown"),
+        ("::ffff:10.1.1.1", "198.51.100.9", "198.51.100.9"),  # a socket of both families
+        ("10.1.1.1", "::ffff:198.51.100.9", "198.51.100.9"),
+        ("::ffff:192.0.2.1", None, "192.0.2.1"),
     ],
 )
 def test_a_forwarded_address_counts_only_behind_our_own_proxies(
     peer: str | None, forwarded: str | None, address: str
 ) -> None:
-    assert client_address(peer, forwarded, PROXIES) == address
+    lines = [] if forwarded is None else [forwarded]
+    assert client_address(peer, lines, PROXIES) == address
