@@ -154,12 +154,17 @@ async def fail(database: Database, event_id: str, error: Exception) -> Ruling:
     return ruling
 
 
-async def due(database: Database) -> tuple[str, bytes] | None:
-    """One queued event whose next try has come, locked; None where there is none."""
+async def due(database: Database, *, questions_too: bool = True) -> tuple[str, bytes] | None:
+    """One queued event whose next try has come, locked; None where there is none.
+
+    Those of a thin event's type are questions to Stripe.
+    """
     row = await database.fetchrow(
         """SELECT id, payload FROM events
             WHERE verdict = 'queued' AND next_attempt_at <= tallybook_now()
-            ORDER BY next_attempt_at LIMIT 1 FOR UPDATE SKIP LOCKED"""
+              AND ($1 OR type NOT LIKE 'v1.%')
+            ORDER BY next_attempt_at LIMIT 1 FOR UPDATE SKIP LOCKED""",
+        questions_too,
     )
     return None if row is None else (row["id"], row["payload"])
 

@@ -179,11 +179,17 @@ async def answer(book: Book, thin: Thin, within_s: float) -> Ruling:
 
 
 async def retry_due(book: Book) -> int:
-    """Try queued events whose time has come, each in a transaction of its own; how many."""
+    """Try queued events whose time has come, each in a transaction of its own; how many.
+
+    Stripe, slow or away, holds up neither the others nor what the tick does after them: when
+    asking has taken its time, the next tick asks for the rest.
+    """
     count = 0
+    asks_until = time.monotonic() + TICK_ASK_SECONDS_MAX
     while True:
+        asking = book.stripe is None or time.monotonic() < asks_until
         async with book.database.transaction():
-            found = await inbox.due(book.database)
+            found = await inbox.due(book.database, questions_too=asking)
             if found is None:
                 return count
             event = envelope(found[1])

@@ -7,11 +7,14 @@ from typing import Any
 
 import pytest
 
+from app import clock
+from app.jobs.tick import tick
 from app.webhooks.receive import ASK_SECONDS_MAX
 from tests.api_client import Api
 from tests.conftest import NOW
 from tests.invariants import differences
 from tests.stripe_events import make_invoice_event, make_subscription_event
+from tests.webhooks.test_failing_effects import break_event, mend
 
 SECOND = timedelta(seconds=1)
 
@@ -109,6 +112,27 @@ async def test_a_thin_event_waits_for_stripe_and_is_applied_by_the_tick(
     await stripe_service.set_clock(NOW + timedelta(minutes=5))
     assert (await event(stripe_service, "evt_1"))["verdict"] == "applied"
     assert (await stripe_service.account("cus_1"))["available"] == 20
+
+
+async def test_a_stripe_that_hangs_holds_up_no_event_that_needs_no_answer_and_no_day(
+    stripe_service, stripe, book, database, server, monkeypatch
+) -> None:
+    monkeypatch.setattr("app.webhooks.receive.ASK_SECONDS_MAX", 0.2)
+    monkeypatch.setattr("app.webhooks.receive.TICK_ASK_SECONDS_MAX", 0.2)
+    stripe.faults += ["hangs"] * 99
+    for number in range(6):
+        told = thin(f"evt_{number}", "customer.subscription.created", "/v1/subscriptions/sub_1")
+        assert await stripe_service.deliver(told) == "queued"
+    await break_event(server, "evt_own")
+    own = make_subscription_event("evt_own", "created", NOW)
+    assert await stripe_service.deliver(own) == "queued"
+    await mend(server)
+    asked = len(stripe.calls)
+    await clock.stand(database, NOW + timedelta(days=1))
+    await tick(book)
+    assert len(stripe.calls) - asked < 6, "the rest is left to the next tick"
+    assert (await event(stripe_service, "evt_own"))["verdict"] == "applied"
+    assert await differences(database) == []
 
 
 async def test_a_thin_event_of_what_is_gone_is_parked_after_the_last_try(
