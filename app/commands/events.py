@@ -57,9 +57,9 @@ async def replay_events(
     code = 0
     async with opened_book(data_dir) as book:
         async for event_id in _named(event_ids) if event_ids else parked(book):
-            outcome, reason = await _replay(book, event_id, at_the_machine(reason))
+            outcome, why = await _replay(book, event_id, at_the_machine(reason))
             code = max(code, int(outcome == "unknown" or outcome in _OPEN))
-            table.add_row(event_id, outcome, reason)
+            table.add_row(event_id, outcome, why)
     console.print(table, markup=False)
     return code
 

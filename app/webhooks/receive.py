@@ -97,6 +97,10 @@ async def _store(book: Book, event: Envelope, payload: bytes, *, livemode: bool)
         except Exception as error:  # whatever it was, the event is kept and the sender gets a 200
             log.exception("webhook_effects_failed", event_id=event.id, type=event.type)
             raise _EffectsFailedError(error) from error
+    return await _refuse(book, event)
+
+
+async def _refuse(book: Book, event: Envelope) -> Attempted:
     mode = "live" if event.livemode else "test"
     ruling = Ruling(Verdict.REFUSED, f"a {mode} event does not touch this book")
     await inbox.rule(book.database, event.id, ruling)
@@ -104,7 +108,12 @@ async def _store(book: Book, event: Envelope, payload: bytes, *, livemode: bool)
 
 
 async def attempt(book: Book, event: Envelope) -> Attempted:
-    """Try a stored event again, inside a savepoint: its row stays locked whatever happens."""
+    """Try a stored event again, inside a savepoint: its row stays locked whatever happens.
+
+    One of the other mode is refused, also where it came in while the book was of that mode.
+    """
+    if event.livemode != book.livemode:
+        return await _refuse(book, event)
     try:
         async with book.database.transaction():
             return await _apply(book, event)

@@ -34,7 +34,8 @@ class Replayed(msgspec.Struct, frozen=True):
 async def replay(book: Book, event_id: str, by: Operator) -> Replayed:
     """Try a stored event again in one transaction; EventUnknownError where none is stored.
 
-    A settled one changes nothing, a refused one stays refused; others get a new verdict.
+    A settled one changes nothing; others get a new verdict. A refused one stays refused while the
+    book is of the other mode: one that was started as such by mistake has lost no event.
     """
     question = None
     async with book.database.transaction():
@@ -46,8 +47,6 @@ async def replay(book: Book, event_id: str, by: Operator) -> Replayed:
         before = Verdict(row["verdict"])
         if before in _SETTLED:
             ruling = Ruling(Verdict.DUPLICATE, f"{before} before: {row['verdict_reason']}")
-        elif before is Verdict.REFUSED:
-            ruling = Ruling(before, row["verdict_reason"])
         else:
             attempted = await attempt(book, envelope(row["payload"]))
             ruling, question = attempted.ruling, attempted.question

@@ -94,8 +94,13 @@ async def test_events_are_listed_by_verdict_and_replayed(
         await api.deliver(odd)
     code, out, _ = await tallybook(server, "events", "list", "--verdict", "parked")
     assert (code, "evt_1" in out, "evt_2" in out, "evt_3" in out) == (0, False, True, True)
-    code, out, _ = await tallybook(server, "events", "replay", "--parked")
+    code, out, _ = await tallybook(server, "events", "replay", "--parked", "--reason", "see 7")
     assert (code, "evt_2" in out, "evt_3" in out) == (1, True, True)
+    told = await database.fetch(
+        """SELECT event_id, reason FROM operator_acts
+            WHERE act = 'replay' ORDER BY event_id"""
+    )
+    assert [tuple(one) for one in told] == [("evt_2", "see 7"), ("evt_3", "see 7")]
     code, out, _ = await tallybook(server, "events", "replay", "evt_1", "evt_0")
     assert (code, "No event 'evt_0' was received." in out) == (1, True)
     assert "applied before" in out

@@ -19,6 +19,7 @@ from app.webhooks.replay import parked, replay
 from tests.api_client import Api
 from tests.conftest import NOW
 from tests.invariants import differences
+from tests.money_events import make_session_event
 from tests.stripe_events import make_event, make_subscription_event
 
 OPERATOR = Operator(actor="tests", reason="of the tests")
@@ -100,6 +101,30 @@ async def test_a_refused_event_stays_refused(api: Api, database: Database) -> No
     answer = await post(api, "evt_1")
     assert (answer["outcome"], answer["verdict"]) == ("refused", "refused")
     assert await database.fetchval("SELECT count(*) FROM accounts") == 0
+
+
+async def test_a_live_event_that_a_book_took_for_a_stranger_is_applied_once_the_book_is_live(
+    api: Api, database: Database
+) -> None:
+    await api.deliver(make_session_event("evt_1", NOW) | {"livemode": True})
+    live = Book(database, livemode=True)
+    done = await replay(live, "evt_1", OPERATOR)
+    assert (done.outcome, done.verdict) == ("applied", "applied")
+    assert (await replay(live, "evt_1", OPERATOR)).outcome == "duplicate"
+    assert (await api.account("cus_1"))["free"] == 105
+    assert await differences(database) == []
+
+
+async def test_a_test_event_that_waits_in_the_inbox_never_touches_a_book_that_became_live(
+    api: Api, database: Database
+) -> None:
+    parked_one = make_session_event("evt_1", NOW, metadata={"tallybook_pack": "P999"})
+    assert await api.deliver(parked_one) == "parked"
+    live = Book(database, livemode=True)
+    content = default_text().replace("[packs.P100]", "[packs.P999]")
+    await tiers.apply(live, content, "tiers.toml", "tests")
+    assert (await replay(live, "evt_1", OPERATOR)).outcome == "refused"
+    assert (await api.account("cus_1"))["free"] == 5
 
 
 async def test_what_moves_nothing_is_ignored_again(api: Api, database: Database) -> None:
