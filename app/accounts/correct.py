@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from app.accounts.book import Book
-from app.accounts.keyed import Done, Order, journal, keyed
+from app.accounts.keyed import Done, Order, journal, keyed, lock
 from app.accounts.open import require
 from app.clock import NEVER
 from app.errors import AccountClosedError, RefusedError
@@ -83,9 +83,10 @@ async def close(book: Book, public_id: str, by: Operator) -> None:
     """
     number = await require(book, public_id)
     async with book.database.transaction():
-        days = await load.lock(book.database, book.catalogues, [number])
-        days[number].post_due(Origin("due", by.actor))
-        await load.store(book.database, days.values())
+        day = await lock(book, number)
+        number = day.sheet.account_id
+        day.post_due(Origin("due", by.actor))
+        await load.store(book.database, [day])
         closed = await book.database.fetchval(
             """UPDATE accounts SET closed_at = tallybook_now()
                 WHERE id = $1 AND closed_at IS NULL RETURNING true""",

@@ -35,7 +35,7 @@ async def place(book: Book, public_id: str, amount: int, expires_in_s: int, orde
 
     def draft(day: AccountDay) -> JournalDraft:
         expires_at = day.now + timedelta(seconds=expires_in_s)
-        hold = Hold(hold_number, number, amount, expires_at)
+        hold = Hold(hold_number, day.sheet.account_id, amount, expires_at)
         header = journal(Act.HOLD, day, order)
         day.hold(header, hold)
         header.answer = _answer(hold, public_id)

@@ -59,7 +59,7 @@ async def keyed(
     """
     refusal: TallybookError | None = None
     async with book.database.transaction():
-        day = await _lock(book, number)
+        day = await lock(book, number)
         stored = (await idempotency.stored(book.database, [order.key.key])).get(order.key.key)
         if stored is not None:
             stored = idempotency.same_request(order.key, stored)
@@ -91,7 +91,7 @@ async def keyed(
     )
 
 
-async def _lock(book: Book, number: int) -> AccountDay:
+async def lock(book: Book, number: int) -> AccountDay:
     """Lock the account; where it was joined meanwhile, the one that has everything now."""
     while True:
         day = (await load.lock(book.database, book.catalogues, [number]))[number]

@@ -49,6 +49,7 @@ async def reverse_journal(
     async with book.database.transaction():
         days = await load.lock(book.database, book.catalogues, [await _owner(book.database, row)])
         (day,) = days.values()
+        _refuse_joined(day.joined_to)  # while we waited for the lock
         first = await first_answer(book.database, order.key, journal_id=row["id"])
         if first is not None:
             return first
@@ -84,12 +85,16 @@ async def _owner(database: Database, row: Record) -> int:
     )
     if owner is None:
         raise NotReversibleError("This journal moved nothing.", kind=row["kind"])
-    if owner["joined_to"] is not None:
+    _refuse_joined(owner["joined_to"])
+    number: int = owner["id"]
+    return number
+
+
+def _refuse_joined(joined_to: int | None) -> None:
+    if joined_to is not None:
         raise NotReversibleError(
             "The journal's account was joined to another since; adjust that one instead."
         )
-    number: int = owner["id"]
-    return number
 
 
 async def draft(
