@@ -49,10 +49,10 @@ async def reverse_journal(
     async with book.database.transaction():
         days = await load.lock(book.database, book.catalogues, [await _owner(book.database, row)])
         (day,) = days.values()
-        _refuse_joined(day.joined_to)  # while we waited for the lock
         first = await first_answer(book.database, order.key, journal_id=row["id"])
         if first is not None:
             return first
+        _refuse_joined(day)
         day.post_due(Origin("due", order.actor))
         header, undone = await draft(book.database, day, row, order)
         planned = answer(row["id"], order, undone)
@@ -79,19 +79,16 @@ async def _journal(database: Database, journal_id: int | None) -> Record:
 
 async def _owner(database: Database, row: Record) -> int:
     owner = await database.fetchrow(
-        """SELECT accounts.id, joined_to FROM entries JOIN accounts ON accounts.id = account_id
-            WHERE journal_id = $1 LIMIT 1""",
-        row["id"],
+        "SELECT account_id FROM entries WHERE journal_id = $1 LIMIT 1", row["id"]
     )
     if owner is None:
         raise NotReversibleError("This journal moved nothing.", kind=row["kind"])
-    _refuse_joined(owner["joined_to"])
-    number: int = owner["id"]
+    number: int = owner["account_id"]
     return number
 
 
-def _refuse_joined(joined_to: int | None) -> None:
-    if joined_to is not None:
+def _refuse_joined(day: AccountDay) -> None:
+    if day.joined_to is not None:
         raise NotReversibleError(
             "The journal's account was joined to another since; adjust that one instead."
         )

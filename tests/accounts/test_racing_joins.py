@@ -81,6 +81,19 @@ async def test_a_reversal_never_gives_credits_to_an_account_that_was_joined_mean
     assert await differences(database) == []
 
 
+async def test_a_reversal_that_is_repeated_after_a_join_is_answered_as_the_first_time(
+    api, database
+) -> None:
+    acts = await begun(api)
+    spent = await acts.journal(await acts.spend(8))
+    first = await acts.reverse(spent, key="key-of-it")
+    await api.put("/api/v1/accounts/user-1", {"stripe_customer_id": "cus_1"})
+    again = await acts.reverse(spent, key="key-of-it")
+    assert (again.status_code, again.json()) == (201, first.json())
+    assert again.headers["idempotency-replayed"] == "true"
+    assert await differences(database) == []
+
+
 async def test_an_account_that_is_joined_while_it_is_being_closed_is_closed(
     api, book, database
 ) -> None:
