@@ -35,7 +35,7 @@ async def apply(
                 book.database, OperatorAct.TIERS_APPLIED, by, subject=f"catalogue {number}"
             )
     await dormancy.wake(book.database)  # the next run says anew who is dormant
-    await _derive_all(book, Origin("catalogue", applied_by), None, float("inf"))
+    await _derive(book, _ALL, None, Origin("catalogue", applied_by), float("inf"))
     return number
 
 
@@ -46,21 +46,29 @@ async def catch_up(book: Book, within_s: float) -> None:
     looked for subscriptions; and an apply may crash, or find an account that is busy.
     """
     newest = await book.database.fetchval("SELECT max(id) FROM catalogues")
-    await _derive_all(book, Origin("catalogue", "tick"), newest, _elapsed() + within_s)
+    await _derive(book, _LAGGING, newest, Origin("catalogue", "tick"), _elapsed() + within_s)
 
 
-_NEXT: Final = """
-SELECT id, customer_id FROM subscriptions
- WHERE id > $1 AND state <> 'canceled' AND ($2::bigint IS NULL OR catalogue_id < $2)
- ORDER BY id LIMIT $3
+_ALL: Final = """
+SELECT id, customer_id, catalogue_id FROM subscriptions
+ WHERE id > $1 AND state <> 'canceled' ORDER BY id LIMIT $2
+"""
+# In the order of the index: nothing is read where none lags.
+_LAGGING: Final = """
+SELECT id, customer_id, catalogue_id FROM subscriptions
+ WHERE catalogue_id < $3 AND (catalogue_id, id) > ($4, $1) AND state <> 'canceled'
+ ORDER BY catalogue_id, id LIMIT $2
 """
 
 
-async def _derive_all(book: Book, origin: Origin, older_than: int | None, ends_at: float) -> None:
-    """Those of an older catalogue, or all; one that fails is left to the next tick."""
-    after = ""
+async def _derive(
+    book: Book, query: str, newest: int | None, origin: Origin, ends_at: float
+) -> None:  # fmt: skip
+    """Those that the query lists, page by page; one that fails is left to the next tick."""
+    after, after_catalogue = "", 0
     while True:
-        rows = await book.database.fetch(_NEXT, after, older_than, PAGE_SIZE)
+        more = () if newest is None else (newest, after_catalogue)
+        rows = await book.database.fetch(query, after, PAGE_SIZE, *more)
         for row in rows:
             if _elapsed() >= ends_at:
                 return
@@ -71,7 +79,7 @@ async def _derive_all(book: Book, origin: Origin, older_than: int | None, ends_a
                 log.exception("subscription_not_derived", subscription_id=row["id"])
         if len(rows) < PAGE_SIZE:
             return
-        after = rows[-1]["id"]
+        after, after_catalogue = rows[-1]["id"], rows[-1]["catalogue_id"]
 
 
 def _elapsed() -> float:
