@@ -176,7 +176,7 @@ async def test_what_is_done_at_the_machine_is_recorded_too(
     assert await key_commands.revoke_key(at_the_machine, key_id, "again") == 1
     file = tmp_path / "tiers.toml"
     await asyncio.to_thread(file.write_text, default_text() + "\n# changed\n", encoding="utf-8")
-    await apply_tiers(at_the_machine, file, "new prices")
+    await apply_tiers(at_the_machine, file, None, "new prices", dry_run=False, yes=True)
     told = await listed(api)
     assert [(one["act"], one["reason"]) for one in told] == [
         ("key_created", "a new shop"),

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.webhooks.translate import Envelope, EnvelopeError, Ignored, envelope, translate
+from app.webhooks.translate import Envelope, EnvelopeError, Thin, envelope, translate
 
 EVENT: dict[str, object] = {
     "id": "evt_envelope_1",
@@ -57,11 +57,13 @@ def test_what_old_shapes_lack_may_be_missing(left_out: str) -> None:
     assert envelope(orjson.dumps(event)).id == "evt_envelope_1"
 
 
-def test_a_thin_event_is_taken_and_ignored() -> None:
+def test_a_thin_event_names_what_is_to_be_asked_for() -> None:
     read = envelope(orjson.dumps(THIN))
     assert read.created_at == datetime(2026, 10, 1, 12, 0, 0, 250_000, UTC)
     assert read.livemode is True
-    assert translate(read.event) == Ignored("thin event, no API key")
+    told = translate(read.event)
+    assert isinstance(told, Thin)
+    assert (told.kind, told.url) == ("customer.subscription.updated", "/v1/subscriptions/sub_1")
 
 
 @pytest.mark.parametrize(
