@@ -50,6 +50,7 @@ from app.web import (
     usage,
     webhook,
 )
+from app.webhooks.group import WebhookGroups
 
 POOL_WATCH_SECONDS: Final = 5.0
 ROUTES: Final[Sequence[ControllerRouterHandler]] = (
@@ -151,6 +152,7 @@ async def _lifespan(
     finally:
         watching.cancel()
         await app.state.spends.close()
+        await app.state.webhook_groups.close()
         if limiter is not None:
             await limiter.close()
         await close_stripe(book)
@@ -165,6 +167,7 @@ def _state(
         "settings": settings,
         "book": book,
         "spends": SpendQueue(book),
+        "webhook_groups": WebhookGroups(book),
         "keyring": Keyring(book.database, settings.key_pepper),
         "gauges": Gauges(book.database),
         "horizons": Horizons(),

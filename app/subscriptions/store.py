@@ -5,6 +5,7 @@ The only module that writes a subscription's state.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Final
@@ -78,7 +79,7 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
         """Whether it gives this account what it gave before."""
         if self.stored is None:
             return False
-        row = _row(self.derived, account_id)
+        row = row_of(self.derived, account_id)
         return all(self.stored[name] == row[name] for name in _GIVING)
 
 
@@ -115,23 +116,53 @@ async def read(database: Database, pricing: Pricing, asked: Asked) -> Reading | 
     row = await _read(database, asked)
     if row["customer_id"] not in (None, asked.customer_id):
         return OwnerConflict(row["customer_id"])
+    gathered = gather(asked, row, from_checkpoint=row["folded_to"] is not None)
+    return gathered.reading(pricing, await _details(database, gathered.wanted))
+
+
+class Gathered(msgspec.Struct, frozen=True, kw_only=True):
+    """What a subscription is derived from; ``wanted`` are the events whose raw objects it takes."""
+
+    asked: Asked
+    stored: Record | None
+    given: list[Fact]
+    base: Fold | None
+    settled_before: Fold | None
+    created_at: datetime
+
+    @property
+    def wanted(self) -> set[str]:
+        """Event ids; mostly none."""
+        return undecided(self.given, self.base.last_snapshot if self.base else None)
+
+    def reading(self, pricing: Pricing, details: Mapping[str, Detail]) -> Reading:
+        """Where that leads; pure."""
+        return Reading(
+            asked=self.asked,
+            folded=fold(self.given, pricing, details, self.base),
+            created_at=self.created_at,
+            stored=self.stored,
+            settled_before=self.settled_before,
+        )
+
+
+def gather(asked: Asked, row: Record, *, from_checkpoint: bool) -> Gathered:
+    """From the subscription's row, with the ``bodies`` of its facts; pure."""
     facts = {fact.event_id: fact for fact in _decoded(row["bodies"])}
     if asked.fact is not None:
         facts[asked.fact.event_id] = asked.fact
     stored = None if row["id"] is None else row
     settled = _fold_of(row["settled"])
-    base = settled if row["folded_to"] is not None else None
+    base = settled if from_checkpoint else None
     begins = [fact.occurred_at for fact in facts.values()]
     begins += [stored["created_at"]] if stored else []
-    given = [*facts.values(), *_deletion(asked, base)]
-    wanted = undecided(given, base.last_snapshot if base else None)
-    folded = fold(given, pricing, await _details(database, wanted), base)
-    return Reading(
+    return Gathered(
         asked=asked,
-        folded=folded,
-        created_at=min(begins),
         stored=stored,
+        given=[*facts.values(), *_deletion(asked, base)],
+        base=base,
         settled_before=settled,
+        created_at=min(begins),
     )
 
 
@@ -171,7 +202,7 @@ async def settle(database: Database, reading: Reading, account_id: int) -> Settl
     And the account's, but where the subscription gives the same as before.
     """
     derived, stored, fact = reading.derived, reading.stored, reading.asked.fact
-    row = _row(derived, account_id)
+    row = row_of(derived, account_id)
     changed = stored is None or any(stored[name] != value for name, value in row.items())
     lags = stored is not None and stored["catalogue_id"] != reading.asked.catalogue_id
     refolded = reading.folded.settled != reading.settled_before
@@ -196,7 +227,8 @@ def _detail(payload: bytes) -> Detail:
     return Detail(data["object"], data.get("previous_attributes") or {})
 
 
-def _row(derived: Derived, account_id: int) -> dict[str, object]:
+def row_of(derived: Derived, account_id: int) -> dict[str, object]:
+    """The subscription's columns, but for its checkpoint."""
     snapshot = derived.snapshot
     return {
         "account_id": account_id,

@@ -11,7 +11,7 @@ from litestar.datastructures import State
 from app.errors import SignatureRefusedError
 from app.web import problems, views
 from app.web.access import Access, access
-from app.webhooks.receive import receive
+from app.webhooks.receive import receive_together
 from app.webhooks.signature import verify
 
 WEBHOOK_BODY_BYTES_MAX: Final = 524_288
@@ -33,7 +33,7 @@ async def stripe_webhook(request: Request[Any, Any, Any], state: State) -> views
     # Wall time, also in a book whose clock is set: Stripe signs by its own clock.
     with state.metrics.signature_failures.count_exceptions(SignatureRefusedError):
         verify(payload, header, state.settings.stripe_webhook_secrets, int(time.time()))
-    received = await receive(state.book, payload, livemode=state.settings.livemode)
+    received = await receive_together(state.webhook_groups, state.book, payload)
     seconds = time.perf_counter() - started
     state.metrics.webhook(received.type, received.outcome, seconds)
     return views.WebhookAnswer(event_id=received.event_id, outcome=received.outcome)

@@ -113,7 +113,7 @@ async def _take(book: Book, fact: Fact) -> Applied:
         ruling = Ruling(Verdict.PARKED, f"the subscription belongs to customer {taken.customer_id}")
     else:
         claim = await rule_claim(book, taken.claim) if taken.claim else None
-        ruling = _ruling(fact, taken, claim)
+        ruling = ruling_of(fact, taken, claim)
         if taken.settled.derived.tied and book.stripe is not None:
             tie = taken.settled.derived.last
     return Applied(
@@ -121,7 +121,9 @@ async def _take(book: Book, fact: Fact) -> Applied:
     )
 
 
-def _ruling(fact: Fact, taken: Taken, claim: Ruling | None) -> Ruling:
+def ruling_of(fact: Fact, taken: Taken, claim: Ruling | None = None) -> Ruling:
+    """The verdict and its reason; ``claim`` is what became of the customer's tie, where it was
+    refused."""
     state = _of_state(fact, taken.settled)
     if claim is not None:
         parked = [one.reason for one in (state, claim) if one.verdict is Verdict.PARKED]

@@ -11,8 +11,9 @@ import structlog
 
 from app.accounts.book import Book
 from app.errors import StripeFailedError
-from app.webhooks import inbox, questions
+from app.webhooks import inbox, questions, steady
 from app.webhooks.apply import apply
+from app.webhooks.group import WebhookGroups
 from app.webhooks.inbox import Ruling, Verdict
 from app.webhooks.shapes import ShapeError
 from app.webhooks.translate import Envelope, Ignored, Parked, Thin, envelope, translate
@@ -46,7 +47,15 @@ class Received(msgspec.Struct, frozen=True):
     type: str
 
 
-async def receive(book: Book, payload: bytes, *, livemode: bool) -> Received:
+async def receive_together(groups: WebhookGroups, book: Book, payload: bytes) -> Received:
+    """The same as ``receive``, where many come at once to one process."""
+    with groups.under_way():
+        return await receive(book, payload, livemode=book.livemode, groups=groups)
+
+
+async def receive(
+    book: Book, payload: bytes, *, livemode: bool, groups: WebhookGroups | None = None
+) -> Received:
     """Take a verified payload in; raises EnvelopeError where it is no event.
 
     Where Stripe is to be asked, it is asked once all this stands, and shortly: what it does not
@@ -54,7 +63,7 @@ async def receive(book: Book, payload: bytes, *, livemode: bool) -> Received:
     """
     started = time.perf_counter()
     event = envelope(payload)
-    attempted = await _take_in(book, event, payload, livemode=livemode)
+    attempted = await _take_in(book, event, payload, livemode=livemode, groups=groups)
     ruling = attempted.ruling
     log.info(
         "webhook", event_id=event.id, type=event.type, verdict=str(ruling.verdict),
@@ -67,13 +76,20 @@ async def receive(book: Book, payload: bytes, *, livemode: bool) -> Received:
     return Received(event.id, ruling.verdict, event.type)
 
 
-async def _take_in(book: Book, event: Envelope, payload: bytes, *, livemode: bool) -> Attempted:
+async def _take_in(
+    book: Book, event: Envelope, payload: bytes, *, livemode: bool, groups: WebhookGroups | None
+) -> Attempted:
     """The event and its effects in one transaction; where those fail, the event in another.
 
     A savepoint around the effects would come to the same, for two round trips of every event.
     Most of what Stripe sends has no effects at all, and is one statement.
     """
     translated = translate(event.event)
+    if groups is not None:
+        delivery = steady.candidate(book, event, payload, translated)
+        ruled = await groups.take(delivery) if delivery is not None else None
+        if ruled is not None:
+            return Attempted(ruled)
     if isinstance(translated, Ignored) and event.livemode == livemode:
         ruling = Ruling(Verdict.IGNORED, translated.reason)
         if await inbox.insert_ignored(book.database, event, payload, ruling):
