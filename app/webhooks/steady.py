@@ -71,7 +71,7 @@ SELECT subscriptions.*, known.id IS NOT NULL AS known, claimed.id IS NOT NULL AS
   LEFT JOIN LATERAL (
        SELECT array_agg(body::text) AS bodies FROM facts
         WHERE facts.subscription_id = subscriptions.id
-          AND facts.occurred_at > subscriptions.settled_to) AS facts ON true
+          AND facts.occurred_at > coalesce(subscriptions.settled_to, '-infinity')) AS facts ON true
  ORDER BY number
 """
 

@@ -23,6 +23,7 @@ from statemachine import trigger_of_status
 # Real events nest some 10 deep; whoever walks one later may do so by recursion.
 NESTING_MAX: Final = 64
 
+_NESTING: Final = frozenset({dict, list})  # the very types that orjson makes
 _KEY_ENDS: Final = re.compile(rb'"[ \t\r\n]*:')
 
 _SUBSCRIPTION: Final = "customer.subscription."
@@ -132,7 +133,7 @@ def _count_keys(event: dict[str, object]) -> int:
             if isinstance(one, dict):
                 count += len(one)
                 children = one.values()
-            below += [child for child in children if isinstance(child, dict | list)]
+            below += [child for child in children if type(child) in _NESTING]
         if not below:
             return count
         level = below
