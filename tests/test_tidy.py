@@ -80,6 +80,15 @@ def test_one_module_writes_a_subscriptions_state_and_one_the_ledger() -> None:
         return {_name(path) for path in OURS if wanted.search(path.read_text(encoding="utf-8"))}
 
     assert writers("INSERT INTO (subscriptions|transitions)") == {"app/subscriptions/store.py"}
+    assert writers("UPDATE subscriptions") == {
+        # Whose account it is, not its state.
+        "app/accounts/join.py",
+        # The set-based way, held to store.py by a test; what it moves is no state.
+        "app/subscriptions/store_many.py",
+    }
+    facts = {"app/subscriptions/store.py", "app/subscriptions/store_many.py"}
+    assert writers("INSERT INTO facts") == facts
+    assert writers("(INSERT INTO|UPDATE) (events|deliveries)\\b") == {"app/webhooks/inbox.py"}
     assert writers("INSERT INTO (journals|entries|lots)") == {
         "app/ledger/post.py",
         # The set-based ways, each held to the other by a test.

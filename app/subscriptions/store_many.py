@@ -44,12 +44,11 @@ def read_steady(pricing: Pricing, asked: Asked, row: Record, account_id: int) ->
     """
     fact = asked.fact
     assert fact is not None
-    if (
-        row["settled_catalogue_id"] != asked.catalogue_id
-        or row["last_event_at"] >= fact.occurred_at
-    ):
+    # Without a checkpoint all facts were read, mostly those of its first second.
+    holds = row["settled"] is None or row["settled_catalogue_id"] == asked.catalogue_id
+    if not holds or row["last_event_at"] >= fact.occurred_at:
         return None
-    gathered = gather(asked, row, from_checkpoint=True)
+    gathered = gather(asked, row, from_checkpoint=row["settled"] is not None)
     if gathered.wanted:
         return None
     reading = gathered.reading(pricing, {})
