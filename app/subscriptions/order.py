@@ -43,6 +43,8 @@ def undecided(facts: Sequence[Fact], before: Fact | None = None) -> set[str]:
     """Event ids whose raw objects ``in_order`` needs: updates that share a second, and the
     snapshot before them; ``before`` is the last one of what is settled already."""
     wanted: set[str] = set()
+    if len({fact.occurred_at for fact in facts}) == len(facts):
+        return wanted  # no two share a second: so it is with most
     for seconds_facts in _seconds(facts):
         updates = [fact for fact in seconds_facts if fact.kind is FactKind.UPDATED]
         first = [fact for fact in seconds_facts if fact.kind is FactKind.CREATED]
