@@ -42,7 +42,7 @@ def configure(settings: Settings) -> None:
     structlog.configure(
         processors=[*shared, *end],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=_standard_error,
         cache_logger_on_first_use=True,
     )
     # Chatters at INFO on every transition; the webhook's line and the transition's row tell more.
@@ -66,8 +66,13 @@ def to_standard_error() -> None:
                 colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
             ),
         ],
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=_standard_error,
     )
+
+
+def _standard_error(*_: object) -> structlog.PrintLogger:
+    """Standard error as it is when a logger is first used, not when logging was configured."""
+    return structlog.PrintLogger(sys.stderr)
 
 
 def _without_details(_logger: WrappedLogger, _name: str, line: EventDict) -> EventDict:

@@ -46,6 +46,16 @@ structlog.configure(
     ]
 )
 
+_configure = structlog.configure
+
+
+def _configure_uncached(**wanted: Any) -> None:
+    """A cached logger would go on writing to the standard error of the test that first used it."""
+    _configure(**{**wanted, "cache_logger_on_first_use": False})
+
+
+structlog.configure = _configure_uncached
+
 hypothesis.settings.register_profile(
     "tallybook",
     deadline=None,  # a noisy machine is no bug
@@ -136,6 +146,14 @@ async def new_server() -> AsyncIterator[Server]:
     finally:
         await connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
         await connection.close()
+
+
+@pytest.fixture(autouse=True)
+def logs_as_before() -> Iterator[None]:
+    """A command or a server that was started inside a test leaves no logging behind."""
+    before = structlog.get_config()
+    yield
+    _configure(**before)
 
 
 @pytest.fixture

@@ -221,7 +221,11 @@ def _diff_named(
         if name not in new:
             yield f"{what} {name}: removed"
         elif name not in old:
-            values = (f"{key} {_shown(value)}" for key, value in new[name].items() if key != "name")
+            values = (
+                f"{key} {_shown(value)}"
+                for key, value in new[name].items()
+                if key != "name" and value is not None
+            )
             yield f"{what} {name}: added ({', '.join(values)})"
         else:
             yield from _diff_values(f"{what} {name}: ", old[name], new[name])
