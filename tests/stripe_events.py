@@ -38,15 +38,17 @@ def make_subscription_event(
 def make_invoice_event(
     event_id: str, kind: str, at: datetime, *, subscription: str = "sub_1",
     customer: str = "cus_1", billing_reason: str = "subscription_cycle",
+    invoice: str | None = None, made_at: datetime | None = None,
 ) -> dict[str, Any]:  # fmt: skip
-    """``kind`` is paid, payment_succeeded or payment_failed."""
-    invoice = {
-        "id": f"in_{event_id}", "object": "invoice", "customer": customer,
+    """``kind`` is paid, payment_succeeded or payment_failed; each has an invoice of its own."""
+    thing = {
+        "id": invoice or f"in_{event_id}", "object": "invoice", "customer": customer,
+        "created": int((made_at or at).timestamp()),
         "billing_reason": billing_reason, "amount_paid": 2_000,
         "parent": {"type": "subscription_details",
                    "subscription_details": {"subscription": subscription, "metadata": {}}},
     }  # fmt: skip
-    return make_event(event_id, f"invoice.{kind}", at, invoice)
+    return make_event(event_id, f"invoice.{kind}", at, thing)
 
 
 def make_event(

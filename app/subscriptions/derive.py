@@ -5,13 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from copy import copy
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import Final, Protocol
 
 import msgspec
 
 from app.subscriptions.facts import SNAPSHOT_KINDS, Fact, FactKind
+from app.subscriptions.invoices import Invoices
 from app.subscriptions.order import Detail, in_order
 from statemachine import State, Trigger, advance, trigger_of_status
+
+# Raise it when a fold comes to keep more, or to mean something else: what was stored before is
+# then left, and all facts are folded again.
+FOLD_FORM: Final = 2
+
+_INVOICE_KINDS: Final = frozenset({FactKind.PAYMENT_FAILED, FactKind.PAYMENT_SUCCEEDED})
 
 
 class Pricing(Protocol):
@@ -58,9 +65,10 @@ class Fold(msgspec.Struct, kw_only=True):
     """What is carried from fact to fact; also stored, so that a long history is folded once.
 
     ``to`` is when the last fact taken occurred, ``last_snapshot`` the last in order, also one
-    that came after the end.
+    that came after the end. ``form`` tells by which FOLD_FORM it was made.
     """
 
+    form: int = 1  # the first had no number
     state: State = State.CREATED
     trigger: Trigger | None = None
     decided_by: Fact | None = None
@@ -73,11 +81,14 @@ class Fold(msgspec.Struct, kw_only=True):
     failing_since: datetime | None = None
     to: datetime | None = None
     last_snapshot: Fact | None = None
+    invoices: Invoices = Invoices()
 
     def take(self, fact: Fact, pricing: Pricing) -> None:
         self.to = fact.occurred_at
         if fact.kind in SNAPSHOT_KINDS:
             self.last_snapshot = fact
+        if not self._has_say(fact):
+            return
         trigger = _trigger_of(fact)
         before, self.state = self.state, advance(self.state, trigger)
         if self.decided_by is None or self.state is not before:
@@ -90,6 +101,12 @@ class Fold(msgspec.Struct, kw_only=True):
             self.standing = str(self.state)
         self._take_standing(fact.occurred_at, pricing)
 
+    def _has_say(self, fact: Fact) -> bool:
+        if fact.kind not in _INVOICE_KINDS:
+            return True
+        self.invoices, has_say = self.invoices.take(fact)
+        return has_say
+
     def _take_snapshot(self, fact: Fact, pricing: Pricing) -> None:
         self.snapshot = fact
         self.standing = "canceled" if fact.kind is FactKind.DELETED else (fact.status or "")
@@ -97,6 +114,8 @@ class Fold(msgspec.Struct, kw_only=True):
         self.prices_unknown = known is None and not pricing.ignores(fact.prices)
         if not self.prices_unknown:
             self.tier = known  # an unknown price keeps the tier it had
+        if self.state is not State.PAST_DUE:
+            self.invoices = self.invoices.in_order()
 
     def _take_standing(self, at: datetime, pricing: Pricing) -> None:
         if self.state is State.ACTIVE:
@@ -120,6 +139,12 @@ class Fold(msgspec.Struct, kw_only=True):
         if self.tier is None or self.gave_when_active is None:
             return None
         return pricing.lesser(self.tier, self.gave_when_active)
+
+
+def checkpoint_of(stored: str | bytes | None) -> Fold | None:
+    """A fold as it was stored; None where none was, or one of another form."""
+    fold = None if stored is None else msgspec.json.decode(stored, type=Fold)
+    return fold if fold is not None and fold.form == FOLD_FORM else None
 
 
 class Folded(msgspec.Struct, frozen=True):
@@ -146,7 +171,7 @@ def fold(
     then ``facts`` are those after it, and the outcome is the same as from all.
     """
     ordered, tied = in_order(facts, details, settled.last_snapshot if settled else None)
-    taken = Fold() if settled is None else copy(settled)
+    taken = Fold(form=FOLD_FORM) if settled is None else copy(settled)
     newest_at = ordered[-1].occurred_at
     for fact in ordered:
         if fact.occurred_at == newest_at and (taken.to is None or taken.to < newest_at):

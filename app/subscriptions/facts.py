@@ -22,11 +22,19 @@ class FactKind(StrEnum):
 SNAPSHOT_KINDS = frozenset({FactKind.CREATED, FactKind.UPDATED, FactKind.DELETED})
 
 
+class Invoice(msgspec.Struct, frozen=True):
+    """Which invoice was paid or failed, and when it was made, where that is told."""
+
+    id: str
+    made_at: datetime | None
+
+
 class Fact(msgspec.Struct, frozen=True, kw_only=True):
     """One event's claim about one subscription.
 
     ``occurred_at`` is the event's ``created``, which has one-second grain.
-    ``status`` is Stripe's and None for invoice kinds; ``prices`` are the items' price ids in
+    ``status`` is Stripe's and None for invoice kinds, ``invoice`` None for all others and for what
+    was stored before it was kept; ``prices`` are the items' price ids in
     Stripe's order; ``billing_cycle`` reads "month", "year" or "3 month".
     ``account_hint`` is the application's id that we find in the subscription's metadata;
     ``hint_refused`` says that what stands there is none.
@@ -44,3 +52,4 @@ class Fact(msgspec.Struct, frozen=True, kw_only=True):
     cancel_at_period_end: bool = False
     account_hint: str | None = None
     hint_refused: str | None = None
+    invoice: Invoice | None = None

@@ -16,7 +16,15 @@ import structlog
 
 from app.db import Database, Record
 from app.errors import BusyError
-from app.subscriptions.derive import Derived, Fold, Folded, Pricing, fold
+from app.subscriptions.derive import (
+    FOLD_FORM,
+    Derived,
+    Fold,
+    Folded,
+    Pricing,
+    checkpoint_of,
+    fold,
+)
 from app.subscriptions.facts import Fact
 from app.subscriptions.order import Detail, undecided
 
@@ -83,10 +91,12 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
         return all(self.stored[name] == row[name] for name in _GIVING)
 
 
-# A checkpoint holds for what came after it, by the same catalogue; else all facts are folded.
+# A checkpoint holds for what came after it, by the same catalogue and of our own form; else all
+# facts are folded.
 _READ: Final = """
 WITH stands AS (SELECT * FROM subscriptions WHERE id = $1), checkpoint AS (
     SELECT settled_to FROM stands WHERE settled_catalogue_id = $2 AND settled_to < $3
+       AND (settled->>'form')::integer = {form}
 ){adding}
 SELECT stands.*, (SELECT settled_to FROM checkpoint) AS folded_to, (
            SELECT array_agg(body::text) FROM facts WHERE subscription_id = $1
@@ -152,7 +162,7 @@ def gather(asked: Asked, row: Record, *, from_checkpoint: bool) -> Gathered:
     if asked.fact is not None:
         facts[asked.fact.event_id] = asked.fact
     stored = None if row["id"] is None else row
-    settled = _fold_of(row["settled"])
+    settled = checkpoint_of(row["settled"])
     base = settled if from_checkpoint else None
     begins = [fact.occurred_at for fact in facts.values()]
     begins += [stored["created_at"]] if stored else []
@@ -173,7 +183,7 @@ async def _read(database: Database, asked: Asked) -> Record:
         fact.event_id, fact.occurred_at, msgspec.json.encode(fact).decode(), asked.customer_id,
     )  # fmt: skip
     row = await database.fetchrow(
-        _READ.format(adding=_ADDING if fact else ""),
+        _READ.format(adding=_ADDING if fact else "", form=FOLD_FORM),
         asked.subscription_id, asked.catalogue_id, after, *added,
     )  # fmt: skip
     assert row is not None
@@ -182,10 +192,6 @@ async def _read(database: Database, asked: Asked) -> Record:
 
 def _decoded(bodies: list[str] | None) -> list[Fact]:
     return [msgspec.json.decode(body, type=Fact) for body in bodies or ()]
-
-
-def _fold_of(stored: str | None) -> Fold | None:
-    return None if stored is None else msgspec.json.decode(stored, type=Fold)
 
 
 def _deletion(asked: Asked, settled: Fold | None) -> list[Fact]:

@@ -49,7 +49,8 @@ def read_steady(pricing: Pricing, asked: Asked, row: Record, account_id: int) ->
     if not holds or row["last_event_at"] >= fact.occurred_at:
         return None
     gathered = gather(asked, row, from_checkpoint=row["settled"] is not None)
-    if gathered.wanted:
+    left = row["settled"] is not None and gathered.settled_before is None  # of another form
+    if left or gathered.wanted:
         return None
     reading = gathered.reading(pricing, {})
     derived, wanted = reading.derived, row_of(reading.derived, account_id)

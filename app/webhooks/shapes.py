@@ -9,6 +9,8 @@ from typing import Final
 
 import msgspec
 
+from app.subscriptions.facts import Invoice
+
 ID_CHARS_MAX: Final = 255
 ITEMS_MAX: Final = 100  # Stripe allows 20
 UNIX_SECONDS_MAX: Final = 2**32 - 1  # the year 2106: grace and trials can be added without overflow
@@ -174,3 +176,14 @@ def invoice_subscription_of(invoice: JsonObject) -> str | None:
     if link is None:
         link = invoice.get("subscription")
     return None if link is None else id_of(link, "the invoice's subscription")
+
+
+def invoice_of(invoice: JsonObject) -> Invoice | None:
+    """Which invoice it is; ``created`` was called ``date`` until 2019-03-14."""
+    if invoice.get("id") is None:
+        return None
+    made_at = invoice.get("created", invoice.get("date"))
+    return Invoice(
+        text_of(invoice["id"], "the invoice's id"),
+        None if made_at is None else instant_of(made_at, "the invoice's created"),
+    )

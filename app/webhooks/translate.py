@@ -293,4 +293,5 @@ def _payment(
         customer_id=shapes.id_of(invoice.get("customer"), "customer"),
         kind=kind,
         occurred_at=instant_of(event.get("created"), "created"),
+        invoice=shapes.invoice_of(invoice),
     )

@@ -18,6 +18,7 @@ from tests.stripe_events import make_customer_event, make_invoice_event, make_su
 CREDITS = {"FREE": 5, "PRO": 20, "ENTERPRISE": 50}
 PRICES = ("price_pro_monthly", "price_enterprise_monthly")
 STATUSES = ("trialing", "active", "active", "past_due", "unpaid", "paused")
+INVOICES = ("paid", "payment_failed", "paid 1", "payment_failed 1", "payment_failed 2")
 Event = dict[str, Any]
 NUMBERS = count(1)  # each example has ids of its own, also while one is made smaller
 # (what happens, seconds since the thing before); several things may share a second.
@@ -28,7 +29,7 @@ happenings = st.lists(
             st.tuples(st.just("price"), st.sampled_from(PRICES)),
             st.tuples(st.just("metadata"), st.sampled_from(["", "u1", "u2"])),
             st.tuples(st.just("customer"), st.sampled_from(["", "u2", "u3"])),
-            st.tuples(st.just("invoice"), st.sampled_from(["paid", "payment_failed"])),
+            st.tuples(st.just("invoice"), st.sampled_from(INVOICES)),
             st.tuples(st.sampled_from(["deleted", "customer deleted"]), st.just("")),
         ),
         st.integers(0, 2),
@@ -62,7 +63,7 @@ class SmallStripe:
             self.present["status"] = "canceled"
             self._subscription("deleted", None)
         elif kind == "invoice":
-            self.events.append(make_invoice_event(self._id(), value, self.at, **self._ids()))
+            self.events.append(self._invoiced(*value.split()))
         else:
             deleted = kind == "customer deleted"
             self.events.append(
@@ -88,6 +89,14 @@ class SmallStripe:
                 previous=previous, **self._ids(),
             )
         )  # fmt: skip
+
+    def _invoiced(self, kind: str, number: str = "") -> Event:
+        """Of an invoice of its own, or of one that is tried again, made in that second."""
+        which: Event = {}
+        if number:
+            made_at = NOW + timedelta(seconds=int(number))
+            which = {"invoice": f"in_{self.name}_{number}", "made_at": made_at}
+        return make_invoice_event(self._id(), kind, self.at, **self._ids(), **which)
 
     def _ids(self) -> dict[str, str]:
         return {"subscription": f"s_{self.name}", "customer": f"c_{self.name}"}

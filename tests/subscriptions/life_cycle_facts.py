@@ -10,8 +10,8 @@ import msgspec
 
 from app.grants.catalogue import parse
 from app.grants.entitlement import CataloguePricing
-from app.subscriptions.derive import Derived, Fold, Folded, derive, fold
-from app.subscriptions.facts import Fact, FactKind
+from app.subscriptions.derive import Derived, Fold, Folded, checkpoint_of, derive, fold
+from app.subscriptions.facts import Fact, FactKind, Invoice
 from app.subscriptions.order import Detail, undecided
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -79,13 +79,13 @@ class Made:
         self.details[copy_id] = self.details[event_id]
         self.facts.append(_renamed(original, copy_id))
 
-    def payment_failed(self, second: int) -> str:
-        """A renewal's invoice.payment_failed."""
-        return self._add(FactKind.PAYMENT_FAILED, second, None)
+    def payment_failed(self, second: int, invoice: int | None = None) -> str:
+        """A renewal's invoice.payment_failed; ``invoice`` is the second in which it was made."""
+        return self._add(FactKind.PAYMENT_FAILED, second, None, invoice)
 
-    def payment_succeeded(self, second: int) -> str:
+    def payment_succeeded(self, second: int, invoice: int | None = None) -> str:
         """A renewal's invoice.paid."""
-        return self._add(FactKind.PAYMENT_SUCCEEDED, second, None)
+        return self._add(FactKind.PAYMENT_SUCCEEDED, second, None, invoice)
 
     def _snapshot(
         self, kind: FactKind, second: int, previous: dict[str, object], event_id: str | None
@@ -95,7 +95,9 @@ class Made:
         self.details[event_id] = Detail(self.objects[event_id], previous)
         return event_id
 
-    def _add(self, kind: FactKind, second: int, event_id: str | None) -> str:
+    def _add(
+        self, kind: FactKind, second: int, event_id: str | None, invoice: int | None = None
+    ) -> str:
         event_id = event_id or f"evt_{len(self.facts):02}"
         is_snapshot = kind not in (FactKind.PAYMENT_FAILED, FactKind.PAYMENT_SUCCEEDED)
         fact = Fact(
@@ -106,6 +108,7 @@ class Made:
             occurred_at=at(second),
             status=str(self.present["status"]) if is_snapshot else None,
             prices=(str(self.present["price"]),) if is_snapshot else (),
+            invoice=None if invoice is None else Invoice(f"in_{invoice}", at(invoice)),
         )
         self.facts.append(fact)
         return event_id
@@ -143,7 +146,7 @@ class Stored:
     def take(self, fact: Fact) -> Folded:
         """The rule of the store's query: from the checkpoint where the fact is newer."""
         self.facts.append(fact)
-        settled = msgspec.json.decode(self.settled, type=Fold) if self.settled else None
+        settled = checkpoint_of(self.settled)
         if settled is not None and (settled.to is None or fact.occurred_at <= settled.to):
             settled = None
         since = settled.to if settled else None

@@ -32,23 +32,24 @@ acts = st.lists(
         st.integers(0, 6),
         st.sampled_from(STATUSES[:-1]),
         st.sampled_from(PRICES),
+        st.sampled_from([None, 0, 1, 2]),
     ),
     max_size=12,
 )
 
 
-def made_of(drawn: Sequence[tuple[str, int, str, str]], begins: bool) -> Made:
+def made_of(drawn: Sequence[tuple[str, int, str, str, int | None]], begins: bool) -> Made:
     made = Made()
     made.present = {"status": "incomplete", "price": PRO}
     if begins:
         made.created(0, "incomplete")
-    for kind, second, status, price in sorted(drawn, key=lambda act: act[1]):
+    for kind, second, status, price, invoice in sorted(drawn, key=lambda act: act[1]):
         if kind == "updated":
             made.updated(second, status=status, price=price)
         elif kind == "failed":
-            made.payment_failed(second)
+            made.payment_failed(second, invoice)
         elif kind == "paid":
-            made.payment_succeeded(second)
+            made.payment_succeeded(second, invoice)
         elif kind == "deleted":
             made.deleted(second)
         elif made.facts and made.facts[-1].kind is FactKind.UPDATED:

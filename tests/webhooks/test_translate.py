@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.subscriptions.facts import Fact, FactKind
+from app.subscriptions.facts import Fact, FactKind, Invoice
 from app.webhooks.translate import Ignored, Parked, Thin, translate
 
 AT = 1_790_000_000
@@ -271,7 +271,25 @@ def test_the_invoice_of_a_renewal_or_change_tells_of_its_payment(
         customer_id="cus_t1",
         kind=fact_kind,
         occurred_at=utc(AT),
+        invoice=Invoice("in_t1", None),
     )
+
+
+@pytest.mark.parametrize(
+    ("shape", "told"),
+    [
+        ({"created": 1_700_000_000}, Invoice("in_t1", utc(1_700_000_000))),
+        ({"date": 1_700_000_000}, Invoice("in_t1", utc(1_700_000_000))),
+        ({"created": 1_700_000_000, "date": 5}, Invoice("in_t1", utc(1_700_000_000))),
+        ({"id": None, "created": 1_700_000_000}, None),
+    ],
+)
+def test_an_invoice_tells_which_one_it_is_and_when_it_was_made(
+    shape: dict[str, Any], told: Invoice | None
+) -> None:
+    fact = translate(event_of("invoice.paid", {**INVOICE, **shape}))
+    assert isinstance(fact, Fact)
+    assert fact.invoice == told
 
 
 def test_an_invoice_may_hold_the_whole_subscription() -> None:
@@ -308,6 +326,8 @@ def test_an_invoice_of_no_subscription_is_ignored(change: dict[str, Any]) -> Non
         {**INVOICE, "parent": {"subscription_details": ["sub_t1"]}},
         {**INVOICE, "billing_reason": None},
         {**INVOICE, "customer": None},
+        {**INVOICE, "id": 7},
+        {**INVOICE, "created": "yesterday"},
         {**OLD_INVOICE, "subscription": 7},
         {**OLD_INVOICE, "object": "charge"},
     ],
