@@ -103,12 +103,12 @@ class Subscribed:
 
     def ends_trial(self) -> Step:
         """The trial's last instant; it is to be paid from now on."""
-        self._life.now = self.stripe.period.ends_at
+        self.reaches_period_end()
         return self._do("ends the trial", lambda _: self.stripe.end_trial(), self._active)
 
     def renews(self) -> Step:
         """The next period begins; it is not yet paid."""
-        self._life.now = self.stripe.period.ends_at
+        self.reaches_period_end()
         return self._do("renews", lambda _: self.stripe.renew(), _nothing)
 
     def pays(self) -> Step:
@@ -142,6 +142,14 @@ class Subscribed:
         """A price that no catalogue has: the tier stays as it was."""
         return self._do("changes to an unknown price", partial(self._change, price), self._active)
 
+    def upgrades(self) -> Step:
+        """To the best that the customer may choose."""
+        return self.changes_to(self._life.high)
+
+    def downgrades(self) -> Step:
+        """To the least."""
+        return self.changes_to(self._life.low)
+
     def asks_to_cancel(self) -> Step:
         """It is to end with its period."""
         return self._do("cancels at the period's end", self.stripe.cancel_at_period_end, _nothing)
@@ -159,6 +167,14 @@ class Subscribed:
         """Somebody writes a note on it; nothing changes."""
         move = partial(self._note, value)
         return self._do("gets a note", move, _nothing)
+
+    def reaches_period_end(self) -> None:
+        """Time passes until the running period is over."""
+        self._life.now = self.stripe.period.ends_at
+
+    def reaches_grace_end(self) -> None:
+        """As much time passes as the tier's grace lasts."""
+        self._life.wait(days=self._life.wares.rules[self._ware.tier].grace.days)
 
     def was_known(self) -> None:
         """It began where nobody listened."""

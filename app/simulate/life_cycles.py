@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from datetime import timedelta
+from typing import Final, TypeVar
 
-from app.simulate.life import Life, Story
+from app.simulate.life import Life, Story, Subscribed
 from app.simulate.stripe_objects import Price
+from app.simulate.tape import Step
 from app.simulate.wares import Wares
 
 UNKNOWN: Final = Price(
     id="price_of_no_catalogue", product="prod_unknown", name="Unknown", cents=9_00
 )
+
+_HOUR: Final = timedelta(hours=1)
+_DAY: Final = timedelta(days=1)
 
 
 @dataclass(frozen=True)
@@ -26,123 +31,44 @@ class LifeCycle:
     needs: str = ""  # what is lacking where it does not fit
 
 
-def _happy_renewal(life: Life) -> Story:
-    one = life.subscription(life.low)
-    yield one.subscribes()
-    yield one.renews()
-    life.wait(hours=1)
-    yield one.pays()
+_Thing = TypeVar("_Thing")
 
 
-def _upgrade(life: Life) -> Story:
-    one = life.subscription(life.low)
-    yield one.subscribes()
-    life.wait(days=9)
-    yield one.changes_to(life.high)
+def story(
+    begin: Callable[[Life], _Thing], *acts: timedelta | Callable[[_Thing], Step | None]
+) -> Callable[[Life], Story]:
+    """What befalls the one thing that a customer buys, act after act; a timedelta lets time pass.
+
+    An act that makes no step is not heard of.
+    """
+
+    def tell(life: Life) -> Story:
+        one = begin(life)
+        for act in acts:
+            if isinstance(act, timedelta):
+                life.now += act
+            elif (step := act(one)) is not None:
+                yield step
+
+    return tell
 
 
-def _downgrade(life: Life) -> Story:
+def _low(life: Life) -> Subscribed:
+    return life.subscription(life.low)
+
+
+def _high(life: Life) -> Subscribed:
+    return life.subscription(life.high)
+
+
+def _yearly(life: Life) -> Subscribed:
+    return life.subscription(life.yearly)
+
+
+def _begun_unheard(life: Life) -> Subscribed:
     one = life.subscription(life.high)
-    yield one.subscribes()
-    life.wait(days=9)
-    yield one.changes_to(life.low)
-
-
-def _cancel_now(life: Life) -> Story:
-    one = life.subscription(life.low)
-    yield one.subscribes()
-    life.wait(days=11)
-    yield one.ends()
-
-
-def _cancel_at_period_end(life: Life) -> Story:
-    one = life.subscription(life.low)
-    yield one.subscribes()
-    life.wait(days=11)
-    yield one.asks_to_cancel()
-    life.now = one.stripe.period.ends_at
-    yield one.ends()
-
-
-def _recovers_in_grace(life: Life) -> Story:
-    one = life.subscription(life.low)
-    yield one.subscribes()
-    yield one.renews()
-    life.wait(hours=1)
-    yield one.fails()
-    life.wait(days=3)
-    yield one.fails()
-    life.wait(days=2)
-    yield one.pays()
-
-
-def _dunning_to_cancel(life: Life) -> Story:
-    one = life.subscription(life.low)
-    yield one.subscribes()
-    yield one.renews()
-    life.wait(hours=1)
-    for days in (3, 2, 9):
-        yield one.fails()
-        life.wait(days=days)
-    yield one.ends("payment_failed")
-
-
-def _past_due_past_grace(life: Life) -> Story:
-    one = life.subscription(life.high)
-    yield one.subscribes()
-    yield one.renews()
-    life.wait(hours=1)
-    yield one.fails()
-    life.wait(days=life.wares.rules[life.high.tier].grace.days, hours=1)
-    yield one.notes("its grace is over")
-
-
-def _trial_converts(life: Life) -> Story:
-    one = life.subscription(life.low)
-    yield one.begins_trial(14)
-    yield one.ends_trial()
-    life.wait(hours=1)
-    yield one.pays()
-
-
-def _trial_lapses(life: Life) -> Story:
-    one = life.subscription(life.high)
-    yield one.begins_trial(7)
-    life.now = one.stripe.period.ends_at
-    yield one.ends()
-
-
-def _three_d_secure(life: Life) -> Story:
-    one = life.subscription(life.low)
-    yield one.begins()
-    life.wait(hours=2)
-    yield one.confirms()
-
-
-def _incomplete_expired(life: Life) -> Story:
-    one = life.subscription(life.low)
-    yield one.begins()
-    life.wait(hours=23)
-    yield one.lapses()
-
-
-def _paused_and_resumed(life: Life) -> Story:
-    one = life.subscription(life.low)
-    yield one.subscribes()
-    life.wait(days=6)
-    yield one.pauses()
-    life.wait(days=10)
-    yield one.resumes()
-
-
-def _unpaid(life: Life) -> Story:
-    one = life.subscription(life.low)
-    yield one.subscribes()
-    yield one.renews()
-    life.wait(hours=1)
-    yield one.fails()
-    life.wait(days=5)
-    yield one.is_given_up()
+    one.was_known()
+    return one
 
 
 def _several_subscriptions(life: Life) -> Story:
@@ -153,34 +79,6 @@ def _several_subscriptions(life: Life) -> Story:
     yield other.subscribes()
     life.wait(days=8)
     yield other.ends()
-
-
-def _annual_price(life: Life) -> Story:
-    one = life.subscription(life.yearly)
-    yield one.subscribes()
-    life.wait(days=40)
-    yield one.notes("a month and more, and nothing was billed")
-
-
-def _unknown_price(life: Life) -> Story:
-    one = life.subscription(life.low)
-    yield one.subscribes()
-    life.wait(days=5)
-    yield one.changes_to_unknown(UNKNOWN)
-
-
-def _customer_deleted(life: Life) -> Story:
-    one = life.subscription(life.high)
-    yield one.subscribes()
-    life.wait(days=8)
-    yield one.loses_customer()
-
-
-def _missed_events(life: Life) -> Story:
-    one = life.subscription(life.high)
-    one.was_known()
-    life.wait(days=5)
-    yield one.notes("the first that is heard")
 
 
 def _random_walk(life: Life) -> Story:
@@ -215,61 +113,97 @@ def _two_tiers(wares: Wares) -> bool:
     return wares.has_two_tiers
 
 
+_S: Final = Subscribed  # whose acts the stories name
 _TWO: Final = "tiers of different daily credits"
 
 SUBSCRIPTIONS: Final = (
-    LifeCycle("happy_renewal", "Subscribes, renews after a month, pays, stays.", _happy_renewal),
     LifeCycle(
-        "upgrade", "Changes to the best tier: the difference is there at once.", _upgrade,
-        _two_tiers, _TWO,
+        "happy_renewal", "Subscribes, renews after a month, pays, stays.",
+        story(_low, _S.subscribes, _S.renews, _HOUR, _S.pays),
     ),
     LifeCycle(
-        "downgrade", "Changes to the least tier: the day is trimmed at once.", _downgrade,
-        _two_tiers, _TWO,
+        "upgrade", "Changes to the best tier: the difference is there at once.",
+        story(_low, _S.subscribes, 9 * _DAY, _S.upgrades), _two_tiers, _TWO,
     ),
-    LifeCycle("cancel_now", "Cancels at once, and is on FREE the same second.", _cancel_now),
+    LifeCycle(
+        "downgrade", "Changes to the least tier: the day is trimmed at once.",
+        story(_high, _S.subscribes, 9 * _DAY, _S.downgrades), _two_tiers, _TWO,
+    ),
+    LifeCycle(
+        "cancel_now", "Cancels at once, and is on FREE the same second.",
+        story(_low, _S.subscribes, 11 * _DAY, _S.ends),
+    ),
     LifeCycle(
         "cancel_at_period_end", "Cancels, keeps the tier to the period's end, then FREE.",
-        _cancel_at_period_end,
+        story(_low, _S.subscribes, 11 * _DAY, _S.asks_to_cancel, _S.reaches_period_end, _S.ends),
     ),
     LifeCycle(
         "recovers_in_grace", "The renewal fails twice, is paid within grace; nothing is lost.",
-        _recovers_in_grace,
+        story(
+            _low, _S.subscribes, _S.renews, _HOUR, _S.fails, 3 * _DAY, _S.fails, 2 * _DAY, _S.pays
+        ),
     ),
     LifeCycle(
         "dunning_to_cancel", "The renewal fails until Stripe cancels; grace ends before that.",
-        _dunning_to_cancel,
+        story(
+            _low, _S.subscribes, _S.renews, _HOUR,
+            _S.fails, 3 * _DAY, _S.fails, 2 * _DAY, _S.fails, 9 * _DAY,
+            lambda one: one.ends("payment_failed"),
+        ),
     ),
     LifeCycle(
         "past_due", "The renewal fails, nobody pays, the grace runs out.",
-        _past_due_past_grace,
+        story(
+            _high, _S.subscribes, _S.renews, _HOUR, _S.fails, _S.reaches_grace_end, _HOUR,
+            lambda one: one.notes("its grace is over"),
+        ),
     ),
-    LifeCycle("trial_converts", "A trial of 14 days that is paid afterwards.", _trial_converts),
-    LifeCycle("trial_lapses", "A trial of 7 days that nobody pays for.", _trial_lapses),
     LifeCycle(
-        "three_d_secure", "Incomplete until the bank says yes, then active.", _three_d_secure
+        "trial_converts", "A trial of 14 days that is paid afterwards.",
+        story(_low, lambda one: one.begins_trial(14), _S.ends_trial, _HOUR, _S.pays),
+    ),
+    LifeCycle(
+        "trial_lapses", "A trial of 7 days that nobody pays for.",
+        story(_high, lambda one: one.begins_trial(7), _S.reaches_period_end, _S.ends),
+    ),
+    LifeCycle(
+        "three_d_secure", "Incomplete until the bank says yes, then active.",
+        story(_low, _S.begins, 2 * _HOUR, _S.confirms),
     ),
     LifeCycle(
         "incomplete_expired", "Incomplete, never confirmed, expired after 23 hours.",
-        _incomplete_expired,
+        story(_low, _S.begins, 23 * _HOUR, _S.lapses),
     ),
     LifeCycle(
         "paused_and_resumed", "Paused for ten days, which give nothing, then resumed.",
-        _paused_and_resumed,
+        story(_low, _S.subscribes, 6 * _DAY, _S.pauses, 10 * _DAY, _S.resumes),
     ),
-    LifeCycle("unpaid", "Dunning ends in unpaid: no grace, nothing given.", _unpaid),
+    LifeCycle(
+        "unpaid", "Dunning ends in unpaid: no grace, nothing given.",
+        story(_low, _S.subscribes, _S.renews, _HOUR, _S.fails, 5 * _DAY, _S.is_given_up),
+    ),
     LifeCycle(
         "several_subscriptions", "Two at once: the best counts; it ends, the other goes on.",
         _several_subscriptions, _two_tiers, _TWO,
     ),
-    LifeCycle("annual_price", "Pays once a year and has each day's credits.", _annual_price),
+    LifeCycle(
+        "annual_price", "Pays once a year and has each day's credits.",
+        story(
+            _yearly, _S.subscribes, 40 * _DAY,
+            lambda one: one.notes("a month and more, and nothing was billed"),
+        ),
+    ),
     LifeCycle(
         "unknown_price", "Changes to a price of no catalogue: parked, the tier stays.",
-        _unknown_price,
+        story(_low, _S.subscribes, 5 * _DAY, lambda one: one.changes_to_unknown(UNKNOWN)),
     ),
-    LifeCycle("customer_deleted", "Is deleted in Stripe, the subscription too.", _customer_deleted),
     LifeCycle(
-        "missed_events", "Began unheard: the first event that comes tells enough.", _missed_events
+        "customer_deleted", "Is deleted in Stripe, the subscription too.",
+        story(_high, _S.subscribes, 8 * _DAY, _S.loses_customer),
+    ),
+    LifeCycle(
+        "missed_events", "Began unheard: the first event that comes tells enough.",
+        story(_begun_unheard, 5 * _DAY, lambda one: one.notes("the first that is heard")),
     ),
     LifeCycle("random_walk", "Whatever may happen next, drawn from the seed.", _random_walk),
 )  # fmt: skip

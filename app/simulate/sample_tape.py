@@ -112,6 +112,14 @@ class _Life:
         offset = utc_offset if self._acts else timedelta(0)
         self._expected = ExpectedAccount(at, offset, self._tiers)
 
+    def joins(
+        self, at: datetime, customer_id: str | None = None, zone: str = "UTC",
+        utc_offset: timedelta = timedelta(0),
+    ) -> None:  # fmt: skip
+        """The application introduces somebody of whom nobody has heard."""
+        self.opens(at, utc_offset)
+        self.put(at, customer_id, zone)
+
     def put(self, at: datetime, customer_id: str | None = None, zone: str = "UTC") -> None:
         if not self._acts:
             return
@@ -132,6 +140,16 @@ class _Life:
         what = f"spends {amount}" if granted else f"asks for {amount}, more than there is"
         self._step(at, f"{self._name} {what}", spend)
 
+    def has(self, tier: str, at: datetime, events: Sequence[JsonObject], what: str) -> None:
+        """Events that say that this tier is paid for from then on."""
+        self.expected.activate(at, tier)
+        self.send(at, events, what)
+
+    def renews(self, stripe: FakeSubscription) -> datetime:
+        """The next period begins; when Stripe charges for it, an hour later."""
+        self.send(stripe.period.ends_at, stripe.renew(), "renews")
+        return stripe.period.starts_at + _HOUR
+
     def send(self, at: datetime, events: Sequence[JsonObject], what: str) -> None:
         self._step(at, f"{self._name} {what}", deliveries(events))
 
@@ -145,8 +163,7 @@ class _Life:
 
 def _ada(life: _Life) -> _Life:
     life.begins("ada", 0, "FREE; asks once for too much")
-    life.opens(life.at(0))
-    life.put(life.at(0))
+    life.joins(life.at(0))
     life.spend(life.at(0, 9), 3, "summarize a page")
     life.spend(life.at(4, 9), 5, "translate a letter")
     life.spend(life.at(4, 10), 1, "translate another")
@@ -158,16 +175,13 @@ def _ada(life: _Life) -> _Life:
 def _ben(life: _Life) -> _Life:
     life.begins("ben", 7, "PRO; renews, events come twice")
     stripe = life.subscription(PRO_MONTHLY, life.at(1, 9))
-    life.opens(life.at(1, 8))
-    life.put(life.at(1, 8), stripe.customer_id)
+    life.joins(life.at(1, 8), stripe.customer_id)
     events = stripe.subscribe()
-    life.expected.activate(life.at(1, 9), "PRO")
-    life.send(life.at(1, 9), events, "subscribes to PRO")
+    life.has("PRO", life.at(1, 9), events, "subscribes to PRO")
     life.send(life.at(1, 10), events, "subscribed: Stripe delivers it all again")
     life.spend(life.at(2, 12), 12, "draw a logo")
     life.spend(life.at(10, 12), 20, "draw a poster")
-    life.send(stripe.period.ends_at, stripe.renew(), "renews")
-    paid_at = stripe.period.starts_at + _HOUR
+    paid_at = life.renews(stripe)
     payment = stripe.pay(paid_at)
     life.send(paid_at, payment, "pays the renewal")
     life.send(paid_at + _HOUR, payment, "paid: Stripe delivers it again")
@@ -178,19 +192,16 @@ def _ben(life: _Life) -> _Life:
 def _chiyo(life: _Life) -> _Life:
     life.begins("chiyo", 14, "Tokyo; PRO, then ENTERPRISE")
     stripe = life.subscription(PRO_MONTHLY, life.at(2, 2))
-    life.opens(life.at(2, 1), _TOKYO)
-    life.put(life.at(2, 1), stripe.customer_id, "Asia/Tokyo")
+    life.joins(life.at(2, 1), stripe.customer_id, "Asia/Tokyo", _TOKYO)
     # Stripe promises no order: that it is active arrives before that it was created.
-    life.expected.activate(life.at(2, 2), "PRO")
-    life.send(life.at(2, 2), stripe.subscribe()[::-1], "subscribes; events arrive backwards")
+    backwards = stripe.subscribe()[::-1]
+    life.has("PRO", life.at(2, 2), backwards, "subscribes; events arrive backwards")
     life.spend(life.at(9, 2), 18, "read a contract")
     upgrade = stripe.change_price(life.at(9, 3), ENTERPRISE_MONTHLY)
-    life.expected.activate(life.at(9, 3), "ENTERPRISE")
-    life.send(life.at(9, 3), upgrade, "upgrades to ENTERPRISE")
+    life.has("ENTERPRISE", life.at(9, 3), upgrade, "upgrades to ENTERPRISE")
     life.spend(life.at(9, 4), 25, "read the appendix")
     life.spend(life.at(20, 4), 50, "read an archive")
-    life.send(stripe.period.ends_at, stripe.renew(), "renews")
-    paid_at = stripe.period.starts_at + _HOUR
+    paid_at = life.renews(stripe)
     life.send(paid_at, stripe.pay(paid_at), "pays the renewal")
     life.spend(life.at(35, 4), 30, "read a contract")
     return life
@@ -199,19 +210,15 @@ def _chiyo(life: _Life) -> _Life:
 def _dora(life: _Life) -> _Life:
     life.begins("dora", 21, "PRO; fails to pay, recovers")
     stripe = life.subscription(PRO_MONTHLY, life.at(1, 6))
-    life.opens(life.at(1, 5))
-    life.put(life.at(1, 5), stripe.customer_id)
-    life.expected.activate(life.at(1, 6), "PRO")
-    life.send(life.at(1, 6), stripe.subscribe(), "subscribes to PRO")
+    life.joins(life.at(1, 5), stripe.customer_id)
+    life.has("PRO", life.at(1, 6), stripe.subscribe(), "subscribes to PRO")
     life.spend(life.at(12, 6), 9, "write a song")
-    life.send(stripe.period.ends_at, stripe.renew(), "renews")
-    failed_at = stripe.period.starts_at + _HOUR
+    failed_at = life.renews(stripe)
     life.expected.fail(failed_at)
     life.send(failed_at, stripe.fail_payment(failed_at), "cannot pay")
     life.spend(failed_at + _DAY, 16, "write an album")  # more than FREE gives: grace holds
     recovered_at = failed_at + 2 * _DAY
-    life.expected.activate(recovered_at, "PRO")
-    life.send(recovered_at, stripe.pay(recovered_at), "pays after all")
+    life.has("PRO", recovered_at, stripe.pay(recovered_at), "pays after all")
     life.spend(life.at(35, 11), 6, "write a chorus")
     return life
 
@@ -221,14 +228,12 @@ def _emil(life: _Life) -> _Life:
     # He subscribed before anybody listened; one snapshot is enough.
     stripe = life.subscription(PRO_MONTHLY, life.at(-20, 3))
     stripe.be_known()
-    life.opens(life.at(1, 2))
-    life.put(life.at(1, 2), stripe.customer_id)
-    life.expected.activate(life.at(1, 3), "PRO")
-    life.send(life.at(1, 3), stripe.set_metadata(life.at(1, 3), "team", "red"), "was PRO before")
+    life.joins(life.at(1, 2), stripe.customer_id)
+    told_at = life.at(1, 3)
+    life.has("PRO", told_at, stripe.set_metadata(told_at, "team", "red"), "was PRO before")
     held_up = stripe.set_metadata(life.at(3, 3), "team", "blue")
     life.spend(life.at(5, 3), 11, "cut a film")
-    life.send(stripe.period.ends_at, stripe.renew(), "renews")
-    failed_at = stripe.period.starts_at + _HOUR
+    failed_at = life.renews(stripe)
     for number, day in enumerate((0, 3, 5), start=1):
         at = failed_at + day * _DAY
         life.expected.fail(at)
@@ -249,8 +254,8 @@ def _fay(life: _Life) -> _Life:
     stripe = life.subscription(ENTERPRISE_MONTHLY, life.at(2, 15))
     # The application is an hour late: Stripe's events open the account under the customer's id.
     life.opens(life.at(2, 15))
-    life.expected.activate(life.at(2, 15), "ENTERPRISE")
-    life.send(life.at(2, 15), stripe.subscribe(), "subscribes before the application knows her")
+    what = "subscribes before the application knows her"
+    life.has("ENTERPRISE", life.at(2, 15), stripe.subscribe(), what)
     life.put(life.at(2, 16), stripe.customer_id)
     life.spend(life.at(3, 15), 45, "train a model")
     asked_at = life.at(12, 15)
