@@ -9,6 +9,7 @@ import asyncpg
 
 from app import clock
 from app.db import Database
+from ops.benchmarks.seed import settle
 from ops.benchmarks.server import Ledger
 
 CREDITS: Final = 5
@@ -97,12 +98,7 @@ async def seed(ledger: Ledger, accounts: int) -> None:
         # Seeded without the foreign keys' looks; they stand for what is measured.
         await connection.execute("SET session_replication_role = replica")
         await connection.execute(_SEED, accounts, CREDITS, SEEDED_ON, SEEDED_ON + DAY)
-        for table in ("accounts", "lots", "journals", "entries"):
-            await connection.execute(
-                f"SELECT setval('{table}_id_seq', (SELECT max(id) FROM {table}))"
-            )
-        await connection.execute("VACUUM (ANALYZE)")
-        await connection.execute("CHECKPOINT")
+        await settle(connection)
     finally:
         await connection.close()
 

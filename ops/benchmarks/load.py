@@ -91,18 +91,21 @@ async def send(port: int, connections: int, seconds: float, request: Request, st
     return sum(counts) / (time.monotonic() - started)
 
 
+def post(path: str, body: bytes, *headers: str) -> bytes:
+    """A request's bytes; each of the headers is a line of its own."""
+    lines = [f"POST {path} HTTP/1.1", "Host: bench", *headers,
+             "Content-Type: application/json", f"Content-Length: {len(body)}"]  # fmt: skip
+    return "\r\n".join([*lines, "", ""]).encode() + body
+
+
 def spends(load: Load) -> Request:
     """Spends of 1, each under a key of its own."""
 
     def request() -> bytes:
         account = random.randint(1, load.accounts)  # noqa: S311 - it spreads the load
         path = load.path.replace("{account}", str(account))
-        head = (
-            f"POST {path} HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer {load.token}\r\n"
-            f"Idempotency-Key: {secrets.token_hex(16)}\r\nContent-Type: application/json\r\n"
-            f"Content-Length: {len(BODY)}\r\n\r\n"
-        )
-        return head.encode() + BODY
+        key = f"Idempotency-Key: {secrets.token_hex(16)}"
+        return post(path, BODY, f"Authorization: Bearer {load.token}", key)
 
     return request
 

@@ -92,15 +92,18 @@ async def seed(ledger: Ledger, accounts: int, entries: int) -> None:
         await connection.execute(_ACCOUNTS, accounts, CREDITS)
         if entries > accounts:
             await _add_spends(connection, accounts, entries)
-        for table in ("accounts", "lots", "journals", "entries"):
-            await connection.execute(
-                f"SELECT setval('{table}_id_seq', (SELECT max(id) FROM {table}))"
-            )
-        # As autovacuum leaves it, and no dirty pages for the first round to write.
-        await connection.execute("VACUUM (ANALYZE)")
-        await connection.execute("CHECKPOINT")
+        await settle(connection)
     finally:
         await connection.close()
+
+
+async def settle(connection: asyncpg.Connection) -> None:
+    """Let the sequences go on after the seeded rows, and leave the first round nothing to tidy."""
+    for table in ("accounts", "lots", "journals", "entries"):
+        await connection.execute(f"SELECT setval('{table}_id_seq', (SELECT max(id) FROM {table}))")
+    # As autovacuum leaves it, and no dirty pages for the first round to write.
+    await connection.execute("VACUUM (ANALYZE)")
+    await connection.execute("CHECKPOINT")
 
 
 async def _add_spends(connection: asyncpg.Connection, accounts: int, entries: int) -> None:

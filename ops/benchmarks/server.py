@@ -23,6 +23,7 @@ from app.embedded.program import Guard
 from app.grants.catalogue import default_text
 
 START_S_MAX = 60
+TEMPLATE = "ledger_template"
 # fsync and synchronous_commit stay on. Fewer checkpoints: each would fall on one side of a ratio.
 SETTINGS = {"max_wal_size": "8GB", "checkpoint_timeout": "1h"}
 
@@ -71,13 +72,22 @@ def server() -> Iterator[Server]:
 async def make_ledger(server: Server, name: str) -> Ledger:
     """A database of this name with the schema and the shipped catalogue."""
     connection = await asyncpg.connect(server.superuser_url)
-    await connection.execute(f"CREATE DATABASE {name} OWNER {OWNER}")
-    await connection.close()
-    url = _on(server.application_url, name)
-    await migrations.migrate(_on(server.owner_url, name), {"DATABASE_URL": url})
+    try:
+        made = "SELECT true FROM pg_database WHERE datname = $1"
+        if not await connection.fetchval(made, TEMPLATE):
+            await connection.execute(f"CREATE DATABASE {TEMPLATE} OWNER {OWNER}")
+            await _migrate(server)
+        await connection.execute(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE} OWNER {OWNER}")
+    finally:
+        await connection.close()
+    return Ledger(_on(server.application_url, name), _on(server.superuser_url, name))
+
+
+async def _migrate(server: Server) -> None:
+    url = _on(server.application_url, TEMPLATE)
+    await migrations.migrate(_on(server.owner_url, TEMPLATE), {"DATABASE_URL": url})
     async with opened(url) as database:
         await tiers.apply(Book(database), default_text(), "tiers.toml", "bench")
-    return Ledger(url, _on(server.superuser_url, name))
 
 
 def _on(url: str, name: str) -> str:

@@ -16,7 +16,7 @@ import orjson
 from app.simulate.fake_subscription import FakeSubscription
 from app.simulate.stripe_objects import PRO_MONTHLY
 from app.webhooks.signature import sign
-from ops.benchmarks.load import Request, send
+from ops.benchmarks.load import Request, post, send
 
 PATH: Final = "/api/webhooks/stripe"
 BEGAN: Final = datetime(2026, 1, 1, tzinfo=UTC)
@@ -63,12 +63,8 @@ def updates(load: WebhookLoad) -> Request:
         created = next(times)
         customer = random.randint(1, load.customers)  # noqa: S311 - it spreads the load
         body = bodies.update(customer, f"evt_bench_{created}", created)
-        head = (
-            f"POST {PATH} HTTP/1.1\r\nHost: bench\r\nContent-Type: application/json\r\n"
-            f"Stripe-Signature: {sign(body, load.secret, int(time.time()))}\r\n"
-            f"Content-Length: {len(body)}\r\n\r\n"
-        )
-        return head.encode() + body
+        signature = sign(body, load.secret, int(time.time()))
+        return post(PATH, body, f"Stripe-Signature: {signature}")
 
     return request
 
