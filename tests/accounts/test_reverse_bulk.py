@@ -26,10 +26,12 @@ from app.ledger.claws import Policy
 from app.ledger.idempotency import request_key
 from app.operator_acts import Operator
 from tests.accounts.acts import ledger_differences
+from tests.both_ways import undone, written
 
 KEYS = count(1)
 DAY = timedelta(days=1)
-TABLES = {
+# Without the numbers that the sequences drew, and whose part it is.
+ROWS = {
     "accounts": "id, free, held, debt, day_on, day_withdrawn, due_at, day_lot_id, tier",
     "lots": "id, account_id, source, granted, lapsed, free, held, live, expires_at",
     "entries": "account_id, lot_id, kind, debit, credit, amount, free_after, held_after,"
@@ -114,15 +116,6 @@ def reversal_order(policy: Policy) -> ReversalOrder:
     return ReversalOrder(reason="a mistake", policy=policy, actor="tests", key=key)
 
 
-async def rows(database: Database) -> dict[str, list[dict[str, Any]]]:
-    """All there is, without the numbers that the sequences drew, and whose part it is."""
-    found = {}
-    for table, columns in TABLES.items():
-        listed = await database.fetch(f"SELECT {columns} FROM {table}")
-        found[table] = sorted((dict(row) for row in listed), key=repr)
-    return found
-
-
 async def taken_back_singly(book: Book, run_id: int, policy: Policy) -> Reversed:
     """The whole run by the pure way, account after account."""
     order = reversal_order(policy)
@@ -175,14 +168,12 @@ async def test_both_ways_of_a_runs_reversal_write_the_same_rows(
             await story.act(what, value)
     if later:
         await next_day(book)
-    with contextlib.suppress(RuntimeError):
-        async with database.transaction():
-            singly = await taken_back_singly(book, run_id, policy)
-            one_by_one = await rows(database)
-            raise RuntimeError("undo it")
+    async with undone(database):
+        singly = await taken_back_singly(book, run_id, policy)
+        one_by_one = await written(database, ROWS)
     at_once = await taken_back(book, run_id, policy)
     assert [getattr(at_once, name) for name in FIVE] == [getattr(singly, name) for name in FIVE]
-    assert await rows(database) == one_by_one
+    assert await written(database, ROWS) == one_by_one
     assert await ledger_differences(database) == []
 
 

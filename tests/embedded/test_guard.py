@@ -15,6 +15,7 @@ from app.embedded import guard
 from app.embedded.ports import free_port
 from app.embedded.postgres import EmbeddedPostgres, Passwords
 from app.embedded.program import Guard
+from tests.processes import family, kill
 
 GONE_S_MAX = 5.0
 SMALL_START = Path(__file__).with_name("small_start.py")
@@ -36,21 +37,7 @@ def started(tmp_path: Path) -> Iterator[Started]:
         try:
             yield process, json.loads(process.stdout.readline())
         finally:
-            for pid in family(process.pid):
-                os.kill(pid, signal.SIGKILL)
-
-
-def family(group: int) -> list[int]:
-    """Everybody alive in the process group, the guard and a server's workers too."""
-    found = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            state, _, of_group = (folder / "stat").read_text().rpartition(")")[2].split()[:3]
-        except OSError:
-            continue
-        if int(of_group) == group and state not in "ZX":
-            found.append(int(folder.name))
-    return found
+            kill(family(process.pid))
 
 
 def seconds_until_gone(group: int) -> float:

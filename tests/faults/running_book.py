@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from app.embedded.devbook import DevBook, DevKeys
+from tests.processes import family, kill
 
 READY_S_MAX = 60.0
 GONE_S_MAX = 15.0
@@ -94,26 +95,6 @@ class RunningBook:
             self.process.kill()
             self.process.wait()
         kill(family(self.process.pid))
-
-
-def family(group: int) -> list[int]:
-    """Everybody alive in the process group."""
-    found = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            state, _, of_group = (folder / "stat").read_text().rpartition(")")[2].split()[:3]
-        except OSError:
-            continue
-        if int(of_group) == group and state not in "ZX":
-            found.append(int(folder.name))
-    return found
-
-
-def kill(pids: list[int]) -> int:
-    """SIGKILL to each of these; how many were there."""
-    for pid in pids:
-        os.kill(pid, signal.SIGKILL)
-    return len(pids)
 
 
 @contextmanager

@@ -30,6 +30,7 @@ from app.ledger.claws import Policy
 from app.ledger.idempotency import request_key
 from app.operator_acts import Operator
 from app.webhooks.receive import receive
+from tests.both_ways import undone, written
 from tests.conftest import NOW
 from tests.stripe_events import make_subscription_event
 
@@ -158,38 +159,22 @@ ROWS = {
 }
 
 
-async def rows_of(database: Database) -> dict[str, list[dict[str, Any]]]:
-    found = {}
-    for table, columns in ROWS.items():
-        rows = await database.fetch(f"SELECT {columns} FROM {table}")
-        found[table] = sorted((dict(row) for row in rows), key=repr)
-    return found
-
-
 async def one_by_one(book: Book) -> dict[str, list[dict[str, Any]]]:
     """Every account's day by the pure function, undone afterwards."""
     database = book.database
     due = await waves.due_zones(database)
-    undo = database.transaction()
-    await undo.__aenter__()
-    runs = await run._begin_runs(database, book.catalogues, "tick", due)
-    ids = [row["id"] for row in await database.fetch("SELECT id FROM accounts WHERE due_at <= $1",
-                                                     await clock.now(database))]  # fmt: skip
-    days = await load.lock(database, book.catalogues, ids)
-    for day in days.values():
-        day.runs = runs
-        day.post_due(Origin("grants", "tick"))
-    await load.store(database, days.values())
-    rows = await rows_of(database)
-    undone = Undone()
-    await undo.__aexit__(Undone, undone, None)
+    async with undone(database):
+        runs = await run._begin_runs(database, book.catalogues, "tick", due)
+        accounts = await database.fetch("SELECT id FROM accounts WHERE due_at <= tallybook_now()")
+        days = await load.lock(database, book.catalogues, [row["id"] for row in accounts])
+        for day in days.values():
+            day.runs = runs
+            day.post_due(Origin("grants", "tick"))
+        await load.store(database, days.values())
+        rows = await written(database, ROWS)
     # The second way's runs have other numbers.
     waves_of_runs = {number: f"{wave}" for wave, number in runs.items()}
     return renamed(rows, waves_of_runs)
-
-
-class Undone(Exception):  # noqa: N818 -- nothing went wrong
-    """Rolls a transaction back."""
 
 
 def renamed(
@@ -219,48 +204,69 @@ def loop(server: Any) -> Iterator[tuple[asyncio.Runner, Book]]:
 )  # fmt: skip
 def test_both_ways_of_opening_a_day_write_the_same_rows(loop, everybody, drawn, hours) -> None:
     runner, book = loop
-    runner.run(same_rows(book, everybody, drawn, hours))
+    told = runner.run(both_ways(book, everybody, drawn, hours))
+    assert not told.differing, "\n".join(told.differing)
+    for counted, rows in told.runs:
+        assert counted == rows
+    if told.plain:
+        assert told.planned == told.opened
 
 
-async def same_rows(book: Book, everybody: list[Person], drawn: Rules, hours: int) -> None:
+class Told(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of one example, done in both ways."""
+
+    differing: list[str]
+    runs: list[tuple[dict[str, Any], dict[str, Any]]]  # what it counted, what its rows say
+    plain: bool | None  # whether nothing but days is due, which is all that a plan knows
+    planned: list[tuple[Any, ...]]
+    opened: list[tuple[Any, ...]]
+
+
+async def both_ways(book: Book, everybody: list[Person], drawn: Rules, hours: int) -> Told:
+    async with undone(book.database):
+        await let_live(book, everybody, drawn, hours)
+        return await opened_both_ways(book)
+
+
+async def let_live(book: Book, everybody: list[Person], drawn: Rules, hours: int) -> None:
+    """All that befalls them, up to the hour at which their days are opened."""
+    await clock.stand(book.database, NOW)
+    content = catalogue(drawn.carry, drawn.grace, drawn.trial)
+    await tiers.apply(book, content, "tiers.toml", "tests")
+    for n, person in enumerate(everybody):
+        await live(book, n, person)
+    later = catalogue(drawn.carry, drawn.later_grace, drawn.trial, drawn.later_pro)
+    await tiers.apply(book, later, "tiers.toml", "tests")
+    await clock.stand(book.database, NOW + timedelta(hours=hours))
+
+
+async def opened_both_ways(book: Book) -> Told:
     database = book.database
-    try:
-        async with database.transaction():
-            await clock.stand(database, NOW)
-            content = catalogue(drawn.carry, drawn.grace, drawn.trial)
-            await tiers.apply(book, content, "tiers.toml", "tests")
-            for n, person in enumerate(everybody):
-                await live(book, n, person)
-            later = catalogue(drawn.carry, drawn.later_grace, drawn.trial, drawn.later_pro)
-            await tiers.apply(book, later, "tiers.toml", "tests")
-            await clock.stand(database, NOW + timedelta(hours=hours))
-            wanted = await one_by_one(book)
-            plan = await planned(database, book.catalogues)
-            plain = await database.fetchval(
-                "SELECT bool_and(due_at = day_ends_at AND held = 0) FROM accounts"
-                " WHERE due_at <= tallybook_now()"
-            )
-            await run.run_due(database, book.catalogues, "tick", 60)
-            runs = await database.fetch("SELECT * FROM runs ORDER BY id")
-            names = {row["id"]: f"{(row['day_on'], row['wave_at'])}" for row in runs}
-            told = differing(renamed(await rows_of(database), names), wanted)
-            assert not told, "\n".join(told)
-            await counted_right(database, runs)
-            if plain:
-                planned_sums = [
-                    (one.day_on, one.wave_at, sum(tier.accounts for tier in one.tiers),
-                     sum(tier.issued_credits for tier in one.tiers),
-                     sum(tier.expired_credits for tier in one.tiers), one.not_opened)
-                    for one in plan
-                ]  # fmt: skip
-                assert sorted(planned_sums) == sorted(
-                    (row["day_on"], row["wave_at"], row["issued"], row["issued_credits"],
-                     row["expired_credits"], row["not_opened"])
-                    for row in runs
-                )  # fmt: skip
-            raise Undone
-    except Undone:
-        pass
+    wanted = await one_by_one(book)
+    plan = await planned(database, book.catalogues)
+    plain = await database.fetchval(
+        "SELECT bool_and(due_at = day_ends_at AND held = 0) FROM accounts"
+        " WHERE due_at <= tallybook_now()"
+    )
+    await run.run_due(database, book.catalogues, "tick", 60)
+    runs = await database.fetch("SELECT * FROM runs ORDER BY id")
+    names = {row["id"]: f"{(row['day_on'], row['wave_at'])}" for row in runs}
+    return Told(
+        differing=differing(renamed(await written(database, ROWS), names), wanted),
+        runs=[(counted(row), await rows_of_run(database, row)) for row in runs],
+        plain=plain,
+        planned=sorted(
+            (one.day_on, one.wave_at, sum(tier.accounts for tier in one.tiers),
+             sum(tier.issued_credits for tier in one.tiers),
+             sum(tier.expired_credits for tier in one.tiers), one.not_opened)
+            for one in plan
+        ),
+        opened=sorted(
+            (row["day_on"], row["wave_at"], row["issued"], row["issued_credits"],
+             row["expired_credits"], row["not_opened"])
+            for row in runs
+        ),
+    )  # fmt: skip
 
 
 def differing(found: dict[str, list[Any]], wanted: dict[str, list[Any]]) -> list[str]:
@@ -273,26 +279,33 @@ def differing(found: dict[str, list[Any]], wanted: dict[str, list[Any]]) -> list
     return told
 
 
-async def counted_right(database: Database, runs: list[Any]) -> None:
-    """The counters that chunks added up are what the rows say."""
-    for row in runs:
-        opened = await database.fetchrow(
-            """SELECT count(*), coalesce(sum(credits), 0) AS credits,
-                      coalesce(sum(day_on - previous_on - 1), 0) AS missed
-                 FROM daily_grants WHERE run_id = $1""",
-            row["id"],
-        )
-        expired = await database.fetchval(
-            """SELECT coalesce(sum(amount), 0) FROM entries
-                 JOIN journals ON journals.id = journal_id
-                WHERE run_id = $1 AND entries.kind = 'expiry'""",
-            row["id"],
-        )
-        counted = (row["issued"], row["issued_credits"], row["not_opened"])
-        assert counted == (opened["count"], opened["credits"], opened["missed"])
-        assert row["expired_credits"] == expired
-        assert (row["state"], row["failed"]) == ("done", 0)
-        assert row["expected"] == row["issued"] + row["skipped"]
+def counted(run_row: Any) -> dict[str, Any]:
+    """The counters that chunks added up."""
+    names = ("issued", "issued_credits", "not_opened", "expired_credits", "state", "failed")
+    return {name: run_row[name] for name in names} | {
+        "opened or skipped": run_row["expected"] - run_row["skipped"]
+    }
+
+
+async def rows_of_run(database: Database, run_row: Any) -> dict[str, Any]:
+    """The same out of the rows that the run wrote."""
+    opened = await database.fetchrow(
+        """SELECT count(*), coalesce(sum(credits), 0) AS credits,
+                  coalesce(sum(day_on - previous_on - 1), 0) AS missed
+             FROM daily_grants WHERE run_id = $1""",
+        run_row["id"],
+    )
+    expired = await database.fetchval(
+        """SELECT coalesce(sum(amount), 0) FROM entries
+             JOIN journals ON journals.id = journal_id
+            WHERE run_id = $1 AND entries.kind = 'expiry'""",
+        run_row["id"],
+    )
+    return {
+        "issued": opened["count"], "issued_credits": opened["credits"],
+        "not_opened": opened["missed"], "expired_credits": expired, "state": "done", "failed": 0,
+        "opened or skipped": opened["count"],
+    }  # fmt: skip
 
 
 async def test_the_set_based_way_takes_the_common_accounts(book: Book) -> None:
@@ -318,8 +331,8 @@ async def test_a_second_pass_opens_nothing(book: Book) -> None:
         await put(book, f"user-{n}", None, ZONES[n % 3], "test")
     await clock.stand(book.database, NOW + timedelta(days=1))
     await run.run_due(book.database, book.catalogues, "tick", 30)
-    before = await rows_of(book.database)
+    before = await written(book.database, ROWS)
     runs = await run_row.going(book.database)
     await run.run_due(book.database, book.catalogues, "cron", 30)
-    assert await rows_of(book.database) == before
+    assert await written(book.database, ROWS) == before
     assert runs == {}

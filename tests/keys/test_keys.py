@@ -12,28 +12,7 @@ from app.db import Database
 from app.errors import UnauthenticatedError
 from app.keys import CACHE_KEYS_MAX, CACHE_SECONDS, ApiKey, Keyring, Scope
 from tests.conftest import Server, open_database
-
-PEPPER = "pepper-of-the-tests-000"
-
-
-class Stopwatch:
-    """A monotonic clock that tests move."""
-
-    def __init__(self) -> None:
-        self.seconds = 0.0
-
-    def __call__(self) -> float:
-        return self.seconds
-
-
-@pytest.fixture
-def watch() -> Stopwatch:
-    return Stopwatch()
-
-
-@pytest.fixture
-def keyring(database: Database, watch: Stopwatch) -> Keyring:
-    return Keyring(database, PEPPER, watch)
+from tests.keys.conftest import PEPPER, Stopwatch
 
 
 async def create(database: Database, *scopes: Scope, expires_at: datetime | None = None) -> str:

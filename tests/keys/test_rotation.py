@@ -11,20 +11,11 @@ from app.db import Database
 from app.errors import KeyUnknownError, UnauthenticatedError
 from app.keys import CACHE_SECONDS, Keyring, Scope, id_of
 from tests.conftest import Server, open_database
-from tests.keys.test_keys import PEPPER, Stopwatch, create
+from tests.keys.conftest import PEPPER, Stopwatch
+from tests.keys.test_keys import create
 
 HOUR = timedelta(hours=1)
 REVOKED_EVERYWHERE_SECONDS_MAX = 5.0
-
-
-@pytest.fixture
-def watch() -> Stopwatch:
-    return Stopwatch()
-
-
-@pytest.fixture
-def keyring(database: Database, watch: Stopwatch) -> Keyring:
-    return Keyring(database, PEPPER, watch)
 
 
 async def test_both_keys_are_good_until_the_overlap_ends(

@@ -514,9 +514,18 @@ def _sides(model: AccountModel) -> dict[str, object]:
 
 
 def test_every_order_of_acts_leaves_what_plain_integers_say() -> None:
+    lives: list[int] = []
+
+    class Counted(LedgerMachine):
+        def teardown(self) -> None:
+            super().teardown()
+            lives.append(self.serial)
+
     run_state_machine_as_test(
-        LedgerMachine,
+        Counted,
         settings=hypothesis.settings(
             max_examples=EXAMPLES, stateful_step_count=STEPS, phases=tuple(PHASES)
         ),
     )
+    assert len(lives) >= EXAMPLES, "so many books were verified at their end"
+    assert sum(lives) > EXAMPLES, "and they were acted upon"

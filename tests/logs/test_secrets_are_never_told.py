@@ -19,7 +19,7 @@ import pytest
 from app.embedded.ports import free_port
 from app.webhooks.signature import sign
 from tests.conftest import NOW, Server
-from tests.faults.running_book import family, kill
+from tests.processes import family, kill
 from tests.stripe_events import make_subscription_event
 
 SECRETS = {

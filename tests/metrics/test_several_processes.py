@@ -17,8 +17,8 @@ import pytest
 from app.embedded.ports import free_port
 from app.settings import Settings
 from tests.conftest import Server
-from tests.faults.running_book import family, kill
 from tests.metrics_text import value
+from tests.processes import family, kill
 
 WORKERS = 2
 SECONDS_MAX = 60.0

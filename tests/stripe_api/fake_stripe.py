@@ -7,6 +7,7 @@ pages go back, an Idempotency-Key answers the same for ever, every answer carrie
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import re
 from collections.abc import AsyncIterator
@@ -223,10 +224,9 @@ async def serving_stripe(stripe: FakeStripe) -> AsyncIterator[FakeStripe]:
         assert task is not None
         tasks.add(task)
         try:
-            while (call := await _read(reader)) is not None and await _serve(stripe, call, writer):
-                continue
-        except (ConnectionError, asyncio.CancelledError):
-            pass
+            with contextlib.suppress(ConnectionError, asyncio.CancelledError):
+                while (call := await _read(reader)) and await _serve(stripe, call, writer):
+                    continue
         finally:
             tasks.discard(task)
             writer.close()

@@ -299,24 +299,34 @@ async def test_who_left_long_ago_is_history_and_who_left_lately_is_not(
     assert await state(database, "sub_2") == "canceled"
 
 
-async def test_a_webhook_that_comes_while_one_reconciles_has_the_last_word(
-    stripe: FakeStripe, book: Book, database: Database
+async def reconcile_while_it_changes(
+    stripe: FakeStripe, book: Book, *, missed: dict[str, str], heard: dict[str, str], after_s: int
 ) -> None:
-    """Stripe answers, then the subscription ends and its event arrives before we act."""
+    """Stripe answers, then the subscription changes and its event arrives before we act."""
     thing = stripe.subscription()
     await hear(book, stripe.event("evt_1", "customer.subscription.created", thing, delivered=True))
     await pass_time(stripe, book, seconds=5)
-    stripe.subscription(price="price_enterprise_monthly")
+    stripe.subscription(**missed)
 
-    async def end(call: Call) -> None:
+    async def change(call: Call) -> None:
         if call.path == "/v1/subscriptions/sub_1":
-            thing = stripe.subscription(status="past_due")
+            stripe.now += timedelta(seconds=after_s)
+            thing = stripe.subscription(**heard)
             event = stripe.event("evt_2", "customer.subscription.updated", thing, delivered=True)
             await hear(book, event)
 
-    stripe.after_answer = end
+    stripe.after_answer = change
     await reconcile(book)
     stripe.after_answer = None
+
+
+async def test_a_webhook_that_comes_while_one_reconciles_has_the_last_word(
+    stripe: FakeStripe, book: Book, database: Database
+) -> None:
+    await reconcile_while_it_changes(
+        stripe, book,
+        missed={"price": "price_enterprise_monthly"}, heard={"status": "past_due"}, after_s=0,
+    )  # fmt: skip
     assert await state(database) in ("past_due", "active")
     await pass_time(stripe, book, seconds=5)
     await reconcile(book)
@@ -329,21 +339,10 @@ async def test_a_newer_event_outranks_the_snapshot_that_was_asked_for(
     stripe: FakeStripe, book: Book, database: Database
 ) -> None:
     """The list is read, a second passes, the upgrade's webhook comes: the answer is of before."""
-    thing = stripe.subscription()
-    await hear(book, stripe.event("evt_1", "customer.subscription.created", thing, delivered=True))
-    await pass_time(stripe, book, seconds=5)
-    stripe.subscription(status="past_due")
-
-    async def upgrade(call: Call) -> None:
-        if call.path == "/v1/subscriptions/sub_1":
-            stripe.now += timedelta(seconds=1)
-            thing = stripe.subscription(status="active", price="price_enterprise_monthly")
-            event = stripe.event("evt_2", "customer.subscription.updated", thing, delivered=True)
-            await hear(book, event)
-
-    stripe.after_answer = upgrade
-    await reconcile(book)
-    stripe.after_answer = None
+    await reconcile_while_it_changes(
+        stripe, book, missed={"status": "past_due"},
+        heard={"status": "active", "price": "price_enterprise_monthly"}, after_s=1,
+    )  # fmt: skip
     assert await tier(database) == ("ENTERPRISE", 50)
     assert await reconcile(book) == []
 
