@@ -10,7 +10,7 @@ from typing import Final
 import msgspec
 
 from app.db import Database
-from app.webhooks.translate import Envelope
+from app.webhooks.envelope import Envelope
 
 
 class Verdict(StrEnum):

@@ -13,10 +13,11 @@ from app.accounts.book import Book
 from app.errors import StripeFailedError
 from app.webhooks import inbox, questions, steady
 from app.webhooks.apply import apply
+from app.webhooks.envelope import Envelope, envelope
 from app.webhooks.group import WebhookGroups
 from app.webhooks.inbox import Ruling, Verdict
 from app.webhooks.shapes import ShapeError
-from app.webhooks.translate import Envelope, Ignored, Parked, Thin, envelope, translate
+from app.webhooks.translate import Ignored, Parked, Thin, translate
 
 log = structlog.get_logger(__name__)
 

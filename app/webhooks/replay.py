@@ -12,9 +12,9 @@ import structlog
 from app.accounts.book import Book
 from app.errors import EventUnknownError
 from app.operator_acts import Operator, OperatorAct, record
+from app.webhooks.envelope import envelope
 from app.webhooks.inbox import Ruling, Verdict
 from app.webhooks.receive import ASK_SECONDS_MAX, answer, attempt
-from app.webhooks.translate import envelope
 
 log = structlog.get_logger(__name__)
 

@@ -21,8 +21,9 @@ from app.subscriptions.facts import Fact, FactKind
 from app.subscriptions.store import Asked, Outcome, Reading, Settled
 from app.webhooks import inbox
 from app.webhooks.apply import ruling_of
+from app.webhooks.envelope import Envelope
 from app.webhooks.inbox import EVENT_LOCK, Ruled, Ruling, Verdict
-from app.webhooks.translate import Envelope, Ignored, Translated
+from app.webhooks.translate import Ignored, Translated
 
 
 class Delivery(msgspec.Struct, frozen=True):

@@ -13,7 +13,8 @@ from app.grants.catalogue import default_text
 from app.jobs.tick import tick
 from app.subscriptions.facts import Fact
 from app.webhooks import inbox
-from app.webhooks.translate import envelope, translate
+from app.webhooks.envelope import envelope
+from app.webhooks.translate import translate
 from tests.conftest import NOW
 from tests.invariants import differences
 from tests.stripe_events import make_subscription_event

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.webhooks.translate import Envelope, EnvelopeError, Thin, envelope, translate
+from app.webhooks.envelope import Envelope, EnvelopeError, envelope
+from app.webhooks.translate import Thin, translate
 
 EVENT: dict[str, object] = {
     "id": "evt_envelope_1",

@@ -25,11 +25,12 @@ from app.accounts.put import put
 from app.db import Database
 from app.webhooks import group as group_module
 from app.webhooks import inbox, steady
+from app.webhooks.envelope import envelope
 from app.webhooks.group import WebhookGroups
 from app.webhooks.inbox import Ruling, Verdict
 from app.webhooks.receive import receive, receive_together
 from app.webhooks.steady import Delivery
-from app.webhooks.translate import envelope, translate
+from app.webhooks.translate import translate
 from tests.conftest import NOW, new_server, open_database, rows
 from tests.invariants import differences
 from tests.properties.test_any_order import life_of

@@ -9,7 +9,8 @@ import msgspec
 import pytest
 
 from app.webhooks import steady
-from app.webhooks.translate import envelope, translate
+from app.webhooks.envelope import envelope
+from app.webhooks.translate import translate
 from tests.api_client import Api
 from tests.conftest import NOW
 from tests.invariants import differences
