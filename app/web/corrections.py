@@ -22,7 +22,7 @@ from app.purchases.reverse import reverse_event
 from app.web import answers, problems, views
 from app.web.access import Access, access, caller
 from app.web.instants import INSTANT_PATTERN
-from app.web.parameters import ID_DIGITS, STRIPE_ID, AccountId, IdempotencyKey, moment
+from app.web.parameters import STRIPE_ID, AccountId, IdempotencyKey, id_pattern, moment
 from app.web.requests import MaybeReason, Reason, answered, operator, order, within_patience
 
 RUN_REVERSAL_SECONDS_MAX = 4.0
@@ -32,11 +32,7 @@ BodyInstant = Annotated[
 ]
 SignedAmount = Annotated[int, msgspec.Meta(ge=-AMOUNT_MAX, le=AMOUNT_MAX)]
 Priority = Annotated[int, msgspec.Meta(ge=0, le=1000, description="Low numbers burn first.")]
-ReversalId = Annotated[str, PathParameter(pattern=f"^{ids.REVERSAL}_{ID_DIGITS}$")]
-
-
-def _id(prefix: str) -> msgspec.Meta:
-    return msgspec.Meta(pattern=f"^{prefix}_{ID_DIGITS}$")
+ReversalId = Annotated[str, PathParameter(pattern=id_pattern(ids.REVERSAL))]
 
 
 class GrantBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -59,9 +55,9 @@ class ReversalBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """One of the three ids says what is reversed."""
 
     reason: Reason
-    journal_id: Annotated[str, _id(ids.JOURNAL)] | None = None
+    journal_id: Annotated[str, msgspec.Meta(pattern=id_pattern(ids.JOURNAL))] | None = None
     event_id: Annotated[str, msgspec.Meta(pattern=STRIPE_ID)] | None = None
-    run_id: Annotated[str, _id(ids.RUN)] | None = None
+    run_id: Annotated[str, msgspec.Meta(pattern=id_pattern(ids.RUN))] | None = None
     shortfall: Literal["write_off", "debt", "reject"] = "write_off"
     dry_run: bool = False
 

@@ -16,10 +16,10 @@ from app.accounts.keyed import Done, Order
 from app.ledger.holds import HOLD_SECONDS_DEFAULT, HOLD_SECONDS_MAX
 from app.web import answers, problems, views
 from app.web.access import Access, access
-from app.web.parameters import ID_DIGITS, AccountId, IdempotencyKey
+from app.web.parameters import AccountId, IdempotencyKey, id_pattern
 from app.web.requests import NothingBody, Reason, answered, order, within_patience
 
-HoldId = Annotated[str, PathParameter(pattern=f"^{ids.HOLD}_{ID_DIGITS}$")]
+HoldId = Annotated[str, PathParameter(pattern=id_pattern(ids.HOLD))]
 HoldSeconds = Annotated[
     int, msgspec.Meta(ge=1, le=HOLD_SECONDS_MAX, description="Seconds until it holds nothing.")
 ]

@@ -12,7 +12,7 @@ from litestar.params import HeaderParameter, JSONBody
 from app.accounts.hosted_pages import Purchase, open_checkout, open_portal
 from app.web import problems, views
 from app.web.access import Access, access
-from app.web.parameters import STRIPE_ID, AccountId
+from app.web.parameters import KEY, STRIPE_ID, AccountId
 
 URL_CHARS_MAX: Final = 2_000
 QUANTITY_MAX: Final = 1_000
@@ -20,7 +20,7 @@ QUANTITY_MAX: Final = 1_000
 PageUrl = Annotated[
     str,
     msgspec.Meta(
-        pattern=r"^https?://[\x21-\x7e]+$",
+        pattern=r"^https?://[\x21-\x7e]+\Z",
         max_length=URL_CHARS_MAX,
         description="Where Stripe sends the user, http or https.",
     ),
@@ -31,7 +31,7 @@ KeyAtWill = Annotated[
     str | None,
     HeaderParameter(
         name="Idempotency-Key",
-        pattern=r"^[\x20-\x7e]{1,255}$",
+        pattern=KEY,
         min_length=1,
         max_length=255,
         description="Passed on to Stripe: one key, one session.",

@@ -17,25 +17,20 @@ from app.web import answers, problems, views
 from app.web.access import Access, access
 from app.web.parameters import (
     ACCOUNT_ID,
-    ID_DIGITS,
     STRIPE_ID,
     AccountId,
     At,
     Cursor,
     Limit,
+    id_pattern,
     moment,
 )
 
-
-def _id_pattern(prefix: str) -> str:
-    return f"^{prefix}_{ID_DIGITS}$"
-
-
-JournalId = Annotated[str, PathParameter(pattern=_id_pattern(ids.JOURNAL))]
-JournalFilter = Annotated[str | None, QueryParameter(pattern=_id_pattern(ids.JOURNAL))]
-RunFilter = Annotated[str | None, QueryParameter(pattern=_id_pattern(ids.RUN))]
-LotFilter = Annotated[str | None, QueryParameter(pattern=_id_pattern(ids.LOT))]
-HoldFilter = Annotated[str | None, QueryParameter(pattern=_id_pattern(ids.HOLD))]
+JournalId = Annotated[str, PathParameter(pattern=id_pattern(ids.JOURNAL))]
+JournalFilter = Annotated[str | None, QueryParameter(pattern=id_pattern(ids.JOURNAL))]
+RunFilter = Annotated[str | None, QueryParameter(pattern=id_pattern(ids.RUN))]
+LotFilter = Annotated[str | None, QueryParameter(pattern=id_pattern(ids.LOT))]
+HoldFilter = Annotated[str | None, QueryParameter(pattern=id_pattern(ids.HOLD))]
 EventFilter = Annotated[str | None, QueryParameter(pattern=STRIPE_ID)]
 AccountFilter = Annotated[str | None, QueryParameter(pattern=ACCOUNT_ID)]
 NO_ROW = 0  # an id that no row has: a well-formed id of nothing lists nothing

@@ -13,17 +13,16 @@ from app.audit.life_cycle import EventQuery, Order, SubscriptionQuery
 from app.web import problems, report_answers, report_views
 from app.web.access import Access, access
 from app.web.ledger import AccountFilter
-from app.web.parameters import STRIPE_ID, Cursor, Limit
+from app.web.parameters import STRIPE_ID, Cursor, EventId, Limit
 from app.webhooks.inbox import Verdict
 from statemachine import State as SubscriptionState
 
 SubscriptionId = Annotated[str, PathParameter(pattern=STRIPE_ID)]
-EventId = Annotated[str, PathParameter(pattern=STRIPE_ID)]
 SubscriptionFilter = Annotated[str | None, QueryParameter(pattern=STRIPE_ID)]
 TypeFilter = Annotated[
     str | None,
     QueryParameter(
-        name="type", pattern=r"^[A-Za-z0-9_.]{1,128}$", description="Such as invoice.paid."
+        name="type", pattern=r"^[A-Za-z0-9_.]{1,128}\Z", description="Such as invoice.paid."
     ),
 ]
 

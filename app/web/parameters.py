@@ -12,19 +12,27 @@ from app.audit.entries import PAGE_SIZE_MAX
 from app.errors import InvalidRequestError
 from app.web.instants import INSTANT_PATTERN
 
-ID_DIGITS: Final = f"[{ids.ALPHABET}]{{{ids.DIGITS}}}"
-ACCOUNT_ID: Final = r"^[A-Za-z0-9._:@-]{1,128}$"
-STRIPE_ID: Final = r"^[\x21-\x7e]{1,255}$"
+# Each ends in `\Z`: Python's `$` lets a line end through. The description has the `$` of ECMA.
+ACCOUNT_ID: Final = r"^[A-Za-z0-9._:@-]{1,128}\Z"
+STRIPE_ID: Final = r"^[\x21-\x7e]{1,255}\Z"
+KEY: Final = r"^[\x20-\x7e]{1,255}\Z"
+
+
+def id_pattern(prefix: str) -> str:
+    """What our own ids of this kind look like."""
+    return rf"^{prefix}_[{ids.ALPHABET}]{{{ids.DIGITS}}}\Z"
+
 
 AccountId = Annotated[
     str,
     PathParameter(pattern=ACCOUNT_ID, description="The application's or the Stripe customer's id."),
 ]
+EventId = Annotated[str, PathParameter(pattern=STRIPE_ID)]
 IdempotencyKey = Annotated[
     str,
     HeaderParameter(
         name="Idempotency-Key",
-        pattern=r"^[\x20-\x7e]{1,255}$",
+        pattern=KEY,
         min_length=1,
         max_length=255,
         description="One act, one key: a replay returns the first answer, for ever.",
@@ -34,7 +42,7 @@ Limit = Annotated[int, QueryParameter(ge=1, le=PAGE_SIZE_MAX, description="Rows 
 Cursor = Annotated[
     str | None,
     QueryParameter(
-        pattern=r"^[A-Za-z0-9_-]{1,512}$", description="`next_cursor` of the page before."
+        pattern=r"^[A-Za-z0-9_-]{1,512}\Z", description="`next_cursor` of the page before."
     ),
 ]
 At = Annotated[

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Any
 
 from litestar import Request, post
 from litestar.datastructures import State
-from litestar.params import PathParameter
 
 from app.web import problems
 from app.web.access import Access, access
-from app.web.parameters import STRIPE_ID
+from app.web.parameters import EventId
 from app.web.requests import MaybeReason, operator
 from app.web.views import View
 from app.webhooks.replay import replay
-
-EventId = Annotated[str, PathParameter(pattern=STRIPE_ID)]
 
 
 class ReplayAnswer(View, frozen=True, kw_only=True):

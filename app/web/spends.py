@@ -18,7 +18,7 @@ from app.web import answers, problems, views
 from app.web.access import Access, access, caller
 from app.web.body import BODY_BYTES_MAX, DEPTH_MAX
 from app.web.instants import instant
-from app.web.parameters import ACCOUNT_ID, AccountId, IdempotencyKey
+from app.web.parameters import ACCOUNT_ID, KEY, AccountId, IdempotencyKey
 from app.web.requests import Reason, answered
 
 METADATA_KEYS_MAX: Final = 50
@@ -33,9 +33,7 @@ Metadata = Annotated[
         f"within the body's {BODY_BYTES_MAX:,} bytes and {DEPTH_MAX} levels; kept as it came.",
     ),
 ]
-ItemKey = Annotated[
-    str, msgspec.Meta(pattern=r"^[\x20-\x7e]{1,255}$", min_length=1, max_length=255)
-]
+ItemKey = Annotated[str, msgspec.Meta(pattern=KEY, min_length=1, max_length=255)]
 ItemAccount = Annotated[str, msgspec.Meta(pattern=ACCOUNT_ID)]
 
 

@@ -25,7 +25,7 @@ From = Annotated[
     date | None, QueryParameter(name="from", description="The first day, such as 2026-01-01.")
 ]
 To = Annotated[date | None, QueryParameter(description="The first day after.")]
-TierFilter = Annotated[str | None, QueryParameter(name="tier", pattern=r"^[A-Z][A-Z0-9_]{0,31}$")]
+TierFilter = Annotated[str | None, QueryParameter(name="tier", pattern=r"^[A-Z][A-Z0-9_]{0,31}\Z")]
 
 
 class UsageAnswer(View, frozen=True, kw_only=True):
