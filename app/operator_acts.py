@@ -13,6 +13,7 @@ from app.db import Database
 log = structlog.get_logger("tallybook.operator_act")
 
 REASON_CHARS_MAX = 500
+NONE_GIVEN = "none given"
 
 
 class OperatorAct(StrEnum):
@@ -41,12 +42,14 @@ class Operator(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def at_the_machine(reason: str | None) -> Operator:
-    """Who typed the command."""
+    """Who typed the command, and why as far as it was said."""
     try:
         user = getpass.getuser()
     except (KeyError, OSError):  # a container's user may have no name
         user = "unknown"
-    return Operator(actor=f"cli:{user}", reason=(reason or "")[:REASON_CHARS_MAX] or None)
+    return Operator(
+        actor=f"cli:{user}", reason=(reason or "").strip()[:REASON_CHARS_MAX] or NONE_GIVEN
+    )
 
 
 async def record(

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import pty
+import subprocess
+import sys
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -181,11 +185,44 @@ async def test_what_is_done_at_the_machine_is_recorded_too(
     assert [(one["act"], one["reason"]) for one in told] == [
         ("key_created", "a new shop"),
         ("key_rotated", "a year is over"),
-        ("key_revoked", None),
+        ("key_revoked", "none given"),
         ("tiers_applied", "new prices"),
     ]
     assert told[1]["subject"].startswith(f"key {key_id} to ")
     assert all(one["actor"].startswith("cli:") for one in told)
+
+
+def typed(command: list[str], words: bytes) -> str:
+    """What the program prints at a terminal at which somebody types this."""
+    outer, inner = pty.openpty()
+    os.write(outer, words)
+    program = [sys.executable, "-m", "app", *command]
+    done = subprocess.run(
+        program, stdin=inner, stdout=subprocess.PIPE, stderr=inner, check=True, timeout=60
+    )
+    os.write(inner, b".")  # so that there is something to read
+    told = done.stdout + os.read(outer, 10_000)
+    os.close(inner)
+    os.close(outer)
+    return told.decode()
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"), [(b"a new shop\n", "a new shop"), (b"\n", "none given")]
+)
+@pytest.mark.usefixtures("at_the_machine")
+async def test_who_sits_at_a_terminal_is_asked_why(api: Api, words: bytes, reason: str) -> None:
+    told = typed(["keys", "create", "shop", "--scope", "service"], words)
+    assert "Why" in told
+    assert "tb_" in told
+    assert [(one["act"], one["reason"]) for one in await listed(api)] == [("key_created", reason)]
+
+
+@pytest.mark.usefixtures("at_the_machine")
+async def test_who_has_said_why_is_not_asked(api: Api) -> None:
+    told = typed(["keys", "create", "shop", "--scope", "service", "--reason", "new"], b"")
+    assert "Why" not in told
+    assert [one["reason"] for one in await listed(api)] == ["new"]
 
 
 async def test_only_auditors_and_operators_may_read_it(api: Api) -> None:

@@ -25,6 +25,7 @@ from app.cli.words import (
     errors_console,
     run,
 )
+from app.commands.why import why
 from app.errors import TallybookError
 
 app = typer.Typer(
@@ -143,7 +144,8 @@ def reconcile(
     """
     from app.commands.reconcile import reconcile as command
 
-    run(command(console, since, data_dir, reason, dry_run=dry_run))
+    said = reason if dry_run else why(reason)
+    run(command(console, since, data_dir, said, dry_run=dry_run))
 
 
 def main() -> None:

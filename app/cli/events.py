@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 import typer
 
 from app.cli.words import BookDir, Why, console, group, run
+from app.commands.why import why
 
 events = group("Stripe's events as they were received.")
 
@@ -40,4 +41,4 @@ def events_replay(
 
     if bool(event_ids) == parked:
         raise typer.BadParameter("name events, or say --parked")
-    run(replay_events(console, event_ids or [], reason, data_dir))
+    run(replay_events(console, event_ids or [], why(reason), data_dir))

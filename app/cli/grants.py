@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from app.cli.words import BookDir, Why, console, errors_console, group, run
+from app.commands.why import why
 
 grants = group("The daily grants: run them, see what they did.")
 
@@ -41,11 +42,11 @@ def grants_run(
     if again:
         if on is None or dry_run:
             raise typer.BadParameter("--again needs --on DATE, and has no dry run.")
-        run(run_grants_again(console, errors_console, on, data_dir, reason))
+        run(run_grants_again(console, errors_console, on, data_dir, why(reason)))
     elif dry_run:
         run(plan_grants(console, on, data_dir))
     else:
-        run(run_grants(console, errors_console, on, data_dir, reason))
+        run(run_grants(console, errors_console, on, data_dir, why(reason)))
 
 
 @grants.command("list")

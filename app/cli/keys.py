@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from app.cli.words import Why, console, group, parse_instant, run
+from app.commands.why import why
 
 keys = group("API keys: shown once, stored hashed.")
 KeyId = Annotated[str, typer.Argument(help="The part after tb_.")]
@@ -25,7 +26,7 @@ def keys_create(
     """Make a key and show it, this once."""
     from app.commands.keys import create_key
 
-    run(create_key(console, name, scope, expires, reason))
+    run(create_key(console, name, scope, expires, why(reason)))
 
 
 @keys.command("list")
@@ -41,7 +42,7 @@ def keys_revoke(key_id: KeyId, reason: Why = None) -> None:
     """Revoke a key; every process refuses it within seconds."""
     from app.commands.keys import revoke_key
 
-    run(revoke_key(console, key_id, reason))
+    run(revoke_key(console, key_id, why(reason)))
 
 
 @keys.command("rotate")
@@ -55,4 +56,4 @@ def keys_rotate(
     """Make a new key of the same name and scopes; the old one ends after an overlap."""
     from app.commands.keys import rotate_key
 
-    run(rotate_key(console, key_id, overlap, reason))
+    run(rotate_key(console, key_id, overlap, why(reason)))

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from app.cli.words import BookDir, Why, console, errors_console, group, run
+from app.commands.why import why
 
 ledger = group("The ledger.")
 
@@ -45,7 +46,11 @@ def ledger_rebuild(
     """Set balances, lots and holds to what the entries say, in one transaction."""
     from app.commands.ledger import rebuild_ledger
 
-    run(rebuild_ledger(console, data_dir, dry_run=dry_run, reason=reason))
+    run(
+        rebuild_ledger(
+            console, data_dir, dry_run=dry_run, reason=reason if dry_run else why(reason)
+        )
+    )
 
 
 @ledger.command("erase")
@@ -60,4 +65,4 @@ def ledger_erase(
     """
     from app.commands.ledger import erase_notes
 
-    run(erase_notes(console, account_id, reason))
+    run(erase_notes(console, account_id, why(reason)))

@@ -15,6 +15,7 @@ from rich.table import Table
 from app.accounts import tiers as tiers_use_case
 from app.accounts.book import Book
 from app.commands.book import database_url
+from app.commands.why import why
 from app.db import Database, opened
 from app.errors import ConfigurationError
 from app.grants.catalogue import Catalogue, CatalogueError, diff, parse
@@ -88,8 +89,9 @@ async def apply_tiers(
         if not yes and sys.stdin.isatty() and not await asyncio.to_thread(_agreed, console):
             console.print("Nothing was applied.")
             return 1
+        said = reason if yes else await asyncio.to_thread(why, reason)
         number = await tiers_use_case.apply(
-            Book(database), content, str(file), "tallybook tiers", at_the_machine(reason)
+            Book(database), content, str(file), "tallybook tiers", at_the_machine(said)
         )
     console.print(f"Catalogue {number} is in force.")
     return 0

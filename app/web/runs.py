@@ -23,21 +23,23 @@ from app.grants.run_row import runs_of
 from app.operator_acts import Operator
 from app.web import problems, run_views
 from app.web.access import Access, access, caller
-from app.web.parameters import ID_DIGITS, Cursor, Limit
+from app.web.parameters import Cursor, Limit, id_pattern
+from app.web.requests import Reason
 
-RunId = Annotated[str, PathParameter(pattern=f"^{ids.RUN}_{ID_DIGITS}$")]
+RunId = Annotated[str, PathParameter(pattern=id_pattern(ids.RUN))]
 RUN_SECONDS_MAX: Final = 4.0  # the tick goes on with what is left
 
 
 class RunBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Which date to open, null for all that is due; a dry run only tells what it would do.
 
-    `again` opens the days of `on` again whose run was taken back.
+    `again` opens the days of `on` again whose run was taken back; `reason` is kept for auditors.
     """
 
     on: date | None = None
     dry_run: bool = False
     again: bool = False
+    reason: Reason | None = None
 
 
 @post(
@@ -61,7 +63,7 @@ async def start_run(
     if data.dry_run and not data.again:
         planned = await plan(book.database, book.catalogues, data.on)
         return Response(run_views.plan(planned), status_code=200)
-    by = Operator(actor=caller(request).id, reason=None)
+    by = Operator(actor=caller(request).id, reason=data.reason)
     ticked = await _start(book, data, by)
     rows = await runs_of(book.database, ticked.run_ids)
     return Response(run_views.RunsAnswer(runs=[run_views.run(row) for row in rows]))
