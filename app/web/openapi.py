@@ -58,7 +58,7 @@ def describe(routes: Sequence[ControllerRouterHandler], version: str) -> dict[st
             component["additionalProperties"] = False
     # Litestar leaves out a bound that is 0.
     schema["components"]["schemas"]["GrantBody"]["properties"]["priority"]["minimum"] = 0
-    _whole_bounds(schema)
+    _as_ecma_has_it(schema)
     for item in schema["paths"].values():
         for operation in item.values():
             _let_a_reason_be_left_out(operation)
@@ -67,17 +67,22 @@ def describe(routes: Sequence[ControllerRouterHandler], version: str) -> dict[st
     return schema
 
 
-def _whole_bounds(node: Any) -> None:
-    """Litestar writes integer bounds as floats; a fuzzer then steps over the large ones."""
+def _as_ecma_has_it(node: Any) -> None:
+    """Whole bounds as integers, patterns without Python's own end of a text.
+
+    Litestar writes integer bounds as floats; a fuzzer then steps over the large ones.
+    """
     if isinstance(node, dict):
         for key, value in node.items():
             if key in ("maximum", "minimum") and isinstance(value, float) and value.is_integer():
                 node[key] = int(value)
+            elif key == "pattern" and isinstance(value, str):
+                node[key] = value.replace(r"\Z", "$")
             else:
-                _whole_bounds(value)
+                _as_ecma_has_it(value)
     elif isinstance(node, list):
         for item in node:
-            _whole_bounds(item)
+            _as_ecma_has_it(item)
 
 
 def _let_a_reason_be_left_out(operation: dict[str, Any]) -> None:
@@ -192,11 +197,30 @@ def _operation(path: str, method: str, operation: dict[str, Any]) -> str:
     )
     body = operation.get("requestBody")
     told = html.escape(operation.get("description", operation.get("summary", "")))
-    asked = f"<p>Body: {_shape(body)}</p>" if body else ""
+    asked = f"<p>Body: {_shape(body)}</p>{_example(body)}" if body else ""
     return (
         f"<details><summary><span class='m {method}'>{method.upper()}</span> "
         f"<code>{html.escape(path)}</code> <span class='d'>{told}</span></summary>"
-        f"{asked}<table>{parameters}</table><h4>Answers</h4><table>{answers}</table></details>"
+        f"{asked}<table>{parameters}</table><h4>Answers</h4><table>{answers}</table>"
+        f"{_answered(operation['responses'])}</details>"
+    )
+
+
+def _answered(answers: dict[str, Any]) -> str:
+    """The examples of its successes, the usual one open to see."""
+    good = [(status, one) for status, one in answers.items() if status.startswith("2")]
+    return "".join(
+        f"<details{' open' if number == 0 else ''}><summary>Such as, with {status}</summary>"
+        f"{_example(answer)}</details>"
+        for number, (status, answer) in enumerate(good)
+    )
+
+
+def _example(described: dict[str, Any]) -> str:
+    return "".join(
+        f"<pre>{_pretty(content['example'])}</pre>"
+        for content in described.get("content", {}).values()
+        if "example" in content
     )
 
 
@@ -208,5 +232,7 @@ def _shape(described: dict[str, Any]) -> str:
     return ""
 
 
-def _pretty(model: dict[str, Any]) -> str:
-    return html.escape(msgspec.json.format(msgspec.json.encode(model), indent=2).decode())
+def _pretty(value: object) -> str:
+    if isinstance(value, str):  # an answer that is no JSON, as it reads
+        return html.escape(value)
+    return html.escape(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())

@@ -178,11 +178,14 @@ def event_detail(row: Record, deliveries: Sequence[Record]) -> EventDetail:
         **msgspec.structs.asdict(event(row)),
         payload=orjson.loads(row["payload"]),
         deliveries=[
-            DeliveryAnswer(received_at=one["received_at"], verdict=one["verdict"],
-                           reason=one["reason"])
+            DeliveryAnswer(
+                received_at=instant(one["received_at"]),
+                verdict=one["verdict"],
+                reason=one["reason"],
+            )
             for one in deliveries
         ],
-    )  # fmt: skip
+    )
 
 
 def events(page: Page) -> EventList:

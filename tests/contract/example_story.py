@@ -1,0 +1,258 @@
+"""The story that the description's examples are taken from: two days of one account."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+import httpx
+
+from app.web.openapi_extras import JSON_TYPES
+from app.webhooks.signature import sign
+from tests.stripe_events import make_subscription_event
+
+ACCOUNT: Final = "/api/v1/accounts/{account_id}"
+HOLD: Final = "/api/v1/holds/{hold_id}"
+SUBSCRIPTION: Final = "/api/v1/subscriptions/{subscription_id}"
+EVENT: Final = "/api/v1/events/{event_id}"
+CLOCK: Final = "/api/v1/dev/clock"
+LEDGER: Final = "/api/v1/ledger"
+BEGIN: Final = datetime(2026, 1, 30, 9, tzinfo=UTC)
+MORNING: Final = datetime(2026, 1, 31, 9, tzinfo=UTC)
+
+# Stripe's pages are Stripe's; the metrics are many, and a few lines tell their form.
+WRITTEN: Final[dict[str, Any]] = {
+    f"POST {ACCOUNT}/checkout-sessions": {
+        "body": {"price": "price_pack_100", "success_url": "https://shop.example/thanks"},
+        "201": {
+            "id": "cs_test_a1YS1URlnyQCN5fUUduORoQ7Pw41PJqDWkIVQCpJPqkfIhd6tVY8XB1OLY",
+            "url": "https://checkout.stripe.com/c/pay/cs_test_a1YS1URlnyQCN5fUUduORoQ7Pw41",
+        },
+    },
+    f"POST {ACCOUNT}/portal-sessions": {
+        "body": {"return_url": "https://shop.example/account"},
+        "201": {"url": "https://billing.stripe.com/p/session/test_YWNjdF8xTTJKVGtMa2RJd0h1N2l4"},
+    },
+    "GET /metrics": {
+        "200": {
+            "text/plain": "# TYPE tallybook_spend_seconds histogram\n"
+            'tallybook_spend_seconds_bucket{le="0.01"} 9871.0\n'
+            "tallybook_spend_seconds_count 9874.0\n"
+        }
+    },
+}
+
+
+class Story:
+    """Calls the service with a key of each scope, and keeps what was asked and answered."""
+
+    def __init__(
+        self,
+        client: httpx.AsyncClient,
+        tokens: dict[str, str],
+        secret: str,
+        tick: Callable[[], Awaitable[object]],
+    ) -> None:
+        self._client = client
+        self._tokens = tokens
+        self._secret = secret
+        self.tick = tick
+        self._now = BEGIN
+        self.parameters = {
+            "account_id": "user-42",
+            "event_id": "evt_1MqqbKLt4dXK03v5qaIbiNCC",
+            "subscription_id": "sub_1MowQVLkdIwHu7ixeRlqHVzs",
+            "Idempotency-Key": "render-9871",
+        }
+        self.operations: dict[str, Any] = json.loads(json.dumps(WRITTEN))
+
+    async def call(
+        self, name: str, status: int, body: object = None, *, by: str = "operator", **headers: str
+    ) -> Any:
+        """Make the call, be answered so, and keep the first body and answer of each status."""
+        operation, _, query = name.partition("?")
+        method, path = operation.split()
+        filled = re.sub(r"\{(\w+)\}", lambda place: self.parameters[place[1]], path)
+        stated = {"Authorization": f"Bearer {self._tokens[by]}"} | {
+            key.replace("_", "-"): value for key, value in headers.items()
+        }
+        answer = await self._client.request(
+            method, f"{filled}?{query}" if query else filled, json=body, headers=stated
+        )
+        assert answer.status_code == status, f"{name}: {answer.text}"
+        return self._kept(operation, body, answer)
+
+    def _kept(self, operation: str, body: object, answer: httpx.Response) -> Any:
+        kept = self.operations.setdefault(operation, {})
+        if body is not None:
+            kept.setdefault("body", body)
+        kind = answer.headers["content-type"].partition(";")[0]
+        if kind not in JSON_TYPES:  # the export has two forms, and an example of each
+            return kept.setdefault(str(answer.status_code), {}).setdefault(kind, answer.text)
+        kept.setdefault(str(answer.status_code), answer.json())
+        return answer.json()
+
+    async def deliver(self, event: dict[str, Any]) -> None:
+        """Send an event as Stripe does."""
+        payload = json.dumps(event).encode()
+        answer = await self._client.post(
+            "/api/webhooks/stripe",
+            content=payload,
+            headers={"Stripe-Signature": sign(payload, self._secret, int(time.time()))},
+        )
+        assert answer.status_code == 200, answer.text
+        self._kept("POST /api/webhooks/stripe", event, answer)
+
+    async def at(self, moment: datetime, *, tick: bool = False) -> None:
+        """Time passes; without the ticks, as if no cron ran."""
+        self._now = moment
+        body = {"now": moment.isoformat().replace("+00:00", "Z"), "tick": tick}
+        await self.call(f"PUT {CLOCK}", 200, body)
+
+    def tomorrow(self) -> datetime:
+        """The same time of the next day."""
+        return self._now + timedelta(days=1)
+
+    async def later(self, minutes: int = 1) -> None:
+        """Some minutes pass."""
+        await self.at(self._now + timedelta(minutes=minutes))
+
+
+async def tell(story: Story) -> None:
+    """All of it."""
+    await story.at(BEGIN, tick=True)
+    await _begins(story)
+    await story.at(MORNING)
+    await _a_day_is_opened(story)
+    await _spends(story)
+    await _holds(story)
+    await _is_given_credits(story)
+    await _has_not_enough(story)
+    # The minute's tick raises what there is to tell.
+    await story.at(MORNING + timedelta(minutes=30))
+    await story.tick()
+    await _auditors_look(story)
+    await _mistakes_are_taken_back(story)
+    await _the_cron_comes(story)
+    await _ends(story)
+
+
+async def _begins(story: Story) -> None:
+    body = {"stripe_customer_id": "cus_NffrFeUfNV2Hib", "time_zone": "Europe/Berlin"}
+    await story.call(f"PUT {ACCOUNT}", 201, body, by="service")
+    await story.later()
+    event = make_subscription_event(
+        story.parameters["event_id"], "created", BEGIN,
+        subscription=story.parameters["subscription_id"], customer="cus_NffrFeUfNV2Hib",
+    )  # fmt: skip
+    await story.deliver(event)
+
+
+async def _a_day_is_opened(story: Story) -> None:
+    await story.call("POST /api/v1/runs", 200, {"on": "2026-01-31", "dry_run": True})
+    runs = (await story.call("POST /api/v1/runs", 202, {}))["runs"]
+    story.parameters["run_id"] = runs[0]["id"]
+
+
+async def _spends(story: Story) -> None:
+    await story.later()
+    spent = await story.call(
+        f"POST {ACCOUNT}/spends", 201,
+        {"amount": 3, "reason": "one rendering", "metadata": {"job": 9871}},
+        by="service", Idempotency_Key=story.parameters["Idempotency-Key"],
+    )  # fmt: skip
+    story.parameters["journal_id"] = spent["id"]
+    await story.later()
+    spends = [
+        {"account_id": "user-42", "amount": 1, "idempotency_key": "render-9872"},
+        {"account_id": "user-42", "amount": 50, "idempotency_key": "render-9873"},
+    ]
+    await story.call("POST /api/v1/spends/batch", 200, {"spends": spends}, by="service")
+
+
+async def _holds(story: Story) -> None:
+    await story.later()
+    wanted = {"amount": 5, "expires_in_s": 600}
+    place = f"POST {ACCOUNT}/holds"
+    first = await story.call(place, 201, wanted, by="service", Idempotency_Key="film-1")
+    story.parameters["hold_id"] = first["id"]
+    await story.call(f"GET {HOLD}", 200, by="service")
+    await story.later()
+    await story.call(
+        f"POST {HOLD}/capture", 200, {"amount": 4}, by="service", Idempotency_Key="film-1-done"
+    )
+    second = await story.call(place, 201, wanted, by="service", Idempotency_Key="film-2")
+    story.parameters["hold_id"] = second["id"]
+    await story.later()
+    await story.call(f"POST {HOLD}/release", 200, by="service", Idempotency_Key="film-2-failed")
+    story.parameters["hold_id"] = first["id"]
+
+
+async def _has_not_enough(story: Story) -> None:
+    for what in ("spends", "holds", "adjustments"):
+        body = {"amount": -50 if what == "adjustments" else 50, "reason": "too much"}
+        await story.call(f"POST {ACCOUNT}/{what}", 402, body, Idempotency_Key=f"all-{what}")
+
+
+async def _is_given_credits(story: Story) -> None:
+    await story.later()
+    granted = await story.call(
+        f"POST {ACCOUNT}/grants", 201,
+        {"amount": 10, "reason": "an apology", "expires_at": "2026-02-28T23:00:00Z"},
+        Idempotency_Key="apology-1",
+    )  # fmt: skip
+    story.parameters["granted"] = granted["id"]
+    await story.later()
+    adjusted = {"amount": -2, "reason": "a miscount"}
+    await story.call(f"POST {ACCOUNT}/adjustments", 201, adjusted, Idempotency_Key="count-1")
+
+
+async def _auditors_look(story: Story) -> None:
+    journal = story.parameters["journal_id"]
+    day = "from=2026-01-31T00:00:00Z&to=2026-01-31T09:30:00Z"
+    for path in (
+        ACCOUNT, f"{ACCOUNT}/balance", f"{ACCOUNT}/balance/explain",
+        f"{LEDGER}/entries?account_id=user-42&limit=2", f"{LEDGER}/journals/{{journal_id}}",
+        f"{LEDGER}/trial-balance", f"{LEDGER}/roll-forward?{day}&account_id=user-42",
+        f"{LEDGER}/export?journal_id={journal}", f"{LEDGER}/export?journal_id={journal}&format=csv",
+        "/api/v1/subscriptions", SUBSCRIPTION, f"{SUBSCRIPTION}/transitions",
+        "/api/v1/events", EVENT, "/api/v1/runs", "/api/v1/runs/{run_id}",
+        "/api/v1/usage", "/api/v1/alerts", CLOCK, "/health/live", "/health/ready",
+    ):  # fmt: skip
+        await story.call(f"GET {path}", 200)
+
+
+async def _mistakes_are_taken_back(story: Story) -> None:
+    wrong = {"journal_id": story.parameters.pop("granted"), "reason": "given twice"}
+    reverse = "POST /api/v1/reversals"
+    key = {"Idempotency_Key": "apology-1-twice"}
+    await story.later()
+    taken = await story.call(reverse, 201, {**wrong, "shortfall": "write_off"}, **key)
+    spent = {"journal_id": story.parameters["journal_id"], "reason": "a bad rendering"}
+    await story.call(reverse, 200, {**spent, "dry_run": True}, Idempotency_Key="render-9871-look")
+    story.parameters["reversal_id"] = taken["id"]
+    await story.call("GET /api/v1/reversals/{reversal_id}", 200)
+    await story.call(f"POST {EVENT}/replay", 200, {"reason": "asked for by the customer"})
+    await story.later()
+    run = {"run_id": story.parameters["run_id"], "reason": "the wrong catalogue"}
+    await story.call(reverse, 202, run, Idempotency_Key="run-1")
+    await story.call("GET /api/v1/operator-acts", 200)
+
+
+async def _the_cron_comes(story: Story) -> None:
+    for method in ("GET", "POST"):
+        await story.at(story.tomorrow())
+        ran = await story.call(f"{method} /api/cron/reset-credits", 200, by="cron")
+        assert len(ran["runs"]) == 1
+        # A story of one account is soon over: the answer to what takes longer differs in this.
+        going = [{**run, "state": "going", "finished_at": None} for run in ran["runs"]]
+        story.operations[f"{method} /api/cron/reset-credits"]["202"] = {"runs": going}
+
+
+async def _ends(story: Story) -> None:
+    await story.call(f"PUT {ACCOUNT}", 200, {"time_zone": "Europe/Berlin"}, by="service")
+    await story.call(f"POST {ACCOUNT}/close", 200, {"reason": "asked for by the customer"})
