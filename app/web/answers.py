@@ -15,6 +15,7 @@ from app.audit.balance import BalanceAsOf
 from app.audit.entries import EntryPage
 from app.db import Record
 from app.web.instants import instant, maybe
+from app.web.rows import told
 from app.web.views import (
     AccountAnswer,
     BalanceAnswer,
@@ -60,22 +61,7 @@ def account(view: AccountView) -> AccountAnswer:
 
 def subscription(row: Record) -> SubscriptionAnswer:
     """The subscription's answer."""
-    return SubscriptionAnswer(
-        id=row["id"],
-        stripe_customer_id=row["customer_id"],
-        state=row["state"],
-        status=row["status"],
-        price_id=row["price_id"],
-        price_ids=row["price_ids"],
-        period_end_at=maybe(row["period_end_at"]),
-        billing_cycle=row["billing_cycle"],
-        cancel_at_period_end=row["cancel_at_period_end"],
-        tier=row["tier"],
-        grace_tier=row["grace_tier"],
-        grace_ends_at=maybe(row["grace_ends_at"]),
-        created_at=instant(row["created_at"]),
-        updated_at=instant(row["updated_at"]),
-    )
+    return told(SubscriptionAnswer, row, stripe_customer_id=row["customer_id"])
 
 
 def spent(one: Spent) -> SpendAnswer:
@@ -175,19 +161,11 @@ def entries(page: EntryPage) -> EntryList:
 
 def journal(row: Record, rows: list[Record]) -> JournalAnswer:
     """The journal's answer."""
-    return JournalAnswer(
+    return told(
+        JournalAnswer,
+        row,
         id=ids.public(ids.JOURNAL, row["id"]),
-        kind=row["kind"],
-        source=row["source"],
-        actor=row["actor"],
-        reason=row["reason"],
         metadata=None if row["metadata"] is None else orjson.loads(row["metadata"]),
-        event_id=row["event_id"],
-        run_id=_maybe_id(ids.RUN, row["run_id"]),
-        reverses_journal_id=_maybe_id(ids.JOURNAL, row["reverses_journal_id"]),
-        idempotency_key=row["idempotency_key"],
-        effective_at=instant(row["effective_at"]),
-        recorded_at=instant(row["recorded_at"]),
         entries=[entry(one) for one in rows],
     )
 

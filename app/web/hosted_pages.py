@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import msgspec
 from litestar import post
@@ -67,13 +67,15 @@ class PortalAnswer(views.View, frozen=True, kw_only=True):
     url: str
 
 
-@post(
-    "/api/v1/accounts/{account_id:str}/checkout-sessions",
-    status_code=201,
-    responses=problems.declared(400, 401, 403, 404, 409, 413, 422, 502),
-    tags=["Stripe"],
+_OPENED: Final[dict[str, Any]] = {
+    "status_code": 201,
+    "responses": problems.declared(400, 401, 403, 404, 409, 413, 422, 502),
+    "tags": ["Stripe"],
     **access(Access.SERVICE),
-)
+}
+
+
+@post("/api/v1/accounts/{account_id:str}/checkout-sessions", **_OPENED)
 async def checkout_route(
     account_id: AccountId, data: JSONBody[CheckoutBody], state: State,
     idempotency_key: KeyAtWill = None,
@@ -87,13 +89,7 @@ async def checkout_route(
     return CheckoutAnswer(id=page.id, url=page.url)
 
 
-@post(
-    "/api/v1/accounts/{account_id:str}/portal-sessions",
-    status_code=201,
-    responses=problems.declared(400, 401, 403, 404, 409, 413, 422, 502),
-    tags=["Stripe"],
-    **access(Access.SERVICE),
-)
+@post("/api/v1/accounts/{account_id:str}/portal-sessions", **_OPENED)
 async def portal_route(
     account_id: AccountId, data: JSONBody[PortalBody], state: State,
     idempotency_key: KeyAtWill = None,

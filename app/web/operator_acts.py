@@ -14,8 +14,9 @@ from app.db import Record
 from app.operator_acts import OperatorAct
 from app.web import problems
 from app.web.access import Access, access
-from app.web.instants import Instant, instant
+from app.web.instants import Instant
 from app.web.parameters import Cursor, Limit
+from app.web.rows import told
 from app.web.views import View
 
 
@@ -57,16 +58,10 @@ async def list_operator_acts(
 
 
 def _answer(row: Record) -> OperatorActAnswer:
-    journal_id, run_id = row["journal_id"], row["run_id"]
-    return OperatorActAnswer(
+    return told(
+        OperatorActAnswer,
+        row,
         id=ids.public(ids.ACT, row["id"]),
-        actor=row["actor"],
-        act=row["act"],
         reason=row["told_reason"],
-        subject=row["subject"],
         account_id=row["public_account_id"],
-        journal_id=None if journal_id is None else ids.public(ids.JOURNAL, journal_id),
-        event_id=row["event_id"],
-        run_id=None if run_id is None else ids.public(ids.RUN, run_id),
-        at=instant(row["at"]),
     )

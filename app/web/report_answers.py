@@ -13,7 +13,6 @@ from app.audit.life_cycle import Page
 from app.audit.roll_forward import RollForward
 from app.audit.trial_balance import TrialBalance
 from app.db import Record
-from app.web import answers
 from app.web.instants import instant, maybe
 from app.web.report_views import (
     AuditedSubscription,
@@ -31,6 +30,7 @@ from app.web.report_views import (
     TrialBalanceAnswer,
     TrialBalanceLine,
 )
+from app.web.rows import told
 
 
 def trial_balance(stood: TrialBalance) -> TrialBalanceAnswer:
@@ -96,32 +96,18 @@ def explained(account_id: str, one: Explained) -> ExplainAnswer:
 
 def _behind(behind: Behind) -> list[ExplainedEntry]:
     return [
-        ExplainedEntry(
-            entry_id=ids.public(ids.ENTRY, row["id"]),
-            journal_id=ids.public(ids.JOURNAL, row["journal_id"]),
-            kind=row["kind"],
-            journal_kind=row["journal_kind"],
-            debit=row["debit"],
-            credit=row["credit"],
-            amount=row["amount"],
-            change=row["change"],
-            hold_id=None if row["hold_id"] is None else ids.public(ids.HOLD, row["hold_id"]),
-            event_id=row["event_id"],
-            reason=row["reason"],
-            effective_at=instant(row["effective_at"]),
-            recorded_at=instant(row["recorded_at"]),
-        )
+        told(ExplainedEntry, row, entry_id=ids.public(ids.ENTRY, row["id"]))
         for row in behind.entries
     ]
 
 
 def subscription(row: Record) -> AuditedSubscription:
     """The subscription's answer."""
-    return AuditedSubscription(
-        **msgspec.structs.asdict(answers.subscription(row)),
+    return told(
+        AuditedSubscription,
+        row,
+        stripe_customer_id=row["customer_id"],
         account_id=row["public_account_id"],
-        last_event_id=row["last_event_id"],
-        last_event_at=maybe(row["last_event_at"]),
     )
 
 
@@ -136,16 +122,7 @@ def transitions(page: Page) -> TransitionList:
     """The page's answer."""
     return TransitionList(
         data=[
-            TransitionAnswer(
-                id=ids.public(ids.TRANSITION, row["id"]),
-                subscription_id=row["subscription_id"],
-                from_state=row["from_state"],
-                to_state=row["to_state"],
-                trigger=row["trigger"],
-                event_id=row["event_id"],
-                effective_at=instant(row["effective_at"]),
-                recorded_at=instant(row["recorded_at"]),
-            )
+            told(TransitionAnswer, row, id=ids.public(ids.TRANSITION, row["id"]))
             for row in page.rows
         ],
         next_cursor=page.next_cursor,
@@ -154,21 +131,8 @@ def transitions(page: Page) -> TransitionList:
 
 def event(row: Record) -> EventAnswer:
     """The event's answer."""
-    return EventAnswer(
-        id=row["id"],
-        type=row["type"],
-        api_version=row["api_version"],
-        livemode=row["livemode"],
-        created_at=instant(row["created_at"]),
-        received_at=instant(row["received_at"]),
-        verdict=row["verdict"],
-        reason=row["verdict_reason"],
-        error=row["error"],
-        delivery_count=row["delivery_count"],
-        attempt_count=row["attempt_count"],
-        next_attempt_at=maybe(row["next_attempt_at"]),
-        subscription_id=row["subscription_id"],
-        stripe_customer_id=row["customer_id"],
+    return told(
+        EventAnswer, row, reason=row["verdict_reason"], stripe_customer_id=row["customer_id"]
     )
 
 
@@ -177,14 +141,7 @@ def event_detail(row: Record, deliveries: Sequence[Record]) -> EventDetail:
     return EventDetail(
         **msgspec.structs.asdict(event(row)),
         payload=orjson.loads(row["payload"]),
-        deliveries=[
-            DeliveryAnswer(
-                received_at=instant(one["received_at"]),
-                verdict=one["verdict"],
-                reason=one["reason"],
-            )
-            for one in deliveries
-        ],
+        deliveries=[told(DeliveryAnswer, one) for one in deliveries],
     )
 
 

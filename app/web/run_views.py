@@ -9,7 +9,8 @@ import msgspec
 from app import ids
 from app.db import Record
 from app.grants.plan import PlannedRun
-from app.web.instants import Instant, instant, maybe
+from app.web.instants import Instant, instant
+from app.web.rows import told
 from app.web.views import View
 
 
@@ -105,31 +106,19 @@ class PlanAnswer(View, frozen=True, kw_only=True):
 def run(row: Record) -> RunAnswer:
     """The run's answer."""
     reversal_id = row["reversal_id"]
-    return RunAnswer(
+    return told(
+        RunAnswer,
+        row,
         id=ids.public(ids.RUN, row["id"]),
         on=row["day_on"],
-        wave_at=instant(row["wave_at"]),
-        opening=row["opening"],
         reversed_by=reversal_id and ids.public(ids.REVERSAL, reversal_id),
-        state=row["state"],
         catalogue=row["catalogue_id"],
-        started_by=row["started_by"],
-        started_at=instant(row["started_at"]),
-        finished_at=maybe(row["finished_at"]),
-        took_ms=row["took_ms"],
-        expected=row["expected"],
-        issued=row["issued"],
-        issued_credits=row["issued_credits"],
-        expired_credits=row["expired_credits"],
-        skipped=row["skipped"],
         skipped_reasons=SkippedAnswer(
             opened_by_use=row["skipped_by_use"],
             closed=row["skipped_closed"],
             dormant=row["skipped_dormant"],
             day_over=row["skipped_day_over"],
         ),
-        failed=row["failed"],
-        not_opened=row["not_opened"],
         not_opened_dates=msgspec.json.decode(row["not_opened_dates"], type=list[NotOpenedAnswer]),
     )
 

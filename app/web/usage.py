@@ -14,11 +14,13 @@ from app.audit import alerts, entries
 from app.audit import usage as reports
 from app.audit.alerts import AlertPage, AlertQuery
 from app.audit.usage import UsagePage, UsageQuery
+from app.db import Record
 from app.web import problems
 from app.web.access import Access, access
-from app.web.instants import Instant, instant
+from app.web.instants import Instant
 from app.web.ledger import AccountFilter
 from app.web.parameters import Cursor, Limit
+from app.web.rows import told
 from app.web.views import View
 
 From = Annotated[
@@ -103,36 +105,19 @@ async def list_alerts(
 
 def _usage(page: UsagePage) -> UsageList:
     return UsageList(
-        data=[
-            UsageAnswer(
-                day_on=row["day_on"],
-                tier=row["tier"],
-                granted=row["granted"],
-                spent=row["spent"],
-                expired=row["expired"],
-                purchased=row["purchased"],
-            )
-            for row in page.rows
-        ],
-        next_cursor=page.next_cursor,
+        data=[told(UsageAnswer, row) for row in page.rows], next_cursor=page.next_cursor
     )
 
 
 def _alerts(page: AlertPage) -> AlertList:
-    return AlertList(
-        data=[
-            AlertAnswer(
-                id=ids.public(ids.ALERT, row["id"]),
-                kind=row["kind"],
-                account_id=row["public_account_id"],
-                tier=row["tier"],
-                on=row["day_on"],
-                journal_id=row["journal_id"] and ids.public(ids.JOURNAL, row["journal_id"]),
-                threshold=row["threshold"],
-                value=row["value"],
-                raised_at=instant(row["raised_at"]),
-            )
-            for row in page.rows
-        ],
-        next_cursor=page.next_cursor,
+    return AlertList(data=[_alert(row) for row in page.rows], next_cursor=page.next_cursor)
+
+
+def _alert(row: Record) -> AlertAnswer:
+    return told(
+        AlertAnswer,
+        row,
+        id=ids.public(ids.ALERT, row["id"]),
+        account_id=row["public_account_id"],
+        on=row["day_on"],
     )
