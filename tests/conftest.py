@@ -30,6 +30,7 @@ from app.embedded.program import Guard
 from app.grants.catalogue import default_text
 from app.settings import Settings
 from tests.api_client import Api, open_api
+from tests.running_redis import RunningRedis
 from tests.stripe_events import make_subscription_event
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -212,6 +213,15 @@ async def api(database: Database, settings: Settings) -> AsyncIterator[Api]:
 def subscription_event() -> Callable[..., dict[str, Any]]:
     """Builds a subscription event in Stripe's newest shape."""
     return make_subscription_event
+
+
+@pytest.fixture
+def running_redis(folder: Path) -> Iterator[RunningRedis]:
+    """A real Redis of the test's own."""
+    server = RunningRedis(folder)
+    server.start()
+    yield server
+    server.stop()
 
 
 @pytest.fixture

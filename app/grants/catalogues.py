@@ -33,6 +33,21 @@ class Catalogues:
             self._parsed[number] = parse(content, f"catalogue {number}")
         return self._parsed[number]
 
+    async def carries(self, database: Database) -> tuple[list[int], list[str], list[int]]:
+        """(catalogue, tier, the most that it carries over) as columns: what CARRIES takes."""
+        rows = [
+            (row["id"], tier.name, tier.carry_over_max)
+            for row in await database.fetch("SELECT id FROM catalogues")
+            for tier in (await self.of(database, row["id"])).tiers
+        ]
+        return [row[0] for row in rows], [row[1] for row in rows], [row[2] for row in rows]
+
+
+# Parameters 4 to 6 of a statement: the columns of ``Catalogues.carries``.
+CARRIES: Final = """carries AS MATERIALIZED (
+    SELECT * FROM unnest($4::bigint[], $5::text[], $6::bigint[])
+        AS carry (catalogue_id, tier, credits_max))"""
+
 
 async def apply(database: Database, content: str, file: str, applied_by: str) -> int:
     """Store a catalogue as the one in force; raises CatalogueError where it is wrong.

@@ -259,8 +259,8 @@ class AccountDay:
                 self.release(journal, hold, HoldState.EXPIRED, hold.expires_at, origin)
 
     def _lapse(self, at: datetime, origin: Origin, but: Lot | None = None) -> None:
-        """Let every lot lapse whose end has come by ``at``."""
-        for lot in self.sheet.lots:
+        """Let every lot lapse whose end has come by ``at``, in the order of their numbers."""
+        for lot in sorted(self.sheet.lots, key=lambda lot: lot.number or 2**63):
             if lot is not but and lot.free > 0 and lot.expires_at <= at:
                 self.sheet.expire(self._journal(Act.EXPIRY, lot.expires_at, origin), lot)
 

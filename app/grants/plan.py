@@ -9,7 +9,7 @@ import msgspec
 
 from app.db import Database, Record
 from app.grants import dormancy, waves
-from app.grants.catalogues import Catalogues
+from app.grants.catalogues import CARRIES, Catalogues
 from app.grants.day import Wave
 from app.grants.entitlement import ENTITLED, TIERS, tier_columns
 from app.grants.run import check_date
@@ -42,12 +42,9 @@ class PlannedRun(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _PLAN: Final = f"""
-WITH {TIERS}, zones AS MATERIALIZED (
-    SELECT * FROM unnest($4::text[], $5::date[], $6::timestamptz[], $7::timestamptz[])
+WITH {TIERS}, {CARRIES}, zones AS MATERIALIZED (
+    SELECT * FROM unnest($7::text[], $8::date[], $9::timestamptz[], $10::timestamptz[])
         AS zone (name, day_on, starts_at, used_since)
-), carries AS MATERIALIZED (
-    SELECT * FROM unnest($8::bigint[], $9::text[], $10::bigint[])
-        AS carry (catalogue_id, tier, credits_max)
 ), accounts_due AS MATERIALIZED (
     SELECT accounts.*, zones.day_on AS next_on, zones.starts_at AS next_at,
            closed_at IS NULL AND held = 0 AND due_at = day_ends_at
@@ -88,13 +85,13 @@ async def planned(
     due = await waves.due_zones(database, on)
     standing = await waves.dormant_zones(database)
     _, present = await catalogues.present(database)
-    carries = await _carries(database, catalogues)
+    carries = await catalogues.carries(database)
     since = [
         dormancy.used_since(one.day.starts_at, present.dormant_after_days) for one in due.values()
     ]
     rows = await database.fetch(
-        _PLAN, *tier_columns(present), list(due), [one.day.on for one in due.values()],
-        [one.day.starts_at for one in due.values()], since, *carries,
+        _PLAN, *tier_columns(present), *carries, list(due),
+        [one.day.on for one in due.values()], [one.day.starts_at for one in due.values()], since,
     )  # fmt: skip
     runs: dict[Wave, PlannedRun] = {}
     for row in rows:
@@ -131,16 +128,3 @@ def _with(planned: PlannedRun, row: Record) -> PlannedRun:
             "not_opened": planned.not_opened + row["not_opened"],
         }
     return msgspec.structs.replace(planned, **change)
-
-
-async def _carries(
-    database: Database, catalogues: Catalogues
-) -> tuple[list[int], list[str], list[int]]:
-    """(catalogue, tier, the most that it carries over), as columns."""
-    numbers = [row["id"] for row in await database.fetch("SELECT id FROM catalogues")]
-    rows = [
-        (number, tier.name, tier.carry_over_max)
-        for number in numbers
-        for tier in (await catalogues.of(database, number)).tiers
-    ]
-    return [row[0] for row in rows], [row[1] for row in rows], [row[2] for row in rows]

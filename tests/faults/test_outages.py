@@ -8,7 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
+import orjson
 import pytest
+from arq import create_pool
+from arq.connections import ArqRedis, RedisSettings
+from arq.jobs import JobStatus
 
 from app import clock, migrations
 from app.accounts import tiers
@@ -21,9 +25,11 @@ from app.embedded.program import Guard
 from app.grants import bulk, passing
 from app.grants.catalogue import default_text
 from app.grants.run import run_due
+from app.jobs.arq_worker import work
 from tests.conftest import NOW, open_database
 from tests.faults.test_crash_points import UseCase, killed
 from tests.invariants import differences
+from tests.running_redis import RunningRedis
 
 ACCOUNTS = 7
 CHUNK = 2  # so that a run has several
@@ -138,3 +144,56 @@ async def test_postgresql_started_again_in_mid_run_costs_nobody_a_day(
             assert await database.fetchval("SELECT started_by FROM runs") == "dying"
             assert await differences(database) == []
         postgres.stop()
+
+
+@pytest.mark.filterwarnings("ignore:Call to deprecated close")  # arq's own
+async def test_redis_flushed_in_mid_run_costs_nobody_a_day(
+    book: Book, running_redis: RunningRedis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bulk, "CHUNK_ACCOUNTS", CHUNK)
+    database, settings = book.database, RedisSettings.from_dsn(running_redis.url)
+    for n in range(ACCOUNTS):
+        await put(book, f"user-{n}", None, "UTC", "tests")
+    await clock.stand(database, NOW + timedelta(days=1))
+    queue = await create_pool(settings, job_serializer=orjson.dumps, job_deserializer=orjson.loads)
+    open_days, chunks = bulk.open_days, 0
+
+    async def forgetting(*args: Any, **named: Any) -> Any:
+        nonlocal chunks
+        chunks += 1
+        counted = await open_days(*args, **named)
+        if chunks == 2:
+            await queue.flushall()  # arq's job, its locks and its queue are gone
+            await queue.enqueue_job("nudge")
+        return counted
+
+    monkeypatch.setattr(bulk, "open_days", forgetting)
+    working = asyncio.create_task(work(book, running_redis.url))
+    try:
+        await _heard(queue)  # it does nothing yet: the clock stands
+        await clock.run_on(database)
+        await queue.enqueue_job("nudge")
+        await _done(database)
+        await _heard(queue)
+        await whole(book, 1)
+        assert chunks > ACCOUNTS // CHUNK
+        assert await differences(database) == []
+    finally:
+        working.cancel()
+        await asyncio.gather(working, return_exceptions=True)
+        await queue.aclose()
+
+
+async def _heard(queue: ArqRedis) -> None:
+    """Until arq's worker has done a job that is asked of it now."""
+    job = await queue.enqueue_job("nudge")
+    assert job is not None
+    async with asyncio.timeout(50):
+        while await job.status() is not JobStatus.not_found:
+            await asyncio.sleep(0.05)
+
+
+async def _done(database: Database) -> None:
+    async with asyncio.timeout(50):
+        while not await database.fetchval("SELECT bool_and(state = 'done') FROM runs"):
+            await asyncio.sleep(0.05)

@@ -13,7 +13,8 @@ from structlog.testing import capture_logs
 
 from app.limiter import RETRY_SECONDS, Limiter
 from app.rates import Rate
-from tests.limits.conftest import PATIENT_SECONDS, RunningRedis
+from tests.limits.conftest import PATIENT_SECONDS
+from tests.running_redis import RunningRedis
 
 HOURLY = Rate(5, 3_600)  # slow enough that nothing comes back while the test runs
 

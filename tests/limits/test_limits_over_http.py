@@ -15,8 +15,9 @@ from app.settings import Settings
 from tests.api_client import Api, open_api
 from tests.conftest import NOW
 from tests.contract.test_routes import is_problem
-from tests.limits.conftest import PATIENT_SECONDS, RunningRedis
+from tests.limits.conftest import PATIENT_SECONDS
 from tests.metrics_text import value
+from tests.running_redis import RunningRedis
 from tests.stripe_events import make_subscription_event
 
 LIMITS = RateLimits(of_key=Rate(3, 3_600), of_address=Rate(2, 3_600))
