@@ -51,6 +51,34 @@ async def keep_use(database: Database, on: date, opening: int, used: Mapping[int
     )  # fmt: skip
 
 
+async def brought_with(database: Database, day: AccountDay, lot_number: int | None) -> int:
+    """What counts against the running day of the use of this lot and of its account's same day.
+
+    0 where the lot is of a day before the one whose use was brought.
+    """
+    if day.day is None:
+        return 0
+    amount: int | None = await database.fetchval(
+        """SELECT amount FROM daily_grants AS own
+             JOIN brought_use ON from_account_id = own.account_id AND brought_use.account_id = $1
+              AND brought_use.day_on = $2 AND brought_use.opening = $3
+            WHERE own.lot_id = $4 AND own.day_on = (
+                  SELECT max(day_on) FROM daily_grants WHERE account_id = own.account_id)""",
+        day.sheet.account_id, day.day.on, day.opening, lot_number,
+    )  # fmt: skip
+    return amount or 0
+
+
+async def count_less(database: Database, day: AccountDay, source: int, amount: int) -> None:
+    """The use that was brought from this account counts as this much less from now on."""
+    assert day.day is not None
+    await database.execute(
+        """UPDATE brought_use SET amount = amount - $5
+            WHERE account_id = $1 AND day_on = $2 AND opening = $3 AND from_account_id = $4""",
+        day.sheet.account_id, day.day.on, day.opening, source, amount,
+    )  # fmt: skip
+
+
 async def _brought_to(database: Database, day: AccountDay) -> dict[int, int]:
     assert day.day is not None
     rows = await database.fetch(

@@ -8,6 +8,7 @@ from app.accounts.move_backing import load_backings, move_backing, move_claws
 from app.clock import NEVER
 from app.grants import load
 from app.grants.day import AccountDay, Origin
+from app.ledger import moved_lots
 from app.ledger.holds import Hold, HoldState
 from app.ledger.kinds import Act, House, Kind, Side
 from app.ledger.sheet import JournalDraft, Lot
@@ -25,7 +26,7 @@ async def join(book: Book, source: int, target: int, origin: Origin) -> None:
     held = _held_of_day(days[source]) if _keeps_held(days[source], days[target]) else 0
     await bring_use(database, days[source], days[target], moved_held=held)
     await load_backings(database, days[source])
-    _move(days[source], days[target], origin)
+    moved = _move(days[source], days[target], origin)
     await database.execute(
         "UPDATE customers SET account_id = $2 WHERE account_id = $1", source, target
     )
@@ -35,6 +36,7 @@ async def join(book: Book, source: int, target: int, origin: Origin) -> None:
     days[target].givings = (await load.givings_of(database, [target]))[target]
     days[target].entitle(days[target].now, origin)
     await load.store(database, days.values())
+    await moved_lots.store(database, moved.items(), days[target].now)
     await database.execute(
         """UPDATE accounts SET closed_at = coalesce(closed_at, tallybook_now()), joined_to = $2,
                   due_at = $3 WHERE id = $1 OR joined_to = $1""",
@@ -70,7 +72,8 @@ async def move_customer(
     await load.store(database, days.values())
 
 
-def _move(source: AccountDay, target: AccountDay, origin: Origin) -> None:
+def _move(source: AccountDay, target: AccountDay, origin: Origin) -> dict[Lot, Lot]:
+    """Draft it all; the lots that moved, and what they are now."""
     journal = JournalDraft(Act.TRANSFER, origin.source, origin.actor, target.now)
     source.sheet.begin(journal)
     target.sheet.begin(journal)
@@ -80,19 +83,19 @@ def _move(source: AccountDay, target: AccountDay, origin: Origin) -> None:
         source.sheet.expire(journal, day_lot)
         day_lot.of_running_day = False
         day_lot.changed = True
-    moved: dict[int, Lot] = {}
+    moved: dict[Lot, Lot] = {}
     for backing in source.backings:
-        moved[id(backing.lot)] = move_backing(journal, backing, source, target)
+        lot = backing.lot
+        moved[lot] = move_backing(journal, backing, source, target)
     source.backings = []
-    if _keeps_held(source, target):
-        assert source.lot is not None
-        assert target.lot is not None
-        moved[id(source.lot)] = target.lot
     for lot in [lot for lot in source.sheet.lots if lot.free > 0]:
-        _move_lot(journal, lot, source, target)
+        moved[lot] = _move_lot(journal, lot, source, target)
+    into = moved | _of_day(source, target)
     for hold in source.holds:
         if hold.state is HoldState.HELD:
-            _move_hold(journal, hold, source, target, moved)
+            _move_hold(journal, hold, source, target, into)
+    # What goes into the target's day is of that day from now on, and not followed there.
+    moved |= {lot: now for lot, now in into.items() if now is not target.lot}
     # The day's use that came along is counted first: else the debt would be repaid by an allowance
     # that is used up already.
     target.settle(target.now, origin)
@@ -105,11 +108,19 @@ def _move(source: AccountDay, target: AccountDay, origin: Origin) -> None:
     source.day, source.lot, source.givings, source.holds = None, None, (), []
     source.due_at = NEVER
     source.changed = target.changed = True
+    return moved
+
+
+def _of_day(source: AccountDay, target: AccountDay) -> dict[Lot, Lot]:
+    """The source's own day goes on in the target's, where what is held of it does."""
+    if source.lot is None or target.lot is None or not _keeps_held(source, target):
+        return {}
+    return {source.lot: target.lot}
 
 
 def _move_hold(
     journal: JournalDraft, hold: Hold, source: AccountDay, target: AccountDay,
-    moved_lots: dict[int, Lot],
+    into: dict[Lot, Lot],
 ) -> None:  # fmt: skip
     """Move what a hold holds into lots of the target, one for each of the source's."""
     parts = []
@@ -117,8 +128,8 @@ def _move_hold(
         source.sheet.write(
             journal, lot, Kind.TRANSFER, Side.HELD, House.TRANSFERRED, part, hold_id=hold.number
         )
-        moved = moved_lots.get(id(lot)) or _held_lot(journal, lot, source, target)
-        moved_lots[id(lot)] = moved
+        moved = into.get(lot) or _held_lot(journal, lot, source, target)
+        into[lot] = moved
         moved.granted += part
         target.sheet.write(
             journal, moved, Kind.TRANSFER, House.TRANSFERRED, Side.HELD, part, hold_id=hold.number
@@ -153,7 +164,7 @@ def _held_lot(journal: JournalDraft, lot: Lot, source: AccountDay, target: Accou
     return moved
 
 
-def _move_lot(journal: JournalDraft, lot: Lot, source: AccountDay, target: AccountDay) -> None:
+def _move_lot(journal: JournalDraft, lot: Lot, source: AccountDay, target: AccountDay) -> Lot:
     amount = lot.free
     source.sheet.write(journal, lot, Kind.TRANSFER, Side.FREE, House.TRANSFERRED, amount)
     moved = target.sheet.grant(
@@ -161,3 +172,5 @@ def _move_lot(journal: JournalDraft, lot: Lot, source: AccountDay, target: Accou
         priority=lot.priority, house=House.TRANSFERRED, kind=Kind.TRANSFER,
     )  # fmt: skip
     moved.granted_at = lot.granted_at
+    move_claws(lot, moved, source, target)
+    return moved

@@ -45,7 +45,7 @@ _WITHDRAWN: Final = """
   JOIN reversals AS part ON part.part_of = whole.id
   JOIN accounts ON accounts.id = part.account_id
  WHERE runs.id = $1 AND accounts.day_on = runs.day_on AND accounts.day_opening = runs.opening
-   AND accounts.day_withdrawn AND accounts.closed_at IS NULL
+   AND accounts.day_withdrawn AND accounts.closed_at IS NULL AND part.lot_id = accounts.day_lot_id
    AND accounts.day_ends_at > tallybook_now()
 """
 

@@ -15,15 +15,15 @@ import msgspec
 import structlog
 
 from app import ids, operator_acts
-from app.accounts import reverse_bulk
+from app.accounts import reverse_bulk, undo
 from app.accounts.book import Book
 from app.accounts.reversals import ReversalOrder, Reversed, find, store
 from app.accounts.reverse import answer as answer_of
-from app.accounts.reverse import draft
+from app.accounts.undo import Parties
 from app.db import Database, Record
 from app.errors import KeyReusedError, RunUnknownError, ShortfallError, TallybookError
 from app.grants import load
-from app.grants.day import AccountDay, Origin
+from app.grants.day import Origin
 from app.ledger import idempotency
 from app.ledger.claws import Policy
 from app.ledger.idempotency import RequestKey
@@ -109,9 +109,10 @@ async def resume(book: Book, within_s: float) -> None:
 
 
 _NEXT: Final = """
-SELECT journals.*, entries.account_id FROM journals
+SELECT journals.*, entries.account_id, coalesce(accounts.joined_to, accounts.id) AS present_id
+  FROM journals
   JOIN entries ON entries.journal_id = journals.id AND entries.kind = 'grant'
-  JOIN accounts ON accounts.id = entries.account_id AND accounts.joined_to IS NULL
+  JOIN accounts ON accounts.id = entries.account_id
  WHERE journals.run_id = $1 AND journals.kind = 'opening' AND journals.id > $2
    AND NOT EXISTS (SELECT FROM reversals WHERE of_journal_id = journals.id)
  ORDER BY journals.id LIMIT $3
@@ -138,8 +139,9 @@ async def _chunk(book: Book, run_reversal: Record) -> int:
         key=None,
         part_of=run_reversal["id"],
     )
+    involved = {row[column] for row in rows for column in ("account_id", "present_id")}
     taken = await reverse_bulk.take_back(
-        database, [row["id"] for row in rows], [row["account_id"] for row in rows], order
+        database, [row["id"] for row in rows], sorted(involved), order
     )
     others = [row for row in rows if row["id"] not in taken.journal_ids | taken.skipped]
     # Where they are many the next chunk begins at the first that this one leaves: what it has
@@ -159,14 +161,17 @@ async def _one_by_one(
     skipped = 0
     if not rows:
         return done, skipped
-    days = await load.lock(book.database, book.catalogues, [row["account_id"] for row in rows])
+    involved = {row[column] for row in rows for column in ("account_id", "present_id")}
+    days = await load.lock(book.database, book.catalogues, involved)
     for row in rows:
-        day = days[row["account_id"]]
-        if day.joined_to is not None:  # since it was looked up: what it had is another's now
-            continue
+        parties = undo.parties_of(days, row["account_id"])
+        if parties is None:  # its other was taken before, or it was joined since it was looked up
+            parties = await undo.lock(book.database, book.catalogues, row["account_id"])
+        for day in parties.days:  # as it stands after this it is to be read anew
+            days.pop(day.sheet.account_id, None)
         try:
             async with book.database.transaction():  # a savepoint: one costs no other its reversal
-                done.append(_sums_of(await _reverse_one(book.database, day, row, order)))
+                done.append(_sums_of(await _reverse_one(book.database, parties, row, order)))
         except ShortfallError:
             skipped += 1
         except (asyncpg.IntegrityConstraintViolationError, TallybookError):
@@ -176,15 +181,16 @@ async def _one_by_one(
 
 
 async def _reverse_one(
-    database: Database, day: AccountDay, row: Record, order: ReversalOrder
+    database: Database, parties: Parties, row: Record, order: ReversalOrder
 ) -> Reversed:
     """Reverse one account's opening; raises ShortfallError where the policy `reject` forbids it."""
+    day = parties.present
     day.post_due(Origin("due", order.actor))
     await load.store(database, [day])
-    header, undone = await draft(database, day, row, order)
+    header, undone = await undo.draft(database, parties, row, order)
     result = answer_of(row["id"], order, undone)
     header.answer = msgspec.to_builtins(result)
-    await load.store(database, [day])
+    await undo.write(database, parties, undone)
     await store(database, day, header, undone.claw, result, order)
     return result
 
@@ -230,13 +236,25 @@ async def _dry_run(book: Book, run_id: int, order: ReversalOrder) -> Reversed:
     """What it would come to, of the lots as they stand; nothing is locked for it."""
     total = await book.database.fetchrow(
         """WITH granted AS (
-               SELECT entries.amount, lots.held,
+               SELECT entries.amount, lots.held + coalesce(moved.held, 0) AS held,
                       CASE WHEN lots.expires_at > tallybook_now() THEN lots.free ELSE 0 END AS free,
                       CASE WHEN lots.expires_at > tallybook_now() THEN lots.lapsed
-                           ELSE lots.lapsed + lots.free END AS lapsed FROM journals
+                           ELSE lots.lapsed + lots.free END
+                      + coalesce(moved.lapsed, 0) + coalesce(absorbed.amount, 0) AS lapsed
+                 FROM journals
                  JOIN entries ON entries.journal_id = journals.id AND entries.kind = 'grant'
-                 JOIN accounts ON accounts.id = entries.account_id AND accounts.joined_to IS NULL
+                 JOIN accounts ON accounts.id = entries.account_id
                  JOIN lots ON lots.id = entries.lot_id
+                 -- What was held of a day that ended with a join, and where it is since.
+                 LEFT JOIN moved_lots ON moved_lots.lot_id = lots.id
+                 LEFT JOIN lots AS moved ON moved.id = to_lot_id
+                 LEFT JOIN LATERAL (
+                     SELECT sum(went.amount * ((went.credit = 'transferred')::int
+                                               - (went.debit = 'transferred')::int)) AS amount
+                       FROM entries AS went JOIN journals AS joining ON joining.id = went.journal_id
+                      WHERE accounts.joined_to IS NOT NULL AND went.lot_id IN (lots.id, moved.id)
+                        AND went.kind = 'transfer' AND joining.kind = 'transfer'
+                        AND 'held' IN (went.debit, went.credit)) AS absorbed ON true
                 WHERE journals.run_id = $1 AND journals.kind = 'opening'
                   AND NOT EXISTS (SELECT FROM reversals WHERE of_journal_id = journals.id)
            ), clawed AS (

@@ -195,10 +195,24 @@ CHECKS: Final[Mapping[str, tuple[str, str]]] = {
                   account_id, opening, day_on)
              FROM daily_grants AS again
             WHERE opening > 1 AND NOT EXISTS (
-                SELECT FROM daily_grants AS first JOIN reversals ON reversals.lot_id = first.lot_id
+                SELECT FROM daily_grants AS first
+                  JOIN entries ON entries.lot_id = first.lot_id AND entries.kind = 'grant'
+                  JOIN reversals ON reversals.entry_id = entries.id
                   JOIN journals ON journals.id = of_journal_id AND journals.kind = 'opening'
                  WHERE first.account_id = again.account_id AND first.day_on = again.day_on
                    AND first.opening = again.opening - 1)""",
+    ),
+    "a lot that moved went on as one of the account its own was joined to": (
+        "SELECT count(*) FROM moved_lots",
+        """SELECT format('lot %s of account %s went on as lot %s of account %s', lots.id,
+                  lots.account_id, present.id, present.account_id)
+             FROM moved_lots JOIN lots ON lots.id = lot_id
+             JOIN lots AS present ON present.id = to_lot_id
+             JOIN accounts ON accounts.id = lots.account_id
+             JOIN accounts AS holding ON holding.id = present.account_id
+            WHERE (lots.source, lots.priority) <> (present.source, present.priority)
+               OR lots.account_id = present.account_id
+               OR accounts.joined_to IS DISTINCT FROM coalesce(holding.joined_to, holding.id)""",
     ),
     "usage by day adds up to the entries it was folded from": (
         "SELECT count(*) FROM usage_days",
@@ -220,7 +234,8 @@ CHECKS: Final[Mapping[str, tuple[str, str]]] = {
         """SELECT format('table %s lacks its enabled trigger %s', wanted.name, wanted.what)
              FROM (SELECT name, what FROM unnest(ARRAY['journals', 'entries', 'transitions',
                        'daily_grants', 'facts', 'catalogues', 'operator_acts', 'alerts',
-                       'verifications', 'money_facts', 'purchases', 'deliveries']) AS name,
+                       'verifications', 'money_facts', 'purchases', 'deliveries', 'fetched_events',
+                       'moved_lots']) AS name,
                        unnest(ARRAY['refuse_change', 'refuse_truncate']) AS what
                    UNION ALL VALUES ('events', 'keep_payload'), ('events', 'refuse_delete'),
                        ('events', 'refuse_truncate')) AS wanted

@@ -49,21 +49,22 @@ async def sheets_of(database: Database, rows: Sequence[Record]) -> dict[int, Loc
     }
     for record in found:
         if record["id"] is not None:
-            one, lot = locked[record["account_id"]], _lot(record)
+            one, lot = locked[record["account_id"]], lot_of(record)
             # It stays live where it is drawn to nothing.
             lot.of_running_day = lot.number == one.row["day_lot_id"]
             one.sheet.lots.append(lot)
     return locked
 
 
-async def load_lots(database: Database, sheet: Sheet, numbers: Iterable[int]) -> None:
+async def load_lots(database: Database, sheet: Sheet, numbers: Iterable[int | None]) -> None:
     """Put lots on the sheet that are no longer live, for what reaches back to them."""
-    wanted = set(numbers) - {lot.number for lot in sheet.lots}
+    wanted = {number for number in numbers if number} - {lot.number for lot in sheet.lots}
     rows = await database.fetch("SELECT * FROM lots WHERE id = ANY($1::bigint[])", sorted(wanted))
-    sheet.lots.extend(_lot(row) for row in rows)
+    sheet.lots.extend(lot_of(row) for row in rows)
 
 
-def _lot(record: Record) -> Lot:
+def lot_of(record: Record) -> Lot:
+    """The lot as its row has it."""
     return Lot(
         account_id=record["account_id"],
         source=LotSource(record["source"]),

@@ -95,25 +95,40 @@ def _claws(rows: Sequence[Record], sheets: Mapping[int, Sheet]) -> dict[int, lis
     found: dict[int, list[Claw]] = {number: [] for number in sheets}
     for row in rows:
         lot = sheets[row["account_id"]].lot(row["lot_id"])
-        if lot is None:
-            continue
-        claw = Claw(
-            lot=lot,
-            entry_id=row["entry_id"],
-            house=House(row["house"]),
-            policy=Policy(row["policy"]),
-            requested=row["requested"],
-            clawed=row["clawed"],
-            held=row["held"],
-            shortfall=row["shortfall"],
-            expired=row["expired"],
-            to_claw=row["to_claw"],
-            undone=row["undone"],
-            lifted=row["lifted"],
-            number=row["id"],
-        )
-        found[row["account_id"]].append(claw)
+        if lot is not None:
+            found[row["account_id"]].append(_claw(row, lot))
     return found
+
+
+async def claws_of_former_lots(database: Database, now: Mapping[int, Lot]) -> list[Claw]:
+    """Every claw of lots that went on as others, from here on a claw of those."""
+    if not now:
+        return []
+    rows = await database.fetch(
+        "SELECT * FROM reversals WHERE lot_id = ANY($1::bigint[]) ORDER BY id", list(now)
+    )
+    found = [_claw(row, now[row["lot_id"]]) for row in rows]
+    for claw in found:
+        claw.changed = True
+    return found
+
+
+def _claw(row: Record, lot: Lot) -> Claw:
+    return Claw(
+        lot=lot,
+        entry_id=row["entry_id"],
+        house=House(row["house"]),
+        policy=Policy(row["policy"]),
+        requested=row["requested"],
+        clawed=row["clawed"],
+        held=row["held"],
+        shortfall=row["shortfall"],
+        expired=row["expired"],
+        to_claw=row["to_claw"],
+        undone=row["undone"],
+        lifted=row["lifted"],
+        number=row["id"],
+    )
 
 
 async def store_claws(database: Database, claws: Sequence[Claw]) -> None:

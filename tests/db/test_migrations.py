@@ -24,6 +24,7 @@ BIN = Path(sys.executable).parent
 APPEND_ONLY = {
     "journals", "entries", "transitions", "daily_grants", "facts", "catalogues", "operator_acts",
     "verifications", "money_facts", "purchases", "deliveries", "fetched_events", "alerts",
+    "moved_lots",
 }  # fmt: skip
 GUARDED = APPEND_ONLY | {"events"}
 # Projections, working state and erasable text: these may change.

@@ -28,6 +28,7 @@ from tests.stripe_events import make_subscription_event
 APPEND_ONLY = (
     "journals", "entries", "transitions", "daily_grants", "facts", "catalogues", "operator_acts",
     "verifications", "money_facts", "purchases", "deliveries", "fetched_events", "alerts",
+    "moved_lots",
 )  # fmt: skip
 VERBS = (
     "UPDATE {table} SET {column} = {column}",
@@ -52,7 +53,8 @@ async def roles(server: Server, book: Book) -> AsyncIterator[Roles]:
     event = make_subscription_event("evt_1", "created", NOW)
     await receive(book, orjson.dumps(event), livemode=False)
     await receive(book, orjson.dumps(make_session_event("evt_2", NOW)), livemode=False)
-    await put(book, "user-1", "cus_1", None, "tests")
+    await put(book, "user-1", None, None, "tests")
+    await put(book, "user-1", "cus_1", None, "tests")  # a join, which brings the pack's lot
     body = {"amount": 7}
     key = request_key("key-1", "POST", "/", body)
     await spend(book, [SpendOrder(account_id="user-1", amount=7, actor="tests", key=key)])
@@ -126,6 +128,7 @@ COLUMNS = {
     "operator_acts": "actor", "verifications": "difference_count",
     "money_facts": "object_id", "purchases": "credits",
     "deliveries": "reason", "fetched_events": "reconciliation_id", "alerts": "value",
+    "moved_lots": "to_lot_id",
 }  # fmt: skip
 
 
