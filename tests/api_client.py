@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,7 +14,7 @@ import httpx
 from litestar import Litestar
 
 from app import keys
-from app.asgi import create_app
+from app.asgi import furnish, routed
 from app.db import Database
 from app.keys import Scope
 from app.settings import Settings
@@ -108,11 +108,24 @@ async def open_api(database: Database, settings: Settings) -> AsyncIterator[Api]
     tokens = {
         scope: await keys.create(database, settings.key_pepper, scope, [scope]) for scope in Scope
     }
-    app = create_app(settings)
-    async with (
-        serving(app),
-        httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url=BASE) as client,
-    ):
-        yield Api(
-            client, {str(k): v for k, v in tokens.items()}, settings.stripe_webhook_secrets[0]
-        )
+    with furnished(settings) as app:
+        async with (
+            serving(app),
+            httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url=BASE) as client,
+        ):
+            yield Api(
+                client, {str(k): v for k, v in tokens.items()}, settings.stripe_webhook_secrets[0]
+            )
+
+
+_spare: dict[bool, list[Litestar]] = {True: [], False: []}
+
+
+@contextmanager
+def furnished(settings: Settings) -> Iterator[Litestar]:
+    """The application; its routes are made once, not for each of hundreds of tests."""
+    spare = _spare[settings.clock_settable]
+    app = spare.pop() if spare else routed(settings)
+    furnish(app, settings)
+    yield app
+    spare.append(app)

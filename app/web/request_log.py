@@ -7,6 +7,7 @@ import time
 from typing import Any, Final, cast
 
 import structlog
+from litestar.datastructures import State
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -32,8 +33,8 @@ SECURITY_HEADERS = (
 )
 
 
-def request_log(app: ASGIApp, counts: Metrics) -> ASGIApp:
-    """Wrap the application."""
+def request_log(app: ASGIApp, state: State) -> ASGIApp:
+    """Wrap the application; its state holds the metrics that count the requests."""
 
     async def logged(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != ScopeType.HTTP:
@@ -66,6 +67,7 @@ def request_log(app: ASGIApp, counts: Metrics) -> ASGIApp:
         finally:
             seconds = time.perf_counter() - started
             route = _route(scope)
+            counts: Metrics = state.metrics
             counts.request(route, scope["method"], status, seconds)
             if scope["path"] not in QUIET_PATHS:
                 _line(scope, route, status, seconds)
