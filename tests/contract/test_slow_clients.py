@@ -7,6 +7,8 @@ import asyncio
 import socket
 import time
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import asyncpg
@@ -110,16 +112,16 @@ def closed_after(port: int, sent: bytes) -> tuple[float, bytes]:
 def test_the_running_server_cuts_slow_clients_off(
     server: Server, settings: Settings, folder: Path
 ) -> None:
-    with serving(server, settings, folder) as (port, _):
-        _, answered = closed_after(port, b"GET /health/live HTTP/1.1\r\nHost: a\r\nX-Slow: ")
-        assert not answered.startswith(b"HTTP/1.1 5"), answered
-        took, answered = closed_after(
-            port,
-            b"POST /api/webhooks/stripe HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n{",
-        )
-        assert answered.startswith(b"HTTP/1.1 408"), answered
-        assert took >= BODY_SECONDS_MAX - 1
-        large = b"X-Large: " + b"a" * 1_000_000
-        _, answered = closed_after(port, b"GET /health/live HTTP/1.1\r\nHost: a\r\n" + large)
-        assert not answered.startswith((b"HTTP/1.1 2", b"HTTP/1.1 5")), answered[:100]
+    get = b"GET /health/live HTTP/1.1\r\nHost: a\r\n"
+    post = b"POST /api/webhooks/stripe HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n"
+    sent = [get + b"X-Slow: ", post + b"{", get + b"X-Large: " + b"a" * 1_000_000]
+    with serving(server, settings, folder) as (port, _), ThreadPoolExecutor() as clients:
+        slow_head, slow_body, large_head = clients.map(partial(closed_after, port), sent)
+    _, answered = slow_head
+    assert not answered.startswith(b"HTTP/1.1 5"), answered
+    took, answered = slow_body
+    assert answered.startswith(b"HTTP/1.1 408"), answered
+    assert took >= BODY_SECONDS_MAX - 1
+    _, answered = large_head
+    assert not answered.startswith((b"HTTP/1.1 2", b"HTTP/1.1 5")), answered[:100]
     assert HEADER_TIMEOUT_MS <= 10_000
