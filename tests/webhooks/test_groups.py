@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import json
 import os
 import signal
@@ -23,7 +24,6 @@ from app.accounts.book import Book
 from app.accounts.open import CUSTOMER_LOCK
 from app.accounts.put import put
 from app.db import Database
-from app.webhooks import group as group_module
 from app.webhooks import inbox, steady
 from app.webhooks.envelope import envelope
 from app.webhooks.group import WebhookGroups
@@ -238,7 +238,7 @@ async def test_an_event_that_another_is_at_work_on_is_left_to_it(database, book)
         assert await inbox.insert(database, delivery.envelope, delivery.payload)
         task = asyncio.create_task(
             steady.take(book, [delivery, delivery_of(book, known(1, 1))]),
-            context=group_module.contextvars.Context(),
+            context=contextvars.Context(),
         )
         rulings = await task
     assert [ruling is not None for ruling in rulings] == [False, True]

@@ -1,0 +1,87 @@
+"""Group commit: what comes while one group is being written forms the next."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import math
+from collections import deque
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from typing import Generic, TypeVar, cast
+
+Work = TypeVar("Work")
+Result = TypeVar("Result")
+
+
+class GroupQueue(Generic[Work, Result]):
+    """Work of one process that waits, taken in groups by at most ``drains_max`` tasks at once.
+
+    ``carry_out`` has a result for each of a group, in its order; what it raises, each is told.
+    No two of one group share any of their ``names``: the second waits for the next.
+    """
+
+    def __init__(
+        self, carry_out: Callable[[list[Work]], Awaitable[Sequence[Result]]], *,
+        drains_max: int, group_max: int,
+        names: Callable[[Work], Collection[object]] = lambda _: (),
+    ) -> None:  # fmt: skip
+        self._carry_out = carry_out
+        self._drains_max = drains_max
+        self._group_max = group_max
+        self._names = names
+        self._waiting: deque[tuple[Work, asyncio.Future[Result]]] = deque()
+        self._drains: set[asyncio.Task[None]] = set()
+
+    def __len__(self) -> int:
+        """How much waits; what is being carried out does not."""
+        return len(self._waiting)
+
+    async def put(self, work: Work) -> Result:
+        """Have it carried out together with what waits; its result."""
+        future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+        self._waiting.append((work, future))
+        if len(self._drains) < self._drains_max:
+            # A context of its own: a drain belongs to no request and to no transaction.
+            drain = asyncio.create_task(self._drain(), context=contextvars.Context())
+            self._drains.add(drain)
+        return await future
+
+    async def close(self) -> None:
+        """Wait for what is under way."""
+        await asyncio.gather(*self._drains, return_exceptions=True)
+
+    async def _drain(self) -> None:
+        while self._waiting:
+            await self._answer(self._next_group())
+        # Directly after the test, not in a done callback: whoever comes between the two would
+        # find every drain counted and none at work.
+        self._drains.discard(cast("asyncio.Task[None]", asyncio.current_task()))
+
+    def _next_group(self) -> list[tuple[Work, asyncio.Future[Result]]]:
+        """A share for each drain, so that Python drafts while PostgreSQL writes."""
+        count = min(math.ceil(len(self._waiting) / self._drains_max), self._group_max)
+        group: list[tuple[Work, asyncio.Future[Result]]] = []
+        put_off: list[tuple[Work, asyncio.Future[Result]]] = []
+        taken: set[object] = set()
+        while self._waiting and len(group) < count and len(put_off) < self._group_max:
+            one = self._waiting.popleft()
+            names = self._names(one[0])
+            if taken.isdisjoint(names):
+                taken.update(names)
+                group.append(one)
+            else:
+                put_off.append(one)
+        self._waiting.extendleft(reversed(put_off))
+        return group
+
+    async def _answer(self, group: list[tuple[Work, asyncio.Future[Result]]]) -> None:
+        try:
+            results = await self._carry_out([work for work, _ in group])
+        except Exception as error:  # every caller is told
+            for _, future in group:
+                if not future.done():
+                    future.set_exception(error)
+            return
+        for (_, future), result in zip(group, results, strict=True):
+            if not future.done():
+                future.set_result(result)
