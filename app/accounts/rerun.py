@@ -39,14 +39,19 @@ SELECT DISTINCT ON (wave_at) runs.*, reversals.state AS reversal_state,
  WHERE day_on = $1 ORDER BY wave_at, opening DESC
 """
 
-# $1 the run that is taken back; an account's day that was withdrawn with it and still lasts.
+# $1 the run that is taken back; an account's day that was withdrawn with it and still lasts. One
+# that was opened with nothing has no part in the reversal: no entry of it was negated.
 _WITHDRAWN: Final = """
   FROM runs JOIN reversals AS whole ON whole.of_run_id = runs.id
-  JOIN reversals AS part ON part.part_of = whole.id
-  JOIN accounts ON accounts.id = part.account_id
- WHERE runs.id = $1 AND accounts.day_on = runs.day_on AND accounts.day_opening = runs.opening
-   AND accounts.day_withdrawn AND accounts.closed_at IS NULL AND part.lot_id = accounts.day_lot_id
+  JOIN accounts ON accounts.day_on = runs.day_on AND accounts.day_opening = runs.opening
+  JOIN daily_grants ON daily_grants.account_id = accounts.id
+   AND daily_grants.day_on = accounts.day_on AND daily_grants.opening = accounts.day_opening
+ WHERE runs.id = $1 AND daily_grants.run_id = runs.id
+   AND accounts.day_withdrawn AND accounts.closed_at IS NULL
    AND accounts.day_ends_at > tallybook_now()
+   AND (daily_grants.credits = 0 OR EXISTS (
+       SELECT FROM reversals AS part
+        WHERE part.lot_id = accounts.day_lot_id AND part.part_of = whole.id))
 """
 
 
@@ -90,7 +95,7 @@ async def _begin(book: Book, taken_back: Record, started_by: str, by: Operator |
             f"""INSERT INTO runs (day_on, wave_at, opening, catalogue_id, state, started_by,
                                   started_at, expected)
                 SELECT $2, $3, $4, $5, 'going', $6, tallybook_now(),
-                       (SELECT count(DISTINCT accounts.id) {_WITHDRAWN})
+                       (SELECT count(*) {_WITHDRAWN})
                 ON CONFLICT (day_on, wave_at, opening) DO NOTHING RETURNING id""",
             taken_back["id"], *wave, catalogue_id, started_by,
         )  # fmt: skip
@@ -135,7 +140,7 @@ async def go_on(book: Book, run_id: int, within_s: float) -> bool:
 
 
 class _Passing:
-    """Goes through the reversal's parts in order, so that a failing one is passed."""
+    """Goes through the withdrawn accounts in order, so that a failing one is passed."""
 
     def __init__(self, book: Book, run: Record) -> None:
         self.failed = 0
@@ -147,19 +152,18 @@ class _Passing:
     async def chunk(self) -> int:
         """Open the days of the next accounts again; how many there were."""
         rows = await self._book.database.fetch(
-            f"""SELECT accounts.id, part.id AS part_id {_WITHDRAWN} AND part.id > $2
-                 ORDER BY part.id LIMIT $3""",
+            f"SELECT accounts.id {_WITHDRAWN} AND accounts.id > $2 ORDER BY accounts.id LIMIT $3",
             self._run["taken_back_id"], self._after, CHUNK_ACCOUNTS,
         )  # fmt: skip
         if not rows:
             return 0
-        numbers = sorted({row["id"] for row in rows})
+        numbers = [row["id"] for row in rows]
         try:
             await self._open(numbers)
         except (asyncpg.IntegrityConstraintViolationError, TallybookError):
             for number in numbers:
                 await self._open_alone(number)
-        self._after = rows[-1]["part_id"]
+        self._after = numbers[-1]
         return len(numbers)
 
     async def _open_alone(self, number: int) -> None:

@@ -15,13 +15,20 @@ import msgspec
 import structlog
 
 from app import ids, operator_acts
-from app.accounts import reverse_bulk, undo
+from app.accounts import reverse_bulk, undo, withdraw_empty
 from app.accounts.book import Book
+from app.accounts.preview_reversal import preview
 from app.accounts.reversals import ReversalOrder, Reversed, find, store
 from app.accounts.reverse import answer as answer_of
 from app.accounts.undo import Parties
 from app.db import Database, Record
-from app.errors import KeyReusedError, RunUnknownError, ShortfallError, TallybookError
+from app.errors import (
+    KeyReusedError,
+    NotReversibleError,
+    RunUnknownError,
+    ShortfallError,
+    TallybookError,
+)
 from app.grants import load
 from app.grants.day import Origin
 from app.ledger import idempotency
@@ -43,13 +50,16 @@ async def reverse_run(
 ) -> Reversed:
     """Take back what a run granted; what is not done within ``within_s`` the tick goes on with.
 
-    A second time it returns the first's answer. Raises RunUnknownError, KeyReusedError.
+    A second time it returns the first's answer. Raises RunUnknownError, NotReversibleError where
+    the run is still going, KeyReusedError.
     """
     database = book.database
-    if run_id is None or not await database.fetchval("SELECT true FROM runs WHERE id = $1", run_id):
+    state = await database.fetchval("SELECT state FROM runs WHERE id = $1", run_id or 0)
+    if run_id is None or state is None:
         raise RunUnknownError("There is no such run.")
     if dry_run:
-        return await _dry_run(book, run_id, order)
+        _refuse_going(state)
+        return await preview(book, run_id, order)
     number, replayed = await _begin(database, run_id, order)
     await go_on(book, number, within_s)
     return msgspec.structs.replace(await find(database, number), replayed=replayed)
@@ -60,21 +70,39 @@ async def _begin(database: Database, run_id: int, order: ReversalOrder) -> tuple
     assert key is not None, "a run is reversed under a key"
     await _check_key(database, key)
     async with database.transaction():
-        number = await database.fetchval(
+        state = await _lock_run(database, run_id)
+        first = await database.fetchval("SELECT id FROM reversals WHERE of_run_id = $1", run_id)
+        if first is not None:
+            return first, True
+        _refuse_going(state)
+        number: int = await database.fetchval(
             """INSERT INTO reversals (of_run_id, policy, state, idempotency_key, request_hash,
                                       actor, reason, created_at, journal_count)
-               VALUES ($1, $2, 'going', $3, $4, $5, $6, tallybook_now(), 0)
-               ON CONFLICT (of_run_id) DO NOTHING RETURNING id""",
+               VALUES ($1, $2, 'going', $3, $4, $5, $6, tallybook_now(), 0) RETURNING id""",
             run_id, str(order.policy), key.key, key.request_hash, order.actor, order.reason,
         )  # fmt: skip
-        if number is not None:
-            await operator_acts.record(
-                database, operator_acts.OperatorAct.REVERSAL, order.by,
-                subject=ids.public(ids.REVERSAL, number), run_id=run_id,
-            )  # fmt: skip
-            return number, False
-    first = await database.fetchval("SELECT id FROM reversals WHERE of_run_id = $1", run_id)
-    return first, True
+        await operator_acts.record(
+            database, operator_acts.OperatorAct.REVERSAL, order.by,
+            subject=ids.public(ids.REVERSAL, number), run_id=run_id,
+        )  # fmt: skip
+    return number, False
+
+
+async def _lock_run(database: Database, run_id: int) -> str:
+    """The run's state, once every chunk under way is committed; none commits until we do.
+
+    A chunk's journals name the run, and a foreign key shares the lock of the row it names.
+    """
+    state: str = await database.fetchval("SELECT state FROM runs WHERE id = $1 FOR UPDATE", run_id)
+    return state
+
+
+def _refuse_going(state: str) -> None:
+    if state == "going":
+        raise NotReversibleError(
+            "The run is still going: it may be taken back once its state is done, at the latest "
+            "when its day is over. `GET /api/v1/runs/{id}` tells."
+        )
 
 
 async def _check_key(database: Database, key: RequestKey) -> None:
@@ -97,8 +125,16 @@ async def go_on(book: Book, number: int, within_s: float) -> bool:
     while row["state"] == "going" and loop.time() < ends_at:
         async with book.database.transaction():
             if await _chunk(book, row) == 0:
+                break
+    after = 0
+    while row["state"] == "going" and loop.time() < ends_at:
+        async with book.database.transaction():
+            await _lock(book.database, number)
+            withdrawn_to = await withdraw_empty.chunk(book, row, after)
+            if withdrawn_to is None:
                 await _finish(book.database, number)
                 return True
+            after = withdrawn_to
     return bool(row["state"] == "done")
 
 
@@ -119,17 +155,36 @@ SELECT journals.*, entries.account_id, coalesce(accounts.joined_to, accounts.id)
 """
 
 
+# Journals of the run ($1) between $2 and $3 that were not looked at ($4): ids come before commits.
+_LATE: Final = """
+SELECT min(id) FROM journals
+ WHERE run_id = $1 AND kind = 'opening' AND id > $2 AND id <= $3 AND id <> ALL($4::bigint[])
+   AND NOT EXISTS (SELECT FROM reversals WHERE of_journal_id = journals.id)
+   AND EXISTS (SELECT FROM entries WHERE journal_id = journals.id AND kind = 'grant')
+"""
+
+
+async def _lock(database: Database, number: int) -> int:
+    """One chunk of a run's reversal at a time: the request's and the tick's do not race."""
+    last: int = await database.fetchval(
+        "SELECT last_journal_id FROM reversals WHERE id = $1 FOR UPDATE", number
+    )
+    return last
+
+
+async def _next(database: Database, run_id: int, after: int) -> list[Record]:
+    rows = await database.fetch(_NEXT, run_id, after, CHUNK_ACCOUNTS)
+    if not rows:  # also of the chunks of the run that are under way: a tick may have begun it again
+        await _lock_run(database, run_id)
+        rows = await database.fetch(_NEXT, run_id, after, CHUNK_ACCOUNTS)
+    return rows
+
+
 async def _chunk(book: Book, run_reversal: Record) -> int:
     """Reverse some of the run's journals; how many were looked at."""
-    database = book.database
-    # One chunk of a run's reversal at a time: the request's and the tick's do not race.
-    locked = await database.fetchrow(
-        "SELECT last_journal_id FROM reversals WHERE id = $1 FOR UPDATE", run_reversal["id"]
-    )
-    assert locked is not None
-    rows = await database.fetch(
-        _NEXT, run_reversal["of_run_id"], locked["last_journal_id"], CHUNK_ACCOUNTS
-    )
+    database, run_id = book.database, run_reversal["of_run_id"]
+    after = await _lock(database, run_reversal["id"])
+    rows = await _next(database, run_id, after)
     if not rows:
         return 0
     order = ReversalOrder(
@@ -148,17 +203,21 @@ async def _chunk(book: Book, run_reversal: Record) -> int:
     # taken behind that one is no longer looked for, and what it skipped there is counted then.
     last = others[SINGLE_ACCOUNTS]["id"] - 1 if len(others) > SINGLE_ACCOUNTS else rows[-1]["id"]
     singly, skipped = await _one_by_one(book, others[:SINGLE_ACCOUNTS], order)
-    skipped += sum(1 for journal_id in taken.skipped if journal_id <= last)
-    await _progress(database, run_reversal["id"], last, skipped, [_sums(taken), *singly])
+    # A run that a tick began again: what it committed since is gone back to.
+    await _lock_run(database, run_id)
+    late = await database.fetchval(_LATE, run_id, after, last, [row["id"] for row in rows])
+    last = last if late is None else late - 1
+    skipped_count = sum(1 for journal_id in taken.skipped | skipped if journal_id <= last)
+    await _progress(database, run_reversal["id"], last, skipped_count, [_sums(taken), *singly])
     return len(rows)
 
 
 async def _one_by_one(
     book: Book, rows: Sequence[Record], order: ReversalOrder
-) -> tuple[list[Sums], int]:
-    """Reverse these in the pure way; their numbers, and how many were skipped."""
+) -> tuple[list[Sums], set[int]]:
+    """Reverse these in the pure way; their numbers, and the journals that were skipped."""
     done: list[Sums] = []
-    skipped = 0
+    skipped: set[int] = set()
     if not rows:
         return done, skipped
     involved = {row[column] for row in rows for column in ("account_id", "present_id")}
@@ -173,10 +232,10 @@ async def _one_by_one(
             async with book.database.transaction():  # a savepoint: one costs no other its reversal
                 done.append(_sums_of(await _reverse_one(book.database, parties, row, order)))
         except ShortfallError:
-            skipped += 1
+            skipped.add(row["id"])
         except (asyncpg.IntegrityConstraintViolationError, TallybookError):
             log.exception("account_not_reversed", account=row["account_id"])
-            skipped += 1
+            skipped.add(row["id"])
     return done, skipped
 
 
@@ -230,54 +289,3 @@ async def _finish(database: Database, number: int) -> None:
             WHERE id = $1 AND state = 'going'""",
         number,
     )
-
-
-async def _dry_run(book: Book, run_id: int, order: ReversalOrder) -> Reversed:
-    """What it would come to, of the lots as they stand; nothing is locked for it."""
-    total = await book.database.fetchrow(
-        """WITH granted AS (
-               SELECT entries.amount, lots.held + coalesce(moved.held, 0) AS held,
-                      CASE WHEN lots.expires_at > tallybook_now() THEN lots.free ELSE 0 END AS free,
-                      CASE WHEN lots.expires_at > tallybook_now() THEN lots.lapsed
-                           ELSE lots.lapsed + lots.free END
-                      + coalesce(moved.lapsed, 0) + coalesce(absorbed.amount, 0) AS lapsed
-                 FROM journals
-                 JOIN entries ON entries.journal_id = journals.id AND entries.kind = 'grant'
-                 JOIN accounts ON accounts.id = entries.account_id
-                 JOIN lots ON lots.id = entries.lot_id
-                 -- What was held of a day that ended with a join, and where it is since.
-                 LEFT JOIN moved_lots ON moved_lots.lot_id = lots.id
-                 LEFT JOIN lots AS moved ON moved.id = to_lot_id
-                 LEFT JOIN LATERAL (
-                     SELECT sum(went.amount * ((went.credit = 'transferred')::int
-                                               - (went.debit = 'transferred')::int)) AS amount
-                       FROM entries AS went JOIN journals AS joining ON joining.id = went.journal_id
-                      WHERE accounts.joined_to IS NOT NULL AND went.lot_id IN (lots.id, moved.id)
-                        AND went.kind = 'transfer' AND joining.kind = 'transfer'
-                        AND 'held' IN (went.debit, went.credit)) AS absorbed ON true
-                WHERE journals.run_id = $1 AND journals.kind = 'opening'
-                  AND NOT EXISTS (SELECT FROM reversals WHERE of_journal_id = journals.id)
-           ), clawed AS (
-               SELECT *, least(free, amount) AS clawed FROM granted
-           ), held_back AS (
-               SELECT *, least(held, amount - clawed) AS held_back FROM clawed
-           ), ended AS (
-               SELECT *, least(lapsed, amount - clawed - held_back) AS expired FROM held_back)
-           SELECT count(*) AS journal_count, coalesce(sum(amount), 0)::bigint AS requested,
-                  coalesce(sum(clawed), 0)::bigint AS clawed,
-                  coalesce(sum(held_back), 0)::bigint AS held,
-                  coalesce(sum(expired), 0)::bigint AS expired,
-                  count(*) FILTER (WHERE amount > clawed + held_back + expired) AS short
-             FROM ended""",
-        run_id,
-    )
-    assert total is not None
-    rejected = total["short"] if order.policy is Policy.REJECT else 0
-    taken = total["clawed"] + total["held"] + total["expired"]
-    return Reversed(
-        number=None, journal_id=None, of_journal_id=None, of_run_id=run_id,
-        policy=str(order.policy), state="done", requested=total["requested"],
-        clawed=total["clawed"], held=total["held"], expired=total["expired"],
-        shortfall=total["requested"] - taken, journal_count=total["journal_count"] - rejected,
-        skipped=rejected, dry_run=True,
-    )  # fmt: skip

@@ -121,10 +121,13 @@ async def draft(
     await _load_open(database, day, parties)
     kind = Act(row["kind"])
     given = [entry for entry in entries if _gave(kind, entry)]
+    taken = [entry for entry in entries if _took(kind, entry)]
     if given:
         undone = _take_back(parties, header, kind, given[0], order.policy)
-    else:
-        undone = _restore(parties, header, [entry for entry in entries if _took(kind, entry)])
+    elif taken:
+        undone = _restore(parties, header, taken)
+    else:  # a day that was opened with nothing; what was left of the day before lapsed in it
+        raise NotReversibleError("This journal gave nothing that could be taken back.", kind=kind)
     if undone.unused:
         brought = await day_use.brought_with(database, day, undone.day_lot)
         undone.unused = min(undone.unused, brought)

@@ -195,6 +195,12 @@ CHECKS: Final[Mapping[str, tuple[str, str]]] = {
                   account_id, opening, day_on)
              FROM daily_grants AS again
             WHERE opening > 1 AND NOT EXISTS (
+                -- One that was opened with nothing is withdrawn with its run, and negates nothing.
+                SELECT FROM daily_grants AS first
+                  JOIN reversals ON of_run_id = first.run_id AND first.credits = 0
+                 WHERE first.account_id = again.account_id AND first.day_on = again.day_on
+                   AND first.opening = again.opening - 1)
+              AND NOT EXISTS (
                 SELECT FROM daily_grants AS first
                   JOIN entries ON entries.lot_id = first.lot_id AND entries.kind = 'grant'
                   JOIN reversals ON reversals.entry_id = entries.id

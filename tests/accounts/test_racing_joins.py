@@ -18,7 +18,7 @@ from tests.conftest import NOW
 from tests.invariants import differences
 from tests.stripe_events import make_subscription_event
 
-_WAITING = """SELECT count(*) FROM pg_stat_activity
+WAITING = """SELECT count(*) FROM pg_stat_activity
                WHERE datname = current_database() AND wait_event_type = 'Lock'"""
 
 
@@ -45,7 +45,7 @@ async def join_before(
     joining = asyncio.create_task(join())
     await locked.wait()
     acting = asyncio.create_task(as_task(act))
-    while not await database.fetchval(_WAITING):
+    while not await database.fetchval(WAITING):
         await asyncio.sleep(0.01)
     waits.set()
     await joining

@@ -124,7 +124,7 @@ async def taken_back_singly(book: Book, run_id: int, policy: Policy) -> Reversed
     found = await book.database.fetch(reverse_run._NEXT, run_id, 0, 1_000)
     done, skipped = await reverse_run._one_by_one(book, found, part)
     nothing = (0, 0, 0, 0, 0, 0)
-    await reverse_run._progress(book.database, number, 0, skipped, [nothing, *done])
+    await reverse_run._progress(book.database, number, 0, len(skipped), [nothing, *done])
     await reverse_run._finish(book.database, number)
     return await find(book.database, number)
 
