@@ -81,6 +81,15 @@ class Catalogue(msgspec.Struct, frozen=True, dict=True):
         best_first = sorted(self.tiers, key=lambda tier: -tier.daily_credits)
         return {tier.name: rank for rank, tier in enumerate(best_first)}
 
+    @property
+    def free(self) -> Tier:
+        """What every account has."""
+        return self._tier_of_name[FREE]
+
+    def has(self, name: str) -> bool:
+        """Whether there is a tier of this name."""
+        return name in self._tier_of_name
+
     def tier(self, name: str) -> Tier:
         """The tier of this name; KeyError where there is none."""
         return self._tier_of_name[name]

@@ -123,10 +123,11 @@ class AccountDay:
         """The entitled tier's daily credits, by the catalogue that opened the day."""
         if self.withdrawn:
             return 0
-        known = {tier.name for tier in self.day_catalogue.tiers}
-        # A tier that the day's catalogue did not have yet is taken from the present one.
-        catalogue = self.day_catalogue if self.tier in known else self.catalogue
-        return catalogue.tier(self.tier).daily_credits
+        # A tier that the day's catalogue did not have yet is taken from the present one; what has
+        # been dropped from that meanwhile, and is not derived anew yet, gives nothing.
+        catalogues = (self.day_catalogue, self.catalogue)
+        catalogue = next((one for one in catalogues if one.has(self.tier)), None)
+        return (catalogue.tier(self.tier) if catalogue else self.day_catalogue.free).daily_credits
 
     def open_first_day(self, origin: Origin) -> None:
         """A new account's day is opened at once."""

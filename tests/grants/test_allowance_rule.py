@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.errors import InsufficientCreditsError
+from app.grants.catalogue import parse
 from app.grants.entitlement import Giving
 from app.ledger.holds import Hold, HoldState
 from app.ledger.kinds import Act, House, Kind, LotSource, Side
@@ -19,6 +20,7 @@ from tests.grants.account_days import (
     NOON,
     ORIGIN,
     acts,
+    catalogue,
     entitle,
     move_to,
     opened_day,
@@ -134,6 +136,20 @@ def test_a_days_opening_expires_the_rest_at_the_old_days_end() -> None:
     opening = day.sheet.drafted[-1][1]
     assert (opening.amount, opening.effective_at) == (20, datetime(2026, 1, 5, tzinfo=UTC))
     assert day.opened[-1].previous_on == datetime(2026, 1, 1, tzinfo=UTC).date()
+
+
+def test_a_tier_that_came_and_was_dropped_since_the_day_began_gives_nothing_more() -> None:
+    day = opened_day()
+    day.catalogue = parse(
+        "[tiers.FREE]\ndaily_credits = 5\nprices = []\n"
+        "[tiers.GOLD]\ndaily_credits = 90\nprices = []\n",
+        "tiers.toml",
+    )
+    entitle(day, Giving("GOLD"))
+    assert day.sheet.free == 90
+    day.catalogue = catalogue()
+    day.settle(day.now, ORIGIN)  # such as a release does, before the tick derives it anew
+    assert day.sheet.free == 5
 
 
 def test_a_graces_end_trims_the_day_at_its_instant() -> None:
