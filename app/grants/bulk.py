@@ -40,7 +40,8 @@ _BY_INDEX: Final = "SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin 
 # The entries' order is that of ``app.grants.day``: other lots that end with the day lapse, then
 # the day's rest lapses but for what is carried over, then the grant, which repays what is owed.
 _OPEN: Final = f"""
-WITH {TIERS}, {CARRIES}, chunk AS MATERIALIZED (
+WITH {TIERS}, {CARRIES}, clock AS MATERIALIZED (SELECT tallybook_now() AS now
+), chunk AS MATERIALIZED (
     SELECT accounts.id, accounts.free - others.free AS free, accounts.held, accounts.debt,
            time_zone, day_on, day_ends_at, lots.id AS old_lot_id, lots.held > 0 AS old_lot_live,
            lots.free - kept AS rest, kept, entitled.name AS tier, entitled.credits,
@@ -58,9 +59,8 @@ WITH {TIERS}, {CARRIES}, chunk AS MATERIALIZED (
              WHERE other.account_id = accounts.id AND other.live
                AND other.expires_at <= day_ends_at AND other.id <> day_lot_id) AS others
      CROSS JOIN LATERAL ({ENTITLED.format(at="$11::timestamptz")}) AS entitled
-     WHERE accounts.id = ANY($7::bigint[])
+     WHERE accounts.id = ANY($7::bigint[]) AND (SELECT now >= $11 AND now < $12 FROM clock)
      ORDER BY accounts.id
-), clock AS MATERIALIZED (SELECT tallybook_now() AS now
 ), others AS MATERIALIZED (
     SELECT chunk.id, lots.id AS lot_id, lots.free AS amount, expires_at,
            chunk.free + sum(lots.free) OVER (PARTITION BY chunk.id ORDER BY lots.id DESC)
@@ -150,6 +150,8 @@ async def open_days(
     used_since: datetime | None = None,
 ) -> Counted:  # fmt: skip
     """Open one chunk's days in the caller's transaction; nothing issued where none is left.
+
+    Nor where the day has ended since it was asked for: a past day is never opened.
 
     ``origin`` names the run; accounts not used after ``used_since`` are left alone.
     """

@@ -97,7 +97,9 @@ class AccountDay:
                 self._release_overdue(due, origin)
                 self._lapse(due, origin)
                 self.entitle(self.posted_to, origin)
-        self.due_at = self._next_due()
+        noted, self.due_at = self.due_at, self._next_due()
+        # A spend that empties a lot does not look for the next end: what is noted may be none.
+        self.changed |= noted != self.due_at
 
     def entitle(self, at: datetime, origin: Origin) -> None:
         """Read the tier that the subscriptions give at this instant and make the rule true."""

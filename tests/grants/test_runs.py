@@ -12,11 +12,15 @@ import pytest
 from typer.testing import CliRunner
 
 from app.accounts.book import Book
-from app.accounts.correct import close
+from app.accounts.correct import close, grant
+from app.accounts.keyed import Order
+from app.accounts.spend import SpendOrder, Spent, spend
 from app.cli import app as cli
-from app.grants import bulk, run
+from app.grants import bulk, run, waves
+from app.grants.day import Origin
 from app.grants.run import run_due
 from app.jobs.tick import tick
+from app.ledger.idempotency import request_key
 from app.operator_acts import Operator
 from tests.api_client import Api
 from tests.conftest import NOW, open_database
@@ -25,6 +29,15 @@ from tests.invariants import differences
 
 REASONS = {"opened_by_use": 0, "closed": 0, "dormant": 0, "day_over": 0}
 OPERATOR = Operator(actor="tests", reason=None)
+
+
+async def use(book: Book) -> None:
+    """Spend one credit of user-0."""
+    key = request_key("use", "POST", "use", None)
+    (spent,) = await spend(
+        book, [SpendOrder(account_id="user-0", amount=1, actor="tests", key=key)]
+    )
+    assert isinstance(spent, Spent)
 
 
 async def start(api: Api, **body: object) -> httpx.Response:
@@ -124,6 +137,41 @@ async def test_a_run_whose_day_ended_before_it_came_to_all_says_so(api, database
     assert first["skipped_reasons"] == {**REASONS, "day_over": 3}
     assert (second["issued"], second["not_opened"]) == (3, 3)
     assert second["not_opened_dates"] == [{"time_zone": "UTC", "on": "2026-01-02", "accounts": 3}]
+
+
+async def test_a_chunk_of_a_day_that_has_ended_meanwhile_opens_nothing(api, database, book) -> None:
+    """A nudge may last for most of a minute, and a day end in it: a past day is never opened."""
+    await open_accounts(api, 2)
+    await api.set_clock(MIDNIGHT + timedelta(hours=23, minutes=59), tick=False)
+    due = await waves.due_zones(database)
+    await api.set_clock(MIDNIGHT + timedelta(days=1), tick=False)
+    async with database.transaction():
+        counted = await bulk.open_days(
+            database, book.catalogues, "UTC", due["UTC"].day, Origin("grants", "slow")
+        )
+    assert counted.issued == 0
+    await cron(api)
+    assert set(await openings(database)) == {
+        (f"user-{n}", on) for n in range(2) for on in ("2026-01-01", "2026-01-03")
+    }
+    assert await differences(database) == []
+
+
+@pytest.mark.parametrize("act", [tick, use])
+async def test_the_end_of_a_lot_that_was_spent_to_nothing_is_not_due_for_ever(
+    api, database, book, act
+) -> None:
+    """Else no run and no tick would ever be done, and `grants run` would go on until midnight."""
+    await open_accounts(api, 1)
+    ends_at = NOW + timedelta(hours=2)
+    order = Order(actor="t", key=request_key("grant", "POST", "x", None), reason="a gift")
+    await grant(book, "user-0", 9, order, expires_at=ends_at, priority=50)
+    assert (await api.spend("user-0", 9, "key-1")).status_code == 201
+    await api.set_clock(ends_at, tick=False)
+    await act(book)
+    assert await database.fetchval("SELECT due_at FROM accounts") == MIDNIGHT
+    assert (await tick(book)).done
+    assert await differences(database) == []
 
 
 async def test_an_operator_starts_a_run_and_it_is_recorded(api, database) -> None:
