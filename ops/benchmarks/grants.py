@@ -54,6 +54,7 @@ async def measure(server: Server, sizes: Sizes) -> list[Figure]:
     grown = _memory_mib()
     second_s = await _nothing_due(large)
     cost = sorted(costs)[1] / few
+    await grants_seed.tidy(large)
     idle, busy = await _spends(large, sizes)
     return [
         plain(f"a day for {many} accounts", many / large_s, "accounts/s"),

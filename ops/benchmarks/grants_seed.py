@@ -9,6 +9,7 @@ import asyncpg
 
 from app import clock
 from app.db import Database
+from app.grants.bulk import CHUNK_ACCOUNTS
 from ops.benchmarks.seed import settle
 from ops.benchmarks.server import Ledger
 
@@ -16,7 +17,6 @@ CREDITS: Final = 5
 TIMEOUT_S: Final = 1_200
 DAY: Final = timedelta(days=1)
 SEEDED_ON: Final = datetime(2026, 1, 1, tzinfo=UTC)
-CHUNK_ACCOUNTS: Final = 2_000  # of the floor: what the run takes, so that commits are as many
 
 # Account n is named bench-n and has the lot n, granted by journal n in entry n.
 _SEED: Final = """
@@ -103,6 +103,15 @@ async def seed(ledger: Ledger, accounts: int) -> None:
         await connection.close()
 
 
+async def tidy(ledger: Ledger) -> None:
+    """What a day leaves to be vacuumed and written is done with: it is not what comes next."""
+    connection = await asyncpg.connect(ledger.superuser_url, command_timeout=TIMEOUT_S)
+    try:
+        await settle(connection)
+    finally:
+        await connection.close()
+
+
 async def move_to_day(database: Database, number: int) -> None:
     """Let the book's clock run on from just after midnight, so many days after the seeding."""
     await clock.stand(database, SEEDED_ON + number * DAY + timedelta(seconds=1))
@@ -113,6 +122,6 @@ async def open_by_floor(database: Database, accounts: int, number: int) -> None:
     """Open the day with raw SQL, in chunks that each are a transaction."""
     starts_at = SEEDED_ON + number * DAY
     run_id = await database.fetchval(_RUN, starts_at)
-    for first in range(1, accounts + 1, CHUNK_ACCOUNTS):
+    for first in range(1, accounts + 1, CHUNK_ACCOUNTS):  # commits are as many as the run's
         last = min(accounts, first + CHUNK_ACCOUNTS - 1)
         await database.execute(_FLOOR, first, last, CREDITS, starts_at, starts_at + DAY, run_id)
