@@ -48,6 +48,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     clock_settable: bool = False
     log_level: str = "INFO"
     pool_size_max: int = 16
+    grant_chunks: int = 1
     rate_limits: rates.RateLimits | None = None
     trusted_proxies: tuple[rates.Network, ...] = ()
     traced: bool = False
@@ -72,6 +73,7 @@ NAMES: Final[Mapping[str, str]] = {
     "TALLYBOOK_CLOCK": "settable: development only, the clock can be set over HTTP",
     "TALLYBOOK_LOG_LEVEL": "DEBUG, INFO (default), WARNING or ERROR",
     "TALLYBOOK_POOL_SIZE_MAX": "database connections of one process, 16",
+    "TALLYBOOK_GRANT_CHUNKS": "chunks of daily grants side by side, 1; a core of the database each",
     "TALLYBOOK_RATE_LIMIT": "calls/seconds of a key, then of an address without: 30000/60,120/60",
     "TALLYBOOK_OTEL": "true: traces by OpenTelemetry; so does OTEL_EXPORTER_OTLP_ENDPOINT",
     "TALLYBOOK_TRUSTED_PROXIES": "networks whose X-Forwarded-For is believed, by comma",
@@ -120,6 +122,8 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
             values["TALLYBOOK_POOL_SIZE_MAX"], "TALLYBOOK_POOL_SIZE_MAX", problems
         )
         or 16,
+        grant_chunks=_number(values["TALLYBOOK_GRANT_CHUNKS"], "TALLYBOOK_GRANT_CHUNKS", problems)
+        or 1,
         rate_limits=_rate_limits(values["TALLYBOOK_RATE_LIMIT"], problems),
         traced=_flag(values["TALLYBOOK_OTEL"], "TALLYBOOK_OTEL", problems)
         or bool(source.get("OTEL_EXPORTER_OTLP_ENDPOINT")),
@@ -181,6 +185,16 @@ def _problems(settings: Settings) -> list[str]:
     found += _stripe_problems(settings)
     if settings.log_level not in ("DEBUG", "INFO", "WARNING", "ERROR"):
         found.append("TALLYBOOK_LOG_LEVEL is none of DEBUG, INFO, WARNING and ERROR.")
+    if settings.grant_chunks > max(1, settings.pool_size_max - 1):
+        found.append(
+            "TALLYBOOK_GRANT_CHUNKS leaves none of TALLYBOOK_POOL_SIZE_MAX's connections for "
+            "anything else."
+        )
+    return found + _clock_problems(settings)
+
+
+def _clock_problems(settings: Settings) -> list[str]:
+    found = []
     if settings.clock_settable and settings.environment == "production":
         found.append("TALLYBOOK_CLOCK=settable needs TALLYBOOK_ENV=development.")
     if settings.clock_settable and settings.livemode:

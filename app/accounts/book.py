@@ -17,18 +17,23 @@ if TYPE_CHECKING:
 class Book:
     """One book: its database, and the catalogues that were applied to it.
 
-    ``livemode`` tells whose events touch it; ``stripe`` is None where no key is set.
+    ``livemode`` tells whose events touch it; ``stripe`` is None where no key is set;
+    ``grant_chunks`` is how many chunks of the daily grants it opens side by side.
     """
 
     database: Database
     catalogues: Catalogues = field(default_factory=Catalogues)
     stripe: StripeApi | None = None
     livemode: bool = False
+    grant_chunks: int = 1
 
 
 def book_of(settings: Settings, database: Database) -> Book:
     """The book of these settings; ``close_stripe`` ends what it may open."""
-    return Book(database, stripe=_stripe(settings), livemode=settings.livemode)
+    return Book(
+        database, stripe=_stripe(settings), livemode=settings.livemode,
+        grant_chunks=settings.grant_chunks,
+    )  # fmt: skip
 
 
 def _stripe(settings: Settings) -> StripeApi | None:

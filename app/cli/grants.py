@@ -33,6 +33,9 @@ def grants_run(
     again: Annotated[
         bool, typer.Option("--again", help="With --on: open the days again that were taken back.")
     ] = False,
+    at_once: Annotated[
+        int, typer.Option(min=1, max=64, help="Chunks side by side; a core of the database each.")
+    ] = 1,
     data_dir: BookDir = None,
     reason: Why = None,
 ) -> None:
@@ -46,7 +49,7 @@ def grants_run(
     elif dry_run:
         run(plan_grants(console, on, data_dir))
     else:
-        run(run_grants(console, errors_console, on, data_dir, why(reason)))
+        run(run_grants(console, errors_console, on, data_dir, why(reason), at_once))
 
 
 @grants.command("list")

@@ -34,14 +34,16 @@ Nudging = Callable[[Book, Operator | None], Awaitable[Ticked]]
 
 async def run_grants(
     console: Console, progress_console: Console, on: date | None, data_dir: Path | None,
-    reason: str | None,
+    reason: str | None, at_once: int = 1,
 ) -> int:  # fmt: skip
     """`tallybook grants run`; 1 where an account failed."""
 
     async def nudge(book: Book, by: Operator | None) -> Ticked:
-        return await run_due(book.database, book.catalogues, STARTED_BY, SHOWN_EVERY_S, on, by)
+        return await run_due(
+            book.database, book.catalogues, STARTED_BY, SHOWN_EVERY_S, on, by, at_once
+        )
 
-    return await _run(console, progress_console, nudge, data_dir, reason)
+    return await _run(console, progress_console, nudge, data_dir, reason, at_once)
 
 
 async def run_grants_again(
@@ -58,9 +60,9 @@ async def run_grants_again(
 
 async def _run(
     console: Console, progress_console: Console, nudge: Nudging, data_dir: Path | None,
-    reason: str | None,
+    reason: str | None, at_once: int = 1,
 ) -> int:  # fmt: skip
-    async with opened(database_url(data_dir)) as database:
+    async with opened(database_url(data_dir), at_once + 1) as database:
         book, run_ids = Book(database), set[int]()
         by: Operator | None = at_the_machine(reason)
         with _Progress(progress_console) as progress:

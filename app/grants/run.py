@@ -57,11 +57,12 @@ class Nudge(msgspec.Struct, frozen=True):
 
 async def run_due(
     database: Database, catalogues: Catalogues, started_by: str, within_s: float,
-    on: date | None = None, by: Operator | None = None,
+    on: date | None = None, by: Operator | None = None, at_once: int = 1,
 ) -> Ticked:  # fmt: skip
     """Post all that is due, for as long as ``within_s``; the next call goes on from there.
 
     ``on`` keeps to the days of one date: raises RunDateError where it is that date nowhere.
+    ``at_once`` chunks are opened side by side, each on a connection of its own.
     ``by`` is the operator who asked, None for a tick or a cron.
     An account that fails costs no other its day: it is logged, counted and tried at each call.
     """
@@ -71,8 +72,7 @@ async def run_due(
     nudge = Nudge(database, catalogues, started_by, due, runs, _elapsed() + within_s)
     await _skip_dormant(nudge)
     for zone in due:
-        while nudge.in_time and await _bulk(nudge, zone):
-            continue
+        await _side_by_side(nudge, zone, at_once)
     passing = Passing(
         database, catalogues, Origin("grants", started_by), runs,
         {zone: one.wave for zone, one in due.items()}, None if on is None else list(due),
@@ -131,6 +131,19 @@ async def _skip_dormant(nudge: Nudge) -> None:
             and await dormancy.skip(nudge.database, zone, one.day.starts_at, since)
         ):
             continue
+
+
+async def _side_by_side(nudge: Nudge, zone: str, at_once: int) -> None:
+    """Chunk after chunk in each of so many places; none waits for what another has locked."""
+
+    async def chunks() -> None:
+        while nudge.in_time and await _bulk(nudge, zone):
+            continue
+
+    # All come to their end, so that nothing is at work any more when one has failed.
+    ends = await asyncio.gather(*(chunks() for _ in range(at_once)), return_exceptions=True)
+    for failed in filter(None, ends):
+        raise failed
 
 
 async def _bulk(nudge: Nudge, zone: str) -> int:

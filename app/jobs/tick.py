@@ -28,7 +28,9 @@ async def tick(book: Book, started_by: str = "tick", within_s: float = TICK_SECO
     await tiers.catch_up(book, within_s)
     await reverse_run.resume(book, within_s)
     await rerun.resume(book, within_s)
-    ticked = await run_due(book.database, book.catalogues, started_by, within_s)
+    ticked = await run_due(
+        book.database, book.catalogues, started_by, within_s, at_once=book.grant_chunks
+    )
     await usage.fold(book.database, book.catalogues, within_s)
     if retried or ticked.run_ids:
         log.info("tick", events_retried=retried, run_count=len(ticked.run_ids), done=ticked.done)

@@ -33,7 +33,9 @@ CRON_SECONDS_MAX: Final = 4.0  # the contract answers within 5
 async def reset_credits(state: State) -> Response[run_views.RunsAnswer]:
     """Open every account's day that is due; safe to call as often as one likes."""
     book = state.book
-    ticked = await run_due(book.database, book.catalogues, "cron", CRON_SECONDS_MAX)
+    ticked = await run_due(
+        book.database, book.catalogues, "cron", CRON_SECONDS_MAX, at_once=book.grant_chunks
+    )
     rows = await runs_of(book.database, ticked.run_ids)
     answer = run_views.RunsAnswer(runs=[run_views.run(row) for row in rows])
     return Response(answer, status_code=200 if ticked.done else 202)

@@ -71,7 +71,10 @@ async def start_run(
 
 async def _start(book: Book, data: RunBody, by: Operator) -> Ticked:
     if not data.again:
-        return await run_due(book.database, book.catalogues, by.actor, RUN_SECONDS_MAX, data.on, by)
+        return await run_due(
+            book.database, book.catalogues, by.actor, RUN_SECONDS_MAX, data.on, by,
+            book.grant_chunks,
+        )  # fmt: skip
     if data.on is None or data.dry_run:
         raise RefusedError("`again` needs `on`, and has no dry run.")
     return await run_again(book, data.on, by.actor, RUN_SECONDS_MAX, by)

@@ -115,6 +115,8 @@ def test_a_file_that_is_not_text_is_refused_with_a_sentence(tmp_path: Path) -> N
         ({"TALLYBOOK_POOL_SIZE_MAX": "0"}, "TALLYBOOK_POOL_SIZE_MAX"),
         ({"TALLYBOOK_POOL_SIZE_MAX": "-1"}, "TALLYBOOK_POOL_SIZE_MAX"),
         ({"TALLYBOOK_POOL_SIZE_MAX": "\u0661"}, "TALLYBOOK_POOL_SIZE_MAX"),
+        ({"TALLYBOOK_GRANT_CHUNKS": "0"}, "TALLYBOOK_GRANT_CHUNKS"),
+        ({"TALLYBOOK_GRANT_CHUNKS": "16"}, "TALLYBOOK_POOL_SIZE_MAX's connections"),
         ({"TALLYBOOK_LOG_LEVEL": "LOUD"}, "TALLYBOOK_LOG_LEVEL"),
         ({"TALLYBOOK_CLOCK": "setable", "TALLYBOOK_ENV": "development"}, "TALLYBOOK_CLOCK"),
     ],

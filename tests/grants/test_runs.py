@@ -126,6 +126,54 @@ async def test_a_nudge_beside_a_working_one_does_not_call_the_run_done(
     assert (one["state"], one["issued"], one["skipped"], one["expected"]) == ("done", 3, 0, 3)
 
 
+async def test_chunks_side_by_side_open_each_day_once_and_count_it(
+    api, database, book, monkeypatch
+) -> None:
+    count, places = 12, 3
+    await open_accounts(api, count)
+    await api.set_clock(MIDNIGHT, tick=False)
+    monkeypatch.setattr(bulk, "CHUNK_ACCOUNTS", 2)
+    together, open_days, first = asyncio.Barrier(places), bulk.open_days, set[Any]()
+
+    async def meeting(*args: Any, **named: Any) -> Any:
+        counted = await open_days(*args, **named)
+        if asyncio.current_task() not in first:
+            first.add(asyncio.current_task())
+            await asyncio.wait_for(together.wait(), 30)  # each has a chunk that is not committed
+        return counted
+
+    monkeypatch.setattr(run.bulk, "open_days", meeting)
+    assert (await run_due(database, book.catalogues, "tick", 30, at_once=places)).done
+    (one,) = await runs(api)
+    assert (one["state"], one["issued"], one["skipped"], one["expected"]) == ("done", 12, 0, 12)
+    assert len(first) == places
+    assert await database.fetchval("SELECT count(*) FROM daily_grants") == 2 * count
+    assert await differences(database) == []
+
+
+async def test_a_place_that_fails_ends_the_run_after_the_others(
+    api, database, book, monkeypatch
+) -> None:
+    await open_accounts(api, 6)
+    await api.set_clock(MIDNIGHT, tick=False)
+    monkeypatch.setattr(bulk, "CHUNK_ACCOUNTS", 2)
+    open_days, calls = bulk.open_days, 0
+
+    async def failing_once(*args: Any, **named: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls == 1:
+            raise OSError("the connection is gone")
+        return await open_days(*args, **named)
+
+    monkeypatch.setattr(run.bulk, "open_days", failing_once)
+    with pytest.raises(OSError, match="the connection is gone"):
+        await run_due(database, book.catalogues, "tick", 30, at_once=2)
+    assert (await runs(api))[0]["issued"] == 6
+    assert (await run_due(database, book.catalogues, "tick", 30)).done
+    assert await differences(database) == []
+
+
 async def test_a_run_whose_day_ended_before_it_came_to_all_says_so(api, database, book) -> None:
     await open_accounts(api, 3)
     await api.set_clock(MIDNIGHT, tick=False)
