@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import sys
 
-import msgspec
-
 from app import keys
 from app.db import opened
 from app.keys import Scope
@@ -29,7 +27,7 @@ async def measure(server: Server, ledger: Ledger, sizes: Sizes) -> Figure:
         load = load_of(sizes, token, port, "/api/v1/accounts/bench-{account}/spends")
         rounds = []
         for _ in range(sizes.rounds):
-            rounds.append((await rate(bare_load, sizes), await rate(load, sizes)))
+            rounds.append((await rate(bare_load), await rate(load)))
     return at_least(f"spends by HTTP, {sizes.callers} connections", "spends/s", 0.5, rounds)
 
 
@@ -41,12 +39,11 @@ def load_of(sizes: Sizes, token: str, port: int, path: str) -> Load:
         token=token,
         accounts=sizes.accounts,
         connections=sizes.callers,
+        warm_up_s=sizes.warm_up_s,
         seconds=sizes.round_s,
     )
 
 
-async def rate(load: Load, sizes: Sizes) -> float:
+async def rate(load: Load) -> float:
     """Calls in a second, once warm."""
-    warm_up = msgspec.structs.replace(load, seconds=sizes.warm_up_s)
-    await served.send("ops.benchmarks.load", warm_up, warm_up.seconds)
-    return await served.send("ops.benchmarks.load", load, load.seconds)
+    return await served.send("ops.benchmarks.load", load)

@@ -59,9 +59,7 @@ async def _spends(server: Server, ledger: Ledger, sizes: Sizes, redis_url: str) 
         serve("limited", TALLYBOOK_RATE_LIMIT=limit) as b,
     ):
         free, limited = (load_of(sizes, token, port, path) for port in (a, b))
-        rounds = [
-            (await rate(free, sizes), await rate(limited, sizes)) for _ in range(sizes.rounds)
-        ]
+        rounds = [(await rate(free), await rate(limited)) for _ in range(sizes.rounds)]
     return at_least("spends by HTTP under rate limits", "spends/s", 1 - COST_MAX, rounds)
 
 

@@ -18,15 +18,21 @@ BODY = b'{"amount":1}'
 Request = Callable[[], bytes]
 
 
-class Load(msgspec.Struct, frozen=True, kw_only=True):
-    """What to send: {account} in the path is drawn from 1 to ``accounts``."""
+class Timing(msgspec.Struct, frozen=True, kw_only=True):
+    """Where to send, over how many connections, for how long; ``warm_up_s`` are not counted."""
 
     port: int
+    connections: int
+    warm_up_s: float
+    seconds: float
+
+
+class Load(Timing, frozen=True, kw_only=True):
+    """What to send: {account} in the path is drawn from 1 to ``accounts``."""
+
     path: str
     token: str
     accounts: int
-    connections: int
-    seconds: float
 
 
 class _Connection(asyncio.Protocol):
@@ -77,15 +83,21 @@ def _content_length(head: bytes) -> int:
     return int(lowered[at:].partition(b"\r\n")[0])
 
 
-async def send(port: int, connections: int, seconds: float, request: Request, status: int) -> float:
-    """Requests a second; raises where one was not answered with this status."""
+async def send(timing: Timing, request: Request, status: int) -> float:
+    """Requests a second, once warm; raises where one was not answered with this status."""
+    if timing.warm_up_s:
+        await _send(timing, timing.warm_up_s, request, status)
+    return await _send(timing, timing.seconds, request, status)
+
+
+async def _send(timing: Timing, seconds: float, request: Request, status: int) -> float:
     started = time.monotonic()
     loop = asyncio.get_running_loop()
     made = [
         await loop.create_connection(
-            lambda: _Connection(request, status, started + seconds), LOOPBACK, port
+            lambda: _Connection(request, status, started + seconds), LOOPBACK, timing.port
         )
-        for _ in range(connections)
+        for _ in range(timing.connections)
     ]
     counts = await asyncio.gather(*[connection.done for _, connection in made])
     return sum(counts) / (time.monotonic() - started)
@@ -112,4 +124,4 @@ def spends(load: Load) -> Request:
 
 if __name__ == "__main__":
     told = msgspec.json.decode(sys.stdin.buffer.read(), type=Load)
-    print(asyncio.run(send(told.port, told.connections, told.seconds, spends(told), 201)))
+    print(asyncio.run(send(told, spends(told), 201)))

@@ -17,6 +17,7 @@ import msgspec
 from app.embedded.ports import LOOPBACK, free_port
 from app.embedded.program import Program, log_path, spawn
 from app.embedded.start_error import log_tail
+from ops.benchmarks.load import Timing
 from ops.benchmarks.server import Ledger, Server
 
 PEPPER: Final = "pepper-of-the-bench-0000"
@@ -28,7 +29,7 @@ POLL_S: Final = 0.05
 ROOT: Final = Path(__file__).parents[2]
 
 
-async def send(module: str, load: msgspec.Struct, seconds: float) -> float:
+async def send(module: str, load: Timing) -> float:
     """Run a load by its module, told by standard input; how many requests a second it says."""
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", module,
@@ -37,7 +38,8 @@ async def send(module: str, load: msgspec.Struct, seconds: float) -> float:
     )  # fmt: skip
     try:
         said, errors = await asyncio.wait_for(
-            process.communicate(msgspec.json.encode(load)), seconds + END_S_MAX
+            process.communicate(msgspec.json.encode(load)),
+            load.warm_up_s + load.seconds + END_S_MAX,
         )
     finally:
         if process.returncode is None:

@@ -16,7 +16,7 @@ import orjson
 from app.simulate.fake_subscription import FakeSubscription
 from app.simulate.stripe_objects import PRO_MONTHLY
 from app.webhooks.signature import sign
-from ops.benchmarks.load import Request, post, send
+from ops.benchmarks.load import Request, Timing, post, send
 
 PATH: Final = "/api/webhooks/stripe"
 BEGAN: Final = datetime(2026, 1, 1, tzinfo=UTC)
@@ -25,14 +25,11 @@ _EVENT: Final = "evt_bench_NAME_002"
 _CREATED: Final = 1_000_000_007  # stands where the event's time goes
 
 
-class WebhookLoad(msgspec.Struct, frozen=True, kw_only=True):
+class WebhookLoad(Timing, frozen=True, kw_only=True):
     """Events of ``customers`` customers, dated from ``created_from`` on and named after it."""
 
-    port: int
     secret: str
     customers: int
-    connections: int
-    seconds: float
     created_from: int
 
 
@@ -71,4 +68,4 @@ def updates(load: WebhookLoad) -> Request:
 
 if __name__ == "__main__":
     told = msgspec.json.decode(sys.stdin.buffer.read(), type=WebhookLoad)
-    print(asyncio.run(send(told.port, told.connections, told.seconds, updates(told), 200)))
+    print(asyncio.run(send(told, updates(told), 200)))

@@ -13,7 +13,6 @@ from statistics import median
 from typing import Final
 
 import asyncpg
-import msgspec
 import structlog
 
 from app.accounts.book import Book
@@ -102,14 +101,11 @@ async def _rate(port: int, sizes: Sizes, part: int) -> float:
         secret=served.SECRET,
         customers=sizes.webhook_customers,
         connections=sizes.callers,
+        warm_up_s=sizes.warm_up_s,
         seconds=sizes.round_s,
         created_from=_unix(part * ROUND_APART_S),
     )
-    warm_up = msgspec.structs.replace(
-        load, seconds=sizes.warm_up_s, created_from=load.created_from - ROUND_APART_S // 2
-    )
-    await served.send("ops.benchmarks.webhook_load", warm_up, warm_up.seconds)
-    return await served.send("ops.benchmarks.webhook_load", load, load.seconds)
+    return await served.send("ops.benchmarks.webhook_load", load)
 
 
 async def _growth(server: Server, sizes: Sizes) -> list[Figure]:
