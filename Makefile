@@ -90,7 +90,7 @@ run: install ## start everything without the tape (PORT=…, DATA=…)
 	@$(VENV)/bin/tallybook up $(FLAGS)
 
 test: install ## run the tests, JOBS=2 at a time
-	@$(VENV)/bin/pytest -n $(JOBS)
+	@$(VENV)/bin/pytest -n $(JOBS) --dist worksteal
 
 FUZZ_S ?= 600
 

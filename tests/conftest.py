@@ -36,6 +36,11 @@ from tests.stripe_events import make_subscription_event
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 TEMPLATE = "tallybook_template"
 VARIABLE = "TALLYBOOK_TEST_POSTGRES"
+LONG = (
+    "tests/bench/", "tests/soak/", "tests/faults/", "tests/contract/test_fuzzing.py",
+    "tests/contract/test_slow_clients.py", "tests/ledger/test_ledger_machine.py",
+    "tests/simulate/", "tests/accounts/test_reverse_bulk.py", "tests/accounts/test_ties.py",
+)  # fmt: skip
 
 # structlog's own default draws every traceback with its locals: up to a second for each.
 structlog.configure(
@@ -115,6 +120,15 @@ def pytest_configure(config: pytest.Config) -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
     config.add_cleanup(end)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest first: one that began last would leave the other cores idle at the end."""
+    items.sort(
+        key=lambda item: next(
+            (rank for rank, name in enumerate(LONG) if item.nodeid.startswith(name)), len(LONG)
+        )
+    )
 
 
 def on_database(url: str, name: str) -> str:
