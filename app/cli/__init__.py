@@ -30,7 +30,7 @@ from app.errors import TallybookError
 
 app = typer.Typer(
     name="tallybook",
-    help="Credits for Stripe subscriptions, on an append-only ledger.",
+    help="Credits for Stripe subscriptions, on an append-only ledger. To begin: `tallybook demo`.",
     no_args_is_help=True,
     pretty_exceptions_show_locals=False,  # they may hold secrets
     rich_markup_mode="markdown",
@@ -38,9 +38,8 @@ app = typer.Typer(
 app.add_typer(keys, name="keys")
 app.add_typer(tiers, name="tiers")
 app.add_typer(grants, name="grants")
-app.add_typer(ledger, name="ledger")
-app.command("simulate", epilog=EXAMPLES)(simulate)
 app.add_typer(events, name="events")
+app.add_typer(ledger, name="ledger")
 
 
 @app.command()
@@ -69,6 +68,9 @@ def demo(port: Port = 8787, data_dir: DataDir = Path(".tallybook")) -> None:
 
     leave = os.environ.get("DEMO_EXIT", "") not in ("", "0")
     run(play_and_stay(port=port, data_dir=data_dir, console=console, leave=leave))
+
+
+app.command("simulate", epilog=EXAMPLES)(simulate)
 
 
 @app.command()
@@ -149,5 +151,5 @@ def reconcile(
 
 
 def main() -> None:
-    """The console script."""
-    app()
+    """The console script, by its own name however it is started."""
+    app(prog_name="tallybook")

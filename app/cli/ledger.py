@@ -10,7 +10,7 @@ import typer
 from app.cli.words import BookDir, Why, console, errors_console, group, run
 from app.commands.why import why
 
-ledger = group("The ledger.")
+ledger = group("The ledger: check it, export it, rebuild what is derived from it.")
 
 
 @ledger.command("verify")

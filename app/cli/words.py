@@ -16,7 +16,9 @@ from app.errors import TallybookError
 console = Console()
 errors_console = Console(stderr=True)
 
-Port = Annotated[int, typer.Option(help="The HTTP port on loopback; 0 picks a free one.")]
+Port = Annotated[
+    int, typer.Option(min=0, max=65_535, help="The HTTP port on loopback; 0 picks a free one.")
+]
 DataDir = Annotated[Path, typer.Option(help="Where the embedded servers keep their data.")]
 BookDir = Annotated[
     Path | None,
@@ -52,13 +54,17 @@ def group(help_text: str) -> typer.Typer:
 
 
 def run(coroutine: Coroutine[Any, Any, int | None]) -> None:
-    """Run a command to its exit code; our own errors are a sentence, not a traceback."""
+    """Run a command to its exit code; what its user can mend is a sentence, not a traceback."""
     from app import logs
+    from app.commands.sentences import sentence
 
     logs.to_standard_error()
     try:
         code = asyncio.run(coroutine)
-    except TallybookError as error:
-        errors_console.print(error.detail, style="red", markup=False, soft_wrap=True)
+    except Exception as error:
+        told = error.detail if isinstance(error, TallybookError) else sentence(error)
+        if told is None:
+            raise
+        errors_console.print(told, style="red", markup=False, soft_wrap=True)
         code = 1
     raise typer.Exit(code or 0)

@@ -1,0 +1,37 @@
+"""What a command says of a database or a file that is not as it should be."""
+
+from __future__ import annotations
+
+import asyncpg
+
+_UNMIGRATED = (
+    asyncpg.UndefinedTableError,
+    asyncpg.UndefinedColumnError,
+    asyncpg.UndefinedFunctionError,
+)
+_LOGIN = (asyncpg.InvalidPasswordError, asyncpg.InvalidAuthorizationSpecificationError)
+_AWAY = (
+    OSError,  # connections refused and waited for too long among them
+    asyncpg.PostgresConnectionError,
+    asyncpg.InvalidCatalogNameError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.TooManyConnectionsError,
+    asyncpg.AdminShutdownError,
+)
+
+
+def sentence(error: Exception) -> str | None:  # noqa: PLR0911 - one for each kind
+    """The sentence, with the remedy; None for a fault of ours, whose traceback is wanted."""
+    if isinstance(error, _UNMIGRATED):
+        return f"The database lacks what this version needs ({error}): run `tallybook migrate`."
+    if isinstance(error, _LOGIN):
+        return f"The database refuses this login: {error}. Correct DATABASE_URL."
+    if isinstance(error, asyncpg.InsufficientPrivilegeError):
+        return f"The login's role may not do this: {error}."
+    if isinstance(error, asyncpg.ClientConfigurationError):
+        return "DATABASE_URL is no address such as postgresql://USER:PASSWORD@HOST/DATABASE."
+    if isinstance(error, OSError) and error.filename:
+        return f"{error.filename}: {error.strerror}."
+    if isinstance(error, _AWAY):
+        return f"The database does not answer: {error or 'it took too long'}."
+    return None
