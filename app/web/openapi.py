@@ -14,7 +14,7 @@ from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.spec import Components, License, SecurityScheme
 from litestar.types import ControllerRouterHandler
 
-from app.web import openapi_extras
+from app.web import openapi_extras, openapi_words
 from app.web.access import Access, access
 
 DESCRIPTION: Final = (
@@ -32,6 +32,7 @@ def _config(version: str) -> OpenAPIConfig:
         description=DESCRIPTION,
         license=License(name="MIT"),
         path="/generated",
+        use_handler_docstrings=True,
         components=Components(
             security_schemes={
                 "apiKey": SecurityScheme(type="http", scheme="bearer", description="tb_…"),
@@ -64,6 +65,7 @@ def describe(routes: Sequence[ControllerRouterHandler], version: str) -> dict[st
             _let_a_reason_be_left_out(operation)
     _describe_webhook(schema["paths"][WEBHOOK]["post"])
     openapi_extras.add(schema)
+    openapi_words.add(schema)
     return schema
 
 
@@ -196,7 +198,7 @@ def _operation(path: str, method: str, operation: dict[str, Any]) -> str:
         for status, answer in operation["responses"].items()
     )
     body = operation.get("requestBody")
-    told = html.escape(operation.get("description", operation.get("summary", "")))
+    told = html.escape(operation["description"])
     asked = f"<p>Body: {_shape(body)}</p>{_example(body)}" if body else ""
     return (
         f"<details><summary><span class='m {method}'>{method.upper()}</span> "

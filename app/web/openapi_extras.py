@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import msgspec
 
-from app.web import codes, problems
+from app.web import problems
 
 _ACCOUNT: Final = "/api/v1/accounts/{account_id}"
 _JOURNAL: Final = "/api/v1/ledger/journals/{journal_id}"
@@ -59,20 +59,12 @@ EXAMPLES: Final = Path(__file__).with_name("examples.json")
 
 def add(schema: dict[str, Any]) -> None:
     """Add all of it; what names a route that this book does not serve is left out."""
-    _close_the_codes(schema)
     told = msgspec.json.decode(EXAMPLES.read_bytes())
     for path, item in schema["paths"].items():
         for method, operation in item.items():
             _parameters(operation, told["parameters"])
             _examples(operation, told["operations"].get(f"{method.upper()} {path}", {}))
-            _errors(operation)
             _links(schema["paths"], operation, LINKS.get((method, path), ()))
-
-
-def _close_the_codes(schema: dict[str, Any]) -> None:
-    known = sorted(one.code for one in codes.listed())
-    for name in ("Problem", "InsufficientCreditsProblem", "ItemProblem"):
-        schema["components"]["schemas"][name]["properties"]["code"]["enum"] = known
 
 
 def _parameters(operation: dict[str, Any], told: dict[str, Any]) -> None:
@@ -90,24 +82,6 @@ def _examples(operation: dict[str, Any], told: dict[str, Any]) -> None:
             for kind, content in answer["content"].items():
                 # The texts stand by their media types, of which the export has two.
                 content["example"] = told[status] if kind in JSON_TYPES else told[status][kind]
-
-
-def _errors(operation: dict[str, Any]) -> None:
-    first = {one.status: one for one in reversed(codes.listed())}
-    for status, answer in operation["responses"].items():
-        if int(status) not in first:
-            continue
-        one = first[int(status)]
-        for content in answer["content"].values():
-            problem = {
-                "type": f"urn:tallybook:problem:{one.code}",
-                "title": answer["description"],
-                "status": one.status,
-                "detail": one.meaning,
-                "code": one.code,
-                "retryable": one.retryable,
-            }
-            content.setdefault("example", problem)
 
 
 def _links(paths: dict[str, Any], operation: dict[str, Any], leads: Leads) -> None:

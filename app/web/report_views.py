@@ -160,7 +160,7 @@ class DeliveryAnswer(View, frozen=True, kw_only=True):
 
 
 class EventDetail(EventAnswer, frozen=True, kw_only=True):
-    """The same with what Stripe sent, and the newest 1,000 rulings on it, oldest first."""
+    """An event with what Stripe sent, and the newest 1,000 rulings on it, oldest first."""
 
     payload: dict[str, Any]
     deliveries: list[DeliveryAnswer]

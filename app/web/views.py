@@ -80,7 +80,7 @@ class AccountAnswer(View, frozen=True, kw_only=True):
 
 
 class SpendAnswer(View, frozen=True, kw_only=True):
-    """A spend that stands; ``entries`` are ids, one for each lot it drew."""
+    """A spend, grant or adjustment that stands; ``entries`` are ids, one for each lot it moved."""
 
     id: str
     account_id: str

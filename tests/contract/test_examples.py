@@ -7,6 +7,7 @@ import os
 import re
 from collections.abc import Iterator
 from functools import partial
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +72,8 @@ def problems_of(schema: dict[str, Any], described: dict[str, Any]) -> list[str]:
     """What is wrong with the examples of a body or an answer."""
     wrong = []
     for kind, content in described.get("content", {}).items():
+        if not content["schema"]:
+            wrong.append(f"{kind}: no shape")
         if "example" not in content:
             wrong.append(f"{kind}: no example")
             continue
@@ -139,3 +142,39 @@ async def test_the_metrics_of_the_example_are_counted(api: Api) -> None:
     example = WRITTEN["GET /metrics"]["200"]["text/plain"]
     for line in example.splitlines():
         assert line.rpartition(" ")[0] in scraped
+
+
+async def test_every_operation_and_success_is_told_in_words(schema: dict[str, Any]) -> None:
+    for name, operation in operations(schema):
+        assert re.fullmatch(r"[A-Z0-9][^\n]+ [^\n]+\.", operation["summary"]), name
+        assert operation["description"].startswith(operation["summary"].rstrip(".")), name
+        for status, answer in operation["responses"].items():
+            assert answer["description"] != HTTPStatus(int(status)).description, name
+    shapes = schema["components"]["schemas"]
+    ours = {name: shape for name, shape in shapes.items() if name.endswith(("Answer", "List"))}
+    assert len(ours) > 25
+    assert [name for name, shape in ours.items() if not shape.get("description")] == []
+    assert shapes["EntryAnswer"]["properties"]["recorded_at"]["format"] == "date-time"
+
+
+async def test_the_refusals_of_the_examples_are_what_one_is_told(
+    api: Api, schema: dict[str, Any]
+) -> None:
+    """Of every read that names a thing, of one that there is not; and of a misspelt query."""
+    tried = 0
+    for name, operation in operations(schema):
+        method, path = name.split()
+        named = [one for one in operation.get("parameters", ()) if one["in"] == "path"]
+        if method != "GET" or not named:
+            continue
+        for one in named:
+            path = path.replace(f"{{{one['name']}}}", one["example"])
+        for status, query in (("404", ""), ("400", "?colour=red")):
+            told = (await api.get(f"{path}{query}", "operator")).json()
+            (content,) = operation["responses"][status]["content"].values()
+            assert (told["code"], told["title"]) == (
+                content["example"]["code"],
+                content["example"]["title"],
+            ), name
+            tried += 1
+    assert tried > 15
