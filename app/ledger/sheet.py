@@ -186,7 +186,7 @@ class Sheet:
         available = sum(lot.free for lot in lots)
         if available < amount:
             raise InsufficientCreditsError(
-                f"{amount} credits are needed and {available} are available.",
+                f"Credits needed: {amount}; available: {available}.",
                 available=available,
                 required=amount,
                 next_grant_at=next_grant_at,

@@ -14,7 +14,8 @@ from app.accounts.put import put as put_account
 from app.accounts.view import view
 from app.web import answers, problems, views
 from app.web.access import Access, access, caller
-from app.web.parameters import STRIPE_ID, AccountId
+from app.web.parameters import AccountId
+from app.web.patterns import STRIPE_ID
 
 CustomerId = Annotated[str, msgspec.Meta(pattern=STRIPE_ID, min_length=1, max_length=255)]
 ZoneName = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]

@@ -10,6 +10,8 @@ import orjson
 from litestar import Request
 
 from app.errors import InvalidRequestError, SlowBodyError
+from app.json_names import name_given_twice
+from app.web.patterns import in_words
 
 BODY_BYTES_MAX: Final = 262_144
 BODY_SECONDS_MAX: Final = 10.0
@@ -48,9 +50,19 @@ def decode(raw: bytes, kind: Any) -> Any:
     """The raw JSON as ``kind``; InvalidRequestError says where it differs."""
     try:
         parsed = _plain(orjson.loads(raw), DEPTH_MAX)
+        twice = name_given_twice(raw, _names(parsed))
+        if twice is not None:
+            raise InvalidRequestError(f"{twice!r} stands twice in one object of the body.")
         return msgspec.convert(parsed, kind, strict=True)
     except (orjson.JSONDecodeError, msgspec.ValidationError) as error:
-        raise InvalidRequestError(str(error)) from None
+        raise InvalidRequestError(in_words(str(error))) from None
+
+
+def _names(value: object) -> int:
+    """The names of all its objects, counted."""
+    if isinstance(value, dict):
+        return len(value) + sum(map(_names, value.values()))
+    return sum(map(_names, value)) if isinstance(value, list) else 0
 
 
 def _plain(value: object, depth: int) -> object:

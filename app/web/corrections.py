@@ -22,7 +22,8 @@ from app.purchases.reverse import reverse_event
 from app.web import answers, problems, views
 from app.web.access import Access, access, caller
 from app.web.instants import INSTANT_PATTERN
-from app.web.parameters import STRIPE_ID, AccountId, IdempotencyKey, id_pattern, moment
+from app.web.parameters import AccountId, IdempotencyKey, moment
+from app.web.patterns import STRIPE_ID, id_pattern
 from app.web.requests import MaybeReason, Reason, answered, operator, order, within_patience
 
 RUN_REVERSAL_SECONDS_MAX = 4.0

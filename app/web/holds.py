@@ -16,7 +16,8 @@ from app.accounts.keyed import Done, Order
 from app.ledger.holds import HOLD_SECONDS_DEFAULT, HOLD_SECONDS_MAX
 from app.web import answers, problems, views
 from app.web.access import Access, access
-from app.web.parameters import AccountId, IdempotencyKey, id_pattern
+from app.web.parameters import AccountId, IdempotencyKey
+from app.web.patterns import id_pattern
 from app.web.requests import NothingBody, Reason, answered, order, within_patience
 
 HoldId = Annotated[str, PathParameter(pattern=id_pattern(ids.HOLD))]

@@ -12,7 +12,8 @@ from litestar.params import HeaderParameter, JSONBody
 from app.accounts.hosted_pages import Purchase, open_checkout, open_portal
 from app.web import problems, views
 from app.web.access import Access, access
-from app.web.parameters import KEY, STRIPE_ID, AccountId
+from app.web.parameters import AccountId
+from app.web.patterns import KEY, PAGE_URL, STRIPE_ID
 
 URL_CHARS_MAX: Final = 2_000
 QUANTITY_MAX: Final = 1_000
@@ -20,7 +21,7 @@ QUANTITY_MAX: Final = 1_000
 PageUrl = Annotated[
     str,
     msgspec.Meta(
-        pattern=r"^https?://[\x21-\x7e]+\Z",
+        pattern=PAGE_URL,
         max_length=URL_CHARS_MAX,
         description="Where Stripe sends the user, http or https.",
     ),

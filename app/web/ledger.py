@@ -15,16 +15,8 @@ from app.audit.entries import EntryQuery
 from app.ledger.kinds import Kind
 from app.web import answers, problems, views
 from app.web.access import Access, access
-from app.web.parameters import (
-    ACCOUNT_ID,
-    STRIPE_ID,
-    AccountId,
-    At,
-    Cursor,
-    Limit,
-    id_pattern,
-    moment,
-)
+from app.web.parameters import AccountId, At, Cursor, Limit, moment
+from app.web.patterns import ACCOUNT_ID, STRIPE_ID, id_pattern
 
 JournalId = Annotated[str, PathParameter(pattern=id_pattern(ids.JOURNAL))]
 JournalFilter = Annotated[str | None, QueryParameter(pattern=id_pattern(ids.JOURNAL))]

@@ -13,7 +13,8 @@ from app.audit.life_cycle import EventQuery, Order, SubscriptionQuery
 from app.web import problems, report_answers, report_views
 from app.web.access import Access, access
 from app.web.ledger import AccountFilter
-from app.web.parameters import STRIPE_ID, Cursor, EventId, Limit
+from app.web.parameters import Cursor, EventId, Limit
+from app.web.patterns import EVENT_TYPE, STRIPE_ID
 from app.webhooks.inbox import Verdict
 from statemachine import State as SubscriptionState
 
@@ -21,9 +22,7 @@ SubscriptionId = Annotated[str, PathParameter(pattern=STRIPE_ID)]
 SubscriptionFilter = Annotated[str | None, QueryParameter(pattern=STRIPE_ID)]
 TypeFilter = Annotated[
     str | None,
-    QueryParameter(
-        name="type", pattern=r"^[A-Za-z0-9_.]{1,128}\Z", description="Such as invoice.paid."
-    ),
+    QueryParameter(name="type", pattern=EVENT_TYPE, description="Such as invoice.paid."),
 ]
 
 

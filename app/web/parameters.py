@@ -3,25 +3,14 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Final
+from typing import Annotated
 
 from litestar.params import HeaderParameter, PathParameter, QueryParameter
 
-from app import ids
 from app.audit.entries import PAGE_SIZE_MAX
 from app.errors import InvalidRequestError
 from app.web.instants import INSTANT_PATTERN
-
-# Each ends in `\Z`: Python's `$` lets a line end through. The description has the `$` of ECMA.
-ACCOUNT_ID: Final = r"^[A-Za-z0-9._:@-]{1,128}\Z"
-STRIPE_ID: Final = r"^[\x21-\x7e]{1,255}\Z"
-KEY: Final = r"^[\x20-\x7e]{1,255}\Z"
-
-
-def id_pattern(prefix: str) -> str:
-    """What our own ids of this kind look like."""
-    return rf"^{prefix}_[{ids.ALPHABET}]{{{ids.DIGITS}}}\Z"
-
+from app.web.patterns import ACCOUNT_ID, CURSOR, KEY, STRIPE_ID
 
 AccountId = Annotated[
     str,
@@ -41,9 +30,7 @@ IdempotencyKey = Annotated[
 Limit = Annotated[int, QueryParameter(ge=1, le=PAGE_SIZE_MAX, description="Rows of one page.")]
 Cursor = Annotated[
     str | None,
-    QueryParameter(
-        pattern=r"^[A-Za-z0-9_-]{1,512}\Z", description="`next_cursor` of the page before."
-    ),
+    QueryParameter(pattern=CURSOR, description="`next_cursor` of the page before."),
 ]
 At = Annotated[
     str | None,

@@ -13,10 +13,12 @@ import structlog
 from litestar import Request, Response
 from litestar.exceptions import HTTPException, ValidationException
 from litestar.openapi.datastructures import ResponseSpec
+from litestar.params import ParameterKwarg
 
 from app import errors
 from app.errors import TallybookError
 from app.web.instants import instant
+from app.web.patterns import in_words
 
 log = structlog.get_logger(__name__)
 
@@ -172,17 +174,33 @@ def of_tallybook(_request: Request[Any, Any, Any], error: TallybookError) -> Res
     )  # fmt: skip
 
 
-def of_validation(_request: Request[Any, Any, Any], error: ValidationException) -> Response[bytes]:
+def of_validation(request: Request[Any, Any, Any], error: ValidationException) -> Response[bytes]:
     """A path, query or header parameter that the schema refuses."""
     extra = error.extra if isinstance(error.extra, list) else []
-    told = [f"{item.get('key', '?')}: {item.get('message', '?')}" for item in extra]
+    told = [
+        f"{_sent_name(request, item.get('key', '?'))}: {in_words(item.get('message', '?'))}"
+        for item in extra
+    ]
     return response(400, "invalid_request", "; ".join(told) or error.detail)
+
+
+def _sent_name(request: Request[Any, Any, Any], name: str) -> str:
+    """A parameter's name as it is sent, where Python has another for it."""
+    field = request.route_handler.parsed_fn_signature.parameters.get(name)
+    defined = field.kwarg_definition if field else None
+    return (isinstance(defined, ParameterKwarg) and defined.name) or name
 
 
 def of_http(_request: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:
     """What Litestar raises by itself: no route, no such method, a body too large."""
     code = _CODES.get(error.status_code, "invalid_request")
-    return response(error.status_code, code, error.detail, headers=error.headers)
+    headers = dict(error.headers or {})
+    told = {
+        404: "Nothing is served at this path; /schema lists what is.",
+        405: f"This path takes {headers.get('allow', 'other methods')}.",
+    }
+    detail = told.get(error.status_code, error.detail)
+    return response(error.status_code, code, detail, headers=headers)
 
 
 def of_database(_request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:

@@ -23,7 +23,8 @@ from app.grants.run_row import runs_of
 from app.operator_acts import Operator
 from app.web import problems, run_views
 from app.web.access import Access, access, caller
-from app.web.parameters import Cursor, Limit, id_pattern
+from app.web.parameters import Cursor, Limit
+from app.web.patterns import id_pattern
 from app.web.requests import Reason
 
 RunId = Annotated[str, PathParameter(pattern=id_pattern(ids.RUN))]
@@ -46,6 +47,10 @@ class RunBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     "/api/v1/runs",
     status_code=202,
     responses={
+        202: ResponseSpec(
+            run_views.RunsAnswer, description="The runs that it worked on; the tick goes on.",
+            generate_examples=False,
+        ),
         200: ResponseSpec(
             run_views.PlanAnswer, description="A dry run: nothing was changed.",
             generate_examples=False,

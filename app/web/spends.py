@@ -18,7 +18,8 @@ from app.web import answers, problems, views
 from app.web.access import Access, access, caller
 from app.web.body import BODY_BYTES_MAX, DEPTH_MAX
 from app.web.instants import instant
-from app.web.parameters import ACCOUNT_ID, KEY, AccountId, IdempotencyKey
+from app.web.parameters import AccountId, IdempotencyKey
+from app.web.patterns import ACCOUNT_ID, KEY
 from app.web.requests import Reason, answered
 
 METADATA_KEYS_MAX: Final = 50

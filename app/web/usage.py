@@ -20,6 +20,7 @@ from app.web.access import Access, access
 from app.web.instants import Instant
 from app.web.ledger import AccountFilter
 from app.web.parameters import Cursor, Limit
+from app.web.patterns import TIER
 from app.web.rows import told
 from app.web.views import View
 
@@ -27,7 +28,7 @@ From = Annotated[
     date | None, QueryParameter(name="from", description="The first day, such as 2026-01-01.")
 ]
 To = Annotated[date | None, QueryParameter(description="The first day after.")]
-TierFilter = Annotated[str | None, QueryParameter(name="tier", pattern=r"^[A-Z][A-Z0-9_]{0,31}\Z")]
+TierFilter = Annotated[str | None, QueryParameter(name="tier", pattern=TIER)]
 
 
 class UsageAnswer(View, frozen=True, kw_only=True):

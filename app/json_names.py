@@ -1,0 +1,30 @@
+"""Names that stand twice in one JSON object, of which readers keep different ones."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Final
+
+_NAME_ENDS: Final = re.compile(rb'"[ \t\r\n]*:')
+
+
+def name_given_twice(body: bytes, names_kept: int) -> str | None:
+    """The first name that stands twice in an object of this JSON, of which so many were kept.
+
+    orjson keeps the last of two, other readers the first: whoever reads the same bytes elsewhere, a
+    proxy or an auditor, must not see another thing than we did.
+    """
+    # Each name that was sent ends in a quote and a colon. So may a text inside: only where there
+    # are more of them than names were kept is it worth 100 µs to look closely.
+    if len(_NAME_ENDS.findall(body)) == names_kept:
+        return None
+    twice: list[str] = []
+
+    def look(pairs: list[tuple[str, object]]) -> None:
+        names = [name for name, _ in pairs]
+        if len(set(names)) != len(names):
+            twice.append(next(name for name in names if names.count(name) > 1))
+
+    json.loads(body, object_pairs_hook=look)
+    return twice[0] if twice else None

@@ -1,0 +1,45 @@
+"""What a text must look like, and the words that say so to whoever sent another."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from app import ids
+from app.web.instants import INSTANT_PATTERN
+
+# Each ends in `\Z`: Python's `$` lets a line end through. The description has the `$` of ECMA.
+ACCOUNT_ID: Final = r"^[A-Za-z0-9._:@-]{1,128}\Z"
+STRIPE_ID: Final = r"^[\x21-\x7e]{1,255}\Z"
+KEY: Final = r"^[\x20-\x7e]{1,255}\Z"
+CURSOR: Final = r"^[A-Za-z0-9_-]{1,512}\Z"
+EVENT_TYPE: Final = r"^[A-Za-z0-9_.]{1,128}\Z"
+TIER: Final = r"^[A-Z][A-Z0-9_]{0,31}\Z"
+PAGE_URL: Final = r"^https?://[\x21-\x7e]+\Z"
+
+
+def id_pattern(prefix: str) -> str:
+    """What our own ids of this kind look like."""
+    return rf"^{prefix}_[{ids.ALPHABET}]{{{ids.DIGITS}}}\Z"
+
+
+_MEANINGS: Final = {
+    ACCOUNT_ID: "1 to 128 of the characters A-Z a-z 0-9 . _ : @ -",
+    STRIPE_ID: "an id of Stripe's: 1 to 255 visible ASCII characters",
+    KEY: "1 to 255 printable ASCII characters",
+    CURSOR: "the `next_cursor` of a page",
+    EVENT_TYPE: "a type of Stripe's events, such as invoice.paid",
+    TIER: "a tier's name: capitals, digits and _, such as PRO",
+    PAGE_URL: "an http or https address",
+    INSTANT_PATTERN: "an RFC 3339 instant, such as 2026-01-31T00:00:00Z (in a query + is %2B)",
+    **{
+        id_pattern(prefix): f"an id such as {ids.public(prefix, 42)}"
+        for prefix in (ids.JOURNAL, ids.LOT, ids.HOLD, ids.RUN, ids.REVERSAL)
+    },
+}
+
+
+def in_words(message: str) -> str:
+    """What msgspec says of a text, a sentence in place of the pattern."""
+    for pattern, meaning in _MEANINGS.items():
+        message = message.replace(f"`str` matching regex {pattern!r}", meaning)
+    return message
