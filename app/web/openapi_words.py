@@ -47,6 +47,7 @@ def add(schema: dict[str, Any]) -> None:
             _shape(shapes[kind.__name__], kind)
     for path, item in schema["paths"].items():
         for operation in item.values():
+            operation.setdefault("description", operation["summary"])
             operation["summary"] = _sentence(_paragraph(operation["description"]))
             for status, answer in operation["responses"].items():
                 _answer(operation, answer, int(status), shapes)

@@ -169,8 +169,8 @@ async def test_the_refusals_of_the_examples_are_what_one_is_told(
             continue
         for one in named:
             path = path.replace(f"{{{one['name']}}}", one["example"])
-        for status, query in (("404", ""), ("400", "?colour=red")):
-            told = (await api.get(f"{path}{query}", "operator")).json()
+        for status, query in (("404", {}), ("400", {"colour": "red"})):
+            told = (await api.get(path, "operator", **query)).json()
             (content,) = operation["responses"][status]["content"].values()
             assert (told["code"], told["title"]) == (
                 content["example"]["code"],
