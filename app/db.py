@@ -216,6 +216,13 @@ class Database:
         """Run it; returns PostgreSQL's command tag."""
         return await self._runner.execute(query, *args)
 
+    async def join_by_index(self) -> None:
+        """For the rest of this transaction, which works on a sliver of its tables.
+
+        A hash join would read all of them, once for each sliver.
+        """
+        await self.execute("SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off")
+
 
 async def _keep_session(connection: asyncpg.Connection) -> None:
     if connection.is_in_transaction():  # known locally, no round trip

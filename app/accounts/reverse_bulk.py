@@ -19,9 +19,6 @@ from app.db import Database
 # First the locks, then a statement of its own for the rest: its snapshot is taken after them.
 _LOCK: Final = "SELECT FROM accounts WHERE id = ANY($1::bigint[]) ORDER BY id FOR UPDATE"
 
-# A chunk is a sliver of its tables: a hash join would read all of them, once for each chunk.
-_BY_INDEX: Final = "SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off"
-
 # $1 journals of openings, $2 policy, $3 actor, $4 reason, $5 the run's reversal.
 _REVERSE: Final = """
 WITH clock AS MATERIALIZED (SELECT tallybook_now() AS now
@@ -116,7 +113,7 @@ async def take_back(
     database: Database, journal_ids: Sequence[int], account_ids: Sequence[int], order: ReversalOrder
 ) -> Taken:
     """Reverse those of these openings that are common, inside the caller's transaction."""
-    await database.execute(_BY_INDEX)
+    await database.join_by_index()
     await database.execute(_LOCK, list(account_ids))
     rows = await database.fetch(
         _REVERSE, list(journal_ids), str(order.policy), order.actor, order.reason, order.part_of

@@ -32,9 +32,6 @@ SELECT id FROM accounts
  ORDER BY due_at, id LIMIT $4 FOR UPDATE SKIP LOCKED
 """
 
-# A chunk is a sliver of its tables: a hash join would read all of them, once for each chunk.
-_BY_INDEX: Final = "SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off"
-
 # $7 accounts, $8 priority of the day's lot and $9 of what is carried, $10 date, $11 its start,
 # $12 its end, $13 source, $14 actor, $15 run, $16 catalogue.
 # The entries' order is that of ``app.grants.day``: other lots that end with the day lapse, then
@@ -157,7 +154,7 @@ async def open_days(
     """
     present_id, present = await catalogues.present(database)
     carries = await catalogues.carries(database)
-    await database.execute(_BY_INDEX)
+    await database.join_by_index()
     locked = await database.fetch(_LOCK, day.starts_at, time_zone, used_since, CHUNK_ACCOUNTS)
     if not locked:
         return Counted()
