@@ -28,7 +28,9 @@ def events_list(
 
 @events.command("replay")
 def events_replay(
-    event_ids: Annotated[list[str] | None, typer.Argument(metavar="[EVENT_ID]...")] = None,
+    event_ids: Annotated[
+        list[str] | None, typer.Argument(metavar="EVENT_ID", help="Such as `list` shows.")
+    ] = None,
     parked: Annotated[bool, typer.Option("--parked", help="All that are parked.")] = False,
     reason: Why = None,
     data_dir: BookDir = None,

@@ -28,7 +28,7 @@ duplicates, and change nothing. For other customers give another --seed.
 
 LifeCycles = Annotated[
     list[str] | None,
-    typer.Argument(metavar="[LIFE_CYCLE]...", help="Which to play; without any, all."),
+    typer.Argument(metavar="LIFE_CYCLE", help="Which to play; without any, all."),
 ]
 List = Annotated[
     bool, typer.Option("--list", help="List the life cycles, a sentence each, and end.")

@@ -29,10 +29,10 @@ async def list_events(
         page = await life_cycle.events(book.database, query, None, limit)
     table = Table(
         "received",
-        Column("event", overflow="fold"),
-        "type",
+        Column("event", no_wrap=True),  # to be copied whole
+        Column("type", overflow="fold"),
         "verdict",
-        "reason",
+        Column("reason", overflow="fold"),
         "tries",
         "next try",
     )

@@ -41,6 +41,8 @@ class StrictRequest(Request[Any, Any, Any]):
         content_type = self.headers.get("content-type", "")
         if content_type.partition(";")[0].strip().lower() != "application/json":
             raise InvalidRequestError("The body is JSON: send Content-Type: application/json.")
+        if self.headers.get("content-encoding", "identity") != "identity":
+            raise InvalidRequestError("The body is read as it comes: send no Content-Encoding.")
         field = self.route_handler.parsed_data_field
         assert field is not None, "only handlers with a data parameter read a body"
         return decode(await self.body(), field.annotation)

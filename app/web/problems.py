@@ -177,11 +177,14 @@ def of_tallybook(_request: Request[Any, Any, Any], error: TallybookError) -> Res
 def of_validation(request: Request[Any, Any, Any], error: ValidationException) -> Response[bytes]:
     """A path, query or header parameter that the schema refuses."""
     extra = error.extra if isinstance(error.extra, list) else []
-    told = [
-        f"{_sent_name(request, item.get('key', '?'))}: {in_words(item.get('message', '?'))}"
-        for item in extra
-    ]
+    told = [_told(request, item.get("key", "?"), item.get("message", "?")) for item in extra]
     return response(400, "invalid_request", "; ".join(told) or error.detail)
+
+
+def _told(request: Request[Any, Any, Any], key: str, message: str) -> str:
+    if key == "data":  # a body that is refused is told by app.web.body; here there was none
+        return "The body is missing: send JSON with Content-Type: application/json."
+    return f"{_sent_name(request, key)}: {in_words(message)}"
 
 
 def _sent_name(request: Request[Any, Any, Any], name: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from typing import Any
 
 import pytest
@@ -81,6 +82,28 @@ async def test_another_method_is_told_which_there_are(api: Api) -> None:
     told = (await api.client.delete("/api/v1/runs")).json()["detail"]
     assert "GET" in told
     assert "POST" in told
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("POST", SPENDS), ("POST", "/api/v1/runs"), ("PUT", "/api/v1/accounts/user-2")],
+)
+async def test_a_body_that_is_missing_is_asked_for(api: Api, method: str, path: str) -> None:
+    headers = api.headers("operator", **{"Idempotency-Key": "key-1"})
+    for kind in ({}, {"Content-Type": "application/json"}):
+        answer = await api.client.request(method, path, headers={**headers, **kind})
+        assert (answer.status_code, answer.json()["code"]) == (400, "invalid_request")
+        wanted = "The body is missing: send JSON with Content-Type: application/json."
+        assert answer.json()["detail"] == wanted
+
+
+@pytest.mark.parametrize("content", [b'{"amount": 1}', gzip.compress(b'{"amount": 1}')])
+async def test_a_body_that_is_said_to_be_packed_is_refused(api: Api, content: bytes) -> None:
+    """One reader would unpack it, and another would not."""
+    answer = await spend(api, content, ("Content-Encoding", "gzip"))
+    assert (answer.status_code, answer.json()["code"]) == (400, "invalid_request")
+    assert answer.json()["detail"].endswith("send no Content-Encoding.")
+    assert (await api.account("user-1"))["available"] == 5
 
 
 INSTANT = "an RFC 3339 instant, such as 2026-01-31T00:00:00Z (in a query + is %2B)"
