@@ -108,9 +108,12 @@ def _bearers(book: DevBook) -> Mapping[str, str]:
 
 
 def fuzz(book: DevBook, seconds: float, console: Console) -> bool:
-    """Round after round with new seeds, each by every caller, until the time is over."""
+    """Round after round with new seeds, each by every caller, until the time is over; one at least.
+
+    Returns whether all answers were as described.
+    """
     ends_at = time.monotonic() + seconds
-    number, good = 0, True
+    number, calls, failures = 0, 0, 0
     while number == 0 or time.monotonic() < ends_at:
         for caller, bearer in _bearers(book).items():
             config = configuration(bearer, EXAMPLES_OF_A_ROUND, seed=SEED + number)
@@ -121,17 +124,21 @@ def fuzz(book: DevBook, seconds: float, console: Console) -> bool:
             console.print(f"round {number}, {caller}: {outcome.calls} calls", highlight=False)
             for failure in outcome.failures:
                 console.print(failure, style="red", markup=False, soft_wrap=True)
-            good = good and not outcome.failures
+            calls, failures = calls + outcome.calls, failures + len(outcome.failures)
             if number and time.monotonic() >= ends_at:
                 break
         number += 1
-    return good
+    told = f"{failures} not as described" if failures else "every answer as described"
+    console.print(f"{calls} calls, {told}", style="red" if failures else "green", highlight=False)
+    return not failures
 
 
 def main() -> None:
     """Fuzz a book of its own; exit code 1 where an answer was not as described."""
     parser = argparse.ArgumentParser(prog="python -m ops.fuzzing", description=__doc__)
-    parser.add_argument("--seconds", type=float, required=True)
+    parser.add_argument(
+        "--seconds", type=float, required=True, help="no round begins later; the first always does"
+    )
     seconds = parser.parse_args().seconds
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with (
