@@ -84,6 +84,8 @@ async def _tie(
 async def _change_zone(book: Book, number: int, zone: str, origin: Origin) -> None:
     days = await load.lock(book.database, book.catalogues, [number])
     day = days[number]
+    if not known_zone(day.time_zone):
+        day.change_zone(zone)  # tzdata dropped its name, which cannot tell any day to open
     day.post_due(origin)
     if day.time_zone != zone:
         day.change_zone(zone)

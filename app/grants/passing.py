@@ -12,7 +12,6 @@ import asyncpg
 import structlog
 
 from app.db import Database
-from app.errors import TallybookError
 from app.grants import load, run_row
 from app.grants.catalogues import Catalogues
 from app.grants.day import AccountDay, Origin, Wave
@@ -23,17 +22,22 @@ log = structlog.get_logger(__name__)
 
 CHUNK_ACCOUNTS: Final = 500
 
+# No account's fault: the database is away, or takes too long.
+_AWAY: Final = (asyncpg.PostgresConnectionError, asyncpg.InterfaceError, OSError)
+
 
 class Passing:
     """Goes through the accounts with something due, by id, so that a failing one is passed.
 
     ``wave_of_zone`` and ``runs`` tell which run opens which day; ``zones`` None looks at whatever
-    is due, else it is the days of these zones alone.
+    is due, else it is the days of these zones alone. What falls due after ``due_by`` is the next
+    one's: of a day that begins meanwhile there is no run here.
     """
 
     def __init__(
         self, database: Database, catalogues: Catalogues, origin: Origin,
         runs: Mapping[Wave, int], wave_of_zone: Mapping[str, Wave], zones: Sequence[str] | None,
+        due_by: datetime,
     ) -> None:  # fmt: skip
         self.failed: dict[int, str] = {}  # account → its zone
         self._database = database
@@ -42,6 +46,7 @@ class Passing:
         self._runs = runs
         self._wave_of_zone = wave_of_zone
         self._zones = zones
+        self._due_by = due_by
         self._after = 0
 
     def failed_of(self, wave: Wave) -> int:
@@ -50,33 +55,37 @@ class Passing:
 
     async def chunk(self) -> int:
         """Post what is due on the next accounts; how many there were."""
-        # As a parameter: no index is asked for what the function would say of each row.
-        now: datetime = await self._database.fetchval("SELECT tallybook_now()")
         rows = await self._database.fetch(
             """SELECT id, time_zone FROM accounts
-                WHERE due_at <= $4 AND id > $1
+                WHERE due_at <= $4 AND id > $1 AND id <> ALL($5::bigint[])
                   AND ($3::text[] IS NULL OR time_zone = ANY($3) AND day_ends_at <= $4)
                 ORDER BY id LIMIT $2""",
-            self._after, CHUNK_ACCOUNTS, self._zones, now,
+            self._after, CHUNK_ACCOUNTS, self._zones, self._due_by, list(self.failed),
         )  # fmt: skip
         if not rows:
             return 0
         try:
             await self._post([row["id"] for row in rows])
-        except (asyncpg.IntegrityConstraintViolationError, TallybookError):
+        except _AWAY:
+            raise
+        except Exception:  # whatever it was, it is found out whose it is
             for row in rows:
-                await self._post_alone(row["id"], row["time_zone"])
+                await self.post_alone(row["id"], row["time_zone"])
         self._after = rows[-1]["id"]
         return len(rows)
 
-    async def _post_alone(self, number: int, zone: str) -> None:
+    async def post_alone(self, number: int, zone: str) -> int:
+        """Post what is due of one account: 1, or 0 where it is locked; a failing one is noted."""
         try:
-            await self._post([number])
-        except (asyncpg.IntegrityConstraintViolationError, TallybookError):
+            return await self._post([number])
+        except _AWAY:
+            raise
+        except Exception:
             log.exception("account_failed", account=number)
             self.failed[number] = zone
+            return 1
 
-    async def _post(self, numbers: list[int]) -> None:
+    async def _post(self, numbers: list[int]) -> int:
         began = asyncio.get_running_loop().time()
         async with self._database.transaction():
             rows = await self._database.fetch(
@@ -85,7 +94,7 @@ class Passing:
                 numbers,
             )
             if not rows:
-                return
+                return 0
             days = await load.lock(self._database, self._catalogues, [row["id"] for row in rows])
             running = {number for number, day in days.items() if day.day is not None}
             for day in days.values():
@@ -95,9 +104,12 @@ class Passing:
             counts = self._counts(days.values(), ended)
             await load.store(self._database, days.values())
             took_ms = round((asyncio.get_running_loop().time() - began) * 1000)
-            # In the order of their ids, or two passings would wait for each other.
-            for number, (run_id, counted) in enumerate(sorted(counts.items())):
-                await run_row.add(self._database, run_id, counted, 0 if number else took_ms)
+            # In the order of their waves, as runs are begun: or the two would wait for each other.
+            run_ids = [self._runs[wave] for wave in sorted(self._runs)]
+            for run_id in (run_id for run_id in run_ids if run_id in counts):
+                await run_row.add(self._database, run_id, counts[run_id], took_ms)
+                took_ms = 0
+        return len(rows)
 
     def _counts(
         self, days: Iterable[AccountDay], ended: Iterable[AccountDay]

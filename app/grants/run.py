@@ -47,6 +47,7 @@ class Nudge(msgspec.Struct, frozen=True):
     started_by: str
     due: Mapping[str, DueZone]
     runs: Mapping[Wave, int]
+    passing: Passing
     ends_at: float
 
     @property
@@ -67,16 +68,17 @@ async def run_due(
     An account that fails costs no other its day: it is logged, counted and tried at each call.
     """
     await check_date(database, on)
+    due_by: datetime = await database.fetchval("SELECT tallybook_now()")
     due = await waves.due_zones(database, on)
     runs = await _begin_runs(database, catalogues, started_by, due, by)
-    nudge = Nudge(database, catalogues, started_by, due, runs, _elapsed() + within_s)
+    passing = Passing(
+        database, catalogues, Origin("grants", started_by), runs,
+        {zone: one.wave for zone, one in due.items()}, None if on is None else list(due), due_by,
+    )  # fmt: skip
+    nudge = Nudge(database, catalogues, started_by, due, runs, passing, _elapsed() + within_s)
     await _skip_dormant(nudge)
     for zone in due:
         await _side_by_side(nudge, zone, at_once)
-    passing = Passing(
-        database, catalogues, Origin("grants", started_by), runs,
-        {zone: one.wave for zone, one in due.items()}, None if on is None else list(due),
-    )  # fmt: skip
     while nudge.in_time and await passing.chunk():
         continue
     done = nudge.in_time and await _nothing_due(database, passing, on)
@@ -147,23 +149,25 @@ async def _side_by_side(nudge: Nudge, zone: str, at_once: int) -> None:
 
 
 async def _bulk(nudge: Nudge, zone: str) -> int:
-    """A chunk by the set-based way; 0 where none is left or the chunk failed."""
+    """A chunk by the set-based way, but for those that failed; 0 where none is left."""
     one, began = nudge.due[zone], _elapsed()
     run_id = nudge.runs[one.wave]
     _, catalogue = await nudge.catalogues.present(nudge.database)
+    since = dormancy.used_since(one.day.starts_at, catalogue.dormant_after_days)
+    failed = list(nudge.passing.failed)
     try:
         async with nudge.database.transaction():
             counted = await bulk.open_days(
                 nudge.database, nudge.catalogues, zone, one.day,
-                Origin("grants", nudge.started_by, run_id=run_id),
-                dormancy.used_since(one.day.starts_at, catalogue.dormant_after_days),
+                Origin("grants", nudge.started_by, run_id=run_id), since, failed,
             )  # fmt: skip
             if counted.issued:
                 took_ms = round((_elapsed() - began) * 1000)
                 await run_row.add(nudge.database, run_id, counted, took_ms)
     except asyncpg.IntegrityConstraintViolationError:
         log.exception("chunk_failed", zone=zone)  # which account it was, the other way finds out
-        return 0
+        chunk = await bulk.next_chunk(nudge.database, zone, one.day, since, failed)
+        return sum([await nudge.passing.post_alone(number, zone) for number in chunk])
     return counted.issued
 
 

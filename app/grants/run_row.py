@@ -84,8 +84,10 @@ async def going(database: Database) -> dict[Wave, int]:
 
 
 async def add(database: Database, run_id: int, counted: Counted, took_ms: int) -> None:
-    """Add a chunk's counts, as the last thing of its transaction: others wait for this row."""
-    await _add_gaps(database, run_id, "run", counted.gaps)
+    """Add a chunk's counts, as the last thing of its transaction: others wait for this row.
+
+    And for it first: what two chunks add of the dates comes in no order of its own.
+    """
     await database.execute(
         """UPDATE runs SET issued = issued + $2, issued_credits = issued_credits + $3,
                   expired_credits = expired_credits + $4, took_ms = took_ms + $6,
@@ -94,6 +96,7 @@ async def add(database: Database, run_id: int, counted: Counted, took_ms: int) -
         run_id, counted.issued, counted.issued_credits, counted.expired_credits, counted.closed,
         took_ms,
     )  # fmt: skip
+    await _add_gaps(database, run_id, "run", counted.gaps)
 
 
 async def _add_gaps(

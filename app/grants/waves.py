@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import date, datetime, timedelta
 
 import msgspec
+import structlog
 
 from app.db import Database
+from app.errors import UnknownZoneError
 from app.grants import dormancy
 from app.grants.day import Wave
 from app.grants.zones import Day, day_of
+
+log = structlog.get_logger(__name__)
 
 _EVERY_ZONE = timedelta(days=4)  # dates lie a day apart at most, runs behind one more
 
@@ -41,19 +45,32 @@ async def due_zones(
             GROUP BY time_zone""",
         now, list(but),
     )  # fmt: skip
-    due = {
-        row["time_zone"]: DueZone(day_of(row["time_zone"], now), row["account_count"])
-        for row in rows
+    counts = {row["time_zone"]: row["account_count"] for row in rows}
+    return {
+        zone: DueZone(day, counts[zone])
+        for zone, day in _days(counts, now)
+        if on is None or day.on == on
     }
-    return {zone: one for zone, one in due.items() if on is None or one.day.on == on}
+
+
+def _days(zone_names: Iterable[str], now: datetime) -> Iterator[tuple[str, Day]]:
+    """The present day of each zone that is known.
+
+    tzdata drops a name once in some years (US/Pacific-New in 2020), and a process may be older
+    than the one that took the name: whose zone it is waits, and nobody else does.
+    """
+    for name in zone_names:
+        try:
+            yield name, day_of(name, now)
+        except UnknownZoneError:
+            log.error("zone_unknown", time_zone=name, remedy="PUT its accounts another zone")
 
 
 async def dormant_zones(database: Database) -> dict[Wave, list[str]]:
     """The zones with dormant accounts, by the wave of their present day."""
     now: datetime = await database.fetchval("SELECT tallybook_now()")
     found: dict[Wave, list[str]] = {}
-    for zone in await dormancy.zones(database):
-        day = day_of(zone, now)
+    for zone, day in _days(await dormancy.zones(database), now):
         found.setdefault((day.on, day.starts_at), []).append(zone)
     return found
 
@@ -61,7 +78,8 @@ async def dormant_zones(database: Database) -> dict[Wave, list[str]]:
 async def next_dormant_at(database: Database) -> datetime | None:
     """When the next day begins on which a run has dormant accounts to count; None without any."""
     now: datetime = await database.fetchval("SELECT tallybook_now()")
-    return min((day_of(zone, now).ends_at for zone in await dormancy.zones(database)), default=None)
+    days = _days(await dormancy.zones(database), now)
+    return min((day.ends_at for _, day in days), default=None)
 
 
 async def opened_by_use(database: Database) -> set[Wave]:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from functools import cache, lru_cache
 from importlib import resources
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
 import msgspec
+
+from app.errors import UnknownZoneError
 
 _ONE_DAY = timedelta(days=1)
 _ONE_SECOND = timedelta(seconds=1)
@@ -44,7 +46,7 @@ def day_of(zone: str, instant: datetime) -> Day:
     """The day that runs at the instant: the last date that has started by then.
 
     Where clocks fall back over midnight the local date returns to one that has ended; the day
-    does not, so dates only ascend. Raises ZoneInfoNotFoundError on a zone nobody knows.
+    does not, so dates only ascend. Raises UnknownZoneError: tzdata may drop a name.
     """
     assert instant.tzinfo is not None, "an instant without a zone means another one everywhere"
     on = instant.astimezone(_rules(zone)).date()
@@ -109,6 +111,8 @@ def _day(zone: str, on: date) -> Day:
 def _rules(zone: str) -> tzinfo:
     """From the tzdata wheel and nowhere else, so that two machines open the same days."""
     if not known_zone(zone):
-        raise ZoneInfoNotFoundError(f"no zone is called {zone!r}")
+        raise UnknownZoneError(
+            f"{zone!r} is no IANA time zone here; PUT the account another.", time_zone=zone
+        )
     with resources.files("tzdata").joinpath("zoneinfo", *zone.split("/")).open("rb") as file:
         return ZoneInfo.from_file(file, key=zone)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -23,18 +24,32 @@ _MINUTE: Final = timedelta(minutes=1)
 
 
 async def tick(book: Book, started_by: str = "tick", within_s: float = TICK_SECONDS_MAX) -> Ticked:
-    """One tick; returns the runs it worked on."""
-    retried = await retry_due(book)
-    await tiers.catch_up(book, within_s)
-    await reverse_run.resume(book, within_s)
-    await rerun.resume(book, within_s)
+    """One tick; returns the runs it worked on.
+
+    What fails before the grants costs nobody the day: it is raised once they are posted.
+    """
+    failures: list[Exception] = []
+    retried = await _tried(retry_due(book), failures)
+    for resume in (tiers.catch_up, reverse_run.resume, rerun.resume):
+        await _tried(resume(book, within_s), failures)
     ticked = await run_due(
         book.database, book.catalogues, started_by, within_s, at_once=book.grant_chunks
     )
     await usage.fold(book.database, book.catalogues, within_s)
     if retried or ticked.run_ids:
         log.info("tick", events_retried=retried, run_count=len(ticked.run_ids), done=ticked.done)
+    if failures:
+        raise failures[0]
     return ticked
+
+
+async def _tried(step: Awaitable[int | None], failures: list[Exception]) -> int | None:
+    try:
+        return await step
+    except Exception as error:
+        log.exception("tick_step_failed")
+        failures.append(error)
+        return None
 
 
 async def advance_clock(book: Book, to: datetime) -> datetime:

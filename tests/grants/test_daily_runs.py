@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
 import asyncpg
+import pytest
 
+from app import ids
 from app.accounts.book import Book
+from app.grants import bulk
+from app.grants.day import Origin
+from app.grants.passing import Passing
 from app.grants.run import run_due
 from app.jobs.tick import tick
 from tests.api_client import Api
@@ -139,6 +146,96 @@ async def test_an_account_that_fails_does_not_cost_the_others_their_day(
     second_days = "SELECT count(*) FROM daily_grants WHERE previous_on IS NOT NULL"
     assert await database.fetchval(second_days) == 2
     assert await database.fetchval("SELECT failed FROM runs") == 1
+
+
+@asynccontextmanager
+async def owning(server) -> AsyncIterator[asyncpg.Connection]:
+    """The owner's connection: to break what nothing else can."""
+    owner = await asyncpg.connect(server.owner_url)
+    yield owner
+    await owner.close()
+
+
+async def test_one_failing_account_does_not_keep_the_others_from_the_set_based_way(
+    api, server, database, book, monkeypatch
+) -> None:
+    """It is due for longest, so that every chunk would begin with it."""
+    await open_accounts(api, 9)
+    async with owning(server) as owner:
+        await owner.execute("ALTER TABLE daily_grants ADD CONSTRAINT broken CHECK (account_id <> 1)"
+                            " NOT VALID")  # fmt: skip
+    monkeypatch.setattr(bulk, "CHUNK_ACCOUNTS", 3)
+    for days in (0, 1):
+        await api.set_clock(MIDNIGHT + timedelta(days=days), tick=False)
+        await tick(book)
+    # A chunk's accounts are opened by one transaction: two of the first chunk one by one.
+    opened = await database.fetch(
+        """SELECT count(*) FROM daily_grants WHERE previous_on IS NOT NULL
+            GROUP BY day_on, xmin ORDER BY day_on, count(*)"""
+    )
+    assert [row["count"] for row in opened] == 2 * [1, 1, 3, 3]
+    runs = await database.fetch("SELECT * FROM runs ORDER BY id")
+    assert [(row["issued"], row["failed"], row["state"]) for row in runs] == [
+        (8, 1, "done"), (8, 1, "going"),
+    ]  # fmt: skip
+
+
+async def test_a_zone_that_tzdata_has_dropped_costs_nobody_else_anything(
+    api, server, database, book
+) -> None:
+    await open_accounts(api, 3)
+    async with owning(server) as owner:
+        await owner.execute("UPDATE accounts SET time_zone = 'US/Pacific-New' WHERE id = 1")
+        dropped = await owner.fetchval("SELECT external_id FROM accounts WHERE id = 1")
+    await api.set_clock(MIDNIGHT, tick=False)
+    assert (await tick(book)).done
+    assert await database.fetchval("SELECT issued FROM runs") == 2
+    refused = await api.spend(dropped, 1, "key-1")
+    assert (refused.status_code, refused.json()["code"]) == (422, "unknown_zone")
+    # Whoever names another zone for it has its day go on until a later one begins there.
+    await api.set_clock(MIDNIGHT + timedelta(hours=1), tick=False)
+    named = await api.put(f"/api/v1/accounts/{dropped}", {"time_zone": "Asia/Tokyo"})
+    assert named.status_code == 200
+    assert (await api.account(dropped))["next_grant_at"] == "2026-01-02T15:00:00.000000Z"
+    await api.set_clock(MIDNIGHT + timedelta(hours=15))
+    opened = await openings(database)
+    assert sorted(on for name, on in opened if name == dropped) == ["2026-01-01", "2026-01-03"]
+    assert set(opened.values()) == {1}
+    assert await differences(database) == []
+
+
+async def test_what_fails_before_the_grants_of_a_tick_costs_nobody_the_day(
+    api, server, database, book
+) -> None:
+    await open_accounts(api, 2)
+    await api.set_clock(MIDNIGHT)
+    async with owning(server) as owner:
+        await owner.execute(
+            "ALTER TABLE reversals ADD CONSTRAINT broken CHECK (coalesce(last_journal_id, 0) = 0)"
+        )
+    (run,) = await database.fetch("SELECT * FROM runs")
+    reversing = await api.client.post(
+        "/api/v1/reversals", json={"run_id": ids.public(ids.RUN, run["id"]), "reason": "why"},
+        headers=api.headers("operator", **{"Idempotency-Key": "reversal"}),
+    )  # fmt: skip
+    assert reversing.status_code == 500
+    await api.set_clock(MIDNIGHT + timedelta(days=1), tick=False)
+    with pytest.raises(asyncpg.CheckViolationError):
+        await tick(book)
+    assert await database.fetchval("SELECT sum(issued) FROM runs") == 4
+    assert await database.fetchval("SELECT state FROM reversals WHERE of_run_id = 1") == "going"
+
+
+async def test_a_day_that_begins_while_a_nudge_is_at_work_is_its_own_runs(
+    api, database, book
+) -> None:
+    await open_accounts(api, 2)
+    passing = Passing(database, book.catalogues, Origin("grants", "slow"), {}, {}, None, due_by=NOW)
+    await api.set_clock(MIDNIGHT, tick=False)
+    assert await passing.chunk() == 0
+    await tick(book)
+    (run,) = await database.fetch("SELECT * FROM runs")
+    assert (run["issued"], run["skipped_by_use"]) == (2, 0)
 
 
 async def test_a_run_that_a_crash_left_going_is_finished_by_the_next(api, database, book) -> None:

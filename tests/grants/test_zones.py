@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
-from zoneinfo import ZoneInfoNotFoundError
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from app.errors import UnknownZoneError
 from app.grants.zones import day_of, first_start_of_later_date, known_zone, starts_at, zone_names
 
 ZONES = (
@@ -166,7 +166,7 @@ def test_iana_names_are_known(name: str) -> None:
 )  # fmt: skip
 def test_paths_and_other_spellings_are_no_zones(name: str) -> None:
     assert not known_zone(name)
-    with pytest.raises(ZoneInfoNotFoundError):
+    with pytest.raises(UnknownZoneError):
         day_of(name, utc("2026-05-04"))
 
 
