@@ -10,11 +10,14 @@ from functools import partial
 from typing import Final
 
 import asyncpg
+import structlog
 
 from app.accounts.book import Book
 from app.accounts.spend import SpendOrder, Spent, spend
 from app.errors import BusyError, KeyInFlightError, TallybookError
 from app.group_commit import GroupQueue
+
+log = structlog.get_logger(__name__)
 
 GROUP_ORDERS_MAX: Final = 100
 DRAINS_MAX: Final = 3  # transactions of spends at once in one process
@@ -49,12 +52,14 @@ async def carry_out(book: Book, orders: list[SpendOrder]) -> list[Outcome]:
     """All orders in one transaction; one by one where they stand in each other's way.
 
     A key that another account's request took meanwhile, a deadlock with a request outside the
-    group, or an account that stays locked concern one order and must not fail the others.
+    group, an account that stays locked, or one of which what is due cannot be posted concern one
+    order and must not fail the others.
     """
     try:
         return await spend(book, orders)
     except (
-        asyncpg.UniqueViolationError,
+        TallybookError,
+        asyncpg.IntegrityConstraintViolationError,
         asyncpg.DeadlockDetectedError,
         asyncpg.LockNotAvailableError,
     ):
@@ -69,5 +74,10 @@ async def _alone(book: Book, order: SpendOrder) -> Outcome:
             continue  # whoever was first has committed: its answer is found, or the way is free
         except asyncpg.LockNotAvailableError:
             break
+        except asyncpg.IntegrityConstraintViolationError:
+            log.exception("spend_failed", account_id=order.account_id)
+            return TallybookError("A fault of ours; it is in the log.")
+        except TallybookError as error:
+            return error
         return result
     return KeyInFlightError("A request under this Idempotency-Key is under way; try again.")

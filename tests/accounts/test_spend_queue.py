@@ -3,20 +3,50 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
+from typing import Any
 
+import asyncpg
 import pytest
 
+from app import clock
 from app.accounts import spend_queue
 from app.accounts.book import Book
 from app.accounts.put import put
 from app.accounts.spend import SpendOrder, Spent
 from app.accounts.spend_queue import SpendQueue
+from app.errors import TallybookError
 from app.ledger.idempotency import request_key
+from tests.conftest import NOW
 
 
 def _order(name: str, number: int) -> SpendOrder:
     key = request_key(f"{name}-{number}", "POST", name, number)
     return SpendOrder(account_id=name, amount=1, actor="test", key=key)
+
+
+@pytest.mark.parametrize(
+    ("broken", "told"),
+    [
+        ("UPDATE accounts SET time_zone = 'US/Pacific-New' WHERE id = 1", "unknown_zone"),
+        ("ALTER TABLE daily_grants ADD CONSTRAINT broken CHECK (account_id <> 1) NOT VALID",
+         "internal"),
+    ],
+)  # fmt: skip
+async def test_an_account_whose_due_cannot_be_posted_fails_no_other_spend_of_its_group(
+    book: Book, server: Any, broken: str, told: str
+) -> None:
+    names = ("ada", "ben", "cat")
+    for name in names:
+        await put(book, name, None, None, "test")
+    owner = await asyncpg.connect(server.owner_url)
+    await owner.execute(broken)
+    await owner.close()
+    await clock.stand(book.database, NOW + timedelta(days=1))
+    ada, *others = await spend_queue.carry_out(book, [_order(name, 1) for name in names])
+    assert isinstance(ada, TallybookError)
+    assert ada.code == told
+    assert [type(one) for one in others] == [Spent, Spent]
 
 
 @pytest.mark.parametrize("drains", [1, 3])
