@@ -5,28 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from app.audit.rebuild import LOTS
+from app.audit.cross_checks import CROSS_CHECKS
+from app.audit.projections import ACCOUNTS, HOLDS, LOTS, differences
+from app.audit.structure import STRUCTURE
+from app.audit.usage import SUMS
 
-_ALL_ACCOUNTS: Final = "(NULL::bigint[])"
+_FOLDED: Final = "(SELECT entry_id FROM usage_fold)"
 
 # name → (what it counts, what it finds wrong); each finding is one text.
 CHECKS: Final[Mapping[str, tuple[str, str]]] = {
     "every account's sides are the sum of its entries": (
         "SELECT count(*) FROM accounts",
-        """SELECT format('account %s: free %s, held %s, debt %s stand; its entries say %s, %s, %s',
-                  accounts.id, accounts.free, accounts.held, accounts.debt,
-                  coalesce(summed.free, 0), coalesce(summed.held, 0), coalesce(summed.debt, 0))
-             FROM accounts LEFT JOIN (
-                 SELECT account_id,
-                     sum(CASE WHEN credit = 'free' THEN amount ELSE 0 END
-                       - CASE WHEN debit = 'free' THEN amount ELSE 0 END) AS free,
-                     sum(CASE WHEN credit = 'held' THEN amount ELSE 0 END
-                       - CASE WHEN debit = 'held' THEN amount ELSE 0 END) AS held,
-                     sum(CASE WHEN debit = 'debt' THEN amount ELSE 0 END
-                       - CASE WHEN credit = 'debt' THEN amount ELSE 0 END) AS debt
-                   FROM entries GROUP BY account_id) AS summed ON summed.account_id = accounts.id
-            WHERE (accounts.free, accounts.held, accounts.debt) IS DISTINCT FROM
-                  (coalesce(summed.free, 0), coalesce(summed.held, 0), coalesce(summed.debt, 0))""",
+        differences(ACCOUNTS, "account", "free", "held", "debt"),
+    ),
+    "every account was last used when its entries say": (
+        "SELECT count(*) FROM accounts",
+        differences(ACCOUNTS, "account", "last_used_at"),
     ),
     "every entry's balance follows from the one before it": (
         "SELECT count(*) FROM entries",
@@ -45,27 +39,15 @@ CHECKS: Final[Mapping[str, tuple[str, str]]] = {
     ),
     "every lot is what its entries left of it": (
         "SELECT count(*) FROM lots",
-        """SELECT format('lot %s: free %s, held %s, lapsed %s stand; its entries say %s, %s, %s',
-                  lots.id, lots.free, lots.held, lots.lapsed,
-                  coalesce(summed.free, 0), coalesce(summed.held, 0), coalesce(summed.lapsed, 0))
-             FROM lots LEFT JOIN (
-                 SELECT lot_id,
-                     sum(CASE WHEN credit = 'free' THEN amount ELSE 0 END
-                       - CASE WHEN debit = 'free' THEN amount ELSE 0 END) AS free,
-                     sum(CASE WHEN credit = 'held' THEN amount ELSE 0 END
-                       - CASE WHEN debit = 'held' THEN amount ELSE 0 END) AS held,
-                     sum(CASE WHEN kind = 'expiry' THEN amount ELSE 0 END) AS lapsed
-                   FROM entries GROUP BY lot_id) AS summed ON summed.lot_id = lots.id
-            WHERE (lots.free, lots.held, lots.lapsed) IS DISTINCT FROM
-                  (coalesce(summed.free, 0), coalesce(summed.held, 0),
-                   coalesce(summed.lapsed, 0))""",
+        differences(LOTS, "lot", "free", "held", "lapsed"),
     ),
     "every lot was granted what its entries brought into it": (
         "SELECT count(*) FROM lots",
-        f"""SELECT format('lot %s: granted %s, live %s stand; its entries say %s, %s',
-                  lots.id, lots.granted, lots.live, says.granted, says.live)
-             FROM lots JOIN ({LOTS.says.replace("$1", _ALL_ACCOUNTS)}) AS says USING (id)
-            WHERE (lots.granted, lots.live) IS DISTINCT FROM (says.granted, says.live)""",
+        differences(LOTS, "lot", "granted", "live"),
+    ),
+    "every hold is what its entries made of it": (
+        "SELECT count(*) FROM holds",
+        differences(HOLDS, "hold", "amount", "captured", "state"),
     ),
     "an entry's lot is its account's own": (
         "SELECT count(*) FROM entries",
@@ -220,66 +202,18 @@ CHECKS: Final[Mapping[str, tuple[str, str]]] = {
                OR lots.account_id = present.account_id
                OR accounts.joined_to IS DISTINCT FROM coalesce(holding.joined_to, holding.id)""",
     ),
-    "usage by day adds up to the entries it was folded from": (
+    "usage by day is what its entries say": (
         "SELECT count(*) FROM usage_days",
-        """SELECT format('usage says granted %s, spent %s, expired %s, purchased %s; its entries'
-                         ' say %s, %s, %s, %s', told.granted, told.spent, told.expired,
-                         told.purchased, said.granted, said.spent, said.expired, said.purchased)
-             FROM (SELECT coalesce(sum(granted), 0) AS granted, coalesce(sum(spent), 0) AS spent,
-                          coalesce(sum(expired), 0) AS expired,
-                          coalesce(sum(purchased), 0) AS purchased FROM usage_days) AS told,
-                  (SELECT coalesce(sum(amount) FILTER (WHERE kind = 'grant'), 0) AS granted,
-                          coalesce(sum(amount) FILTER (WHERE kind = 'spend'), 0) AS spent,
-                          coalesce(sum(amount) FILTER (WHERE kind = 'expiry'), 0) AS expired,
-                          coalesce(sum(amount) FILTER (WHERE kind = 'purchase'), 0) AS purchased
-                     FROM entries WHERE id <= (SELECT entry_id FROM usage_fold)) AS said
-            WHERE told <> said""",
+        f"""SELECT format('usage of %s on %s: %s %s stands; its entries say %s', day_on, tier,
+                  counted, stands, says)
+             FROM usage_days FULL JOIN ({SUMS.replace("$1", "0").replace("$2", _FOLDED)}) AS said
+            USING (day_on, tier)
+            CROSS JOIN LATERAL (VALUES ('granted', usage_days.granted, said.granted),
+                ('spent', usage_days.spent, said.spent),
+                ('expired', usage_days.expired, said.expired),
+                ('purchased', usage_days.purchased, said.purchased)) AS one (counted, stands, says)
+            WHERE coalesce(stands, 0) <> coalesce(says, 0)""",
     ),
-    "triggers and constraints stand": (
-        "SELECT count(*) FROM pg_trigger WHERE NOT tgisinternal",
-        """SELECT format('table %s lacks its enabled trigger %s', wanted.name, wanted.what)
-             FROM (SELECT name, what FROM unnest(ARRAY['journals', 'entries', 'transitions',
-                       'daily_grants', 'facts', 'catalogues', 'operator_acts', 'alerts',
-                       'verifications', 'money_facts', 'purchases', 'deliveries', 'fetched_events',
-                       'moved_lots']) AS name,
-                       unnest(ARRAY['refuse_change', 'refuse_truncate']) AS what
-                   UNION ALL VALUES ('events', 'keep_payload'), ('events', 'refuse_delete'),
-                       ('events', 'refuse_truncate')) AS wanted
-            WHERE NOT EXISTS (SELECT FROM pg_trigger WHERE tgrelid = wanted.name::regclass
-                                AND tgname = wanted.what AND tgenabled IN ('O', 'A'))
-           UNION ALL
-           SELECT format('constraint %s of %s is not validated', conname, conrelid::regclass)
-             FROM pg_constraint WHERE connamespace = 'public'::regnamespace AND NOT convalidated
-           UNION ALL
-           SELECT format('table %s lacks its constraint %s', wanted.name, wanted.what)
-             FROM (VALUES ('entries', 'kind_has_its_house'), ('entries', 'held_names_its_hold'),
-                      ('entries', 'reversal_names_its_entry'), ('entries', 'entries_amount_check'),
-                      ('accounts', 'debt_never_beside_free'), ('accounts', 'accounts_free_check'),
-                      ('lots', 'never_more_than_granted'), ('lots', 'live_while_not_empty'),
-                      ('journals', 'journals_reverses_journal_id_key'),
-                      ('journals', 'reversal_names_its_journal'), ('journals', 'key_has_hash'),
-                      ('daily_grants', 'daily_grants_pkey'), ('events', 'events_pkey'),
-                      ('runs', 'runs_day_on_wave_at_opening_key')) AS wanted (name, what)
-            WHERE NOT EXISTS (SELECT FROM pg_constraint WHERE conrelid = wanted.name::regclass
-                                AND conname = wanted.what)
-           UNION ALL
-           SELECT 'table journals lacks its unique index journals_key'
-            WHERE NOT EXISTS (SELECT FROM pg_index WHERE indisunique AND indisvalid
-                                AND indexrelid = to_regclass('journals_key'))""",
-    ),
-    "the functions that refuse are those that were shipped": (
-        "SELECT count(*) FROM pg_proc WHERE pronamespace = 'public'::regnamespace",
-        """SELECT format('function %s is not the shipped one', shipped.name)
-             FROM (VALUES ('refuse_change', '59eb2c4e40a105f7015b8da37ea57f77'),
-                          ('keep_payload', '508d63413cd63d9d0236684f1a65f629'))
-               AS shipped (name, body_md5)
-            WHERE NOT EXISTS (SELECT FROM pg_proc WHERE proname = shipped.name
-                                AND pronamespace = 'public'::regnamespace
-                                AND md5(prosrc) = shipped.body_md5)""",
-    ),
+    **CROSS_CHECKS,
+    **STRUCTURE,
 }
-
-STRUCTURE: Final = (
-    "triggers and constraints stand",
-    "the functions that refuse are those that were shipped",
-)

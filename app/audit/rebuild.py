@@ -1,7 +1,6 @@
 """Rebuild: set accounts, lots, holds and what stands frozen to what their entries say.
 
-Entries are the ledger; the rest are projections of them. What entries do not tell is left alone:
-a lot's source, priority and end, a hold's deadline, an account's running day.
+Entries are the ledger; the rest are projections of them. What entries do not tell is left alone.
 """
 
 from __future__ import annotations
@@ -12,6 +11,7 @@ from typing import Final
 import asyncpg
 import msgspec
 
+from app.audit.projections import PROJECTIONS, Projection, differing
 from app.db import Database, Record
 from app.errors import ConflictError
 
@@ -33,95 +33,6 @@ class Difference(msgspec.Struct, frozen=True):
     column: str
     stood: object
     entries_say: object
-
-
-class Projection(msgspec.Struct, frozen=True):
-    """A table, its columns that entries tell, and the query that tells them.
-
-    ``$1`` are the accounts to look at; null looks at all.
-    """
-
-    table: str
-    columns: tuple[str, ...]
-    says: str
-
-
-_SIDES: Final = """
-    sum(CASE WHEN credit = 'free' THEN amount ELSE 0 END
-      - CASE WHEN debit = 'free' THEN amount ELSE 0 END)::bigint AS free,
-    sum(CASE WHEN credit = 'held' THEN amount ELSE 0 END
-      - CASE WHEN debit = 'held' THEN amount ELSE 0 END)::bigint AS held"""
-
-_ACCOUNTS: Final = Projection(
-    "accounts",
-    ("free", "held", "debt"),
-    f"""SELECT accounts.id, accounts.id AS of_account, coalesce(summed.free, 0) AS free,
-               coalesce(summed.held, 0) AS held, coalesce(summed.debt, 0) AS debt
-          FROM accounts LEFT JOIN (
-              SELECT account_id, {_SIDES},
-                     sum(CASE WHEN debit = 'debt' THEN amount ELSE 0 END
-                       - CASE WHEN credit = 'debt' THEN amount ELSE 0 END)::bigint AS debt
-                FROM entries WHERE $1::bigint[] IS NULL OR account_id = ANY($1)
-               GROUP BY account_id) AS summed ON summed.account_id = accounts.id
-         WHERE $1::bigint[] IS NULL OR accounts.id = ANY($1)""",
-)
-# What a lot was granted is what these kinds brought into it from outside. What a reversal or a
-# failed refund brings back was in it before, and is not granted again.
-LOTS: Final = Projection(
-    "lots",
-    ("granted", "lapsed", "free", "held", "live"),
-    f"""SELECT lots.id, lots.account_id AS of_account, coalesce(summed.granted, 0) AS granted,
-               coalesce(summed.lapsed, 0) AS lapsed, coalesce(summed.free, 0) AS free,
-               coalesce(summed.held, 0) AS held,
-               coalesce(summed.free + summed.held, 0) > 0
-                   OR lots.id IS NOT DISTINCT FROM accounts.day_lot_id AS live
-          FROM lots JOIN accounts ON accounts.id = lots.account_id LEFT JOIN (
-              SELECT lot_id, {_SIDES},
-                     sum(CASE WHEN kind = 'expiry' THEN amount ELSE 0 END)::bigint AS lapsed,
-                     sum(CASE WHEN kind IN ('grant', 'purchase', 'adjustment', 'transfer')
-                               AND credit IN ('free', 'held')
-                              THEN amount ELSE 0 END)::bigint AS granted
-                FROM entries
-               WHERE $1::bigint[] IS NULL
-                  OR lot_id IN (SELECT id FROM lots WHERE account_id = ANY($1))
-               GROUP BY lot_id) AS summed ON summed.lot_id = lots.id
-         WHERE $1::bigint[] IS NULL OR lots.account_id = ANY($1)""",
-)
-# A release by request comes before the deadline, one by the clock is dated at it.
-_HOLDS: Final = Projection(
-    "holds",
-    ("amount", "captured", "state"),
-    """SELECT holds.id, holds.account_id AS of_account, summed.amount,
-              coalesce(summed.captured, 0) AS captured,
-              CASE WHEN summed.captured > 0 THEN 'captured'
-                   WHEN summed.released_at IS NULL THEN 'held'
-                   WHEN summed.released_at >= holds.expires_at THEN 'expired'
-                   ELSE 'released' END AS state
-         FROM holds JOIN (
-             SELECT hold_id, (sum(amount) FILTER (WHERE kind = 'hold'))::bigint AS amount,
-                    (sum(amount) FILTER (WHERE kind = 'spend'))::bigint AS captured,
-                    max(effective_at) FILTER (WHERE kind = 'release') AS released_at
-               FROM entries
-              WHERE hold_id IS NOT NULL AND ($1::bigint[] IS NULL
-                 OR hold_id IN (SELECT id FROM holds WHERE account_id = ANY($1)))
-              GROUP BY hold_id) AS summed ON summed.hold_id = holds.id
-        WHERE $1::bigint[] IS NULL OR holds.account_id = ANY($1)""",
-)
-# What is held of a lot by no hold stands frozen: an open dispute's.
-_BACKINGS: Final = Projection(
-    "backings",
-    ("frozen",),
-    """SELECT backings.id, backings.account_id AS of_account, coalesce(summed.frozen, 0) AS frozen
-         FROM backings LEFT JOIN (
-             SELECT lot_id, sum(CASE WHEN credit = 'held' THEN amount ELSE 0 END
-                              - CASE WHEN debit = 'held' THEN amount ELSE 0 END)::bigint AS frozen
-               FROM entries
-              WHERE hold_id IS NULL AND lot_id IN (SELECT lot_id FROM backings
-                     WHERE $1::bigint[] IS NULL OR account_id = ANY($1))
-              GROUP BY lot_id) AS summed ON summed.lot_id = backings.lot_id
-        WHERE $1::bigint[] IS NULL OR backings.account_id = ANY($1)""",
-)
-PROJECTIONS: Final = (_ACCOUNTS, LOTS, _HOLDS, _BACKINGS)
 
 
 async def find(database: Database) -> list[Difference]:
@@ -165,7 +76,7 @@ async def _differences(database: Database, account_ids: Sequence[int] | None) ->
         rows = await database.fetch(
             f"""SELECT says.of_account, stands.*, {said}
                   FROM {projection.table} AS stands JOIN ({projection.says}) AS says USING (id)
-                 WHERE {_differs(projection)} ORDER BY id""",
+                 WHERE {differing(projection.columns)} ORDER BY id""",
             account_ids,
         )
         found += [one for row in rows for one in _of_row(projection, row)]
@@ -186,13 +97,6 @@ async def _mend(database: Database, projection: Projection, account_ids: Sequenc
     values = ", ".join(f"{name} = says.{name}" for name in projection.columns)
     await database.execute(
         f"""UPDATE {projection.table} AS stands SET {values} FROM ({projection.says}) AS says
-             WHERE says.id = stands.id AND {_differs(projection)}""",
+             WHERE says.id = stands.id AND {differing(projection.columns)}""",
         account_ids,
     )
-
-
-def _differs(projection: Projection) -> str:
-    columns = projection.columns
-    stands = ", ".join(f"stands.{name}" for name in columns)
-    says = ", ".join(f"says.{name}" for name in columns)
-    return f"({stands}) IS DISTINCT FROM ({says})"

@@ -9,7 +9,8 @@ from typing import Final
 import asyncpg
 import msgspec
 
-from app.audit.checks import CHECKS, STRUCTURE
+from app.audit.checks import CHECKS
+from app.audit.structure import STRUCTURE
 from app.db import Database
 
 DIFFERENCES_MAX: Final = 20
@@ -30,7 +31,7 @@ async def verify(database: Database) -> list[Check]:
 
 async def verify_structure(database: Database) -> list[Check]:
     """Only the checks that hold of the schema, whatever stands in it."""
-    return [check async for check in _run(database, STRUCTURE)]
+    return [check async for check in _run(database, tuple(STRUCTURE))]
 
 
 def verifying(database: Database) -> AsyncGenerator[Check, None]:

@@ -24,6 +24,8 @@ DAMAGE = (
     "UPDATE accounts SET held = held + 1",
     "UPDATE accounts SET debt = debt + 5 WHERE free = 0",
     "UPDATE accounts SET free = 0, held = 0, debt = 0",
+    "UPDATE accounts SET last_used_at = last_used_at + interval '1 day'",
+    "UPDATE accounts SET last_used_at = NULL",
     "UPDATE lots SET free = 0, held = 0",
     "UPDATE lots SET granted = granted + 100",
     "UPDATE lots SET granted = granted + 9, lapsed = lapsed + 9",

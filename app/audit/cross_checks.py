@@ -1,0 +1,198 @@
+"""Rows that must agree with one another: a hand that changed one of them left another behind."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+# A row of the first, and the row of the second that its column names.
+_REFERENCES: Final = (
+    ("entries", "id", "journal_id", "journals"),
+    ("entries", "id", "account_id", "accounts"),
+    ("entries", "id", "lot_id", "lots"),
+    ("entries", "id", "hold_id", "holds"),
+    ("entries", "id", "reverses_entry_id", "entries"),
+    ("notes", "journal_id", "journal_id", "journals"),
+    ("journals", "id", "reverses_journal_id", "journals"),
+    ("journals", "id", "run_id", "runs"),
+    ("journals", "id", "event_id", "events"),
+    ("lots", "id", "account_id", "accounts"),
+    ("holds", "id", "account_id", "accounts"),
+    ("reversals", "id", "journal_id", "journals"),
+    ("reversals", "id", "of_journal_id", "journals"),
+    ("reversals", "id", "entry_id", "entries"),
+    ("daily_grants", "lot_id", "account_id", "accounts"),
+    ("daily_grants", "lot_id", "lot_id", "lots"),
+    ("daily_grants", "lot_id", "run_id", "runs"),
+    ("purchases", "journal_id", "journal_id", "journals"),
+    ("purchases", "journal_id", "backing_id", "backings"),
+)
+_ORPHANS: Final = " UNION ALL ".join(
+    f"""SELECT format('%s %s names %s %s, which is not there', '{table}', one.{key}, '{other}',
+               one.{column})
+          FROM {table} AS one LEFT JOIN {other} AS other ON other.id = one.{column}
+         WHERE one.{column} IS NOT NULL AND other.id IS NULL"""
+    for table, key, column, other in _REFERENCES
+)
+
+# name → (what it counts, what it finds wrong); each finding is one text.
+CROSS_CHECKS: Final[Mapping[str, tuple[str, str]]] = {
+    "every row that another names is there": ("SELECT count(*) FROM entries", _ORPHANS),
+    "every entry is one that its journal makes, recorded with it": (
+        "SELECT count(*) FROM entries",
+        """SELECT format('entry %s (%s, recorded %s) stands in journal %s (%s, recorded %s)',
+                  entries.id, entries.kind, entries.recorded_at, journals.id, journals.kind,
+                  journals.recorded_at)
+             FROM entries JOIN journals ON journals.id = journal_id
+            WHERE entries.recorded_at <> journals.recorded_at
+               OR (entries.kind IN ('grant', 'spend', 'purchase', 'adjustment', 'hold', 'release',
+                                    'transfer')
+                   AND (entries.kind, journals.kind) NOT IN (
+                       ('grant', 'opening'), ('grant', 'top_up'), ('grant', 'grant'),
+                       ('spend', 'spend'), ('spend', 'capture'), ('purchase', 'purchase'),
+                       ('adjustment', 'adjustment'), ('hold', 'hold'), ('release', 'release'),
+                       ('release', 'capture'), ('transfer', 'opening'), ('transfer', 'transfer'),
+                       ('transfer', 'reversal')))""",
+    ),
+    "a reversal's entry runs against one of the same house account": (
+        "SELECT count(*) FROM entries WHERE reverses_entry_id IS NOT NULL",
+        """SELECT format('entry %s (%s to %s) reverses entry %s (%s to %s)', entries.id,
+                  entries.debit, entries.credit, original.id, original.debit, original.credit)
+             FROM entries JOIN entries AS original ON original.id = entries.reverses_entry_id
+            WHERE NOT ARRAY[entries.debit, entries.credit] && ARRAY(
+                SELECT side FROM unnest(ARRAY[original.debit, original.credit]) AS side
+                 WHERE side NOT IN ('free', 'held', 'debt'))""",
+    ),
+    "every reversal has its journal, and gave back what it says": (
+        "SELECT count(*) FROM reversals",
+        """SELECT format('journal %s is a reversal, and no row of one names it', journals.id)
+             FROM journals WHERE kind = 'reversal'
+              AND NOT EXISTS (SELECT FROM reversals WHERE reversals.journal_id = journals.id)
+           UNION ALL
+           SELECT format('reversal %s of %s gave back %s', id, requested, gave)
+             FROM (SELECT reversals.*, coalesce((
+                       SELECT sum(amount) FROM entries
+                        WHERE entries.journal_id = reversals.journal_id
+                          AND kind = 'reversal' AND credit = 'free'), 0) AS gave
+                     FROM reversals WHERE of_journal_id IS NOT NULL AND entry_id IS NULL) AS summed
+            WHERE requested <> gave
+           UNION ALL
+           SELECT format('reversal %s asks for %s of entry %s, which gave %s', reversals.id,
+                  requested, entry_id, amount)
+             FROM reversals JOIN entries ON entries.id = entry_id WHERE requested > amount""",
+    ),
+    "a lot's source is what brought its credits": (
+        "SELECT count(*) FROM lots",
+        """SELECT format('lot %s is %s; entry %s (%s) brought into it', lots.id, lots.source,
+                  entries.id, entries.kind)
+             FROM entries JOIN lots ON lots.id = lot_id JOIN journals ON journals.id = journal_id
+            WHERE entries.credit = 'free' AND lots.source <> CASE
+                  WHEN entries.kind = 'purchase' THEN 'purchased'
+                  WHEN entries.kind = 'adjustment' THEN 'promotional'
+                  WHEN entries.kind = 'grant' AND journals.kind = 'grant' THEN 'promotional'
+                  WHEN entries.kind = 'grant' THEN 'daily'
+                  WHEN entries.kind = 'transfer' AND journals.kind = 'opening' THEN 'carried'
+                  ELSE lots.source END""",
+    ),
+    "every opening is an account-day of what it granted": (
+        "SELECT count(*) FROM daily_grants",
+        """SELECT format('account %s was opened %s with %s; the entries of lot %s say %s',
+                  account_id, day_on, credits, lot_id, says)
+             FROM (SELECT daily_grants.*, coalesce((
+                       SELECT sum(amount) FROM entries JOIN journals ON journals.id = journal_id
+                        WHERE entries.lot_id = daily_grants.lot_id AND entries.kind = 'grant'
+                          AND journals.kind = 'opening'), 0) AS says
+                     FROM daily_grants) AS summed
+            WHERE credits <> says
+           UNION ALL
+           SELECT format('journal %s opened a day of account %s that is not there', journal_id,
+                  account_id)
+             FROM entries JOIN journals ON journals.id = journal_id
+            WHERE entries.kind = 'grant' AND journals.kind = 'opening'
+              AND NOT EXISTS (SELECT FROM daily_grants WHERE daily_grants.lot_id = entries.lot_id
+                                 AND daily_grants.account_id = entries.account_id)""",
+    ),
+    "every account stands on the day that was opened last": (
+        "SELECT count(*) FROM accounts",
+        """SELECT format('account %s stands on %s (opening %s, lot %s); the last is %s (%s, %s)',
+                  accounts.id, accounts.day_on, day_opening, day_lot_id, last.day_on, last.opening,
+                  last.lot_id)
+             FROM accounts LEFT JOIN LATERAL (
+                 SELECT * FROM daily_grants WHERE account_id = accounts.id
+                  ORDER BY day_on DESC, opening DESC LIMIT 1) AS last ON true
+            WHERE (closed_at IS NULL OR accounts.day_on IS NOT NULL)
+              AND (accounts.day_on, day_opening, day_lot_id, day_starts_at)
+                  IS DISTINCT FROM (last.day_on, last.opening, last.lot_id, last.starts_at)
+           UNION ALL
+           SELECT format('account %s''s day ends at %s, and its lot %s at %s', accounts.id,
+                  day_ends_at, lots.id, expires_at)
+             FROM accounts JOIN lots ON lots.id = day_lot_id WHERE expires_at <> day_ends_at""",
+    ),
+    "what counts against a day was brought to it": (
+        "SELECT count(*) FROM accounts WHERE day_on IS NOT NULL",
+        """SELECT format('account %s: %s brought stands; what was brought adds up to %s', id,
+                  day_used_brought, says)
+             FROM (SELECT accounts.id, day_used_brought, coalesce((
+                       SELECT sum(amount) FROM brought_use WHERE account_id = accounts.id
+                          AND brought_use.day_on = accounts.day_on AND opening = day_opening), 0)
+                          AS says
+                     FROM accounts WHERE day_on IS NOT NULL) AS summed
+            WHERE day_used_brought <> says""",
+    ),
+    "a day is withdrawn where its opening was taken back": (
+        "SELECT count(*) FROM accounts WHERE day_on IS NOT NULL",
+        """SELECT format('account %s: the opening of %s was %s', id, day_on,
+                  CASE WHEN day_withdrawn THEN 'not taken back, and its day is withdrawn'
+                       ELSE 'taken back, and its day is not withdrawn' END)
+             FROM (SELECT accounts.*, EXISTS (
+                       SELECT FROM entries JOIN reversals ON reversals.entry_id = entries.id
+                         JOIN journals ON journals.id = of_journal_id AND journals.kind = 'opening'
+                        WHERE entries.lot_id = day_lot_id AND entries.kind = 'grant') AS taken,
+                          EXISTS (
+                       SELECT FROM daily_grants JOIN reversals ON of_run_id = run_id
+                        WHERE daily_grants.lot_id = day_lot_id AND credits = 0) AS empty_taken
+                     FROM accounts WHERE day_on IS NOT NULL) AS days
+            WHERE (day_withdrawn AND NOT taken AND NOT empty_taken)
+               OR (taken AND NOT day_withdrawn)""",
+    ),
+    "every purchase bought what its entry brought": (
+        "SELECT count(*) FROM purchases",
+        """SELECT format('purchase %s: %s credits, %s of its lot; its entry brought %s',
+                  payment_key, purchases.credits, backings.credits, amount)
+             FROM purchases JOIN backings ON backings.id = backing_id
+             LEFT JOIN entries ON entries.journal_id = purchases.journal_id
+              AND entries.kind = 'purchase'
+            WHERE (purchases.credits, backings.credits) IS DISTINCT FROM (amount, amount)""",
+    ),
+    "every run issued what it opened": (
+        "SELECT count(*) FROM runs",
+        """SELECT format('run %s of %s: %s issued with %s credits stand; its days say %s with %s',
+                  id, day_on, issued, issued_credits, days, credits)
+             FROM (SELECT runs.*, opened.* FROM runs LEFT JOIN LATERAL (
+                       SELECT count(*) AS days, coalesce(sum(credits), 0) AS credits
+                         FROM daily_grants WHERE daily_grants.day_on = runs.day_on
+                          AND starts_at = wave_at AND run_id = runs.id) AS opened ON true) AS summed
+            WHERE (issued, issued_credits) IS DISTINCT FROM (days, credits)""",
+    ),
+    "every subscription is where its last transition left it": (
+        "SELECT count(*) FROM subscriptions",
+        """SELECT format('subscription %s is %s; its last transition led to %s', subscriptions.id,
+                  state, to_state)
+             FROM subscriptions LEFT JOIN LATERAL (
+                 SELECT to_state FROM transitions WHERE subscription_id = subscriptions.id
+                  ORDER BY id DESC LIMIT 1) AS last ON true
+            WHERE state IS DISTINCT FROM to_state""",
+    ),
+    "new numbers are drawn above those that stand": (
+        "SELECT count(*) FROM (VALUES ('journals'), ('entries'), ('lots')) AS drawn (name)",
+        """SELECT format('%s: the next number is drawn after %s, and %s stands', name, drawn,
+                  highest)
+             FROM (SELECT 'journals' AS name, (SELECT last_value FROM journals_id_seq) AS drawn,
+                          (SELECT max(id) FROM journals) AS highest
+                   UNION ALL SELECT 'entries', (SELECT last_value FROM entries_id_seq),
+                          (SELECT max(id) FROM entries)
+                   UNION ALL SELECT 'lots', (SELECT last_value FROM lots_id_seq),
+                          (SELECT max(id) FROM lots)) AS numbered
+            WHERE highest > drawn""",
+    ),
+}
