@@ -13,7 +13,6 @@ from app.accounts.open import TieRank
 from app.db import Database, Record
 
 _ACCOUNT_ID: Final = re.compile(r"[A-Za-z0-9._:@-]{1,128}")
-NAMES_NOBODY: Final = ""
 
 
 class Claim(msgspec.Struct, frozen=True, kw_only=True):

@@ -14,7 +14,7 @@ from app.db import Database, Record
 from app.purchases.derive import MoneyBack, Standing
 from app.purchases.facts import MoneyEvent, MoneyFact, charge_of, kind_of, object_of
 
-PAYMENT_LOCK: Final = 0x0CC7  # seeds the payments' advisory locks, which come before customers'
+PAYMENT_LOCK: Final = 0x0CC8  # seeds the payments' advisory locks, which come before customers'
 
 
 class Payment(msgspec.Struct, frozen=True):

@@ -11,7 +11,7 @@ import structlog
 
 from app.accounts.book import Book
 from app.accounts.ties import ClaimOutcome
-from app.db import Record
+from app.db import Database, Record
 from app.grants.day import Origin
 from app.purchases import store
 from app.purchases.buyer import Unplaced, find_buyer
@@ -66,16 +66,26 @@ async def take(book: Book, event: MoneyEvent) -> Taken:
     Locks the payment, then the customer, then the account.
     """
     database = book.database
-    named = [fact.session_id for fact in event.facts if isinstance(fact, SessionFact)]
-    payment = await store.payment_of(database, event)
-    await store.lock(database, [*named, payment.payment_intent, *payment.charge_ids])
+    payment = await _lock(database, event)
     await store.add(database, event)
-    # Again: whoever held the lock may have told which payment the charge is of.
-    payment = await store.payment_of(database, event)
     (first, *_) = event.facts
     if isinstance(first, SessionFact):
         return await _take_session(book, first, payment)
     return await _take_money(book, event, payment)
+
+
+async def _lock(database: Database, event: MoneyEvent) -> Payment:
+    named = [fact.session_id for fact in event.facts if isinstance(fact, SessionFact)]
+    payment = await store.payment_of(database, event)
+    await store.lock(database, [*named, payment.payment_intent, *payment.charge_ids])
+    known = payment.payment_intent
+    payment = await store.payment_of(database, event)
+    if payment.payment_intent != known:
+        # Whoever held the charge has told which payment it is of, and its session may be under
+        # way: neither of the two would see the other. Charges come before intents in any order.
+        await store.lock(database, [payment.payment_intent])
+        payment = await store.payment_of(database, event)
+    return payment
 
 
 async def _take_session(book: Book, fact: SessionFact, payment: Payment) -> Taken:
