@@ -21,7 +21,7 @@ from app.grants.catalogue import Catalogue
 if TYPE_CHECKING:
     from app.stripe_client import Retrieved, StripeApi
 
-# What a later event of the purchase is tied by; app.webhooks.shapes reads the first.
+# What a later event of the purchase is tied by, and what it sells; app.webhooks reads both.
 ACCOUNT_KEY: Final = "tallybook_account_id"
 PACK_KEY: Final = "tallybook_pack"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 import msgspec
 
@@ -19,6 +20,8 @@ from app.subscriptions.store import Outcome, OwnerConflict, Settled
 from app.webhooks import inbox
 from app.webhooks.inbox import Ruling, Verdict
 from app.webhooks.translate import CustomerFact, Ignored, Parked, Thin, Translated
+
+PRICES_SHOWN_MAX: Final = 5
 
 
 class Applied(msgspec.Struct, frozen=True, kw_only=True):
@@ -138,11 +141,16 @@ def _of_state(fact: Fact, settled: Settled) -> Ruling:
     if settled.outcome is Outcome.STALE:
         return Ruling(Verdict.STALE, f"older than {derived.last.event_id}, and changes nothing")
     if derived.prices_unknown and derived.snapshot and derived.snapshot.event_id == fact.event_id:
-        prices = ", ".join(fact.prices) or "none"
-        return Ruling(Verdict.PARKED, f"no price is in the catalogue: {prices}")
+        return Ruling(Verdict.PARKED, f"no price is in the catalogue: {_shown(fact.prices)}")
     if derived.tied:
         return Ruling(Verdict.APPLIED, "tie")
     return Ruling(Verdict.APPLIED, f"{fact.kind} leaves it {derived.state}")
+
+
+def _shown(prices: Sequence[str]) -> str:
+    told = ", ".join(prices[:PRICES_SHOWN_MAX]) or "none"
+    more = len(prices) - PRICES_SHOWN_MAX
+    return f"{told} and {more} more" if more > 0 else told
 
 
 def _joined(reasons: Sequence[str | None]) -> str:

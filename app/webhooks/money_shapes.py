@@ -9,6 +9,7 @@ from typing import Final
 
 import msgspec
 
+from app.accounts.hosted_pages import PACK_KEY
 from app.purchases.facts import (
     MONEY_MAX,
     ChargeFact,
@@ -23,7 +24,6 @@ from app.purchases.facts import (
 from app.webhooks import shapes
 from app.webhooks.shapes import ShapeError, id_of, instant_of, object_of, shown, text_of
 
-PACK_KEY: Final = "tallybook_pack"
 QUANTITY_MAX: Final = 1_000_000
 REFUNDS_MAX: Final = 100  # Stripe sends the newest 10
 

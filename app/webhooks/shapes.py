@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Final
 
 import msgspec
 
+from app.accounts.claims import is_account_id
+from app.accounts.hosted_pages import ACCOUNT_KEY
 from app.subscriptions.facts import Invoice
 
 ID_CHARS_MAX: Final = 255
@@ -17,8 +18,7 @@ UNIX_SECONDS_MAX: Final = 2**32 - 1  # the year 2106: grace and trials can be ad
 INTERVAL_COUNT_MAX: Final = 1_000
 SHOWN_CHARS_MAX: Final = 60
 
-_ACCOUNT_ID: Final = re.compile(r"[A-Za-z0-9._:@-]{1,128}")
-_HINT_KEYS: Final = ("tallybook_account_id", "user_id")
+_HINT_KEYS: Final = (ACCOUNT_KEY, "user_id")
 _INTERVALS: Final = frozenset({"day", "week", "month", "year"})
 
 JsonObject = Mapping[str, object]
@@ -156,7 +156,7 @@ def account_hint_of(bearer: JsonObject) -> AccountHint:
     metadata = object_of(bearer["metadata"], "metadata")
     said = [(key, metadata[key]) for key in _HINT_KEYS if metadata.get(key) not in (None, "")]
     for _, value in said:
-        if isinstance(value, str) and _ACCOUNT_ID.fullmatch(value):
+        if isinstance(value, str) and is_account_id(value):
             return AccountHint(value)
     refused = [f"{key} {shown(value)} in the metadata is no account id" for key, value in said]
     return AccountHint(refused=refused[0] if refused else None)

@@ -337,7 +337,17 @@ def test_an_invoice_of_an_unknown_shape_is_parked(invoice: dict[str, Any]) -> No
 
 
 @pytest.mark.parametrize(
-    "kind", ["product.created", "charge.succeeded", "invoice.created", "invoice.upcoming", "x"]
+    "kind",
+    [
+        "product.created",
+        "charge.succeeded",
+        "invoice.created",
+        "invoice.upcoming",
+        "x",
+        "subscription_schedule.updated",
+        "invoice.voided",
+        "invoice.marked_uncollectible",
+    ],
 )
 def test_every_other_type_is_ignored_whatever_it_holds(kind: str) -> None:
     assert translate(event_of(kind, BASIL)) == Ignored(f"{kind} moves no subscription")

@@ -36,6 +36,17 @@ async def test_refused_parked_and_ignored_deliveries_have_their_reason(api) -> N
     assert await rulings(api, "evt_3") == [("ignored", "x.y moves no subscription")]
 
 
+async def test_a_reason_names_a_few_of_many_prices_and_counts_the_rest(api) -> None:
+    data = [{"id": f"si_{n}", "price": {"id": f"{n:02}_{'p' * 250}"}} for n in range(20)]
+    items = {"object": "list", "data": data, "has_more": False}
+    event = make_subscription_event("evt_1", "created", NOW, items=items)
+    assert await api.deliver(event) == "parked"
+    ((_, reason),) = await rulings(api, "evt_1")
+    assert reason.startswith("no price is in the catalogue: 00_p")
+    assert reason.endswith("p and 15 more")
+    assert len(reason) < 1_400
+
+
 async def test_each_try_of_a_failed_event_is_ruled(api, server) -> None:
     owner = await asyncpg.connect(server.owner_url)
     await owner.execute("ALTER TABLE facts ADD CONSTRAINT broken CHECK (event_id <> 'evt_1')")
