@@ -172,11 +172,4 @@ def journal(row: Record, rows: list[Record]) -> JournalAnswer:
 
 def balance(stood: BalanceAsOf) -> BalanceAnswer:
     """The balance's answer."""
-    return BalanceAnswer(
-        balance=stood.balance,
-        free=stood.free,
-        held=stood.held,
-        debt=stood.debt,
-        as_of=instant(stood.as_of),
-        complete_to=instant(stood.complete_to),
-    )
+    return told(BalanceAnswer, msgspec.structs.asdict(stood))

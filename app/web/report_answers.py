@@ -51,21 +51,8 @@ def trial_balance(stood: TrialBalance) -> TrialBalanceAnswer:
 
 def roll_forward(moved: RollForward) -> RollForwardAnswer:
     """The roll-forward's answer."""
-    return RollForwardAnswer(
-        from_=instant(moved.start),
-        to=instant(moved.end),
-        complete_to=instant(moved.complete_to),
-        opening=moved.opening,
-        granted=moved.granted,
-        purchased=moved.purchased,
-        spent=moved.spent,
-        refunded=moved.refunded,
-        expired=moved.expired,
-        adjusted=moved.adjusted,
-        transferred=moved.transferred,
-        reversed=moved.reversed,
-        closing=moved.closing,
-    )
+    members = msgspec.structs.asdict(moved)
+    return told(RollForwardAnswer, members, from_=instant(moved.start), to=instant(moved.end))
 
 
 def explained(account_id: str, one: Explained) -> ExplainAnswer:

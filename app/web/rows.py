@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Final, TypeVar
 
@@ -20,7 +21,7 @@ _PREFIXES: Final = {
 }
 
 
-def told(kind: type[Answer], row: Record, **given: object) -> Answer:
+def told(kind: type[Answer], row: Record | Mapping[str, object], **given: object) -> Answer:
     """The view: of each member what is given, else what its column holds, as the API writes it.
 
     Entries are told by hand: an export writes millions.
