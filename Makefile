@@ -89,6 +89,10 @@ demo: install ## start everything, play the sample tape, show the result, stay u
 run: install ## start everything without the tape (PORT=…, DATA=…)
 	@$(VENV)/bin/tallybook up $(FLAGS)
 
+# Whatever the surroundings say, compiled modules are kept: else each of the tests' many processes
+# compiles them anew.
+check test: export PYTHONDONTWRITEBYTECODE =
+
 test: install ## run the tests, JOBS=2 at a time
 	@$(VENV)/bin/pytest -n $(JOBS) --dist worksteal
 

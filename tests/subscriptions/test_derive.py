@@ -79,6 +79,17 @@ def test_canceled_is_final_whatever_comes_later(status) -> None:
     assert derived.decided_by.event_id == canceled
 
 
+def test_what_is_told_of_it_stays_as_the_cancellation_left_it() -> None:
+    """No alert rises for a price that nobody knows where nothing is given any more."""
+    made = Made()
+    made.created(0)
+    canceled = made.deleted(10)
+    made.updated(11, status="active", price=UNKNOWN)
+    derived = made.derived()
+    assert derived.snapshot is not None
+    assert (derived.snapshot.event_id, derived.prices_unknown) == (canceled, False)
+
+
 def test_a_late_event_never_revives() -> None:
     made = Made()
     made.created(0)

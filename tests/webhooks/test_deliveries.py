@@ -237,6 +237,24 @@ async def test_an_event_of_the_other_mode_is_refused_and_changes_nothing(api, da
     assert (await stored(database, "evt_1"))["verdict"] == "refused"
 
 
+@pytest.mark.parametrize("kind", ["charge.succeeded", "a.kind.to.come"])
+async def test_the_other_mode_is_refused_also_where_nothing_would_follow(
+    api, database, kind
+) -> None:
+    event = make_event("evt_1", kind, NOW, {"id": "x", "customer": "c"})
+    assert await api.deliver({**event, "livemode": True}) == "refused"
+    assert (await stored(database, "evt_1"))["verdict"] == "refused"
+
+
+async def test_the_other_mode_is_refused_also_where_it_would_change_nothing(api, database) -> None:
+    """Such a snapshot may be written by the group that many are written in."""
+    await api.deliver(make_subscription_event("evt_1", "created", NOW))
+    event = make_subscription_event("evt_2", "updated", seconds(9))
+    assert await api.deliver({**event, "livemode": True}) == "refused"
+    assert (await stored(database, "evt_2"))["verdict"] == "refused"
+    assert await count(database, "facts") == 1
+
+
 @pytest.mark.parametrize(
     "kind", ["charge.succeeded", "product.created", "invoice.created", "a.kind.to.come"]
 )
