@@ -11,6 +11,7 @@ from typing import Final
 
 from app.clock import NEVER
 from app.db import Database
+from app.grants.catalogues import Catalogues
 
 CHUNK_ACCOUNTS: Final = 5_000
 
@@ -57,6 +58,13 @@ async def wake(database: Database) -> None:
         )
         if tag == "UPDATE 0":
             return
+
+
+async def rouse(database: Database, catalogues: Catalogues) -> None:
+    """Wake whom ``wake`` has missed: an account that was locked then, or skipped just after."""
+    _, catalogue = await catalogues.present(database)
+    if catalogue.dormant_after_days is None and await zones(database):
+        await wake(database)
 
 
 async def zones(database: Database) -> list[str]:

@@ -68,6 +68,7 @@ async def run_due(
     An account that fails costs no other its day: it is logged, counted and tried at each call.
     """
     await check_date(database, on)
+    await dormancy.rouse(database, catalogues)
     due_by: datetime = await database.fetchval("SELECT tallybook_now()")
     due = await waves.due_zones(database, on)
     runs = await _begin_runs(database, catalogues, started_by, due, by)
@@ -110,12 +111,13 @@ async def _begin_runs(
 ) -> dict[Wave, int]:  # fmt: skip
     """The runs of all waves that are due now, and of those that a crash left going."""
     catalogue_id, _ = await catalogues.present(database)
+    expected = waves.expected(due)
     # Before any other, since those of an outage are looked for from the newest run on.
     missing = await waves.opened_by_use(database) | set(await waves.dormant_zones(database))
-    await run_row.begin_missing(database, missing, catalogue_id, started_by)
+    await run_row.begin_missing(database, missing - set(expected), catalogue_id, started_by)
     async with database.transaction():
-        for wave, expected in sorted(waves.expected(due).items()):
-            await run_row.begin(database, wave, catalogue_id, started_by, expected)
+        for wave in sorted(expected):
+            await run_row.begin(database, wave, catalogue_id, started_by, expected[wave])
         runs = await run_row.going(database)
         if by is not None:
             for run_id in runs.values():
@@ -196,7 +198,7 @@ async def _judge(nudge: Nudge, passing: Passing) -> None:
                 zones = dormant.get(wave, [])
                 count = await dormancy.count(nudge.database, zones) if zones else 0
                 skipped = Skipped(count, passing.failed_of(wave))
-            await run_row.finish(nudge.database, run_id, due.get(wave, 0), skipped)
+            await run_row.finish(nudge.database, run_id, sum(due.get(wave, {}).values()), skipped)
 
 
 def _elapsed() -> float:

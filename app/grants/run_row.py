@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 from typing import Final, NamedTuple
 
 import structlog
@@ -42,23 +42,37 @@ class Skipped(NamedTuple):
     failed: int
 
 
+_USED: Final = """(SELECT count(*) FROM daily_grants WHERE day_on = $1 AND starts_at = $2
+                      AND run_id IS NULL AND previous_on IS NOT NULL AND NOT after_dormancy)"""
 _NEW: Final = """
 INSERT INTO runs (day_on, wave_at, catalogue_id, state, started_by, started_at, expected)
-SELECT $1, $2, $3, 'going', $4, tallybook_now(), $5 + (
-           SELECT count(*) FROM daily_grants WHERE day_on = $1 AND starts_at = $2
-              AND run_id IS NULL AND previous_on IS NOT NULL AND NOT after_dormancy)
+SELECT $1, $2, $3, 'going', $4, tallybook_now()"""
+
+# One statement, of a snapshot after the run's lock: whose day is opened meanwhile, by use or by a
+# chunk, is counted once. $5 is how many are due, as far as is known: it need not be counted anew.
+_EXPECT: Final = f"""
+UPDATE runs SET expected = greatest(expected, issued + skipped_closed + {_USED} + (
+           SELECT count(*) FROM accounts
+            WHERE due_at <= $3 AND day_ends_at <= $3 AND time_zone = ANY($4::text[])))
+ WHERE day_on = $1 AND wave_at = $2 AND opening = 1
+   AND expected < issued + skipped_closed + skipped_by_use + $5
 """
 
 
 async def begin(
-    database: Database, wave: Wave, catalogue_id: int, started_by: str, expected: int
+    database: Database, wave: Wave, catalogue_id: int, started_by: str, due: Mapping[str, int]
 ) -> int:
-    """The wave's run, made or gone on with; those that use opened before it are expected too."""
+    """The wave's run, made or gone on with, in the caller's transaction; ``due`` is by zone.
+
+    Those that use opened before it are expected too.
+    """
     number: int = await database.fetchval(
-        f"""{_NEW} ON CONFLICT (day_on, wave_at, opening)
+        f"""{_NEW}, 0 ON CONFLICT (day_on, wave_at, opening)
                 DO UPDATE SET state = 'going', finished_at = NULL RETURNING id""",
-        *wave, catalogue_id, started_by, expected,
+        *wave, catalogue_id, started_by,
     )  # fmt: skip
+    now: datetime = await database.fetchval("SELECT tallybook_now()")
+    await database.execute(_EXPECT, *wave, now, list(due), sum(due.values()))
     return number
 
 
@@ -69,9 +83,10 @@ async def begin_missing(
     async with database.transaction():
         for wave in sorted(waves):
             await database.execute(
-                f"""{_NEW} WHERE NOT EXISTS (SELECT FROM runs WHERE day_on = $1 AND wave_at = $2)
+                f"""{_NEW}, {_USED}
+                     WHERE NOT EXISTS (SELECT FROM runs WHERE day_on = $1 AND wave_at = $2)
                     ON CONFLICT DO NOTHING""",
-                *wave, catalogue_id, started_by, 0,
+                *wave, catalogue_id, started_by,
             )  # fmt: skip
 
 

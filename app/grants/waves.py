@@ -108,9 +108,9 @@ async def opened_by_use(database: Database) -> set[Wave]:
     return {(row["day_on"], row["starts_at"]) for row in rows}
 
 
-def expected(due: Mapping[str, DueZone]) -> dict[Wave, int]:
-    """How many accounts are due in each wave."""
-    counts: dict[Wave, int] = {}
-    for one in due.values():
-        counts[one.wave] = counts.get(one.wave, 0) + one.account_count
+def expected(due: Mapping[str, DueZone]) -> dict[Wave, dict[str, int]]:
+    """How many accounts are due in each wave, by their zone."""
+    counts: dict[Wave, dict[str, int]] = {}
+    for zone, one in due.items():
+        counts.setdefault(one.wave, {})[zone] = one.account_count
     return counts

@@ -338,7 +338,7 @@ async def test_the_set_based_way_takes_all_of_whom_nothing_is_due_before(
     await clock.stand(database, NOW + timedelta(days=1))
     (one,) = (await waves.due_zones(database)).values()
     catalogue_id, _ = await book.catalogues.present(database)
-    number = await run_row.begin(database, one.wave, catalogue_id, "tick", 4)
+    number = await run_row.begin(database, one.wave, catalogue_id, "tick", {"UTC": 4})
     async with database.transaction():
         counted = await bulk.open_days(
             database, book.catalogues, "UTC", one.day, Origin("grants", "tick", run_id=number)

@@ -12,7 +12,7 @@ from app.grants.catalogue import CatalogueError, default_text, diff, parse
 from app.grants.dormancy import is_dormant, used_since
 from app.jobs.tick import tick
 from app.ledger.idempotency import request_key
-from tests.conftest import NOW
+from tests.conftest import NOW, open_database
 from tests.grants.test_daily_runs import open_accounts, openings
 from tests.grants.test_runs import runs, start
 from tests.invariants import differences
@@ -116,6 +116,18 @@ async def test_what_else_falls_due_of_a_dormant_account_is_posted(sleepy, databa
 async def test_a_catalogue_without_it_opens_everybodys_day_again(sleepy, database, book) -> None:
     await sleepy.set_clock(NOW + timedelta(days=9))
     await tiers.apply(book, default_text(), "tiers.toml", "tests")
+    await sleepy.set_clock(NOW + timedelta(days=10))
+    last = (await runs(sleepy))[-1]
+    assert (last["issued"], last["skipped_reasons"]["dormant"]) == (3, 0)
+
+
+async def test_whom_nobody_could_wake_while_it_was_locked_the_next_run_wakes(
+    sleepy, server, database, book
+) -> None:
+    await sleepy.set_clock(NOW + timedelta(days=9))
+    async with open_database(server.application_url) as other, other.transaction():
+        await other.execute("SELECT FROM accounts WHERE external_id = 'user-1' FOR UPDATE")
+        await tiers.apply(book, default_text(), "tiers.toml", "tests")
     await sleepy.set_clock(NOW + timedelta(days=10))
     last = (await runs(sleepy))[-1]
     assert (last["issued"], last["skipped_reasons"]["dormant"]) == (3, 0)

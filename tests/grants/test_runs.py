@@ -222,6 +222,33 @@ async def test_the_end_of_a_lot_that_was_spent_to_nothing_is_not_due_for_ever(
     assert await differences(database) == []
 
 
+async def test_whom_use_opens_while_a_run_begins_is_expected_once(api, database, book) -> None:
+    await open_accounts(api, 3)
+    await api.set_clock(MIDNIGHT, tick=False)
+    due = await waves.due_zones(database)
+    await api.spend("user-0", 1, "key-0")
+    await run._begin_runs(database, book.catalogues, "slow", due)
+    assert (await runs(api))[0]["expected"] == 3
+    await cron(api)
+    (one,) = await runs(api)
+    assert (one["expected"], one["issued"], one["skipped"], one["state"]) == (3, 2, 1, "done")
+
+
+async def test_a_run_expects_those_that_are_due_although_use_came_before_it(
+    api, database, book
+) -> None:
+    await open_accounts(api, 3)
+    await api.set_clock(MIDNIGHT, tick=False)
+    await api.spend("user-0", 1, "key-0")
+    await run_due(database, book.catalogues, "crashing", within_s=0)
+    assert (await runs(api))[0]["expected"] == 3
+    await api.set_clock(MIDNIGHT + timedelta(days=1, hours=1), tick=False)
+    await tick(book)
+    first, _ = await runs(api)
+    assert (first["expected"], first["issued"], first["state"]) == (3, 0, "done")
+    assert first["skipped_reasons"] == {**REASONS, "opened_by_use": 1, "day_over": 2}
+
+
 async def test_an_operator_starts_a_run_and_it_is_recorded(api, database) -> None:
     await open_accounts(api, 2)
     await api.set_clock(MIDNIGHT, tick=False)
