@@ -36,6 +36,7 @@ class FakeSubscription:
         self._cancel_reason: str | None = None
         self._trial: Period | None = None
         self._invoice = self._bill("subscription_create", price.cents, began_at)
+        self._overdue: list[Invoice] = []  # what failed in periods that are over
         self._told: JsonObject = {}  # the snapshot that the last event carried
 
     def subscribe(self) -> list[JsonObject]:
@@ -88,6 +89,8 @@ class FakeSubscription:
         """The next period begins, with a draft invoice. Stripe tries the card an hour later."""
         at = self.period.ends_at
         self.period = self._period_from(at)
+        if self._invoice.status == "open":
+            self._overdue.append(self._invoice)
         self._invoice = self._bill("subscription_cycle", self.price.cents, at)
         return [self._updated(at), self._event("invoice.created", at, self._invoice_object())]
 
@@ -97,6 +100,13 @@ class FakeSubscription:
         if self.status in ("past_due", "unpaid"):
             self.status = "active"
             events.append(self._updated(at))
+        return events
+
+    def pay_overdue(self, at: datetime) -> list[JsonObject]:
+        """An older invoice is paid; the latest alone decides, so nothing else changes."""
+        latest, self._invoice = self._invoice, self._overdue.pop(0)
+        events = self._paid(at)
+        self._invoice = latest
         return events
 
     def fail_payment(self, at: datetime) -> list[JsonObject]:

@@ -115,6 +115,10 @@ class Subscribed:
         """The open invoice is paid."""
         return self._do("pays", self.stripe.pay, self._active)
 
+    def pays_overdue(self) -> Step:
+        """What failed before the running period is paid; the latest invoice is not."""
+        return self._do("pays an older invoice", self.stripe.pay_overdue, _nothing)
+
     def fails(self) -> Step:
         """The card is declined."""
         return self._do("cannot pay", self.stripe.fail_payment, self._expected.fail)

@@ -152,6 +152,13 @@ SUBSCRIPTIONS: Final = (
         ),
     ),
     LifeCycle(
+        "older_invoice_paid", "Two renewals fail, the older is paid: it stays past due.",
+        story(
+            _low, _S.subscribes, _S.renews, _HOUR, _S.fails, _S.renews, _HOUR, _S.fails,
+            2 * _DAY, _S.pays_overdue,
+        ),
+    ),
+    LifeCycle(
         "past_due", "The renewal fails, nobody pays, the grace runs out.",
         story(
             _high, _S.subscribes, _S.renews, _HOUR, _S.fails, _S.reaches_grace_end, _HOUR,
