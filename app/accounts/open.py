@@ -45,6 +45,19 @@ async def find_many(book: Book, public_ids: Iterable[str]) -> dict[str, int]:
     return {row["public_id"]: row["id"] for row in rows}  # the application's id comes last: it wins
 
 
+async def is_a_customers(book: Book, external_id: str, besides: str | None) -> bool:
+    """Whether a customer other than ``besides`` is found by this id, and no account is named so.
+
+    An account that was opened under it now would stand before the customer's own. Whoever pays
+    by a payment link writes its client_reference_id.
+    """
+    return await book.database.fetchval(  # type: ignore[no-any-return]
+        """SELECT EXISTS (SELECT FROM customers WHERE id = $1 AND id IS DISTINCT FROM $2)
+              AND NOT EXISTS (SELECT FROM accounts WHERE external_id = $1)""",
+        external_id, besides,
+    )  # fmt: skip
+
+
 def unknown(public_id: str) -> AccountUnknownError:
     """What is said of an id that no account has."""
     return AccountUnknownError(f"No account has the id {public_id!r}.", account_id=public_id)

@@ -18,7 +18,16 @@ from app.accounts import claims
 from app.accounts.book import Book
 from app.accounts.claims import Claim, Said
 from app.accounts.join import join, move_customer
-from app.accounts.open import TieRank, insert, lock_customer, lock_id, open_day, tie, try_lock_id
+from app.accounts.open import (
+    TieRank,
+    insert,
+    is_a_customers,
+    lock_customer,
+    lock_id,
+    open_day,
+    tie,
+    try_lock_id,
+)
 from app.errors import BusyError
 from app.grants import load
 from app.grants.day import Origin
@@ -31,7 +40,7 @@ class Claimed(StrEnum):
     ALREADY = "already"  # it was before
     OUTRANKED = "outranked"  # something of a better rank, or a later snapshot, says otherwise
     CONFLICT = "conflict"  # an earlier event of the same rank names another account
-    INVALID = "invalid"  # no account could have this id
+    INVALID = "invalid"  # no account could have this id, or a customer has it
 
 
 class ClaimOutcome(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,12 +85,12 @@ async def claim(
     """
     valid = not external_id or claims.is_account_id(external_id)
     customer = await lock(book, customer_id, external_id if valid else None)
-    if not valid:
+    refused = None if valid else f"{external_id[:60]!a} is no account id"
+    if valid and await is_a_customers(book, external_id, customer_id):
+        refused = f"{external_id} is another customer's id"
+    if refused is not None:
         number = await settle(book, customer, origin)
-        return ClaimOutcome(
-            claimed=Claimed.INVALID, account=number,
-            reason=f"{external_id[:60]!a} is no account id",
-        )  # fmt: skip
+        return ClaimOutcome(claimed=Claimed.INVALID, account=number, reason=refused)
     said = Said(
         rank=rank, object_id=customer_id if rank is TieRank.CUSTOMER_METADATA else "",
         external_id=external_id, event_id=event_id, occurred_at=occurred_at,

@@ -7,7 +7,7 @@ import msgspec
 from app.accounts import ties
 from app.accounts.book import Book
 from app.accounts.claims import is_account_id
-from app.accounts.open import TieRank, insert, lock_id, open_day
+from app.accounts.open import TieRank, insert, is_a_customers, lock_id, open_day
 from app.accounts.ties import ClaimOutcome
 from app.grants import load
 from app.grants.day import Origin
@@ -30,13 +30,15 @@ class Unplaced(msgspec.Struct, frozen=True):
 async def find_buyer(book: Book, fact: SessionFact, origin: Origin) -> Buyer | Unplaced:
     """The account of the session's customer, tied as its client_reference_id says.
 
-    A guest's session has no customer: then the account is the one that it names, opened where
-    nobody has yet.
+    A guest's session has no customer: then the account is the one that it names, by either of its
+    ids, opened where nobody has yet.
     """
     if fact.customer_id is not None:
         return await _of_customer(book, fact, fact.customer_id, origin)
     for name in (fact.client_reference_id, fact.account_hint):
         if name and is_account_id(name):
+            if await is_a_customers(book, name, None):
+                return Buyer(await ties.account_of_customer(book, name, origin))
             return Buyer(await _account_of(book, name, origin))
     return Unplaced(
         "paid by a guest, and whose it is is not told: set client_reference_id on the session; "
