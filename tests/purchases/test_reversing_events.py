@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 from typing import Any
 
@@ -115,6 +116,20 @@ async def test_a_reversed_refund_stays_reversed_whatever_is_told_of_it(api, data
     assert await acts.sides() == (55, 0, 0)
     kinds = {entry[0] for entry in await acts.journal_entries(answer.json()["journal_id"])}
     assert kinds == {"reversal"}
+    assert await differences(database) == []
+
+
+async def test_a_refund_or_a_dispute_is_reversed_once_whichever_key_asks(api, database) -> None:
+    opened = make_dispute_event("evt_3", NOW + 2 * SECOND, "needs_response", amount=300)
+    acts = await bought(api, refund("evt_2", 1, 400), opened)
+    assert await acts.sides() == (35, 30, 0)
+    for event_id, after in (("evt_2", (75, 30, 0)), ("evt_3", (105, 0, 0))):
+        answers = await asyncio.gather(*(reverse(acts, event_id) for _ in range(4)))
+        assert len({answer.json()["id"] for answer in answers}) == 1
+        assert len({numbers(answer) for answer in answers}) == 1
+        replayed = [answer.headers.get("Idempotency-Replayed") for answer in answers]
+        assert replayed.count("true") == 3
+        assert await acts.sides() == after
     assert await differences(database) == []
 
 

@@ -247,7 +247,6 @@ async def test_the_other_mode_is_refused_also_where_nothing_would_follow(
 
 
 async def test_the_other_mode_is_refused_also_where_it_would_change_nothing(api, database) -> None:
-    """Such a snapshot may be written by the group that many are written in."""
     await api.deliver(make_subscription_event("evt_1", "created", NOW))
     event = make_subscription_event("evt_2", "updated", seconds(9))
     assert await api.deliver({**event, "livemode": True}) == "refused"

@@ -219,6 +219,15 @@ async def test_fifty_deliveries_of_one_steady_event_at_once_are_one(database, bo
     assert dict(map(tuple, await database.fetch(told))) == {"applied": 1, "duplicate": 49}
 
 
+async def test_what_is_of_the_other_mode_is_refused_also_among_many(database, book) -> None:
+    await begun(book, 20)
+    theirs = [{**known(n, 1), "livemode": True} for n in range(10)]
+    ours = [known(n, 1) for n in range(10, 20)]
+    assert await together(book, [*theirs, *ours]) == ["refused"] * 10 + ["applied"] * 10
+    of_theirs = "SELECT count(*) FROM facts WHERE event_id = ANY($1::text[])"
+    assert await database.fetchval(of_theirs, [event["id"] for event in theirs]) == 0
+
+
 async def test_a_busy_customer_does_not_hold_up_the_others(server, book) -> None:
     await begun(book, 3)
     other = await asyncpg.connect(server.application_url)
