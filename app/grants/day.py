@@ -144,12 +144,9 @@ class AccountDay:
             return
         later = first_start_of_later_date(zone, self.day.on, self.now)
         self.day = Day(self.day.on, self.day.starts_at, later.starts_at)
-        self.lot.expires_at = later.starts_at
-        self.lot.changed = True
         for lot in self.sheet.lots:
-            if lot.source is LotSource.CARRIED and lot.expires_at > self.now:
-                lot.expires_at = later.starts_at
-                lot.changed = True
+            if lot is self.lot or (lot.source is LotSource.CARRIED and lot.expires_at > self.now):
+                lot.expires_at, lot.changed = later.starts_at, True
         self.due_at = self._next_due()
 
     def _end_day(self, origin: Origin) -> None:
@@ -161,7 +158,11 @@ class AccountDay:
                 self.lot.of_running_day, self.lot.changed = False, True
             self.day = self.lot = None
             return
-        self._open(day_of(self.time_zone, self.now), origin)
+        day = day_of(self.time_zone, self.now)
+        if day.on > ended.on or self.lot is None:
+            self._open(day, origin)
+        else:  # tzdata has put off the day's end since it was opened
+            self.change_zone(self.time_zone)
 
     def _open(self, day: Day, origin: Origin) -> None:
         ended, ended_lot, ended_catalogue = self.day, self.lot, self.day_catalogue
@@ -177,12 +178,11 @@ class AccountDay:
         run_id = self.runs.get((day.on, day.starts_at))
         journal = self._journal(Act.OPENING, day.starts_at, replace(origin, run_id=run_id))
         if ended is not None and ended_lot is not None:
-            kept = min(ended_lot.free, carry_max) if ended.ends_at == day.starts_at else 0
+            kept = min(ended_lot.free, carry_max) if ended.ends_at >= day.starts_at else 0
             self.sheet.expire(journal, ended_lot, ended_lot.free - kept, at=ended.ends_at)
             if kept:
                 self.sheet.carry(journal, ended_lot, kept, day.ends_at)
-            ended_lot.of_running_day = False
-            ended_lot.changed = True
+            ended_lot.of_running_day, ended_lot.changed = False, True
         credits = self.allowance
         self.lot = self.sheet.grant(journal, LotSource.DAILY, credits, day.ends_at)
         self.lot.of_running_day = True

@@ -51,6 +51,7 @@ WITH {TIERS}, {CARRIES}, zones AS MATERIALIZED (
                AND coalesce(coalesce(last_used_at, opened_at) <= used_since, false) AS dormant
       FROM accounts JOIN zones ON zones.name = accounts.time_zone
      WHERE due_at <= (SELECT tallybook_now()) AND day_ends_at <= (SELECT tallybook_now())
+       AND accounts.day_on < zones.day_on
 )
 SELECT next_on, next_at, array_agg(DISTINCT time_zone) AS zones, entitled.name AS tier,
        closed_at IS NOT NULL AS closed, dormant, count(*) AS account_count,
@@ -60,7 +61,7 @@ SELECT next_on, next_at, array_agg(DISTINCT time_zone) AS zones, entitled.name A
   FROM accounts_due AS accounts
   LEFT JOIN lots ON lots.id = accounts.day_lot_id
   LEFT JOIN carries ON carries.catalogue_id = day_catalogue_id AND carries.tier = accounts.tier
- CROSS JOIN LATERAL (SELECT CASE WHEN day_ends_at = next_at
+ CROSS JOIN LATERAL (SELECT CASE WHEN day_ends_at >= next_at
                                  THEN least(coalesce(lots.free, 0), coalesce(credits_max, 0))
                                  ELSE 0 END AS kept) AS carried
  CROSS JOIN LATERAL ({ENTITLED.format(at="next_at")}) AS entitled

@@ -40,17 +40,19 @@ async def due_zones(
     """
     now: datetime = await database.fetchval("SELECT tallybook_now()")
     rows = await database.fetch(
-        """SELECT time_zone, count(*) AS account_count FROM accounts
+        """SELECT time_zone, day_on, count(*) AS account_count FROM accounts
             WHERE due_at <= $1 AND day_ends_at <= $1 AND id <> ALL($2::bigint[])
-            GROUP BY time_zone""",
+            GROUP BY time_zone, day_on""",
         now, list(but),
     )  # fmt: skip
-    counts = {row["time_zone"]: row["account_count"] for row in rows}
-    return {
-        zone: DueZone(day, counts[zone])
-        for zone, day in _days(counts, now)
-        if on is None or day.on == on
-    }
+    days = dict(_days({row["time_zone"] for row in rows}, now))
+    due: dict[str, DueZone] = {}
+    for row in rows:
+        zone, count = row["time_zone"], row["account_count"]
+        # Where tzdata has put off the end of a day since it was opened, the next has not begun.
+        if zone in days and row["day_on"] < days[zone].on and on in (None, days[zone].on):
+            due[zone] = DueZone(days[zone], count + (due[zone].account_count if zone in due else 0))
+    return due
 
 
 def _days(zone_names: Iterable[str], now: datetime) -> Iterator[tuple[str, Day]]:

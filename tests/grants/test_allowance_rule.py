@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from app.errors import InsufficientCreditsError
 from app.grants.catalogue import parse
 from app.grants.entitlement import Giving
+from app.grants.zones import Day
 from app.ledger.holds import Hold, HoldState
 from app.ledger.kinds import Act, House, Kind, LotSource, Side
 from app.ledger.sheet import JournalDraft, Lot
@@ -115,6 +116,19 @@ def test_what_is_carried_comes_from_yesterday_alone(spent, carry_max, days) -> N
     assert carried == ([kept] if kept else [])
     move_to(day, NOON + timedelta(days=days + 1))
     assert day.sheet.available == 20 + min(20, carry_max)
+
+
+def test_a_day_whose_end_tzdata_has_brought_forward_carries_over_all_the_same() -> None:
+    """It lasts as long as was said when it was opened, an hour into the next."""
+    day = opened_day(carry_over_max=3)
+    assert day.day is not None
+    assert day.lot is not None
+    ends_at = day.day.ends_at + timedelta(hours=1)
+    day.day, day.lot.expires_at = Day(day.day.on, day.day.starts_at, ends_at), ends_at
+    move_to(day, ends_at)
+    assert {lot.source: lot.free for lot in day.sheet.spendable()} == {
+        LotSource.CARRIED: 3, LotSource.DAILY: 5,
+    }  # fmt: skip
 
 
 def test_carried_credits_do_not_enter_the_rule() -> None:

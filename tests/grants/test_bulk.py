@@ -343,6 +343,7 @@ async def test_the_set_based_way_takes_all_of_whom_nothing_is_due_before(
         counted = await bulk.open_days(
             database, book.catalogues, "UTC", one.day, Origin("grants", "tick", run_id=number)
         )
+        await run_row.add(database, number, counted, 1)
     assert (counted.issued, counted.issued_credits, counted.expired_credits) == (
         4, 80, 4 * expired,
     )  # fmt: skip

@@ -9,12 +9,15 @@ import pytest
 
 from app.accounts import tiers
 from app.grants.catalogue import default_text
+from app.grants.plan import planned
+from app.jobs.tick import tick
 from tests.api_client import Api
 from tests.conftest import NOW
 from tests.invariants import differences
 from tests.stripe_events import make_subscription_event
 
 ENTERPRISE = "price_enterprise_monthly"
+ELEVEN = NOW + timedelta(hours=11)
 
 
 @pytest.fixture
@@ -282,6 +285,36 @@ async def test_a_new_zone_takes_effect_at_the_next_reset_and_grants_nothing_now(
     assert await days_of(database, "user-1") == ["2026-01-01", "2026-01-02"]
     assert await available(pro) == 20
     assert await differences(database) == []
+
+
+async def test_a_day_whose_end_tzdata_has_put_off_goes_on_until_its_new_end(
+    pro, database, book
+) -> None:
+    """As in a country that decides to keep summer time: the next date has not begun there yet."""
+    await database.execute("UPDATE accounts SET day_ends_at = $1, due_at = $1", ELEVEN)
+    await database.execute("UPDATE lots SET expires_at = $1", ELEVEN)
+    await pro.set_clock(ELEVEN + timedelta(minutes=1), tick=False)
+    account = await pro.account("user-1")
+    assert (account["available"], account["next_grant_at"][:16]) == (20, "2026-01-02T00:00")
+    spent = await pro.spend("user-1", 6, "key-1")
+    assert (spent.status_code, spent.json()["available"]) == (201, 14)
+    await pro.set_clock(NOW + timedelta(hours=12))
+    assert await available(pro) == 20
+    assert await days(database) == [("2026-01-01", 5), ("2026-01-02", 20)]
+    (run,) = await database.fetch("SELECT * FROM runs")
+    assert (run["expected"], run["issued"], run["failed"]) == (1, 1, 0)
+    assert await differences(database) == []
+
+
+async def test_a_run_does_not_expect_those_whose_day_goes_on(pro, database, book) -> None:
+    await pro.set_clock(NOW + timedelta(days=1))
+    later = ELEVEN + timedelta(days=1)
+    await database.execute("UPDATE accounts SET day_ends_at = $1, due_at = $1", later)
+    await pro.set_clock(later, tick=False)
+    assert await planned(database, book.catalogues) == []
+    assert (await tick(book)).done
+    (run,) = await database.fetch("SELECT * FROM runs")
+    assert (run["expected"], run["issued"], run["failed"], run["state"]) == (1, 1, 0, "done")
 
 
 async def test_hopping_over_the_date_line_opens_no_date_twice(pro, database) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import re
-from datetime import timedelta
+from collections import Counter
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 import httpx
@@ -16,8 +17,10 @@ from app.accounts.correct import close, grant
 from app.accounts.keyed import Order
 from app.accounts.spend import SpendOrder, Spent, spend
 from app.cli import app as cli
-from app.grants import bulk, run, waves
-from app.grants.day import Origin
+from app.db import Database
+from app.grants import bulk, run, run_row, waves
+from app.grants.day import Origin, Wave
+from app.grants.passing import Passing
 from app.grants.run import run_due
 from app.jobs.tick import tick
 from app.ledger.idempotency import request_key
@@ -29,6 +32,28 @@ from tests.invariants import differences
 
 REASONS = {"opened_by_use": 0, "closed": 0, "dormant": 0, "day_over": 0}
 OPERATOR = Operator(actor="tests", reason=None)
+
+
+async def begun(book: Book, on: date) -> int:
+    """A run of this date in UTC."""
+    starts_at = datetime.combine(on, time.min, UTC)
+    async with book.database.transaction():
+        return await run_row.begin(book.database, (on, starts_at), 1, "tests", {})
+
+
+async def added(database: Database, counts: list[tuple[int, run_row.Counted]]) -> None:
+    async with database.transaction():
+        for number, counted in counts:
+            await run_row.add(database, number, counted, 0)
+
+
+async def waiting(database: Database, count: int = 1) -> None:
+    """Until so many other connections wait for a lock."""
+    waits = """SELECT count(*) FROM pg_stat_activity
+                WHERE wait_event_type = 'Lock' AND datname = current_database()"""
+    async with asyncio.timeout(20):
+        while await database.fetchval(waits) < count:
+            await asyncio.sleep(0.01)
 
 
 async def use(book: Book) -> None:
@@ -220,6 +245,58 @@ async def test_the_end_of_a_lot_that_was_spent_to_nothing_is_not_due_for_ever(
     assert await database.fetchval("SELECT due_at FROM accounts") == MIDNIGHT
     assert (await tick(book)).done
     assert await differences(database) == []
+
+
+async def test_two_chunks_of_a_run_add_what_was_not_opened_in_turn(
+    api, server, database, book
+) -> None:
+    """In no order of its own, each would wait for a date that the other has added."""
+    counted = run_row.Counted(gaps=Counter({("UTC", NOW.date()): 1}))
+    number = await begun(book, (NOW + timedelta(days=5)).date())
+    async with open_database(server.application_url) as other:
+        async with other.transaction():
+            await run_row.lock(other, number)  # as a chunk has it that has added already
+            adding = asyncio.create_task(added(database, [(number, counted)]))
+            await waiting(database)
+            await other.execute("SET LOCAL lock_timeout = '1s'")
+            await run_row.add(other, number, counted, 0)
+        await adding
+    counts = await database.fetch("SELECT account_count FROM run_not_opened")
+    assert [row["account_count"] for row in counts] == [2, 2, 2, 2]
+
+
+async def test_a_nudge_that_begins_two_runs_and_one_that_adds_to_both_take_turns(
+    api, server, database, book
+) -> None:
+    """Whichever of the runs was made first: here it is that of the later wave."""
+    await open_accounts(api, 1, "Pacific/Kiritimati", "east")
+    await open_accounts(api, 1)
+    await api.set_clock(NOW + timedelta(days=1), tick=False)
+    due = await waves.due_zones(database)
+    runs: dict[Wave, int] = {}
+    for zone in ("Pacific/Kiritimati", "UTC"):
+        runs |= await run._begin_runs(database, book.catalogues, "tests", {zone: due[zone]})
+    assert [number for _, number in sorted(runs.items())] == [2, 1]
+    passing = Passing(
+        database, book.catalogues, Origin("grants", "tests"), runs,
+        {zone: one.wave for zone, one in due.items()}, None, NOW + timedelta(days=1),
+    )  # fmt: skip
+    async with open_database(server.application_url) as other:
+        async with other.transaction():
+            await run_row.lock(other, 2)
+            beginning = asyncio.create_task(
+                run._begin_runs(database, book.catalogues, "tests", due)
+            )
+            await waiting(database)
+            adding = asyncio.create_task(passing.chunk())
+            await waiting(database, 2)
+        assert await asyncio.gather(beginning, adding) == [runs, 2]
+    # Else it was ended as the victim of a deadlock, and did it all again one by one.
+    together = "SELECT count(DISTINCT xmin::text) FROM daily_grants WHERE previous_on IS NOT NULL"
+    assert await database.fetchval(together) == 1
+    assert (await tick(book)).done
+    assert passing.failed == {}
+    assert await database.fetch("SELECT expected, issued FROM runs") == [(1, 1), (1, 1)]
 
 
 async def test_whom_use_opens_while_a_run_begins_is_expected_once(api, database, book) -> None:
