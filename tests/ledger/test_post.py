@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import Callable
 from datetime import timedelta
 
 import asyncpg
@@ -66,7 +67,7 @@ async def test_entries_are_numbered_as_they_were_drafted(book: Book) -> None:
         # The journals' entries lie across one another.
         sheet.grant(first, LotSource.PROMOTIONAL, 10, NEVER)
         sheet.spend(second, 7, None)
-        sheet.grant(first, LotSource.PURCHASED, 4, NEVER)
+        sheet.grant(first, LotSource.PROMOTIONAL, 4, NEVER)
         sheet.spend(second, 9, None)
         wanted = [drafted(entry) for _, entry in sheet.drafted]
         await post.write(book.database, [sheet])
@@ -85,7 +86,10 @@ async def test_a_spend_over_several_lots_names_each_in_burn_order(book: Book) ->
         granting = sheet.begin(draft(Act.GRANT))
         late = sheet.grant(granting, LotSource.PROMOTIONAL, 3, NEVER)
         soon = sheet.grant(granting, LotSource.PROMOTIONAL, 3, NOW + timedelta(days=9))
-        bought = sheet.grant(granting, LotSource.PURCHASED, 3, NOW + timedelta(days=1))
+        bought = sheet.grant(
+            sheet.begin(draft(Act.PURCHASE)), LotSource.PURCHASED, 3, NOW + timedelta(days=1),
+            house=House.PURCHASED, kind=Kind.PURCHASE,
+        )  # fmt: skip
         urgent = sheet.grant(granting, LotSource.PROMOTIONAL, 3, NEVER, priority=1)
         await post.write(book.database, [sheet])
         daily = min(lot.number for lot in sheet.lots if lot.number)
@@ -156,15 +160,41 @@ async def test_one_journal_may_move_two_accounts(book: Book) -> None:
 
 
 def act_at_random(sheet: Sheet, dice: random.Random) -> None:
-    journal = sheet.begin(draft(Act.ADJUSTMENT))
+    """Credits come and go, each by the act that such credits come and go by."""
+    begun: dict[Act, JournalDraft] = {}
+
+    def journal(act: Act) -> JournalDraft:
+        if act not in begun:
+            begun[act] = sheet.begin(draft(act))
+        return begun[act]
+
     for _ in range(dice.randint(1, 4)):
         if dice.random() < 0.5 and sheet.available:
-            sheet.spend(journal, dice.randint(1, sheet.available), None)
+            sheet.spend(journal(Act.SPEND), dice.randint(1, sheet.available), None)
         else:
-            source = dice.choice(list(LotSource))
-            sheet.grant(journal, source, dice.randint(1, 50), NOW + timedelta(days=1))
-    if dice.random() < 0.3:
-        sheet.expire(journal, dice.choice(sheet.lots))
+            bring_at_random(sheet, journal, dice)
+    lapsing = [lot for lot in sheet.lots if lot.free]
+    if dice.random() < 0.3 and lapsing:
+        sheet.expire(journal(Act.EXPIRY), dice.choice(lapsing))
+
+
+def bring_at_random(
+    sheet: Sheet, journal: Callable[[Act], JournalDraft], dice: random.Random
+) -> None:
+    amount, ends_at = dice.randint(1, 50), NOW + timedelta(days=1)
+    match dice.choice(list(LotSource)):
+        case LotSource.PURCHASED as source:
+            sheet.grant(
+                journal(Act.PURCHASE), source, amount, ends_at,
+                house=House.PURCHASED, kind=Kind.PURCHASE,
+            )  # fmt: skip
+        case LotSource.CARRIED if sheet.available:
+            lot = dice.choice(sheet.spendable())
+            sheet.carry(journal(Act.OPENING), lot, dice.randint(1, lot.free), ends_at)
+        case LotSource.DAILY as source:
+            sheet.grant(journal(Act.TOP_UP), source, amount, ends_at)
+        case _:
+            sheet.grant(journal(Act.GRANT), LotSource.PROMOTIONAL, amount, ends_at)
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
