@@ -50,10 +50,11 @@ SELECT $1, $2, $3, 'going', $4, tallybook_now()"""
 
 # One statement, of a snapshot after the run's lock: whose day is opened meanwhile, by use or by a
 # chunk, is counted once. $5 is how many are due, as far as is known: it need not be counted anew.
+# Closed accounts are counted as the run comes to them: use may end their last day before it does.
 _EXPECT: Final = f"""
 UPDATE runs SET expected = greatest(expected, issued + skipped_closed + {_USED} + (
            SELECT count(*) FROM accounts
-            WHERE due_at <= $3 AND day_ends_at <= $3 AND day_on < $1
+            WHERE due_at <= $3 AND day_ends_at <= $3 AND day_on < $1 AND closed_at IS NULL
               AND time_zone = ANY($4::text[])))
  WHERE day_on = $1 AND wave_at = $2 AND opening = 1
    AND expected < issued + skipped_closed + skipped_by_use + $5

@@ -299,6 +299,19 @@ async def test_a_nudge_that_begins_two_runs_and_one_that_adds_to_both_take_turns
     assert await database.fetch("SELECT expected, issued FROM runs") == [(1, 1), (1, 1)]
 
 
+async def test_a_closed_account_whose_last_day_use_ended_is_not_expected(
+    api, database, book
+) -> None:
+    await open_accounts(api, 3)
+    await close(book, "user-0", OPERATOR)
+    await api.set_clock(MIDNIGHT, tick=False)
+    await run_due(database, book.catalogues, "crashing", within_s=0)
+    assert (await api.spend("user-0", 1, "key-0")).status_code == 402
+    await cron(api)
+    (one,) = await runs(api)
+    assert (one["expected"], one["issued"], one["skipped"], one["state"]) == (2, 2, 0, "done")
+
+
 async def test_whom_use_opens_while_a_run_begins_is_expected_once(api, database, book) -> None:
     await open_accounts(api, 3)
     await api.set_clock(MIDNIGHT, tick=False)
