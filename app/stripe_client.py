@@ -98,7 +98,7 @@ class StripeApi:
     ) -> AsyncIterator[Page]:
         """Every subscription, or those after this one, in pages, newest first; one page is held."""
         params = {"status": status} | ({"starting_after": after} if after else {})
-        async for page in self._pages("/v1/subscriptions", params):
+        async for page in self.pages("/v1/subscriptions", params):
             yield page
 
     async def events(
@@ -122,7 +122,8 @@ class StripeApi:
         async for event in _merged(lists):
             yield event
 
-    async def _pages(self, path: str, params: Params) -> AsyncIterator[Page]:
+    async def pages(self, path: str, params: Params) -> AsyncIterator[Page]:
+        """A whole list, newest first; one page is held."""
         page = await self._page(path, params)
         yield page
         while page.has_more:
@@ -135,7 +136,7 @@ class StripeApi:
     async def _oldest_first(self, path: str, params: Params) -> AsyncIterator[Json]:
         """Stripe lists newest first: walk to the oldest page, then back, keeping one page."""
         newest = oldest = None
-        async for page in self._pages(path, params):
+        async for page in self.pages(path, params):
             newest, oldest = newest or page, page
         assert oldest is not None
         for one in reversed(oldest.items):

@@ -16,13 +16,14 @@ from app.commands.book import opened_book
 from app.errors import StripeNotConfiguredError
 from app.operator_acts import at_the_machine
 from app.webhooks import reconciliations
-from app.webhooks.reconcile import NOT_COMPARED, Finding, Outcome, Reconciler
-from app.webhooks.reconciliations import Part, Reconciliation
+from app.webhooks.reconcile import NOT_COMPARED, Reconciler
+from app.webhooks.reconciliations import Finding, Outcome, Part, Reconciliation
 
 SHOWN_MAX: Final = 500  # findings of one table; the counts tell of all
 
 _DOING: Final = {
     Part.EVENTS: "Fetching the events that Stripe could not deliver",
+    Part.MONEY: "Comparing what was paid and what went back",
     Part.LISTED: "Comparing the subscriptions that Stripe lists",
     Part.UNLISTED: "Asking for those that it does not list",
     Part.DONE: "Done",
@@ -70,7 +71,7 @@ async def _run(book: Book, one: Reconciliation, shown: list[Finding], errors: Co
             progress.update(
                 task,
                 description=f"{_DOING[one.part]}: {counts.events_taken:,} events, "
-                f"{counts.compared:,} compared, {counts.mended:,} mended",
+                f"{counts.payments + counts.compared:,} compared, {counts.mended:,} mended",
             )
 
         await Reconciler(book, book.stripe, one, tell, watch=watch).run()
@@ -93,7 +94,8 @@ def _print(console: Console, one: Reconciliation, shown: list[Finding]) -> None:
         console.print(note, style="yellow", markup=False, soft_wrap=True)
     unmended = "found" if one.dry_run else "not mended"
     console.print(
-        f"{counts.events_taken:,} undelivered events, {counts.compared:,} subscriptions compared: "
+        f"{counts.events_taken:,} undelivered events, {counts.payments:,} payments and "
+        f"{counts.compared:,} subscriptions compared: "
         f"{counts.mended:,} mended, {counts.waiting:,} waiting, {counts.unmended:,} {unmended}.",
         soft_wrap=True,
     )

@@ -12,7 +12,8 @@ from app import clock
 from app.accounts.book import Book
 from app.errors import StripeFailedError
 from app.webhooks import reconciliations
-from app.webhooks.reconcile import EVENT_DAYS_MAX, Finding, Outcome, Reconciler
+from app.webhooks.reconcile import EVENT_DAYS_MAX, Reconciler
+from app.webhooks.reconciliations import Finding, Outcome
 
 log = structlog.get_logger(__name__)
 

@@ -5,20 +5,18 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
-from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
-import msgspec
 import orjson
 
 from app.accounts.book import Book
 from app.db import Record
 from app.errors import PayloadRefusedError, StripeRefusedError
-from app.webhooks import reconciliations
+from app.webhooks import lost_money, reconciliations
 from app.webhooks.drift import Difference, Drift, drift_of, snapshot
 from app.webhooks.inbox import Verdict
 from app.webhooks.receive import receive
-from app.webhooks.reconciliations import Part, Reconciliation
+from app.webhooks.reconciliations import Finding, Outcome, Part, Reconciliation
 
 if TYPE_CHECKING:
     from app.stripe_client import Page, StripeApi
@@ -46,24 +44,6 @@ EVENT_TYPES: Final = (
 Json = dict[str, Any]
 
 
-class Outcome(StrEnum):
-    """What became of something that was missed."""
-
-    FOUND = "found"  # a dry run mends nothing
-    MENDED = "mended"
-    WAITING = "waiting"  # an event of it is in the inbox and will be tried again
-    UNMENDED = "not mended"
-
-
-class Finding(msgspec.Struct, frozen=True):
-    """One event that was not delivered, or one subscription that differs."""
-
-    thing: str
-    what: str
-    outcome: Outcome
-    note: str
-
-
 Tell = Callable[[Finding], None]
 
 
@@ -89,6 +69,7 @@ class Reconciler:
         """Whether it is done."""
         steps = {
             Part.EVENTS: self._take_events,
+            Part.MONEY: self._compare_money,
             Part.LISTED: self._compare_listed,
             Part.UNLISTED: self._ask_for_unlisted,
         }
@@ -111,7 +92,7 @@ class Reconciler:
                     return False
         except StripeRefusedError as refusal:
             one.notes.append(f"Stripe's undelivered events cannot be listed: {refusal.detail}")
-        one.go_on(Part.LISTED)
+        one.go_on(Part.MONEY)
         return True
 
     async def _take_event(self, event: Json) -> None:
@@ -125,6 +106,32 @@ class Reconciler:
         self._find(event["id"], str(event.get("type")), *await self._receive(event))
         if self._one.counts.events_taken % SAVED_EVERY == 0:
             await self._save()
+
+    async def _compare_money(self) -> bool:
+        one, book = self._one, self._book
+        resumed_at = one.reached
+        _, catalogue = await book.catalogues.present(book.database)
+        try:
+            async for page in lost_money.compare(
+                book.database, self._stripe, catalogue, one.since, resumed_at,
+                livemode=book.livemode,
+            ):  # fmt: skip
+                for lost in page.lost:
+                    found = (Outcome.FOUND, "") if one.dry_run else await self._receive(lost.event)
+                    self._find(lost.thing, lost.what, *found)
+                one.reached, one.counts.payments = page.reached, one.counts.payments + page.count
+                if page.cut:
+                    one.notes.append(f"Of {page.cut} only the newest were compared.")
+                await self._save()
+                if self._late():
+                    return False
+        except StripeRefusedError as refusal:
+            if resumed_at is not None and one.reached == resumed_at:  # it may be gone by now
+                one.reached = None
+                return True
+            one.notes.append(f"Stripe's payments cannot be compared: {refusal.detail}")
+        one.go_on(Part.LISTED)
+        return True
 
     async def _compare_listed(self) -> bool:
         one = self._one

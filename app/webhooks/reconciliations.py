@@ -20,15 +20,35 @@ class Part(StrEnum):
     """What a reconciliation does, in this order."""
 
     EVENTS = "events"  # take in what Stripe could not deliver
+    MONEY = "money"  # compare sessions, refunds and disputes with what events told
     LISTED = "listed"  # compare every subscription that Stripe lists
     UNLISTED = "unlisted"  # ask for each of ours that it did not list
     DONE = "done"
+
+
+class Outcome(StrEnum):
+    """What became of something that was missed."""
+
+    FOUND = "found"  # a dry run mends nothing
+    MENDED = "mended"
+    WAITING = "waiting"  # an event of it is in the inbox and will be tried again
+    UNMENDED = "not mended"
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """One event that was not delivered, or one subscription that differs."""
+
+    thing: str
+    what: str
+    outcome: Outcome
+    note: str
 
 
 class Counts(msgspec.Struct):
     """What it came to so far."""
 
     events_taken: int = 0
+    payments: int = 0
     compared: int = 0
     recognized: int = 0
     mended: int = 0

@@ -18,7 +18,10 @@ from email.utils import format_datetime
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
+from tests.stripe_api.forms import nested
+
 KEY = "sk_test_51Fake9Stripe"
+MONEY_LISTS = ("/v1/checkout/sessions", "/v1/refunds", "/v1/disputes")
 
 
 @dataclass
@@ -130,6 +133,8 @@ class FakeStripe:
             one = self.objects[call.path]
             hidden = set() if "line_items" in call.params.get("expand", []) else {"line_items"}
             return 200, {name: value for name, value in one.items() if name not in hidden}
+        if call.method == "GET" and call.path in MONEY_LISTS:
+            return 200, self._money(call)
         if found := re.fullmatch(r"/v1/checkout/sessions/([^/]+)/line_items", call.path):
             items = self.line_items.get(found[1], [])
             return 200, _list(items, items, call)
@@ -156,6 +161,22 @@ class FakeStripe:
             and (wanted is None or delivered[e["id"]] == (wanted == "true"))
         ]  # fmt: skip
         return _list(shown, newest_first, call)
+
+    def _money(self, call: Call) -> dict[str, Any]:
+        """Sessions, refunds or disputes, newest first; line items where they are asked for."""
+        since = int(call.params.get("created", {}).get("gte", 0))
+        status = call.params.get("status")
+        whole = "data.line_items" in call.params.get("expand", [])
+        everything = [
+            {name: value for name, value in one.items() if whole or name != "line_items"}
+            for path, one in reversed(self.objects.items())
+            if path.rpartition("/")[0] == call.path
+        ]
+        shown = [
+            one for one in everything
+            if one.get("created", since) >= since and status in (None, one.get("status"))
+        ]  # fmt: skip
+        return _list(shown, everything, call)
 
     def _checkout(self, params: dict[str, Any]) -> tuple[int, Any]:
         if params["line_items"][0]["price"] in self.withdrawn:
@@ -191,27 +212,6 @@ def _list(shown: list[Any], everything: list[Any], call: Call) -> dict[str, Any]
     else:
         page, more = shown[:limit], len(shown) > limit
     return {"object": "list", "url": call.path, "data": page, "has_more": more}
-
-
-def nested(pairs: list[tuple[str, str]]) -> dict[str, Any]:
-    """``a[b][0]=c`` as Stripe reads it."""
-    found: dict[str, Any] = {}
-    for name, value in pairs:
-        keys = [part for part in re.split(r"[\[\]]+", name) if part] + ["" * name.endswith("[]")]
-        keys = keys if name.endswith("[]") else keys[:-1]
-        at = found
-        for key in keys[:-1]:
-            at = at.setdefault(key, {})
-        at[keys[-1] or str(len(at))] = value
-    listed: dict[str, Any] = _lists(found)
-    return listed
-
-
-def _lists(value: Any) -> Any:
-    if not isinstance(value, dict):
-        return value
-    made = {key: _lists(part) for key, part in value.items()}
-    return list(made.values()) if made and all(key.isdigit() for key in made) else made
 
 
 @asynccontextmanager

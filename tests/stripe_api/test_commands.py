@@ -55,7 +55,10 @@ async def test_the_drift_is_shown_then_mended_then_gone(
 
     code, out, errors = await tallybook(server, "reconcile", "--reason", "an outage", **key)
     assert code == 0, errors
-    assert "1 undelivered events, 2 subscriptions compared: 2 mended, 0 waiting, 0 not" in out
+    assert (
+        "1 undelivered events, 0 payments and 2 subscriptions compared: 2 mended, 0 waiting, 0 not"
+        in out
+    )
     assert await database.fetchval("SELECT sum(free) FROM accounts") == 40
     act = await database.fetchrow("SELECT act, reason FROM operator_acts")
     assert act is not None

@@ -19,7 +19,8 @@ from app.errors import StripeUnavailableError
 from app.operator_acts import Operator
 from app.webhooks import reconciliations
 from app.webhooks.receive import receive
-from app.webhooks.reconcile import EVENT_TYPES, Finding, Outcome, Reconciler
+from app.webhooks.reconcile import EVENT_TYPES, Reconciler
+from app.webhooks.reconciliations import Finding, Outcome
 from app.webhooks.translate import Thin, translate
 from tests.conftest import NOW
 from tests.invariants import differences
