@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import fcntl
 import json
 import os
 import secrets
@@ -12,7 +14,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
@@ -36,6 +38,7 @@ from tests.stripe_events import make_subscription_event
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 TEMPLATE = "tallybook_template"
 VARIABLE = "TALLYBOOK_TEST_POSTGRES"
+RUN = "tallybook-tests-"
 LONG = (
     "tests/bench/", "tests/soak/", "tests/faults/", "tests/contract/test_fuzzing.py",
     "tests/contract/test_slow_clients.py", "tests/ledger/test_ledger_machine.py",
@@ -96,7 +99,9 @@ def pytest_configure(config: pytest.Config) -> None:
     """Start the server in the controller, once; the workers find it in the environment."""
     if hasattr(config, "workerinput") or config.option.collectonly or VARIABLE in os.environ:
         return
-    folder = new_folder("tallybook-tests-")
+    folder = new_folder(RUN)
+    alive = _mark_alive(folder)
+    _sweep()
     passwords = Passwords(
         **{name: secrets.token_hex(16) for name in ("superuser", "owner", "application")}
     )
@@ -117,9 +122,26 @@ def pytest_configure(config: pytest.Config) -> None:
         os.environ.pop(VARIABLE, None)
         postgres.stop()
         guard.__exit__(None, None, None)
+        alive.close()
         shutil.rmtree(folder, ignore_errors=True)
 
     config.add_cleanup(end)
+
+
+def _mark_alive(folder: Path) -> IO[str]:
+    """Locked for as long as this run lives, however it ends."""
+    mark = (folder / "alive").open("w")
+    fcntl.flock(mark, fcntl.LOCK_EX)
+    return mark
+
+
+def _sweep() -> None:
+    """Remove what killed runs have left: it is memory that it would take up."""
+    for place in (Path(tempfile.gettempdir()), MEMORY):
+        for left in place.glob(f"{RUN}*/alive"):
+            with contextlib.suppress(OSError), left.open() as held:
+                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(left.parent, ignore_errors=True)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
