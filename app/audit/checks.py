@@ -62,7 +62,11 @@ CHECKS: Final[Mapping[str, tuple[str, str]]] = {
                   entries.id, entries.recorded_at, lots.id, lots.expires_at)
              FROM entries JOIN lots ON lots.id = entries.lot_id
             WHERE entries.kind IN ('spend', 'hold') AND entries.debit = 'free'
-              AND entries.recorded_at >= lots.expires_at""",
+              AND entries.recorded_at >= lots.expires_at
+              AND NOT (entries.recorded_at = lots.expires_at AND EXISTS (
+                      -- A zone changed at the same instant of a standing clock ended it earlier.
+                      SELECT FROM daily_grants WHERE account_id = lots.account_id
+                         AND starts_at < lots.expires_at AND ends_at > lots.expires_at))""",
     ),
     "every journal that moves credits has entries": (
         "SELECT count(*) FROM journals",

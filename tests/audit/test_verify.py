@@ -13,7 +13,7 @@ from app.accounts.spend import SpendOrder, spend
 from app.audit.verify import verify
 from app.db import Database
 from app.ledger.idempotency import request_key
-from tests.conftest import Server
+from tests.conftest import NOW, Server
 
 
 @pytest.fixture
@@ -44,6 +44,20 @@ async def test_an_untouched_ledger_has_no_differences(
     rows = {check.name: check.rows for check in checks}
     assert rows["every account's sides are the sum of its entries"] == 2
     assert rows["every entry's balance follows from the one before it"] == 8
+
+
+async def test_a_day_that_a_zone_ended_at_the_instant_of_a_spend_is_none(
+    superuser: asyncpg.Connection, database: Database, book: Book
+) -> None:
+    await put(book, "user-1", None, "Pacific/Fiji", "tests")  # where this instant is midnight
+    ends_at = await database.fetchval("SELECT expires_at FROM lots WHERE account_id = 1 LIMIT 1")
+    assert ends_at == await database.fetchval("SELECT max(recorded_at) FROM entries") == NOW
+    assert await differences(database) == {}
+    await superuser.execute(
+        """UPDATE entries SET recorded_at = (SELECT expires_at FROM lots WHERE id = lot_id)
+            WHERE kind = 'spend' AND account_id = 2"""
+    )
+    assert "draws on lot" in str(await differences(database)), "no zone ended that one"
 
 
 async def test_an_edited_amount_is_named(superuser: asyncpg.Connection, database: Database) -> None:
