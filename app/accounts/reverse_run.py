@@ -194,9 +194,8 @@ async def _chunk(book: Book, run_reversal: Record) -> int:
         key=None,
         part_of=run_reversal["id"],
     )
-    involved = {row[column] for row in rows for column in ("account_id", "present_id")}
     taken = await reverse_bulk.take_back(
-        database, [row["id"] for row in rows], sorted(involved), order
+        database, [row["id"] for row in rows], sorted(_involved(rows)), order
     )
     others = [row for row in rows if row["id"] not in taken.journal_ids | taken.skipped]
     # Where they are many the next chunk begins at the first that this one leaves: what it has
@@ -212,6 +211,11 @@ async def _chunk(book: Book, run_reversal: Record) -> int:
     return len(rows)
 
 
+def _involved(rows: Sequence[Record]) -> set[int]:
+    """The accounts of these journals, and those that they were joined to."""
+    return {row[column] for row in rows for column in ("account_id", "present_id")}
+
+
 async def _one_by_one(
     book: Book, rows: Sequence[Record], order: ReversalOrder
 ) -> tuple[list[Sums], set[int]]:
@@ -220,8 +224,7 @@ async def _one_by_one(
     skipped: set[int] = set()
     if not rows:
         return done, skipped
-    involved = {row[column] for row in rows for column in ("account_id", "present_id")}
-    days = await load.lock(book.database, book.catalogues, involved)
+    days = await load.lock(book.database, book.catalogues, _involved(rows))
     for row in rows:
         parties = undo.parties_of(days, row["account_id"])
         if parties is None:  # its other was taken before, or it was joined since it was looked up

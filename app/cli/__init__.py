@@ -139,7 +139,7 @@ def reconcile(
     reason: Why = None,
     data_dir: BookDir = None,
 ) -> None:
-    """Fetch the events that Stripe could not deliver, and compare every subscription with Stripe.
+    """Fetch the events that Stripe could not deliver, and compare subscriptions and payments.
 
     What differs is mended through the same door as a webhook. The exit code is 1 where something
     stays unmended, and with --dry-run where anything was found. Needs STRIPE_API_KEY.
