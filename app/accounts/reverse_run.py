@@ -41,6 +41,11 @@ log = structlog.get_logger(__name__)
 CHUNK_ACCOUNTS: Final = 2_000
 SINGLE_ACCOUNTS: Final = 100
 
+# How many a run has yet to come to. One that failed keeps it going, and holds up no reversal.
+_LEFT: Final = (
+    "CASE WHEN state = 'going' THEN greatest(0, expected - issued - skipped - failed) ELSE 0 END"
+)
+
 # journals, requested, clawed, held, shortfall, expired
 Sums = tuple[int, int, int, int, int, int]
 
@@ -54,11 +59,11 @@ async def reverse_run(
     the run is still going, KeyReusedError.
     """
     database = book.database
-    state = await database.fetchval("SELECT state FROM runs WHERE id = $1", run_id or 0)
-    if run_id is None or state is None:
+    left = await database.fetchval(f"SELECT {_LEFT} FROM runs WHERE id = $1", run_id or 0)
+    if run_id is None or left is None:
         raise RunUnknownError("There is no such run.")
     if dry_run:
-        _refuse_going(state)
+        _refuse_going(left)
         return await preview(book, run_id, order)
     number, replayed = await _begin(database, run_id, order)
     await go_on(book, number, within_s)
@@ -70,11 +75,11 @@ async def _begin(database: Database, run_id: int, order: ReversalOrder) -> tuple
     assert key is not None, "a run is reversed under a key"
     await _check_key(database, key)
     async with database.transaction():
-        state = await _lock_run(database, run_id)
+        left = await _lock_run(database, run_id)
         first = await database.fetchval("SELECT id FROM reversals WHERE of_run_id = $1", run_id)
         if first is not None:
             return first, True
-        _refuse_going(state)
+        _refuse_going(left)
         number: int = await database.fetchval(
             """INSERT INTO reversals (of_run_id, policy, state, idempotency_key, request_hash,
                                       actor, reason, created_at, journal_count)
@@ -88,20 +93,23 @@ async def _begin(database: Database, run_id: int, order: ReversalOrder) -> tuple
     return number, False
 
 
-async def _lock_run(database: Database, run_id: int) -> str:
-    """The run's state, once every chunk under way is committed; none commits until we do.
+async def _lock_run(database: Database, run_id: int) -> int:
+    """How many the run has yet to come to, once every chunk under way is committed.
 
-    A chunk's journals name the run, and a foreign key shares the lock of the row it names.
+    None commits until we do: a chunk's journals name the run, and a foreign key shares the lock
+    of the row it names.
     """
-    state: str = await database.fetchval("SELECT state FROM runs WHERE id = $1 FOR UPDATE", run_id)
-    return state
+    left: int = await database.fetchval(
+        f"SELECT {_LEFT} FROM runs WHERE id = $1 FOR UPDATE", run_id
+    )
+    return left
 
 
-def _refuse_going(state: str) -> None:
-    if state == "going":
+def _refuse_going(left: int) -> None:
+    if left:
         raise NotReversibleError(
-            "The run is still going: it may be taken back once its state is done, at the latest "
-            "when its day is over. `GET /api/v1/runs/{id}` tells."
+            f"The run is still going, with {left} to come: it may be taken back when it has come "
+            "to all, at the latest when its day is over. `GET /api/v1/runs/{id}` tells."
         )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import asyncpg
 import pytest
 
 from app.accounts import reverse_run
@@ -46,13 +47,33 @@ async def test_a_run_that_stopped_between_its_chunks_is_taken_back_once_it_is_do
         for dry_run in (True, False):
             answer = await asked(api, accounts[0], dry_run=dry_run)
             assert (answer.status_code, answer.json()["code"]) == (409, "not_reversible")
-            assert "once its state is done" in answer.json()["detail"]
+            assert "still going, with 1 to come" in answer.json()["detail"]
     assert await database.fetchval("SELECT count(*) FROM reversals") == 0
     await tick(book)
     told = await accounts[0].done(await asked(api, accounts[0]))
     assert (told["state"], told["journal_count"], told["clawed"]) == ("done", 4, 20)
     assert [await one.sides() for one in accounts] == [(0, 0, 0)] * 4
     assert await ledger_differences(database) == []
+
+
+async def test_one_account_that_fails_holds_up_no_reversal_of_its_run(
+    api, server, database, book
+) -> None:
+    accounts = [Acts(api, f"user-{n}") for n in range(3)]
+    for one in accounts:
+        await api.put(f"/api/v1/accounts/{one.account_id}", {})
+    owner = await asyncpg.connect(server.owner_url)
+    await owner.execute(
+        """ALTER TABLE daily_grants ADD CONSTRAINT broken
+           CHECK (account_id <> 1 OR day_on = '2026-01-01')"""
+    )
+    await owner.close()
+    await api.set_clock(NOW + DAY, tick=False)
+    await tick(book)
+    run = await latest_run(api)
+    assert (run["state"], run["failed"], run["issued"]) == ("going", 1, 2)
+    told = await accounts[0].done(await asked(api, accounts[0]))
+    assert (told["state"], told["journal_count"], told["clawed"]) == ("done", 2, 10)
 
 
 @pytest.fixture
