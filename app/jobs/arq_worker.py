@@ -9,7 +9,7 @@ from typing import Any, Final
 import orjson
 import structlog
 from arq import cron, func
-from arq.connections import RedisSettings
+from arq.connections import ArqRedis, RedisSettings, create_pool
 from arq.worker import Worker
 from redis.exceptions import RedisError
 
@@ -53,23 +53,33 @@ async def work(book: Book, redis_url: str | None) -> None:
         await asyncio.sleep(REDIS_RETRY_SECONDS if redis_url else POLL_SECONDS)
 
 
-async def _arq(book: Book, redis_url: str) -> None:
+async def open_pool(redis_url: str) -> ArqRedis:
+    """Connections that write and read jobs as JSON; raises RedisError, OSError."""
     settings = RedisSettings.from_dsn(redis_url)
     settings.conn_retries = 0
+    # The default is pickle: a write to Redis would be code execution.
+    return await create_pool(settings, job_serializer=orjson.dumps, job_deserializer=orjson.loads)
+
+
+async def _arq(book: Book, redis_url: str) -> None:
+    pool = await open_pool(redis_url)
     worker = Worker(
         functions=[func(nudge)],  # type: ignore[arg-type]  # arq's protocol wants *args
         cron_jobs=[cron(nudge, second=0, unique=True, max_tries=1)],  # type: ignore[arg-type]
-        redis_settings=settings,
+        redis_pool=pool,
         ctx={"book": book},
         handle_signals=False,
         timezone=UTC,
-        # The default is pickle: a write to Redis would be code execution.
-        job_serializer=orjson.dumps,
-        job_deserializer=orjson.loads,
+        job_serializer=pool.job_serializer,
+        job_deserializer=pool.job_deserializer,
         keep_result=0,
         log_results=False,
     )
     try:
         await worker.async_run()
     finally:
-        await worker.close()
+        # The worker closes its pool last of all, and not where something fails before that.
+        try:
+            await worker.close()
+        finally:
+            await pool.aclose(close_connection_pool=True)

@@ -8,10 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
-import orjson
 import pytest
-from arq import create_pool
-from arq.connections import ArqRedis, RedisSettings
+from arq.connections import ArqRedis
 from arq.jobs import JobStatus
 
 from app import clock, migrations
@@ -25,7 +23,7 @@ from app.embedded.program import Guard
 from app.grants import bulk, passing
 from app.grants.catalogue import default_text
 from app.grants.run import run_due
-from app.jobs.arq_worker import work
+from app.jobs.arq_worker import open_pool, work
 from tests.conftest import NOW, open_database
 from tests.faults.test_crash_points import UseCase, killed
 from tests.invariants import differences
@@ -151,11 +149,11 @@ async def test_redis_flushed_in_mid_run_costs_nobody_a_day(
     book: Book, running_redis: RunningRedis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(bulk, "CHUNK_ACCOUNTS", CHUNK)
-    database, settings = book.database, RedisSettings.from_dsn(running_redis.url)
+    database = book.database
     for n in range(ACCOUNTS):
         await put(book, f"user-{n}", None, "UTC", "tests")
     await clock.stand(database, NOW + timedelta(days=1))
-    queue = await create_pool(settings, job_serializer=orjson.dumps, job_deserializer=orjson.loads)
+    queue = await open_pool(running_redis.url)
     open_days, chunks = bulk.open_days, 0
 
     async def forgetting(*args: Any, **named: Any) -> Any:
@@ -181,7 +179,7 @@ async def test_redis_flushed_in_mid_run_costs_nobody_a_day(
     finally:
         working.cancel()
         await asyncio.gather(working, return_exceptions=True)
-        await queue.aclose()
+        await queue.aclose(close_connection_pool=True)
 
 
 async def _heard(queue: ArqRedis) -> None:

@@ -137,9 +137,13 @@ class AccountModel:
 
     def available(self) -> int:
         """What a spend would find."""
+        return self.found_by_a_spend()[0]
+
+    def found_by_a_spend(self) -> tuple[int, int]:
+        """What is available, and what is owed, once all that is due is posted."""
         seen = copy.deepcopy(self)
         seen.post_due()
-        return sum(lot.free for lot in seen.burnable())
+        return sum(lot.free for lot in seen.burnable()), seen.debt
 
     def posted(self) -> dict[str, object]:
         """What a read shows as posted."""

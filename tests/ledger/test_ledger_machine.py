@@ -472,11 +472,13 @@ class LedgerMachine(RuleBasedStateMachine):
                 if lot.free or lot.held
             ],
         }
-        assert seen.available == model.available(), name
+        available, owed = model.found_by_a_spend()
+        assert seen.available == available, name
         if lax and posted != model.posted():
             model.post_due()
         assert posted == model.posted(), name
-        assert not (seen.debt and seen.available), "debt never stands beside free credits"
+        assert not (seen.debt and seen.free), "debt never stands beside free credits"
+        assert not (owed and available), "nor does a spend find them so"
 
     @precondition(lambda self: self.holds)
     @invariant()
