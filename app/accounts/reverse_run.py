@@ -29,7 +29,7 @@ from app.errors import (
     ShortfallError,
     TallybookError,
 )
-from app.grants import load
+from app.grants import load, run_row
 from app.grants.day import Origin
 from app.ledger import idempotency
 from app.ledger.claws import Policy
@@ -40,11 +40,6 @@ log = structlog.get_logger(__name__)
 # What a chunk looks at, and how many of those it takes one by one: both about a third of a second.
 CHUNK_ACCOUNTS: Final = 2_000
 SINGLE_ACCOUNTS: Final = 100
-
-# How many a run has yet to come to. One that failed keeps it going, and holds up no reversal.
-_LEFT: Final = (
-    "CASE WHEN state = 'going' THEN greatest(0, expected - issued - skipped - failed) ELSE 0 END"
-)
 
 # journals, requested, clawed, held, shortfall, expired
 Sums = tuple[int, int, int, int, int, int]
@@ -59,7 +54,7 @@ async def reverse_run(
     the run is still going, KeyReusedError.
     """
     database = book.database
-    left = await database.fetchval(f"SELECT {_LEFT} FROM runs WHERE id = $1", run_id or 0)
+    left = await run_row.left(database, run_id or 0)
     if run_id is None or left is None:
         raise RunUnknownError("There is no such run.")
     if dry_run:
@@ -75,7 +70,7 @@ async def _begin(database: Database, run_id: int, order: ReversalOrder) -> tuple
     assert key is not None, "a run is reversed under a key"
     await _check_key(database, key)
     async with database.transaction():
-        left = await _lock_run(database, run_id)
+        left = await run_row.lock_settled(database, run_id)
         first = await database.fetchval("SELECT id FROM reversals WHERE of_run_id = $1", run_id)
         if first is not None:
             return first, True
@@ -91,18 +86,6 @@ async def _begin(database: Database, run_id: int, order: ReversalOrder) -> tuple
             subject=ids.public(ids.REVERSAL, number), run_id=run_id,
         )  # fmt: skip
     return number, False
-
-
-async def _lock_run(database: Database, run_id: int) -> int:
-    """How many the run has yet to come to, once every chunk under way is committed.
-
-    None commits until we do: a chunk's journals name the run, and a foreign key shares the lock
-    of the row it names.
-    """
-    left: int = await database.fetchval(
-        f"SELECT {_LEFT} FROM runs WHERE id = $1 FOR UPDATE", run_id
-    )
-    return left
 
 
 def _refuse_going(left: int) -> None:
@@ -183,7 +166,7 @@ async def _lock(database: Database, number: int) -> int:
 async def _next(database: Database, run_id: int, after: int) -> list[Record]:
     rows = await database.fetch(_NEXT, run_id, after, CHUNK_ACCOUNTS)
     if not rows:  # also of the chunks of the run that are under way: a tick may have begun it again
-        await _lock_run(database, run_id)
+        await run_row.lock_settled(database, run_id)
         rows = await database.fetch(_NEXT, run_id, after, CHUNK_ACCOUNTS)
     return rows
 
@@ -211,7 +194,7 @@ async def _chunk(book: Book, run_reversal: Record) -> int:
     last = others[SINGLE_ACCOUNTS]["id"] - 1 if len(others) > SINGLE_ACCOUNTS else rows[-1]["id"]
     singly, skipped = await _one_by_one(book, others[:SINGLE_ACCOUNTS], order)
     # A run that a tick began again: what it committed since is gone back to.
-    await _lock_run(database, run_id)
+    await run_row.lock_settled(database, run_id)
     late = await database.fetchval(_LATE, run_id, after, last, [row["id"] for row in rows])
     last = last if late is None else late - 1
     skipped_count = sum(1 for journal_id in taken.skipped | skipped if journal_id <= last)

@@ -182,6 +182,28 @@ async def _by_use(database: Database, run_id: int) -> Sequence[Record]:
     )
 
 
+# One that failed keeps its run going, and is nothing that the run has yet to come to.
+_LEFT: Final = """
+SELECT CASE WHEN state = 'going' THEN greatest(0, expected - issued - skipped - failed) ELSE 0 END
+  FROM runs WHERE id = $1
+"""
+
+
+async def left(database: Database, run_id: int) -> int | None:
+    """How many accounts the run has yet to come to; None where there is no such run."""
+    count: int | None = await database.fetchval(_LEFT, run_id)
+    return count
+
+
+async def lock_settled(database: Database, run_id: int) -> int:
+    """The same, once every chunk under way is committed; none commits until the caller does.
+
+    A chunk's journals name the run, and a foreign key shares the lock of the row it names.
+    """
+    count: int = await database.fetchval(f"{_LEFT} FOR UPDATE", run_id)
+    return count
+
+
 async def lock(database: Database, run_id: int) -> None:
     """Let no chunk add to the run until the transaction ends."""
     await database.execute("SELECT FROM runs WHERE id = $1 FOR NO KEY UPDATE", run_id)
