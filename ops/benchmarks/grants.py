@@ -31,6 +31,7 @@ P99_MAX: Final = 3.0
 GROWTH_MAX: Final = 1.5
 MEMORY_MAX: Final = 1.2
 SPENDS_PER_S: Final = 200
+IDLE_LOOKS: Final = 3
 AT_ONCE: Final = max(2, os.cpu_count() or 1)
 RUN_S_MAX: Final = 1_200.0
 LOOK_S: Final = 0.02
@@ -148,7 +149,10 @@ async def _spends(ledger: Ledger, sizes: Sizes) -> tuple[float, float]:
     """The p99 in ms: idle, and while another process opens the next day for as long."""
     async with opened(ledger.application_url, 16) as database:
         await _p99_ms(database, sizes, sizes.warm_up_s)
-        idle = await _p99_ms(database, sizes, sizes.grant_spends_s)
+        # The best of several: the first touch of a page after a checkpoint writes it whole.
+        idle = min(
+            [await _p99_ms(database, sizes, sizes.grant_spends_s) for _ in range(IDLE_LOOKS)]
+        )
         await grants_seed.move_to_day(database, 2)
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "app", "grants", "run", cwd=ROOT,
