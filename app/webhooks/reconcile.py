@@ -126,8 +126,7 @@ class Reconciler:
                 if self._late():
                     return False
         except StripeRefusedError as refusal:
-            if resumed_at is not None and one.reached == resumed_at:  # it may be gone by now
-                one.reached = None
+            if one.begins_anew(resumed_at):
                 return True
             one.notes.append(f"Stripe's payments cannot be compared: {refusal.detail}")
         one.go_on(Part.LISTED)
@@ -146,8 +145,7 @@ class Reconciler:
                 if self._late():
                     return False
         except StripeRefusedError as refusal:
-            if resumed_at is not None and one.reached == resumed_at:  # it may be gone by now
-                one.reached = None
+            if one.begins_anew(resumed_at):
                 return True
             one.notes.append(f"{NOT_COMPARED}: {refusal.detail}")
             one.go_on(Part.DONE)

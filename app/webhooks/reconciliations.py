@@ -71,6 +71,13 @@ class Reconciliation(msgspec.Struct, kw_only=True):
         """The next part, from its beginning."""
         self.part, self.reached = part, None
 
+    def begins_anew(self, resumed_at: str | None) -> bool:
+        """Whether the list refused where it was gone on from, which may be gone: it begins anew."""
+        if resumed_at is None or self.reached != resumed_at:
+            return False
+        self.reached = None
+        return True
+
 
 async def begin(
     database: Database, by: Operator, since: datetime, *, dry_run: bool

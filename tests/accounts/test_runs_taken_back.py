@@ -34,9 +34,7 @@ async def asked(api, acts: Acts, **more: Any):
 async def test_a_run_that_stopped_between_its_chunks_is_taken_back_once_it_is_done(
     api, database, book, server
 ) -> None:
-    accounts = [Acts(api, f"user-{n}") for n in range(4)]
-    for one in accounts:
-        await api.put(f"/api/v1/accounts/{one.account_id}", {})
+    accounts = await new_people(api, 4)
     await api.set_clock(NOW + DAY, tick=False)
     async with open_database(server.application_url, 1) as elsewhere, elsewhere.transaction():
         # A spend of somebody's is under way: the run leaves that account to the next tick.
@@ -59,9 +57,7 @@ async def test_a_run_that_stopped_between_its_chunks_is_taken_back_once_it_is_do
 async def test_one_account_that_fails_holds_up_no_reversal_of_its_run(
     api, server, database, book
 ) -> None:
-    accounts = [Acts(api, f"user-{n}") for n in range(3)]
-    for one in accounts:
-        await api.put(f"/api/v1/accounts/{one.account_id}", {})
+    accounts = await new_people(api, 3)
     owner = await asyncpg.connect(server.owner_url)
     await owner.execute(
         """ALTER TABLE daily_grants ADD CONSTRAINT broken
@@ -81,9 +77,7 @@ async def one_asleep(api, book) -> tuple[Acts, Acts]:
     """The day's run has opened the first's day; the second is dormant until it is woken."""
     text = "dormant_after_days = 2\n" + default_text()
     await apply(book, text, "tiers.toml", "tests")
-    awake, asleep = Acts(api, "user-0"), Acts(api, "user-1")
-    for one in (awake, asleep):
-        await api.put(f"/api/v1/accounts/{one.account_id}", {})
+    awake, asleep = await new_people(api, 2)
     await api.set_clock(NOW + 2 * DAY)
     await awake.done(await awake.spend(1))
     await api.set_clock(NOW + 3 * DAY)
@@ -139,11 +133,16 @@ async def test_a_day_that_was_opened_with_nothing_is_withdrawn_with_its_run(
     assert await differences(database) == []
 
 
-async def people_of(api, count: int) -> list[Acts]:
-    """Accounts whose day of tomorrow a run has opened."""
+async def new_people(api, count: int) -> list[Acts]:
     accounts = [Acts(api, f"user-{n}") for n in range(count)]
     for one in accounts:
         await api.put(f"/api/v1/accounts/{one.account_id}", {})
+    return accounts
+
+
+async def people_of(api, count: int) -> list[Acts]:
+    """Accounts whose day of tomorrow a run has opened."""
+    accounts = await new_people(api, count)
     await api.set_clock(NOW + 2 * DAY)
     return accounts
 

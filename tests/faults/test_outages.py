@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -99,10 +100,30 @@ async def opened_on(database: Database, day: int) -> int:
     )
 
 
+def in_the_second_chunk(
+    monkeypatch: pytest.MonkeyPatch, act: Callable[[], Awaitable[None]]
+) -> list[Any]:
+    """Do this once the second chunk of two accounts is written and not committed.
+
+    Returns what each chunk counted, as they come.
+    """
+    monkeypatch.setattr(bulk, "CHUNK_ACCOUNTS", CHUNK)
+    open_days, chunks = bulk.open_days, list[Any]()
+
+    async def interrupted(*args: Any, **named: Any) -> Any:
+        counted = await open_days(*args, **named)
+        chunks.append(counted)
+        if len(chunks) == 2:
+            await act()
+        return counted
+
+    monkeypatch.setattr(bulk, "open_days", interrupted)
+    return chunks
+
+
 async def test_postgresql_started_again_in_mid_run_costs_nobody_a_day(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bulk, "CHUNK_ACCOUNTS", CHUNK)
     passwords = Passwords(superuser="s" * 20, owner="o" * 20, application="a" * 20)
     postgres = EmbeddedPostgres(folder, free_port(), passwords, {})
     with Guard(f"mid-run {folder}") as watcher:
@@ -116,19 +137,13 @@ async def test_postgresql_started_again_in_mid_run_costs_nobody_a_day(
             for n in range(ACCOUNTS):
                 await put(book, f"user-{n}", None, "UTC", "tests")
             await clock.stand(database, NOW + timedelta(days=1))
-            open_days, chunks = bulk.open_days, 0
 
-            async def dying(*args: Any, **named: Any) -> Any:
-                nonlocal chunks
-                chunks += 1
-                counted = await open_days(*args, **named)
-                if chunks == 2:
-                    postgres.kill()  # the second chunk is written and not committed
-                    postgres.start(watcher)
-                    await asyncio.to_thread(postgres.ready, 30)
-                return counted
+            async def start_again() -> None:
+                postgres.kill()
+                postgres.start(watcher)
+                await asyncio.to_thread(postgres.ready, 30)
 
-            monkeypatch.setattr(bulk, "open_days", dying)
+            in_the_second_chunk(monkeypatch, start_again)
             with pytest.raises((asyncpg.PostgresError, asyncpg.InterfaceError, OSError)):
                 await run_due(database, book.catalogues, "dying", 60)
             for _ in range(3):  # each connection of the pool finds out once
@@ -148,24 +163,17 @@ async def test_postgresql_started_again_in_mid_run_costs_nobody_a_day(
 async def test_redis_flushed_in_mid_run_costs_nobody_a_day(
     book: Book, running_redis: RunningRedis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bulk, "CHUNK_ACCOUNTS", CHUNK)
     database = book.database
     for n in range(ACCOUNTS):
         await put(book, f"user-{n}", None, "UTC", "tests")
     await clock.stand(database, NOW + timedelta(days=1))
     queue = await open_pool(running_redis.url)
-    open_days, chunks = bulk.open_days, 0
 
-    async def forgetting(*args: Any, **named: Any) -> Any:
-        nonlocal chunks
-        chunks += 1
-        counted = await open_days(*args, **named)
-        if chunks == 2:
-            await queue.flushall()  # arq's job, its locks and its queue are gone
-            await queue.enqueue_job("nudge")
-        return counted
+    async def forget() -> None:
+        await queue.flushall()  # arq's job, its locks and its queue are gone
+        await queue.enqueue_job("nudge")
 
-    monkeypatch.setattr(bulk, "open_days", forgetting)
+    chunks = in_the_second_chunk(monkeypatch, forget)
     working = asyncio.create_task(work(book, running_redis.url))
     try:
         await _heard(queue)  # it does nothing yet: the clock stands
@@ -174,7 +182,7 @@ async def test_redis_flushed_in_mid_run_costs_nobody_a_day(
         await _done(database)
         await _heard(queue)
         await whole(book, 1)
-        assert chunks > ACCOUNTS // CHUNK
+        assert len(chunks) > ACCOUNTS // CHUNK
         assert await differences(database) == []
     finally:
         working.cancel()
