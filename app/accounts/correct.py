@@ -9,8 +9,8 @@ from app.accounts.keyed import Done, Order, journal, keyed, lock
 from app.accounts.open import require
 from app.clock import NEVER
 from app.errors import AccountClosedError, RefusedError
-from app.grants import load
 from app.grants.day import AccountDay, Origin
+from app.grants.store import store_days
 from app.ledger.kinds import Act, House, Kind, LotSource, Side
 from app.ledger.sheet import JournalDraft
 from app.operator_acts import Operator, OperatorAct, record
@@ -86,7 +86,7 @@ async def close(book: Book, public_id: str, by: Operator) -> None:
         day = await lock(book, number)
         number = day.sheet.account_id
         day.post_due(Origin("due", by.actor))
-        await load.store(book.database, [day])
+        await store_days(book.database, [day])
         closed = await book.database.fetchval(
             """UPDATE accounts SET closed_at = tallybook_now()
                 WHERE id = $1 AND closed_at IS NULL RETURNING true""",

@@ -8,6 +8,7 @@ from app.accounts.move_backing import load_backings, move_backing, move_claws
 from app.clock import NEVER
 from app.grants import load
 from app.grants.day import AccountDay, Origin
+from app.grants.store import store_days
 from app.ledger import moved_lots
 from app.ledger.holds import Hold, HoldState
 from app.ledger.kinds import Act, House, Kind, Side
@@ -35,7 +36,7 @@ async def join(book: Book, source: int, target: int, origin: Origin) -> None:
     )
     days[target].givings = (await load.givings_of(database, [target]))[target]
     days[target].entitle(days[target].now, origin)
-    await load.store(database, days.values())
+    await store_days(database, days.values())
     await moved_lots.store(database, moved.items(), days[target].now)
     await database.execute(
         """UPDATE accounts SET closed_at = coalesce(closed_at, tallybook_now()), joined_to = $2,
@@ -69,7 +70,7 @@ async def move_customer(
     for number, day in days.items():
         day.givings = givings[number]
         day.entitle(day.now, origin)
-    await load.store(database, days.values())
+    await store_days(database, days.values())
 
 
 def _move(source: AccountDay, target: AccountDay, origin: Origin) -> dict[Lot, Lot]:

@@ -11,6 +11,7 @@ from app.accounts.book import Book
 from app.errors import TallybookError
 from app.grants import load
 from app.grants.day import AccountDay, Origin
+from app.grants.store import store_days
 from app.ledger import idempotency
 from app.ledger.idempotency import RequestKey
 from app.ledger.kinds import Act
@@ -74,7 +75,7 @@ async def keyed(
             written = draft(day)
         except TallybookError as error:
             refusal = error
-        await load.store(book.database, [day])
+        await store_days(book.database, [day])
         if act is not None and refusal is None:
             by = operator_acts.Operator(actor=order.actor, reason=order.reason)
             await operator_acts.record(

@@ -8,6 +8,7 @@ from app.accounts.open import TieRank, account_of, insert, lock_customer, lock_i
 from app.errors import CustomerTakenError, UnknownZoneError
 from app.grants import load
 from app.grants.day import Origin
+from app.grants.store import store_days
 from app.grants.zones import known_zone
 
 
@@ -56,7 +57,7 @@ async def _account(
     number = await insert(book, external_id, zone or "UTC")
     if number is None:  # another PUT of this id was quicker
         return await _account(book, external_id, customers_account, zone, origin)
-    await load.store(database, [await open_day(book, number, origin)])
+    await store_days(database, [await open_day(book, number, origin)])
     return number, True
 
 
@@ -89,4 +90,4 @@ async def _change_zone(book: Book, number: int, zone: str, origin: Origin) -> No
     day.post_due(origin)
     if day.time_zone != zone:
         day.change_zone(zone)
-    await load.store(book.database, [day])
+    await store_days(book.database, [day])

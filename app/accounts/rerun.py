@@ -23,6 +23,7 @@ from app.grants.day import AccountDay, Origin
 from app.grants.reopen import reopen
 from app.grants.run import Ticked
 from app.grants.run_row import Counted
+from app.grants.store import store_days
 from app.ledger import reserved
 from app.operator_acts import Operator, OperatorAct, record
 
@@ -191,7 +192,7 @@ class _Passing:
             for day in days.values():
                 counted.open(day.opened[-1].credits)
             await keep_use(database, self._run["day_on"], self._run["opening"], used)
-            await load.store(database, locked.values())
+            await store_days(database, locked.values())
             took_ms = round((_elapsed() - began) * 1000)
             await run_row.add(database, self._run["id"], counted, took_ms)
 

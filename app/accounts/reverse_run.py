@@ -31,6 +31,7 @@ from app.errors import (
 )
 from app.grants import load, run_row
 from app.grants.day import Origin
+from app.grants.store import store_days
 from app.ledger import idempotency
 from app.ledger.claws import Policy
 from app.ledger.idempotency import RequestKey
@@ -239,7 +240,7 @@ async def _reverse_one(
     """Reverse one account's opening; raises ShortfallError where the policy `reject` forbids it."""
     day = parties.present
     day.post_due(Origin("due", order.actor))
-    await load.store(database, [day])
+    await store_days(database, [day])
     header, undone = await undo.draft(database, parties, row, order)
     result = answer_of(row["id"], order, undone)
     header.answer = msgspec.to_builtins(result)

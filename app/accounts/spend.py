@@ -12,6 +12,7 @@ from app.errors import KeyReusedError, TallybookError
 from app.grants import load
 from app.grants.day import Origin
 from app.grants.load import Drawable
+from app.grants.store import store_drawn
 from app.ledger import idempotency
 from app.ledger.idempotency import RequestKey, StoredAnswer
 from app.ledger.kinds import Act
@@ -55,7 +56,7 @@ async def spend(book: Book, orders: Sequence[SpendOrder]) -> list[Spent | Tallyb
         answers = await idempotency.stored(book.database, [order.key.key for order in orders])
         drafting = _Drafting(accounts, answers)
         drafted = [drafting.draft(order, numbers.get(order.account_id)) for order in orders]
-        await load.store_drawn(book.database, accounts.values())
+        await store_drawn(book.database, accounts.values())
     return [_spent(one, seen) for one, seen in zip(drafted, drafting.replays(drafted), strict=True)]
 
 

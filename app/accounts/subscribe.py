@@ -14,6 +14,7 @@ from app.accounts.ties import ClaimOutcome, LockedCustomer
 from app.grants import load
 from app.grants.day import Origin
 from app.grants.entitlement import CataloguePricing
+from app.grants.store import store_days
 from app.subscriptions import store
 from app.subscriptions.derive import Derived
 from app.subscriptions.facts import SNAPSHOT_KINDS, Fact, FactKind
@@ -129,5 +130,5 @@ async def _settle(book: Book, reading: Reading, number: int, origin: Origin) -> 
     settled = await store.settle(book.database, reading, number)
     day.givings = (await load.givings_of(book.database, [number]))[number]
     day.entitle(day.now, origin)
-    await load.store(book.database, [day])
+    await store_days(book.database, [day])
     return settled

@@ -29,8 +29,8 @@ from app.accounts.open import (
     try_lock_id,
 )
 from app.errors import BusyError
-from app.grants import load
 from app.grants.day import Origin
+from app.grants.store import store_days
 
 
 class Claimed(StrEnum):
@@ -185,7 +185,7 @@ async def _open(book: Book, external_id: str | None, origin: Origin) -> int:
     number = await insert(book, external_id, "UTC")
     if number is None:
         raise BusyError(f"The account {external_id!r} is being opened at this moment.")
-    await load.store(book.database, [await open_day(book, number, origin)])
+    await store_days(book.database, [await open_day(book, number, origin)])
     return number
 
 

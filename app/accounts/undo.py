@@ -19,6 +19,7 @@ from app.errors import NotReversibleError, ShortfallError
 from app.grants import load
 from app.grants.catalogues import Catalogues
 from app.grants.day import AccountDay, Origin
+from app.grants.store import store_days
 from app.ledger import backings, claws, moved_lots, post, reserved
 from app.ledger.claws import Claw, Policy
 from app.ledger.kinds import Act, House, Kind, LotSource, Side
@@ -140,7 +141,7 @@ async def draft(
 
 async def write(database: Database, parties: Parties, undone: Undone) -> None:
     """Write what was drafted; the reversal's own row is the caller's to store."""
-    await load.store(database, parties.days)
+    await store_days(database, parties.days)
     await moved_lots.store(database, parties.new, parties.present.now)
     if undone.unused:
         own = parties.own.sheet.account_id

@@ -18,6 +18,7 @@ from app.db import Record
 from app.errors import TallybookError
 from app.grants import load
 from app.grants.day import AccountDay, Origin
+from app.grants.store import store_days
 
 log = structlog.get_logger(__name__)
 
@@ -88,4 +89,4 @@ async def _withdraw(book: Book, day: AccountDay, actor: str) -> None:
     if day.lot is lot:
         day.withdrawn = day.changed = True
         day.settle(day.now, Origin("api", actor))
-    await load.store(book.database, [day])
+    await store_days(book.database, [day])

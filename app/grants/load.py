@@ -1,4 +1,4 @@
-"""Load locked accounts with their days, and store what was drafted on them."""
+"""Load locked accounts with their days."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from app.db import Database, Record
 from app.grants.catalogue import Catalogue
 from app.grants.catalogues import Catalogues
-from app.grants.day import AccountDay, OpenedDay, Origin
+from app.grants.day import AccountDay, Origin
 from app.grants.entitlement import Giving
 from app.grants.zones import Day
 from app.ledger import post, reserved
@@ -149,81 +149,3 @@ def _day(
         posted_to=_posted_to(row, sheet.now),
         dormant=day is not None and row["due_at"] > day.ends_at,
     )
-
-
-async def store_drawn(database: Database, drawn: Iterable[Drawable]) -> None:
-    """Write what was drawn, and what was due before."""
-    drawn = list(drawn)
-    await store(database, [one.day for one in drawn if one.day is not None])
-    await post.write(database, [one.sheet for one in drawn if one.day is None])
-
-
-async def store(database: Database, days: Iterable[AccountDay]) -> None:
-    """Write the sheets' journals, the days that were opened, and the accounts' day columns."""
-    days = list(days)
-    # A hold's row stands before the entries that name it.
-    await reserved.store_holds(database, [hold for day in days for hold in day.holds])
-    await post.write(database, [day.sheet for day in days])
-    await reserved.store_claws(database, [claw for day in days for claw in day.claws])
-    await reserved.store_backings(database, [one for day in days for one in day.backings])
-    await _store_opened(database, days)
-    changed = [day for day in days if day.changed]
-    if changed:
-        await _store_days(database, changed)
-    for day in days:
-        day.opened, day.changed = [], False
-
-
-async def _store_opened(database: Database, days: Iterable[AccountDay]) -> None:
-    opened = [(day, row) for day in days for row in day.opened]
-    if not opened:
-        return
-    await database.execute(
-        """INSERT INTO daily_grants (account_id, day_on, opening, starts_at, ends_at, time_zone,
-                                     tier, credits, previous_on, lot_id, run_id, recorded_at,
-                                     after_dormancy)
-           SELECT * FROM unnest($1::bigint[], $2::date[], $3::int[], $4::timestamptz[],
-               $5::timestamptz[], $6::text[], $7::text[], $8::bigint[], $9::date[], $10::bigint[],
-               $11::bigint[], $12::timestamptz[], $13::boolean[])""",
-        *_columns([_opened_row(day, row) for day, row in opened]),
-    )
-
-
-def _opened_row(day: AccountDay, row: OpenedDay) -> tuple[object, ...]:
-    return (
-        row.account_id, row.day.on, row.opening, row.day.starts_at, row.day.ends_at, row.time_zone,
-        row.tier, row.credits, row.previous_on, row.lot.number, row.run_id, day.now,
-        row.after_dormancy,
-    )  # fmt: skip
-
-
-async def _store_days(database: Database, days: Sequence[AccountDay]) -> None:
-    await database.execute(
-        """UPDATE accounts SET tier = change.tier, time_zone = change.time_zone,
-                  day_on = change.day_on, day_opening = change.day_opening,
-                  day_starts_at = change.day_starts_at, day_ends_at = change.day_ends_at,
-                  day_lot_id = change.day_lot_id, day_catalogue_id = change.day_catalogue_id,
-                  day_used_brought = change.day_used_brought,
-                  day_withdrawn = change.day_withdrawn, due_at = change.due_at
-             FROM unnest($1::bigint[], $2::text[], $3::text[], $4::date[], $5::int[],
-                  $6::timestamptz[], $7::timestamptz[], $8::bigint[], $9::bigint[], $10::bigint[],
-                  $11::boolean[], $12::timestamptz[])
-               AS change (id, tier, time_zone, day_on, day_opening, day_starts_at, day_ends_at,
-                          day_lot_id, day_catalogue_id, day_used_brought, day_withdrawn, due_at)
-            WHERE accounts.id = change.id""",
-        *_columns([_day_row(day) for day in days]),
-    )
-
-
-def _day_row(day: AccountDay) -> tuple[object, ...]:
-    running = day.day
-    return (
-        day.sheet.account_id, day.tier, day.time_zone, running.on if running else None,
-        day.opening, running.starts_at if running else None, running.ends_at if running else None,
-        day.lot.number if day.lot else None, day.day_catalogue_id, day.used_brought,
-        day.withdrawn, day.due_at,
-    )  # fmt: skip
-
-
-def _columns(rows: Sequence[tuple[object, ...]]) -> list[list[object]]:
-    return [list(column) for column in zip(*rows, strict=True)]

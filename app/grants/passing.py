@@ -16,6 +16,7 @@ from app.grants import load, run_row
 from app.grants.catalogues import Catalogues
 from app.grants.day import AccountDay, Origin, Wave
 from app.grants.run_row import Counted
+from app.grants.store import store_days
 from app.ledger.kinds import Kind
 
 log = structlog.get_logger(__name__)
@@ -102,7 +103,7 @@ class Passing:
                 day.post_due(self._origin)
             ended = [days[number] for number in running if days[number].day is None]
             counts = self._counts(days.values(), ended)
-            await load.store(self._database, days.values())
+            await store_days(self._database, days.values())
             took_ms = round((asyncio.get_running_loop().time() - began) * 1000)
             # In the order of their waves, as runs are begun: or the two would wait for each other.
             run_ids = [self._runs[wave] for wave in sorted(self._runs)]

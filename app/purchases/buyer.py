@@ -9,8 +9,8 @@ from app.accounts.book import Book
 from app.accounts.claims import is_account_id
 from app.accounts.open import TieRank, insert, is_a_customers, lock_id, open_day
 from app.accounts.ties import ClaimOutcome
-from app.grants import load
 from app.grants.day import Origin
+from app.grants.store import store_days
 from app.purchases.facts import SessionFact
 
 
@@ -64,5 +64,5 @@ async def _account_of(book: Book, external_id: str, origin: Origin) -> int:
     if number is None:
         number = await insert(book, external_id, "UTC")
         assert number is not None, "the id is locked"
-        await load.store(book.database, [await open_day(book, number, origin)])
+        await store_days(book.database, [await open_day(book, number, origin)])
     return number

@@ -9,6 +9,7 @@ from app.clock import NEVER
 from app.db import Record
 from app.grants import load
 from app.grants.day import AccountDay, Origin
+from app.grants.store import store_days
 from app.ledger import reserved
 from app.ledger.kinds import Act, House, Kind, LotSource
 from app.ledger.sheet import JournalDraft
@@ -67,4 +68,4 @@ async def open_lot(
 async def _store(book: Book, day: AccountDay) -> None:
     day.changed = True
     day.refresh_due()
-    await load.store(book.database, [day])
+    await store_days(book.database, [day])

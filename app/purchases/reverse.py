@@ -11,8 +11,8 @@ from app.accounts.reversals import ReversalOrder, Reversed, first_answer, store_
 from app.accounts.reverse import reverse_journal
 from app.db import Record
 from app.errors import EventUnknownError, NotReversibleError, ShortfallError
-from app.grants import load
 from app.grants.day import Origin
+from app.grants.store import store_days
 from app.ledger.backings import Manner
 from app.ledger.claws import Claw, Policy
 from app.ledger.kinds import Act, House, Kind
@@ -76,7 +76,7 @@ async def _reverse_money(
         header.answer = msgspec.to_builtins(planned)
         if not begin(backed.day, header):
             raise NotReversibleError("Nothing of what this event did can be moved back now.")
-        await load.store(database, [backed.day])
+        await store_days(database, [backed.day])
         await store.keep(database, row["payment_key"], backed.parts)
         number = await store_event(database, backed.day, header, planned, order, str(standing))
     return msgspec.structs.replace(planned, number=number, journal_id=header.number)

@@ -10,6 +10,7 @@ from app.accounts.book import Book
 from app.db import Database, Record
 from app.grants import load
 from app.grants.day import AccountDay, Origin
+from app.grants.store import store_days
 from app.ledger import backings, post, reserved
 from app.ledger.backings import REFUNDING, Backing, Manner
 from app.ledger.claws import Claw
@@ -53,7 +54,7 @@ async def settle(
     moved = not backed.settled
     if moved:
         _post(backed, origin, at)
-    await load.store(book.database, [backed.day])
+    await store_days(book.database, [backed.day])
     await store.keep(book.database, row["payment_key"], backed.parts)
     return Settled(backed, moved)
 

@@ -26,6 +26,7 @@ from app.grants import bulk, load, run, run_row, waves
 from app.grants.catalogue import default_text
 from app.grants.day import Origin
 from app.grants.plan import planned
+from app.grants.store import store_days
 from app.ledger.claws import Policy
 from app.ledger.idempotency import request_key
 from app.operator_acts import Operator
@@ -173,7 +174,7 @@ async def one_by_one(book: Book) -> dict[str, list[dict[str, Any]]]:
         for day in days.values():
             day.runs = runs
             day.post_due(Origin("grants", "tick"))
-        await load.store(database, days.values())
+        await store_days(database, days.values())
         rows = await written(database, ROWS)
     # The second way's runs have other numbers.
     waves_of_runs = {number: f"{wave}" for wave, number in runs.items()}
