@@ -7,6 +7,7 @@ from enum import IntEnum
 from typing import Final
 
 from app.accounts.book import Book
+from app.db import Record
 from app.errors import AccountUnknownError
 from app.grants import load
 from app.grants.day import AccountDay, Origin
@@ -34,15 +35,24 @@ async def find(book: Book, public_id: str) -> int | None:
     )
 
 
-async def find_many(book: Book, public_ids: Iterable[str]) -> dict[str, int]:
-    """The internal ids behind several public ones, by one query; unknown ones are left out."""
-    rows = await book.database.fetch(
-        """SELECT customers.id AS public_id, account_id AS id FROM customers
-            WHERE customers.id = ANY($1::text[])
-           UNION ALL SELECT external_id, id FROM accounts WHERE external_id = ANY($1::text[])""",
+async def lock_named(book: Book, public_ids: Iterable[str]) -> list[Record]:
+    """Find and lock accounts by their public ids; ``public_ids`` is by which each was found.
+
+    Their rows in the order of the locks; unknown ids are left out.
+    """
+    return await book.database.fetch(
+        """WITH named AS MATERIALIZED (
+               SELECT external_id AS public_id, id FROM accounts
+                WHERE external_id = ANY($1::text[])
+               UNION ALL
+               SELECT customers.id, account_id FROM customers
+                WHERE customers.id = ANY($1::text[])
+                  AND NOT EXISTS (SELECT FROM accounts WHERE external_id = customers.id))
+           SELECT accounts.*,
+                  array(SELECT public_id FROM named WHERE named.id = accounts.id) AS public_ids
+             FROM accounts WHERE id = ANY(array(SELECT id FROM named)) ORDER BY id FOR UPDATE""",
         list(set(public_ids)),
     )
-    return {row["public_id"]: row["id"] for row in rows}  # the application's id comes last: it wins
 
 
 async def is_a_customers(book: Book, external_id: str, besides: str | None) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from app.accounts.book import Book
-from app.accounts.open import find_many, unknown
+from app.accounts.open import lock_named, unknown
 from app.errors import KeyReusedError, TallybookError
 from app.grants import load
 from app.grants.day import Origin
@@ -52,8 +52,7 @@ async def spend(book: Book, orders: Sequence[SpendOrder]) -> list[Spent | Tallyb
     asyncpg.UniqueViolationError where a key was taken meanwhile through another account.
     """
     async with book.database.transaction():
-        numbers, accounts = await _lock(book, orders)
-        answers = await idempotency.stored(book.database, [order.key.key for order in orders])
+        numbers, accounts, answers = await _lock(book, orders)
         drafting = _Drafting(accounts, answers)
         drafted = [drafting.draft(order, numbers.get(order.account_id)) for order in orders]
         await store_drawn(book.database, accounts.values())
@@ -106,14 +105,19 @@ class _Drafting:
 
 async def _lock(
     book: Book, orders: Sequence[SpendOrder]
-) -> tuple[dict[str, int], dict[int, Drawable]]:
-    """Look up and lock; again where a join came between the two, since its target has it all."""
+) -> tuple[dict[str, int], dict[int, Drawable], dict[str, StoredAnswer]]:
+    """Lock, and look at what stands under the keys now that whoever held the locks has committed.
+
+    Again where a join came between finding and locking, since its target has it all.
+    """
     origin = Origin("due", orders[0].actor)
+    keys = [order.key.key for order in orders]
     while True:
-        numbers = await find_many(book, [order.account_id for order in orders])
-        accounts = await load.lock_to_draw(book.database, book.catalogues, numbers.values(), origin)
-        if all(account.row["joined_to"] is None for account in accounts.values()):
-            return numbers, accounts
+        rows = await lock_named(book, [order.account_id for order in orders])
+        accounts, answers = await load.to_draw(book.database, book.catalogues, rows, keys, origin)
+        if all(row["joined_to"] is None for row in rows):
+            numbers = {public_id: row["id"] for row in rows for public_id in row["public_ids"]}
+            return numbers, accounts, answers
 
 
 def _draw(order: SpendOrder, account: Drawable) -> JournalDraft:

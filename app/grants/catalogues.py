@@ -19,7 +19,10 @@ class Catalogues:
 
     async def present(self, database: Database) -> tuple[int, Catalogue]:
         """The id and content of the newest; ConfigurationError where none was applied."""
-        number = await database.fetchval("SELECT max(id) FROM catalogues")
+        return await self.known(database, await database.fetchval("SELECT max(id) FROM catalogues"))
+
+    async def known(self, database: Database, number: int | None) -> tuple[int, Catalogue]:
+        """The same where the newest's id is known already."""
         if number is None:
             raise ConfigurationError("No catalogue is applied; run `tallybook tiers apply FILE`.")
         return number, await self.of(database, number)

@@ -13,6 +13,7 @@ from app.grants.day import AccountDay, Origin
 from app.grants.entitlement import Giving
 from app.grants.zones import Day
 from app.ledger import post, reserved
+from app.ledger.idempotency import StoredAnswer
 from app.ledger.post import Locked
 from app.ledger.sheet import Sheet
 
@@ -47,21 +48,22 @@ async def lock(
     return await _days(database, catalogues, await post.lock(database, numbers))
 
 
-async def lock_to_draw(
-    database: Database, catalogues: Catalogues, numbers: Iterable[int], origin: Origin
-) -> dict[int, Drawable]:
-    """Lock these accounts in order, with what is due on them posted: a spend's sight of them.
+async def to_draw(
+    database: Database, catalogues: Catalogues, rows: Sequence[Record], keys: Sequence[str],
+    origin: Origin,
+) -> tuple[dict[int, Drawable], dict[str, StoredAnswer]]:  # fmt: skip
+    """Locked accounts with what is due on them posted, and what stands under the keys.
 
-    Most accounts have nothing due; theirs is the short way of two statements.
+    Most accounts have nothing due; theirs is the short way of one statement.
     """
-    locked = await post.lock(database, numbers)
+    locked, answers = await post.sheets_and_answers(database, rows, keys)
     overdue = {n: one for n, one in locked.items() if _next_due(one.row) <= one.sheet.now}
     days = await _days(database, catalogues, overdue) if overdue else {}
     for day in days.values():
         day.post_due(origin)
     return {
         number: Drawable(one.row, one.sheet, days.get(number)) for number, one in locked.items()
-    }
+    }, answers
 
 
 async def view(
@@ -74,8 +76,8 @@ async def view(
 async def _days(
     database: Database, catalogues: Catalogues, locked: Mapping[int, Locked]
 ) -> dict[int, AccountDay]:
-    present_id, present = await catalogues.present(database)
-    givings = await givings_of(database, list(locked))
+    present_id, givings = await _newest_and_givings(database, list(locked))
+    present_id, present = await catalogues.known(database, present_id)
     reserving = {number: one.sheet for number, one in locked.items() if one.sheet.held}
     holds = await reserved.open_holds(database, reserving) if reserving else {}
     claws = await reserved.open_claws(database, reserving) if reserving else {}
@@ -93,14 +95,27 @@ async def _days(
 
 async def givings_of(database: Database, numbers: Sequence[int]) -> dict[int, list[Giving]]:
     """What the subscriptions of each account give."""
-    givings: dict[int, list[Giving]] = {number: [] for number in numbers}
-    for row in await database.fetch(
-        """SELECT account_id, tier, grace_tier, grace_ends_at, failing_since FROM subscriptions
-            WHERE account_id = ANY($1::bigint[]) AND num_nonnulls(tier, grace_tier) > 0""",
-        list(numbers),
-    ):
-        givings[row["account_id"]].append(giving(row))
+    _, givings = await _newest_and_givings(database, numbers)
     return givings
+
+
+async def _newest_and_givings(
+    database: Database, numbers: Sequence[int]
+) -> tuple[int | None, dict[int, list[Giving]]]:
+    """The newest catalogue's id beside them, for the price of one round trip."""
+    rows = await database.fetch(
+        """SELECT newest.id AS catalogue_id, account_id, tier, grace_tier, grace_ends_at,
+                  failing_since
+             FROM (SELECT max(id) AS id FROM catalogues) AS newest
+             LEFT JOIN subscriptions ON account_id = ANY($1::bigint[])
+                                    AND num_nonnulls(tier, grace_tier) > 0""",
+        list(numbers),
+    )
+    givings: dict[int, list[Giving]] = {number: [] for number in numbers}
+    for row in rows:
+        if row["account_id"] is not None:
+            givings[row["account_id"]].append(giving(row))
+    return rows[0]["catalogue_id"], givings
 
 
 def giving(row: Record) -> Giving:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
+from typing import Final
 
 import msgspec
 import orjson
@@ -35,26 +36,38 @@ def request_key(key: str, method: str, path: str, body: object) -> RequestKey:
     return RequestKey(key, digest.digest())
 
 
+# One JSON array, null where there is none; {keys} is a text[].
+ANSWERS: Final = """(
+    SELECT jsonb_agg(answered) FROM (
+        SELECT idempotency_key AS key, journals.id AS journal_id,
+               encode(request_hash, 'hex') AS request_hash, answer,
+               array(SELECT entries.id FROM entries
+                      WHERE entries.journal_id = journals.id ORDER BY entries.id) AS entry_ids
+          FROM journals LEFT JOIN notes ON notes.journal_id = journals.id
+         WHERE idempotency_key = ANY({keys})
+        UNION ALL
+        SELECT idempotency_key, 0, encode(request_hash, 'hex'), '{{}}', '{{}}' FROM reversals
+         WHERE idempotency_key = ANY({keys})) AS answered)"""
+
+
 async def stored(database: Database, keys: Iterable[str]) -> dict[str, StoredAnswer]:
     """The answers given under these keys.
 
     Asked after the account's lock: who held it under the same key has committed by now.
     """
-    rows = await database.fetch(
-        """SELECT journals.id, idempotency_key, request_hash, answer::text,
-                  array(SELECT entries.id FROM entries
-                         WHERE entries.journal_id = journals.id ORDER BY entries.id) AS entry_ids
-             FROM journals LEFT JOIN notes ON notes.journal_id = journals.id
-            WHERE idempotency_key = ANY($1::text[])
-           UNION ALL SELECT 0, idempotency_key, request_hash, '{}', '{}' FROM reversals
-            WHERE idempotency_key = ANY($1::text[])""",
-        list(keys),
-    )
+    return read(await database.fetchval(f"SELECT {ANSWERS.format(keys='$1::text[]')}", list(keys)))
+
+
+def read(answers: str | None) -> dict[str, StoredAnswer]:
+    """What ``ANSWERS`` found, by key."""
     return {
-        row["idempotency_key"]: StoredAnswer(
-            row["id"], row["request_hash"], orjson.loads(row["answer"]), tuple(row["entry_ids"])
+        one["key"]: StoredAnswer(
+            one["journal_id"],
+            bytes.fromhex(one["request_hash"]),
+            one["answer"],
+            tuple(one["entry_ids"]),
         )
-        for row in rows
+        for one in orjson.loads(answers or "[]")
     }
 
 

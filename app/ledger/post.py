@@ -4,11 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from app.db import Database, Record
+from app.ledger import idempotency
+from app.ledger.idempotency import StoredAnswer
 from app.ledger.kinds import LotSource
 from app.ledger.sheet import Lot, Sheet
 from app.ledger.statement import Beside, Drafts, statement
+
+_LOOK: Final = f"""
+SELECT seen.*, lots.*
+  FROM (SELECT tallybook_now() AS now, {idempotency.ANSWERS.format(keys="$2::text[]")} AS answers)
+    AS seen
+  LEFT JOIN lots ON lots.account_id = ANY($1::bigint[]) AND lots.live
+"""
 
 
 @dataclass(slots=True)
@@ -34,12 +44,15 @@ async def lock(database: Database, numbers: Iterable[int]) -> dict[int, Locked]:
 
 async def sheets_of(database: Database, rows: Sequence[Record]) -> dict[int, Locked]:
     """The sheets of account rows, at one instant of the clock."""
-    numbers = [row["id"] for row in rows]
-    found = await database.fetch(
-        """SELECT clock.now, lots.* FROM (SELECT tallybook_now() AS now) AS clock
-           LEFT JOIN lots ON lots.account_id = ANY($1::bigint[]) AND lots.live""",
-        numbers,
-    )
+    sheets, _ = await sheets_and_answers(database, rows, [])
+    return sheets
+
+
+async def sheets_and_answers(
+    database: Database, rows: Sequence[Record], keys: Sequence[str]
+) -> tuple[dict[int, Locked], dict[str, StoredAnswer]]:
+    """The same beside what was answered under these keys, for the price of one round trip."""
+    found = await database.fetch(_LOOK, [row["id"] for row in rows], keys)
     now = found[0]["now"]
     locked = {
         row["id"]: Locked(row, Sheet(row["id"], row["free"], row["held"], row["debt"], [], now))
@@ -51,7 +64,7 @@ async def sheets_of(database: Database, rows: Sequence[Record]) -> dict[int, Loc
             # It stays live where it is drawn to nothing.
             lot.of_running_day = lot.number == one.row["day_lot_id"]
             one.sheet.lots.append(lot)
-    return locked
+    return locked, idempotency.read(found[0]["answers"])
 
 
 async def load_lots(database: Database, sheet: Sheet, numbers: Iterable[int | None]) -> None:
