@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from datetime import date
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import orjson
 from rich.console import Console
@@ -18,18 +18,19 @@ from app.accounts.book import Book
 from app.accounts.rerun import run_again
 from app.audit import life_cycle
 from app.commands.book import database_url
-from app.db import Record, opened
+from app.db import Database, Record, opened
 from app.grants.plan import PlannedRun, plan
 from app.grants.run import Ticked, run_due
-from app.grants.run_row import runs_of
+from app.grants.run_row import runs_going, runs_of
 from app.operator_acts import Operator, at_the_machine
 
 STARTED_BY: Final = "tallybook grants run"
+NUDGE_S: Final = 60.0  # each counts all that is due, which takes every core for a moment
 SHOWN_EVERY_S: Final = 1.0
 PAUSE_S: Final = 0.05
 
 
-Nudging = Callable[[Book, Operator | None], Awaitable[Ticked]]
+Nudging = Callable[[Book, Operator | None], Coroutine[Any, Any, Ticked]]
 
 
 async def run_grants(
@@ -39,9 +40,7 @@ async def run_grants(
     """`tallybook grants run`; 1 where an account failed."""
 
     async def nudge(book: Book, by: Operator | None) -> Ticked:
-        return await run_due(
-            book.database, book.catalogues, STARTED_BY, SHOWN_EVERY_S, on, by, at_once
-        )
+        return await run_due(book.database, book.catalogues, STARTED_BY, NUDGE_S, on, by, at_once)
 
     return await _run(console, progress_console, nudge, data_dir, reason, at_once)
 
@@ -53,7 +52,7 @@ async def run_grants_again(
     """`tallybook grants run --on DATE --again`; 1 where an account failed."""
 
     async def nudge(book: Book, by: Operator | None) -> Ticked:
-        return await run_again(book, on, STARTED_BY, SHOWN_EVERY_S, by)
+        return await run_again(book, on, STARTED_BY, NUDGE_S, by)
 
     return await _run(console, progress_console, nudge, data_dir, reason)
 
@@ -62,13 +61,13 @@ async def _run(
     console: Console, progress_console: Console, nudge: Nudging, data_dir: Path | None,
     reason: str | None, at_once: int = 1,
 ) -> int:  # fmt: skip
-    async with opened(database_url(data_dir), at_once + 1) as database:
+    async with opened(database_url(data_dir), at_once + 2) as database:
         book, run_ids = Book(database), set[int]()
         by: Operator | None = at_the_machine(reason)
         with _Progress(progress_console) as progress:
             done = False
             while not done:
-                ticked = await nudge(book, by)
+                ticked = await progress.watch(database, nudge(book, by))
                 by = None  # one act, however often it is gone on with
                 run_ids |= set(ticked.run_ids)
                 rows = await runs_of(database, run_ids)
@@ -99,6 +98,19 @@ class _Progress:
 
     def __exit__(self, *_: object) -> None:
         self._bars.stop()
+
+    async def watch(self, database: Database, nudging: Coroutine[Any, Any, Ticked]) -> Ticked:
+        """Show how far the runs are until the nudge comes to its end."""
+        if self._bars.disable:
+            return await nudging
+        nudged = asyncio.create_task(nudging)
+        try:
+            while not (await asyncio.wait([nudged], timeout=SHOWN_EVERY_S))[0]:
+                self.show(await runs_going(database))
+        finally:
+            nudged.cancel()  # what has come to its end stays as it is
+            await asyncio.wait([nudged])
+        return nudged.result()
 
     def show(self, rows: Iterable[Record]) -> None:
         for row in rows:

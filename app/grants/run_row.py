@@ -229,6 +229,11 @@ async def runs_of(database: Database, run_ids: Collection[int]) -> list[Record]:
     )
 
 
+async def runs_going(database: Database) -> list[Record]:
+    """The same of those that are under way, the ones that are run again too."""
+    return await database.fetch(f"{ROWS} WHERE state = 'going' ORDER BY runs.id")
+
+
 async def not_opened_on(database: Database, on: date) -> int:
     """How many accounts runs have counted that had not opened this past date."""
     count: int = await database.fetchval(
