@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from datetime import date, datetime, timedelta
+from functools import partial
 from typing import Final
 
 import asyncpg
@@ -21,6 +22,7 @@ from app.errors import RunDateError
 from app.grants import bulk, dormancy, run_row, waves
 from app.grants.catalogues import Catalogues
 from app.grants.day import Origin, Wave
+from app.grants.pace import Pace
 from app.grants.passing import Passing
 from app.grants.run_row import Skipped
 from app.grants.waves import DueZone
@@ -48,6 +50,7 @@ class Nudge(msgspec.Struct, frozen=True):
     due: Mapping[str, DueZone]
     runs: Mapping[Wave, int]
     passing: Passing
+    pace: Pace
     ends_at: float
 
     @property
@@ -76,11 +79,13 @@ async def run_due(
         database, catalogues, Origin("grants", started_by), runs,
         {zone: one.wave for zone, one in due.items()}, None if on is None else list(due), due_by,
     )  # fmt: skip
-    nudge = Nudge(database, catalogues, started_by, due, runs, passing, _elapsed() + within_s)
+    nudge = Nudge(
+        database, catalogues, started_by, due, runs, passing, Pace(database), _elapsed() + within_s
+    )
     await _skip_dormant(nudge)
     for zone in due:
         await _side_by_side(nudge, zone, at_once)
-    while nudge.in_time and await passing.chunk():
+    while nudge.in_time and await nudge.pace.chunk(passing.chunk):
         continue
     done = nudge.in_time and await _nothing_due(database, passing, on)
     if nudge.in_time or done:
@@ -141,7 +146,7 @@ async def _side_by_side(nudge: Nudge, zone: str, at_once: int) -> None:
     """Chunk after chunk in each of so many places; none waits for what another has locked."""
 
     async def chunks() -> None:
-        while nudge.in_time and await _bulk(nudge, zone):
+        while nudge.in_time and await nudge.pace.chunk(partial(_bulk, nudge, zone)):
             continue
 
     # All come to their end, so that nothing is at work any more when one has failed.
