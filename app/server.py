@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
-from granian.constants import Interfaces
+from granian.constants import Interfaces, Loops
 from granian.http import HTTP1Settings
 from granian.server import Server
 from granian.server.common import AbstractServer
@@ -34,6 +34,7 @@ def _server(host: str, port: int, workers: int) -> AbstractServer[Any]:
         port=port,
         workers=workers,
         interface=Interfaces.ASGI,
+        loop=Loops.uvloop,
         http1_settings=HTTP1Settings(header_read_timeout=HEADER_TIMEOUT_MS),
         respawn_failed_workers=True,
         workers_kill_timeout=SHUTDOWN_SECONDS_MAX,

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import signal
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
 import msgspec
+import uvloop
 from rich.console import Console
 
 from ops.benchmarks import (
@@ -91,7 +91,8 @@ def main() -> None:
     # A terminated bench takes its server and folder with it, as an interrupted one does.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with server() as running:
-        measured = asyncio.run(measure(running, Sizes(**given), parts))
+        # By the event loop that granian serves with.
+        measured = uvloop.run(measure(running, Sizes(**given), parts))
     console.print(figures.table(measured))
     if out is not None:
         out.write_bytes(msgspec.json.format(msgspec.json.encode(measured), indent=2) + b"\n")
