@@ -107,14 +107,17 @@ def _deletion(customer: LockedCustomer, subscription_id: str) -> Fact | None:
 async def _tie(
     book: Book, customer: LockedCustomer, fact: Fact, derived: Derived, origin: Origin
 ) -> ClaimOutcome | None:
-    """The subscription's metadata as its latest snapshot has it; None where none ever named any."""
+    """The subscription's metadata as its latest snapshot has it; None where none ever named any.
+
+    Also of one after the customer's deletion, which may be known before it or after.
+    """
     named_before = any(claim.object_id == fact.subscription_id for claim in customer.claims)
     if fact.kind not in SNAPSHOT_KINDS or not (fact.account_hint or named_before):
         return None
     said = Said(
         rank=TieRank.SUBSCRIPTION_METADATA, object_id=fact.subscription_id,
         external_id=fact.account_hint or "", event_id=fact.event_id, occurred_at=fact.occurred_at,
-        latest=(derived.snapshot.account_hint or "") if derived.snapshot else "",
+        latest=(derived.last_snapshot.account_hint or "") if derived.last_snapshot else "",
     )  # fmt: skip
     return await ties.take(book, customer, said, origin)
 

@@ -45,13 +45,15 @@ class Derived(msgspec.Struct, frozen=True, kw_only=True):
 
     ``tier`` is what it gives, but for grace; ``grace_tier`` what it gives from ``failing_since``
     until ``grace_ends_at``, which each day's catalogue tells anew. ``decided_by`` is the fact
-    that led to ``state``, by ``trigger``.
+    that led to ``state``, by ``trigger``. ``snapshot`` is the last one that counted for it,
+    ``last_snapshot`` the last of all: what came after the end says whose customer it is too.
     """
 
     state: State
     trigger: Trigger
     decided_by: Fact
     snapshot: Fact | None
+    last_snapshot: Fact | None
     last: Fact
     tier: str | None
     grace_tier: str | None
@@ -193,6 +195,7 @@ def _derived(fold: Fold, pricing: Pricing, last: Fact, tied: bool) -> Derived:
         trigger=fold.trigger,
         decided_by=fold.decided_by,
         snapshot=fold.snapshot,
+        last_snapshot=fold.last_snapshot,
         last=last,
         tier=fold.gives(pricing),
         grace_tier=grace_tier,

@@ -65,3 +65,24 @@ async def test_every_order_of_a_deletion_ends_the_same(api, database) -> None:
     assert len(Counter(map(tuple, ends))) == 1, Counter(map(tuple, ends))
     assert (ends[0]["state"], ends[0]["free"], len(ends)) == ("canceled", 5, len(orders))
     assert await differences(database) == []
+
+
+async def test_what_a_subscription_says_after_the_deletion_names_the_account_in_every_order(
+    api, database
+) -> None:
+    for number, order in enumerate(permutations(range(4))):
+        sub = {"subscription": f"s_{number}", "customer": f"c_{number}"}
+        named = {"metadata": {"user_id": f"user-{number}"}}
+        events = [
+            make_subscription_event(f"{number}_a", "created", NOW, **sub),
+            make_subscription_event(f"{number}_b", "updated", NOW + SECOND, previous={}, **sub),
+            make_customer_event(f"{number}_c", "deleted", NOW + 2 * SECOND, customer=f"c_{number}"),
+            make_subscription_event(
+                f"{number}_d", "updated", NOW + 3 * SECOND, previous={}, **sub, **named
+            ),
+        ]  # fmt: skip
+        for index in order:
+            assert await api.deliver(events[index]) in ("applied", "stale")
+        account = await api.account(f"c_{number}")
+        assert (account["id"], account["tier"]) == (f"user-{number}", "FREE"), order
+    assert await differences(database) == []
