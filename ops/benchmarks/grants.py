@@ -163,9 +163,11 @@ async def _spends(ledger: Ledger, sizes: Sizes) -> list[tuple[float, float]]:
             await _begun(database)
             for _ in range(LOOKS):
                 look = await _p99_ms(database, sizes, sizes.grant_spends_s)
-                if busy and process.returncode is not None:
-                    break  # the day was open before the look's end
-                busy.append(look)
+                over = process.returncode is not None
+                if not (over and busy):
+                    busy.append(look)
+                if over:  # before the look's end
+                    break
             return list(zip(idle, busy, strict=False))
         finally:
             if process.returncode is None:
