@@ -68,7 +68,7 @@ endef
 # Wheels only: nothing is compiled here, and nothing but what the lock's hashes say is run.
 define install_locked
 echo "Installing $$(grep -c == requirements.txt) packages, the first time in a minute or two …"; \
-{ $(PIP) install --require-hashes --only-binary :all: -r requirements.txt 2>&1 || echo '!failed'; } | { \
+{ $(PIP) install --require-hashes --no-deps --only-binary :all: -r requirements.txt 2>&1 || echo '!failed'; } | { \
   count=0; failed=0; \
   while IFS= read -r line; do \
     printf '%s\n' "$$line" >> $(VENV)/install.log; \
