@@ -12,19 +12,19 @@ from litestar import Litestar
 from litestar.datastructures import State
 from litestar.types import ControllerRouterHandler
 
-from app import logs, traces
-from app import settings as settings_module
-from app.accounts.book import Book, book_of, close_stripe
-from app.accounts.spend_queue import SpendQueue
 from app.audit.export import Exports
 from app.audit.gauges import Gauges
 from app.audit.horizon import Horizons
-from app.db import Database
+from app.book import Book, book_of, close_stripe
 from app.errors import ConfigurationError
-from app.keys import Keyring
-from app.limiter import Limiter
-from app.metrics import Metrics
-from app.settings import Settings
+from app.infrastructure import logs, traces
+from app.infrastructure import settings as settings_module
+from app.infrastructure.db import Database
+from app.infrastructure.limiter import Limiter
+from app.infrastructure.metrics import Metrics
+from app.infrastructure.settings import Settings
+from app.operators.keys import Keyring
+from app.spending.queue import SpendQueue
 from app.web import (
     access,
     accounts,

@@ -6,10 +6,10 @@ from pathlib import Path
 
 from rich.console import Console
 
-from app import clock
-from app.db import opened
 from app.embedded.devbook import DevBook
 from app.embedded.up import up
+from app.infrastructure import clock
+from app.infrastructure.db import opened
 from app.simulate.demo import demo
 from app.simulate.tape import TAPE_START
 

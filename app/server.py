@@ -13,7 +13,7 @@ from granian.http import HTTP1Settings
 from granian.server import Server
 from granian.server.common import AbstractServer
 
-from app import settings
+from app.infrastructure import settings
 
 HEADER_TIMEOUT_MS: Final = 10_000  # a client that sends its headers slowly is cut off
 SHUTDOWN_SECONDS_MAX: Final = 10

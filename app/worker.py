@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import signal
 
-from app import logs, settings, traces
-from app.accounts.book import book_of, close_stripe
-from app.db import Database
+from app.book import book_of, close_stripe
+from app.infrastructure import logs, settings, traces
+from app.infrastructure.db import Database
 from app.jobs.arq_worker import work as nudge_for_ever
 
 

@@ -13,11 +13,11 @@ from typing import Any
 import httpx
 from litestar import Litestar
 
-from app import keys
 from app.asgi import furnish, routed
-from app.db import Database
-from app.keys import Scope
-from app.settings import Settings
+from app.infrastructure.db import Database
+from app.infrastructure.settings import Settings
+from app.operators import keys
+from app.operators.keys import Scope
 from app.webhooks.signature import sign
 
 BASE = "http://tallybook.test"

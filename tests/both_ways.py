@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import AsyncIterator, Mapping
 from typing import Any, TypeAlias
 
-from app.db import Database
+from app.infrastructure.db import Database
 
 Rows: TypeAlias = dict[str, list[dict[str, Any]]]
 

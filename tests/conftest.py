@@ -22,15 +22,15 @@ import hypothesis
 import pytest
 import structlog
 
-from app import clock, migrations
-from app.accounts import tiers
-from app.accounts.book import Book
-from app.db import Database
+from app.accounts import apply_catalogue
+from app.allowance.catalogue import default_text
+from app.book import Book
 from app.embedded.ports import free_port
 from app.embedded.postgres import EmbeddedPostgres, Passwords
 from app.embedded.program import Guard
-from app.grants.catalogue import default_text
-from app.settings import Settings
+from app.infrastructure import clock, migrations
+from app.infrastructure.db import Database
+from app.infrastructure.settings import Settings
 from tests.api_client import Api, open_api
 from tests.running_redis import RunningRedis
 from tests.stripe_events import make_subscription_event
@@ -42,7 +42,7 @@ RUN = "tallybook-tests-"
 LONG = (
     "tests/bench/", "tests/soak/", "tests/faults/", "tests/contract/test_fuzzing.py",
     "tests/contract/test_slow_clients.py", "tests/ledger/test_ledger_machine.py",
-    "tests/simulate/", "tests/accounts/test_reverse_bulk.py", "tests/accounts/test_ties.py",
+    "tests/simulate/", "tests/reversals/test_run_bulk.py", "tests/accounts/test_ties.py",
 )  # fmt: skip
 
 # structlog's own default draws every traceback with its locals: up to a second for each.
@@ -167,7 +167,7 @@ async def _make_template(urls: dict[str, str]) -> None:
     )
     database = Database(on_database(urls["application"], TEMPLATE))
     await database.open()
-    await tiers.apply(Book(database), default_text(), "tiers.toml", "tests")
+    await apply_catalogue.apply(Book(database), default_text(), "tiers.toml", "tests")
     await database.close()
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from app.accounts.book import Book
-from app.audit.verify import verify
-from app.db import Database
+from app.book import Book
+from app.infrastructure.db import Database
+from app.verify.verify import verify
 
 
 async def differences(database: Database) -> list[str]:

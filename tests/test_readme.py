@@ -9,7 +9,7 @@ from typing import Any
 import typer.main
 
 from app.cli import app as cli
-from app.settings import NAMES
+from app.infrastructure.settings import NAMES
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")

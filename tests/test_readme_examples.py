@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from app import keys
-from app.db import Database
-from app.keys import Scope
+from app.infrastructure.db import Database
+from app.operators import keys
+from app.operators.keys import Scope
 from tests.conftest import Server
 from tests.served_book import served
 

@@ -92,12 +92,12 @@ def test_one_module_writes_a_subscriptions_state_and_one_the_ledger() -> None:
     assert writers("INSERT INTO (journals|entries|lots)") == {
         "app/ledger/statement.py",
         # The set-based ways, each held to the other by a test.
-        "app/grants/bulk.py",
-        "app/accounts/reverse_bulk.py",
+        "app/runs/bulk.py",
+        "app/reversals/run_bulk.py",
     }
     assert writers("INSERT INTO (purchases|money_facts|money_back)") == {"app/purchases/store.py"}
     assert writers("(INSERT INTO|UPDATE) backings") == {"app/ledger/reserved.py"}
-    assert writers("INSERT INTO daily_grants") == {"app/grants/store.py", "app/grants/bulk.py"}
+    assert writers("INSERT INTO daily_grants") == {"app/allowance/store.py", "app/runs/bulk.py"}
 
 
 def test_the_lock_file_holds_hashes_and_no_addresses() -> None:

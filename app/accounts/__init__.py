@@ -1,1 +1,1 @@
-"""Accounts: open, tie, subscribe, spend; what is due is posted first."""
+"""Accounts: open them, tie customers to them, join them, derive their tier."""

@@ -10,7 +10,7 @@ from typing import Final
 import msgspec
 
 from app.accounts.open import TieRank
-from app.db import Database, Record
+from app.infrastructure.db import Database, Record
 
 _ACCOUNT_ID: Final = re.compile(r"[A-Za-z0-9._:@-]{1,128}")
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import date
 
-from app.db import Database
-from app.grants.day import AccountDay
+from app.allowance.day import AccountDay
+from app.infrastructure.db import Database
 
 
 async def bring_use(

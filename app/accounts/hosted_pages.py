@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from app.accounts.book import Book
 from app.accounts.open import require
+from app.allowance.catalogue import Catalogue
+from app.book import Book
 from app.errors import (
     AccountClosedError,
     NoCustomerError,
@@ -16,7 +17,6 @@ from app.errors import (
     StripeNotConfiguredError,
     StripeUnavailableError,
 )
-from app.grants.catalogue import Catalogue
 
 if TYPE_CHECKING:
     from app.stripe_client import Retrieved, StripeApi

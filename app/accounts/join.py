@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from app.accounts.book import Book
 from app.accounts.day_use import bring_use
 from app.accounts.move_backing import load_backings, move_backing, move_claws
-from app.clock import NEVER
-from app.grants import load
-from app.grants.day import AccountDay, Origin
-from app.grants.store import store_days
+from app.allowance import load
+from app.allowance.day import AccountDay, Origin
+from app.allowance.store import store_days
+from app.book import Book
+from app.infrastructure.clock import NEVER
 from app.ledger import moved_lots
 from app.ledger.holds import Hold, HoldState
 from app.ledger.kinds import Act, House, Kind, Side

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from app.db import Database
-from app.grants.day import AccountDay
+from app.allowance.day import AccountDay
+from app.infrastructure.db import Database
 from app.ledger import post, reserved
 from app.ledger.backings import Backing
 from app.ledger.kinds import House, Kind, Side

@@ -6,11 +6,11 @@ from collections.abc import Iterable
 from enum import IntEnum
 from typing import Final
 
-from app.accounts.book import Book
-from app.db import Record
+from app.allowance import load
+from app.allowance.day import AccountDay, Origin
+from app.book import Book
 from app.errors import AccountUnknownError
-from app.grants import load
-from app.grants.day import AccountDay, Origin
+from app.infrastructure.db import Record
 
 CUSTOMER_LOCK: Final = 0x0CC5  # seeds the customers' advisory locks
 ID_LOCK: Final = 0x0CC6  # and those of the application's ids, which are taken first

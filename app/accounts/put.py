@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from app.accounts.book import Book
 from app.accounts.join import join, move_customer
 from app.accounts.open import TieRank, account_of, insert, lock_customer, lock_id, open_day, tie
+from app.allowance import load
+from app.allowance.day import Origin
+from app.allowance.store import store_days
+from app.allowance.zones import known_zone
+from app.book import Book
 from app.errors import CustomerTakenError, UnknownZoneError
-from app.grants import load
-from app.grants.day import Origin
-from app.grants.store import store_days
-from app.grants.zones import known_zone
 
 
 async def put(

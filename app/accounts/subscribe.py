@@ -7,14 +7,14 @@ from datetime import datetime
 import msgspec
 
 from app.accounts import ties
-from app.accounts.book import Book
 from app.accounts.claims import Said
 from app.accounts.open import TieRank
 from app.accounts.ties import ClaimOutcome, LockedCustomer
-from app.grants import load
-from app.grants.day import Origin
-from app.grants.entitlement import CataloguePricing
-from app.grants.store import store_days
+from app.allowance import load
+from app.allowance.day import Origin
+from app.allowance.entitlement import CataloguePricing
+from app.allowance.store import store_days
+from app.book import Book
 from app.subscriptions import store
 from app.subscriptions.derive import Derived
 from app.subscriptions.facts import SNAPSHOT_KINDS, Fact, FactKind

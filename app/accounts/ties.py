@@ -15,7 +15,6 @@ from enum import StrEnum
 import msgspec
 
 from app.accounts import claims
-from app.accounts.book import Book
 from app.accounts.claims import Claim, Said
 from app.accounts.join import join, move_customer
 from app.accounts.open import (
@@ -28,9 +27,10 @@ from app.accounts.open import (
     tie,
     try_lock_id,
 )
+from app.allowance.day import Origin
+from app.allowance.store import store_days
+from app.book import Book
 from app.errors import BusyError
-from app.grants.day import Origin
-from app.grants.store import store_days
 
 
 class Claimed(StrEnum):

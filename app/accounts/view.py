@@ -7,11 +7,11 @@ from datetime import datetime
 
 import msgspec
 
-from app.accounts.book import Book
 from app.accounts.open import require
-from app.db import Record
-from app.grants import load
-from app.grants.day import AccountDay, Origin
+from app.allowance import load
+from app.allowance.day import AccountDay, Origin
+from app.book import Book
+from app.infrastructure.db import Record
 from app.ledger.sheet import Lot
 from statemachine import State
 

@@ -1,1 +1,1 @@
-"""What auditors read: entries, journals, balances, life cycles; nothing here writes."""
+"""Reads for auditors: entries, journals, balances, life cycles, exports."""

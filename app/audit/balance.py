@@ -9,8 +9,8 @@ import msgspec
 
 from app.audit.entries import account_numbers
 from app.audit.horizon import Horizons
-from app.db import Database
 from app.errors import AccountUnknownError, BeyondHorizonError
+from app.infrastructure.db import Database
 
 # The last entry of an account: now, by the order of commits; as of an instant, by its own index.
 _LAST: Final = {

@@ -10,7 +10,7 @@ import msgspec
 
 from app.audit import cursor as cursors
 from app.audit.horizon import Horizon, Horizons
-from app.db import Database, Record
+from app.infrastructure.db import Database, Record
 
 PAGE_SIZE_MAX: Final = 1_000
 

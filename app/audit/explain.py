@@ -9,8 +9,8 @@ from typing import Final
 import msgspec
 
 from app.audit.entries import account_numbers
-from app.db import Database, Record
 from app.errors import AccountUnknownError
+from app.infrastructure.db import Database, Record
 
 ENTRIES_PER_LOT_MAX: Final = 1_000
 ENTRIES_MAX: Final = 10_000  # over all lots, so that many of them do not make an answer of any size

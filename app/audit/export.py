@@ -12,8 +12,8 @@ from typing import Final
 from app.audit import entries
 from app.audit.entries import EntryQuery
 from app.audit.horizon import Horizon
-from app.db import Database, Record
 from app.errors import BusyError
+from app.infrastructure.db import Database, Record
 
 CHUNK_ENTRIES: Final = 500  # written in one go: some 10 ms in which the process does nothing else
 CLIENT_STALL_SECONDS_MAX: Final = 120  # a reader slower than this for one chunk is cut off

@@ -15,7 +15,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from app.db import Database
+from app.infrastructure.db import Database
 
 CACHE_SECONDS: Final = 5.0
 SECONDS_MAX: Final = 2.0

@@ -12,8 +12,8 @@ from typing import Final
 
 import msgspec
 
-from app.db import Database
 from app.errors import BusyError
+from app.infrastructure.db import Database
 
 WAIT_SECONDS_MAX: Final = 1.0
 _POLL_SECONDS: Final = 0.005

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from app.audit import entries
-from app.db import Database, Record
 from app.errors import JournalUnknownError
+from app.infrastructure.db import Database, Record
 
 
 async def find(

@@ -10,14 +10,14 @@ import msgspec
 
 from app.audit import cursor as cursors
 from app.audit.entries import OfAccount
-from app.db import Database, Record
 from app.errors import (
     EventUnknownError,
     InvalidCursorError,
     RunUnknownError,
     SubscriptionUnknownError,
 )
-from app.grants import run_row
+from app.infrastructure.db import Database, Record
+from app.runs import run_row
 
 DELIVERIES_MAX: Final = 1_000  # of one event in one answer
 

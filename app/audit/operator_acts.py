@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from app.audit import cursor as cursors
 from app.audit.life_cycle import Page
-from app.db import Database
+from app.infrastructure.db import Database
 
 
 async def acts(database: Database, act: str | None, cursor: str | None, limit: int) -> Page:

@@ -9,8 +9,8 @@ import msgspec
 
 from app.audit.entries import account_numbers
 from app.audit.horizon import Horizons
-from app.db import Database
 from app.errors import AccountUnknownError, BeyondHorizonError, RefusedError
+from app.infrastructure.db import Database
 
 _MICROSECOND: Final = timedelta(microseconds=1)
 

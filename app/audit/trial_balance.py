@@ -8,8 +8,8 @@ from typing import Final
 import msgspec
 
 from app.audit.horizon import Horizons
-from app.db import Database
 from app.errors import BeyondHorizonError
+from app.infrastructure.db import Database
 from app.ledger.kinds import House, Side
 
 # Always all of them, in this order: a line of zeros says more than a missing one.

@@ -55,8 +55,8 @@ def group(help_text: str) -> typer.Typer:
 
 def run(coroutine: Coroutine[Any, Any, int | None]) -> None:
     """Run a command to its exit code; what its user can mend is a sentence, not a traceback."""
-    from app import logs
     from app.commands.sentences import sentence
+    from app.infrastructure import logs
 
     logs.to_standard_error()
     try:

@@ -8,11 +8,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from app import logs, settings
-from app.accounts.book import Book, book_of, close_stripe
-from app.db import opened
+from app.book import Book, book_of, close_stripe
 from app.errors import ConfigurationError
-from app.settings import read_variable
+from app.infrastructure import logs, settings
+from app.infrastructure.db import opened
+from app.infrastructure.settings import read_variable
 
 
 def database_url(data_dir: Path | None = None) -> str:

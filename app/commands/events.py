@@ -8,12 +8,12 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Column, Table
 
-from app.accounts.book import Book
 from app.audit import life_cycle
 from app.audit.life_cycle import EventQuery
+from app.book import Book
 from app.commands.book import opened_book
 from app.errors import EventUnknownError
-from app.operator_acts import Operator, at_the_machine
+from app.operators.acts import Operator, at_the_machine
 from app.webhooks.inbox import Verdict
 from app.webhooks.replay import parked, replay
 

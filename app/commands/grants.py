@@ -13,16 +13,16 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 from rich.table import Table
 
-from app import ids
-from app.accounts.book import Book
-from app.accounts.rerun import run_again
 from app.audit import life_cycle
+from app.book import Book
 from app.commands.book import database_url
-from app.db import Database, Record, opened
-from app.grants.plan import PlannedRun, plan
-from app.grants.run import Ticked, run_due
-from app.grants.run_row import runs_going, runs_of
-from app.operator_acts import Operator, at_the_machine
+from app.infrastructure import ids
+from app.infrastructure.db import Database, Record, opened
+from app.operators.acts import Operator, at_the_machine
+from app.reversals.run_again import run_again
+from app.runs.plan import PlannedRun, plan
+from app.runs.run import Ticked, run_due
+from app.runs.run_row import runs_going, runs_of
 
 STARTED_BY: Final = "tallybook grants run"
 NUDGE_S: Final = 60.0  # each counts all that is due, which takes every core for a moment

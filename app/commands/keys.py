@@ -7,12 +7,13 @@ from datetime import datetime, timedelta
 from rich.console import Console
 from rich.table import Table
 
-from app import keys, operator_acts, settings
 from app.commands.book import database_url
-from app.db import Database, opened
 from app.errors import ConfigurationError
-from app.keys import Scope
-from app.operator_acts import OperatorAct, at_the_machine
+from app.infrastructure import settings
+from app.infrastructure.db import Database, opened
+from app.operators import acts, keys
+from app.operators.acts import OperatorAct, at_the_machine
+from app.operators.keys import Scope
 
 
 async def create_key(
@@ -68,7 +69,7 @@ async def rotate_key(console: Console, key_id: str, overlap_s: int, reason: str 
 
 
 async def _record(database: Database, act: OperatorAct, subject: str, reason: str | None) -> None:
-    await operator_acts.record(database, act, at_the_machine(reason), subject=f"key {subject}")
+    await acts.record(database, act, at_the_machine(reason), subject=f"key {subject}")
 
 
 def _show(console: Console, token: str) -> None:

@@ -13,20 +13,21 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from app import operator_acts
-from app.accounts.book import Book
 from app.accounts.open import require
-from app.audit import export, usage
-from app.audit import rebuild as rebuilding
-from app.audit.checks import CHECKS
+from app.audit import export
 from app.audit.entries import EntryQuery
 from app.audit.horizon import Horizons
-from app.audit.verify import Check, store_verdict, verifying
+from app.book import Book
 from app.commands.book import database_url
-from app.db import Database, opened
 from app.errors import ConfigurationError
+from app.infrastructure.db import Database, opened
 from app.ledger import erase
-from app.operator_acts import OperatorAct
+from app.operators import acts
+from app.operators.acts import OperatorAct
+from app.usage import fold
+from app.verify import rebuild as rebuilding
+from app.verify.checks import CHECKS
+from app.verify.verify import Check, store_verdict, verifying
 from app.web.export_forms import FORMS, FormName
 from app.web.instants import instant
 
@@ -84,7 +85,7 @@ async def rebuild_ledger(
             found = await rebuilding.find(database)
         else:
             found = await _rebuild(database, reason)
-            await usage.refold(database)
+            await fold.refold(database)
     if not dry_run:
         console.print("Usage by day was folded anew from the entries.")
     if not found:
@@ -104,9 +105,9 @@ async def _rebuild(database: Database, reason: str | None) -> list[rebuilding.Di
     async with database.transaction():
         found = await rebuilding.rebuild(database)
         if found:
-            by = operator_acts.at_the_machine(reason)
+            by = acts.at_the_machine(reason)
             subject = f"{len(found)} differences"
-            await operator_acts.record(database, OperatorAct.REBUILD, by, subject=subject)
+            await acts.record(database, OperatorAct.REBUILD, by, subject=subject)
     return found
 
 
@@ -117,8 +118,8 @@ async def erase_notes(console: Console, public_id: str, reason: str | None = Non
         async with opened(url, command_timeout_s=None) as database, database.transaction():
             number = await require(Book(database), public_id)
             erased = await erase.erase_notes(database, number)
-            by = operator_acts.at_the_machine(reason)
-            await operator_acts.record(database, OperatorAct.ERASE, by, account_id=number)
+            by = acts.at_the_machine(reason)
+            await acts.record(database, OperatorAct.ERASE, by, account_id=number)
     except asyncpg.InsufficientPrivilegeError:
         raise ConfigurationError(
             "Only the schema's owner may erase: run this with the owner's URL in DATABASE_URL. "

@@ -6,9 +6,9 @@ import os
 
 from rich.console import Console
 
-from app import migrations
 from app.commands.book import database_url
-from app.settings import read_variable
+from app.infrastructure import migrations
+from app.infrastructure.settings import read_variable
 
 
 async def migrate(console: Console) -> int:

@@ -10,14 +10,14 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from app import clock
-from app.accounts.book import Book
+from app.book import Book
 from app.commands.book import opened_book
 from app.errors import StripeNotConfiguredError
-from app.operator_acts import at_the_machine
-from app.webhooks import reconciliations
-from app.webhooks.reconcile import NOT_COMPARED, Reconciler
-from app.webhooks.reconciliations import Finding, Outcome, Part, Reconciliation
+from app.infrastructure import clock
+from app.operators.acts import at_the_machine
+from app.reconcile import store
+from app.reconcile.reconcile import NOT_COMPARED, Reconciler
+from app.reconcile.store import Finding, Outcome, Part, Reconciliation
 
 SHOWN_MAX: Final = 500  # findings of one table; the counts tell of all
 
@@ -47,9 +47,7 @@ async def reconcile(
                 "STRIPE_API_KEY is not set: without it Stripe cannot be asked."
             )
         since = await clock.now(book.database) - timedelta(days=since_days)
-        one = await reconciliations.begin(
-            book.database, at_the_machine(reason), since, dry_run=dry_run
-        )
+        one = await store.begin(book.database, at_the_machine(reason), since, dry_run=dry_run)
         await _run(book, one, shown, Console(stderr=True))
     _print(console, one, shown)
     lacking = any(note.startswith(NOT_COMPARED) for note in one.notes)

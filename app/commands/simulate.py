@@ -14,10 +14,10 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
-from app.db import opened
+from app.allowance.catalogue import Catalogue, default_text, parse
+from app.allowance.catalogues import Catalogues
 from app.errors import ConfigurationError
-from app.grants.catalogue import Catalogue, default_text, parse
-from app.grants.catalogues import Catalogues
+from app.infrastructure.db import opened
 from app.simulate import address as addresses
 from app.simulate import cast
 from app.simulate.address import Address, Target

@@ -12,16 +12,16 @@ from rich.console import Console
 from rich.prompt import Confirm
 from rich.table import Table
 
-from app.accounts import tiers as tiers_use_case
-from app.accounts.book import Book
+from app.accounts import apply_catalogue as tiers_use_case
+from app.allowance.catalogue import Catalogue, CatalogueError, diff, parse
+from app.book import Book
 from app.commands.book import database_url
 from app.commands.why import why
-from app.db import Database, opened
 from app.errors import ConfigurationError
-from app.grants.catalogue import Catalogue, CatalogueError, diff, parse
-from app.grants.preview import Preview, preview
-from app.operator_acts import at_the_machine
-from app.settings import read_variable
+from app.infrastructure.db import Database, opened
+from app.infrastructure.settings import read_variable
+from app.operators.acts import at_the_machine
+from app.runs.catalogue_preview import Preview, preview
 
 NOT_APPLIED = "No catalogue is applied; run `tallybook tiers apply FILE`."
 

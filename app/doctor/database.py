@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 from typing import Final
 
-from app import migrations
-from app.audit.verify import verify_structure
-from app.db import Database
 from app.doctor.finding import Finding, fail, ok, ok_or_fail, warn
 from app.doctor.surroundings import Surroundings
+from app.infrastructure import migrations
+from app.infrastructure.db import Database
+from app.verify.verify import verify_structure
 
 VERSION_MIN: Final = 150_000
 SKEW_SECONDS_WARN: Final = 2.0

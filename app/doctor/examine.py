@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncpg
 
-from app.db import Database, opened
 from app.doctor import database as schema
 from app.doctor import outside, roles, secrecy, work
 from app.doctor.finding import Finding, fail
 from app.doctor.surroundings import Surroundings
 from app.errors import TallybookError
+from app.infrastructure.db import Database, opened
 
 
 async def examine(around: Surroundings) -> list[Finding]:

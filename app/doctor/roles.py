@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from app.db import Database
 from app.doctor.finding import Finding, fail, ok, ok_or_fail
+from app.infrastructure.db import Database
 
 # Whoever is a member of a role can become it.
 _POWERS: Final = """

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import parse_qs, urlsplit
 
-from app import settings
 from app.doctor.finding import Finding, fail, ok, ok_or_fail, warn
 from app.doctor.surroundings import Surroundings, host_of, is_loopback
 from app.errors import ConfigurationError
+from app.infrastructure import settings
 
 SECRETS: Final = (
     "STRIPE_WEBHOOK_SECRET", "STRIPE_API_KEY", "CRON_SECRET", "TALLYBOOK_KEY_PEPPER",

@@ -8,10 +8,10 @@ from typing import Final
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from app.db import Database
+from app.allowance.catalogue import default_text, diff, parse
 from app.doctor.finding import Finding, fail, ok, ok_or_fail, warn
 from app.doctor.surroundings import Surroundings
-from app.grants.catalogue import default_text, diff, parse
+from app.infrastructure.db import Database
 
 LATE: Final = "5 minutes"
 REDIS_SECONDS_MAX: Final = 3.0

@@ -7,17 +7,17 @@ from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
-from app import clock as clocks
-from app import keys as api_keys
-from app import migrations
-from app.accounts import tiers as tiers_use_case
-from app.accounts.book import Book
-from app.db import Database, opened
+from app.accounts import apply_catalogue as tiers_use_case
+from app.allowance.catalogue import default_text, diff, parse
+from app.book import Book
 from app.embedded.devbook import DevKeys
 from app.embedded.secrets import Secrets
-from app.grants.catalogue import default_text, diff, parse
-from app.ids import ALPHABET
-from app.keys import Scope
+from app.infrastructure import clock as clocks
+from app.infrastructure import migrations
+from app.infrastructure.db import Database, opened
+from app.infrastructure.ids import ALPHABET
+from app.operators import keys as api_keys
+from app.operators.keys import Scope
 
 
 async def prepare(

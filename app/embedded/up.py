@@ -23,7 +23,7 @@ from app.embedded.secrets import Secrets, load_or_make
 from app.embedded.start_error import StartError, log_tail
 from app.embedded.supervisor import Supervisor
 from app.errors import ConfigurationError
-from app.settings import read_variable
+from app.infrastructure.settings import read_variable
 
 if TYPE_CHECKING:
     from rich.console import Console

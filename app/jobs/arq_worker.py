@@ -13,8 +13,8 @@ from arq.connections import ArqRedis, RedisSettings, create_pool
 from arq.worker import Worker
 from redis.exceptions import RedisError
 
-from app import clock
-from app.accounts.book import Book
+from app.book import Book
+from app.infrastructure import clock
 from app.jobs.reconciling import reconcile_hourly
 from app.jobs.tick import tick
 

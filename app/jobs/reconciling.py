@@ -8,12 +8,12 @@ from typing import Final
 import msgspec
 import structlog
 
-from app import clock
-from app.accounts.book import Book
+from app.book import Book
 from app.errors import StripeFailedError
-from app.webhooks import reconciliations
-from app.webhooks.reconcile import EVENT_DAYS_MAX, Reconciler
-from app.webhooks.reconciliations import Finding, Outcome
+from app.infrastructure import clock
+from app.reconcile import store
+from app.reconcile.reconcile import EVENT_DAYS_MAX, Reconciler
+from app.reconcile.store import Finding, Outcome
 
 log = structlog.get_logger(__name__)
 
@@ -25,7 +25,7 @@ async def reconcile_hourly(book: Book, within_s: float = RECONCILE_SECONDS_MAX) 
     if book.stripe is None:
         return False
     since = await clock.now(book.database) - timedelta(days=EVENT_DAYS_MAX)
-    one = await reconciliations.claim_hourly(book.database, since)
+    one = await store.claim_hourly(book.database, since)
     if one is None:
         return False
     try:
@@ -35,7 +35,7 @@ async def reconcile_hourly(book: Book, within_s: float = RECONCILE_SECONDS_MAX) 
     except StripeFailedError as error:
         log.warning("reconcile_failed", error=error.detail, remedy="the next tick goes on")
     finally:
-        await reconciliations.release(book.database, one)
+        await store.release(book.database, one)
     return True
 
 

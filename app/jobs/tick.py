@@ -8,12 +8,13 @@ from typing import Final
 
 import structlog
 
-from app import clock
-from app.accounts import rerun, reverse_run, tiers
-from app.accounts.book import Book
-from app.audit import usage
-from app.grants import waves
-from app.grants.run import Ticked, run_due
+from app.accounts import apply_catalogue
+from app.book import Book
+from app.infrastructure import clock
+from app.reversals import run, run_again
+from app.runs import due_waves
+from app.runs.run import Ticked, run_due
+from app.usage import fold
 from app.webhooks import inbox
 from app.webhooks.receive import retry_due
 
@@ -30,12 +31,12 @@ async def tick(book: Book, started_by: str = "tick", within_s: float = TICK_SECO
     """
     failures: list[Exception] = []
     retried = await _tried(retry_due(book), failures)
-    for resume in (tiers.catch_up, reverse_run.resume, rerun.resume):
+    for resume in (apply_catalogue.catch_up, run.resume, run_again.resume):
         await _tried(resume(book, within_s), failures)
     ticked = await run_due(
         book.database, book.catalogues, started_by, within_s, at_once=book.grant_chunks
     )
-    await usage.fold(book.database, book.catalogues, within_s)
+    await fold.fold(book.database, book.catalogues, within_s)
     if retried or ticked.run_ids:
         log.info("tick", events_retried=retried, run_count=len(ticked.run_ids), done=ticked.done)
     if failures:
@@ -72,7 +73,7 @@ async def _next_due(book: Book) -> datetime | None:
     )
     others = (
         await inbox.next_attempt_at(book.database),
-        await waves.next_dormant_at(book.database),
+        await due_waves.next_dormant_at(book.database),
     )
     dues = [due for due in (accounts_due, *others) if due]
     return min(dues, default=None)

@@ -5,7 +5,7 @@ The application's role may not do this: it takes the schema's owner.
 
 from __future__ import annotations
 
-from app.db import Database
+from app.infrastructure.db import Database
 
 
 async def erase_notes(database: Database, account_id: int) -> int:

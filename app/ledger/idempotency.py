@@ -9,8 +9,8 @@ from typing import Final
 import msgspec
 import orjson
 
-from app.db import Database
 from app.errors import KeyReusedError
+from app.infrastructure.db import Database
 
 
 class RequestKey(msgspec.Struct, frozen=True):

@@ -7,7 +7,7 @@ from datetime import datetime
 
 import msgspec
 
-from app.db import Database
+from app.infrastructure.db import Database
 from app.ledger import post
 from app.ledger.sheet import Lot
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from app.db import Database, Record
+from app.infrastructure.db import Database, Record
 from app.ledger import idempotency
 from app.ledger.idempotency import StoredAnswer
 from app.ledger.kinds import LotSource

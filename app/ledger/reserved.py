@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from app.db import Database, Record
+from app.infrastructure.db import Database, Record
 from app.ledger import backings
 from app.ledger.backings import Backing
 from app.ledger.claws import Claw, Policy

@@ -7,7 +7,7 @@ from typing import Final, Protocol
 
 import orjson
 
-from app.db import Record
+from app.infrastructure.db import Record
 from app.ledger.kinds import USES
 from app.ledger.sheet import EntryDraft, JournalDraft, Lot, Sheet
 

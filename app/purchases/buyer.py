@@ -5,12 +5,12 @@ from __future__ import annotations
 import msgspec
 
 from app.accounts import ties
-from app.accounts.book import Book
 from app.accounts.claims import is_account_id
 from app.accounts.open import TieRank, insert, is_a_customers, lock_id, open_day
 from app.accounts.ties import ClaimOutcome
-from app.grants.day import Origin
-from app.grants.store import store_days
+from app.allowance.day import Origin
+from app.allowance.store import store_days
+from app.book import Book
 from app.purchases.facts import SessionFact
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from app.accounts.book import Book
-from app.clock import NEVER
-from app.db import Record
-from app.grants import load
-from app.grants.day import AccountDay, Origin
-from app.grants.store import store_days
+from app.allowance import load
+from app.allowance.day import AccountDay, Origin
+from app.allowance.store import store_days
+from app.book import Book
+from app.infrastructure.clock import NEVER
+from app.infrastructure.db import Record
 from app.ledger import reserved
 from app.ledger.kinds import Act, House, Kind, LotSource
 from app.ledger.sheet import JournalDraft

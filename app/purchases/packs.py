@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from app.grants.catalogue import Catalogue, Pack
+from app.allowance.catalogue import Catalogue, Pack
 from app.ledger.kinds import AMOUNT_MAX
 from app.purchases.facts import SessionFact
 

@@ -6,11 +6,11 @@ from datetime import datetime
 
 import msgspec
 
-from app.accounts.book import Book
-from app.db import Database, Record
-from app.grants import load
-from app.grants.day import AccountDay, Origin
-from app.grants.store import store_days
+from app.allowance import load
+from app.allowance.day import AccountDay, Origin
+from app.allowance.store import store_days
+from app.book import Book
+from app.infrastructure.db import Database, Record
 from app.ledger import backings, post, reserved
 from app.ledger.backings import REFUNDING, Backing, Manner
 from app.ledger.claws import Claw

@@ -10,7 +10,7 @@ from typing import Final
 
 import msgspec
 
-from app.db import Database, Record
+from app.infrastructure.db import Database, Record
 from app.purchases.derive import MoneyBack, Standing
 from app.purchases.facts import MoneyEvent, MoneyFact, charge_of, kind_of, object_of
 

@@ -9,10 +9,10 @@ from enum import StrEnum
 import msgspec
 import structlog
 
-from app.accounts.book import Book
 from app.accounts.ties import ClaimOutcome
-from app.db import Database, Record
-from app.grants.day import Origin
+from app.allowance.day import Origin
+from app.book import Book
+from app.infrastructure.db import Database, Record
 from app.purchases import store
 from app.purchases.buyer import Unplaced, find_buyer
 from app.purchases.derive import same_currency

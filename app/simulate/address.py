@@ -12,7 +12,7 @@ import msgspec
 
 from app.embedded.devbook import DevBook, DevKeys
 from app.errors import ConfigurationError
-from app.settings import read_variable
+from app.infrastructure.settings import read_variable
 from app.simulate.book_client import WEBHOOK_PATH
 
 DATA_DIR_DEFAULT: Final = Path(".tallybook")

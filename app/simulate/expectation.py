@@ -26,7 +26,7 @@ class TierRules:
     trial_grants: bool = True
 
 
-# The default catalogue, app/grants/tiers.toml; a test holds these to it. The worst stands first:
+# The default catalogue, app/allowance/tiers.toml; a test holds these to it. The worst stands first:
 # among equal credits the catalogue's own order would decide, and no two are equal here.
 SHIPPED: Final[Mapping[str, TierRules]] = MappingProxyType(
     {

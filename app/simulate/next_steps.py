@@ -8,8 +8,8 @@ from typing import Final
 
 from rich.console import Console
 
-from app import ids
 from app.embedded.devbook import DevBook
+from app.infrastructure import ids
 
 STRIPE_DATA_DIR: Final = Path(".tallybook-stripe")
 _KEY_DIGITS: Final = 12
@@ -51,8 +51,8 @@ def _real_stripe(book: DevBook) -> list[str]:
     """A book of its own: in this one time has run ahead, or behind, of Stripe's."""
     forward_to = f"{book.base_url}/api/webhooks/stripe"
     return [
-        "# real Stripe, in test mode (stop this book first). Write your prices into a copy of the",
-        "# catalogue, app/grants/tiers.toml; `stripe prices list` tells their ids. One terminal:",
+        "# real Stripe, in test mode (stop this book first). Write your prices into a copy of",
+        "# app/allowance/tiers.toml, the catalogue; `stripe prices list` tells their ids. Then:",
         f"stripe listen --forward-to {forward_to}",
         "# another, with the secret that stripe listen printed:",
         f"STRIPE_WEBHOOK_SECRET=whsec_... .venv/bin/tallybook up --port {_port(book)}"

@@ -8,8 +8,8 @@ from datetime import timedelta
 from functools import cached_property
 from typing import Final
 
+from app.allowance.catalogue import Catalogue, Pack, Tier
 from app.errors import ConfigurationError
-from app.grants.catalogue import Catalogue, Pack, Tier
 from app.simulate.expectation import TierRules
 from app.simulate.stripe_objects import ENTERPRISE_MONTHLY, PRO_MONTHLY, Price
 

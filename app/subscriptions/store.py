@@ -14,8 +14,8 @@ import msgspec
 import orjson
 import structlog
 
-from app.db import Database, Record
 from app.errors import BusyError
+from app.infrastructure.db import Database, Record
 from app.subscriptions.derive import (
     FOLD_FORM,
     Derived,

@@ -10,8 +10,8 @@ from typing import Final
 
 import msgspec
 
-from app.db import Database, Record
 from app.errors import BusyError
+from app.infrastructure.db import Database, Record
 from app.subscriptions.derive import Pricing
 from app.subscriptions.store import Asked, Reading, gather, row_of
 

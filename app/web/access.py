@@ -21,8 +21,8 @@ from app.errors import (
     InvalidRequestError,
     UnauthenticatedError,
 )
-from app.keys import ApiKey, Keyring, Scope
-from app.settings import Settings
+from app.infrastructure.settings import Settings
+from app.operators.keys import ApiKey, Keyring, Scope
 from app.web import rate_limits
 
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 import msgspec
 import orjson
 
-from app import ids
-from app.accounts.hold import HoldView
-from app.accounts.keyed import Done
-from app.accounts.reversals import Reversed
-from app.accounts.spend import Spent
 from app.accounts.view import AccountView
 from app.audit.balance import BalanceAsOf
 from app.audit.entries import EntryPage
-from app.db import Record
+from app.infrastructure import ids
+from app.infrastructure.db import Record
+from app.reversals.record import Reversed
+from app.spending.hold import HoldView
+from app.spending.keyed import Done
+from app.spending.spend import Spent
 from app.web.instants import instant, maybe
 from app.web.rows import told
 from app.web.views import (

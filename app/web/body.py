@@ -10,7 +10,7 @@ import orjson
 from litestar import Request
 
 from app.errors import InvalidRequestError, SlowBodyError
-from app.json_names import name_given_twice
+from app.infrastructure.json_names import name_given_twice
 from app.web.patterns import in_words
 
 BODY_BYTES_MAX: Final = 262_144

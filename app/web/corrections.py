@@ -10,15 +10,16 @@ from litestar.datastructures import State
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import JSONBody, PathParameter
 
-from app import ids
-from app.accounts import correct, reverse, reverse_run
-from app.accounts.keyed import Done
-from app.accounts.reversals import ReversalOrder, Reversed, find
 from app.accounts.view import view
 from app.errors import RefusedError
+from app.infrastructure import ids
 from app.ledger.claws import Policy
 from app.ledger.kinds import AMOUNT_MAX
-from app.purchases.reverse import reverse_event
+from app.reversals import journal, run
+from app.reversals.event import reverse_event
+from app.reversals.record import ReversalOrder, Reversed, find
+from app.spending import corrections
+from app.spending.keyed import Done
 from app.web import answers, problems, views
 from app.web.access import Access, access, caller
 from app.web.instants import INSTANT_PATTERN
@@ -75,7 +76,7 @@ async def grant_route(
     request: Request[Any, Any, Any], state: State,
 ) -> Response[views.SpendAnswer]:  # fmt: skip
     """Give promotional credits."""
-    granting = correct.grant(
+    granting = corrections.grant(
         state.book, account_id, data.amount,
         order(request, idempotency_key, data, data.reason),
         expires_at=moment(data.expires_at, "expires_at"), priority=data.priority,
@@ -99,7 +100,7 @@ async def adjust_route(
         raise RefusedError("An adjustment by 0 changes nothing.")
     wanted = order(request, idempotency_key, data, data.reason)
     return _acted(
-        await within_patience(correct.adjust(state.book, account_id, data.amount, wanted))
+        await within_patience(corrections.adjust(state.book, account_id, data.amount, wanted))
     )
 
 
@@ -118,7 +119,7 @@ async def close_route(
     account_id: AccountId, request: Request[Any, Any, Any], state: State, data: MaybeReason = None
 ) -> views.AccountAnswer:
     """End the account's grants; what it has can still be spent. A reason may come along."""
-    await correct.close(state.book, account_id, operator(request, data))
+    await corrections.close(state.book, account_id, operator(request, data))
     return answers.account(await view(state.book, account_id))
 
 
@@ -160,10 +161,10 @@ async def reverse_route(
 async def _reverse(state: State, data: ReversalBody, wanted: ReversalOrder) -> Reversed:
     if data.journal_id is not None:
         number = ids.number(ids.JOURNAL, data.journal_id)
-        return await reverse.reverse_journal(state.book, number, wanted, dry_run=data.dry_run)
+        return await journal.reverse_journal(state.book, number, wanted, dry_run=data.dry_run)
     if data.event_id is not None:
         return await reverse_event(state.book, data.event_id, wanted, dry_run=data.dry_run)
-    return await reverse_run.reverse_run(
+    return await run.reverse_run(
         state.book, ids.number(ids.RUN, data.run_id or ""), wanted,
         dry_run=data.dry_run, within_s=RUN_REVERSAL_SECONDS_MAX,
     )  # fmt: skip

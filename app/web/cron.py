@@ -9,8 +9,8 @@ from litestar.datastructures import State
 from litestar.enums import HttpMethod
 from litestar.openapi.datastructures import ResponseSpec
 
-from app.grants.run import run_due
-from app.grants.run_row import runs_of
+from app.runs.run import run_due
+from app.runs.run_row import runs_of
 from app.web import problems, run_views
 from app.web.access import Access, access
 

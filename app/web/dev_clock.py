@@ -9,8 +9,8 @@ from litestar import get, put
 from litestar.datastructures import State
 from litestar.params import JSONBody
 
-from app import clock
 from app.errors import ConflictError, InvalidRequestError
+from app.infrastructure import clock
 from app.jobs.tick import advance_clock
 from app.web import problems
 from app.web.access import Access, access

@@ -12,7 +12,7 @@ from typing import Final
 import msgspec
 
 from app.audit.export import Form
-from app.db import Record
+from app.infrastructure.db import Record
 from app.web.answers import entry
 from app.web.instants import instant
 from app.web.views import EntryAnswer

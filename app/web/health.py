@@ -8,9 +8,9 @@ import msgspec
 from litestar import Request, get
 from litestar.datastructures import State
 
-from app import migrations
 from app.errors import BusyError
-from app.limiter import Limiter
+from app.infrastructure import migrations
+from app.infrastructure.limiter import Limiter
 from app.web import problems
 from app.web.access import Access, access
 

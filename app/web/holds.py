@@ -9,11 +9,11 @@ from litestar import Request, Response, get, post
 from litestar.datastructures import State
 from litestar.params import JSONBody, PathParameter
 
-from app import ids
-from app.accounts import hold as holds
-from app.accounts.hold import HoldView
-from app.accounts.keyed import Done, Order
+from app.infrastructure import ids
 from app.ledger.holds import HOLD_SECONDS_DEFAULT, HOLD_SECONDS_MAX
+from app.spending import hold as holds
+from app.spending.hold import HoldView
+from app.spending.keyed import Done, Order
 from app.web import answers, problems, views
 from app.web.access import Access, access
 from app.web.parameters import AccountId, IdempotencyKey

@@ -8,10 +8,10 @@ from litestar import get
 from litestar.datastructures import State
 from litestar.params import FromQuery, PathParameter, QueryParameter
 
-from app import ids
 from app.audit import entries, journals
 from app.audit.balance import balance
 from app.audit.entries import EntryQuery
+from app.infrastructure import ids
 from app.ledger.kinds import Kind
 from app.web import answers, problems, views
 from app.web.access import Access, access

@@ -10,12 +10,12 @@ from litestar.datastructures import State
 from litestar.openapi.spec import OpenAPIMediaType, OpenAPIResponse, OpenAPIType, Operation, Schema
 from litestar.params import FromQuery, QueryParameter
 
-from app import ids
 from app.audit import entries, export
 from app.audit.entries import EntryQuery
 from app.audit.explain import explain
 from app.audit.roll_forward import roll_forward
 from app.audit.trial_balance import trial_balance
+from app.infrastructure import ids
 from app.ledger.kinds import Kind
 from app.web import problems, report_answers, report_views
 from app.web.access import Access, access

@@ -8,10 +8,10 @@ from litestar import get
 from litestar.datastructures import State
 from litestar.params import QueryParameter
 
-from app import ids
 from app.audit.operator_acts import acts
-from app.db import Record
-from app.operator_acts import OperatorAct
+from app.infrastructure import ids
+from app.infrastructure.db import Record
+from app.operators.acts import OperatorAct
 from app.web import problems
 from app.web.access import Access, access
 from app.web.instants import Instant

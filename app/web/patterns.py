@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from app import ids
+from app.infrastructure import ids
 from app.web.instants import INSTANT_PATTERN
 
 # Each ends in `\Z`: Python's `$` lets a line end through. The description has the `$` of ECMA.

@@ -12,8 +12,8 @@ from typing import Any, Final
 from litestar.connection import ASGIConnection
 
 from app.errors import RateLimitedError
-from app.limiter import Allowance, Limiter
-from app.rates import Rate, RateLimits, client_address
+from app.infrastructure.limiter import Allowance, Limiter
+from app.infrastructure.rates import Rate, RateLimits, client_address
 
 _STATE: Final = "allowance"
 

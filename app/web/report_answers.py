@@ -7,12 +7,12 @@ from collections.abc import Sequence
 import msgspec
 import orjson
 
-from app import ids
 from app.audit.explain import Behind, Explained
 from app.audit.life_cycle import Page
 from app.audit.roll_forward import RollForward
 from app.audit.trial_balance import TrialBalance
-from app.db import Record
+from app.infrastructure import ids
+from app.infrastructure.db import Record
 from app.web.instants import instant, maybe
 from app.web.report_views import (
     AuditedSubscription,

@@ -11,9 +11,9 @@ from litestar.datastructures import State
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
-from app import traces
-from app.ids import random_token
-from app.metrics import Metrics
+from app.infrastructure import traces
+from app.infrastructure.ids import random_token
+from app.infrastructure.metrics import Metrics
 from app.web import rate_limits
 
 log = structlog.get_logger("tallybook.request")

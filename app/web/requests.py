@@ -11,10 +11,10 @@ import structlog
 from litestar import Request, Response
 from litestar.params import JSONBody
 
-from app.accounts.keyed import Order
 from app.errors import KeyInFlightError
 from app.ledger.idempotency import request_key
-from app.operator_acts import Operator
+from app.operators.acts import Operator
+from app.spending.keyed import Order
 from app.web import views
 from app.web.access import caller
 

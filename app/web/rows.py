@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Final, TypeVar
 
-from app import ids
-from app.db import Record
+from app.infrastructure import ids
+from app.infrastructure.db import Record
 from app.web.instants import maybe
 from app.web.views import View
 

@@ -6,9 +6,9 @@ from datetime import date
 
 import msgspec
 
-from app import ids
-from app.db import Record
-from app.grants.plan import PlannedRun
+from app.infrastructure import ids
+from app.infrastructure.db import Record
+from app.runs.plan import PlannedRun
 from app.web.instants import Instant, instant
 from app.web.rows import told
 from app.web.views import View

@@ -11,16 +11,16 @@ from litestar.datastructures import State
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromQuery, JSONBody, PathParameter
 
-from app import ids
-from app.accounts.book import Book
-from app.accounts.rerun import run_again
 from app.audit import life_cycle
 from app.audit.life_cycle import Order
+from app.book import Book
 from app.errors import RefusedError
-from app.grants.plan import plan
-from app.grants.run import Ticked, run_due
-from app.grants.run_row import runs_of
-from app.operator_acts import Operator
+from app.infrastructure import ids
+from app.operators.acts import Operator
+from app.reversals.run_again import run_again
+from app.runs.plan import plan
+from app.runs.run import Ticked, run_due
+from app.runs.run_row import runs_of
 from app.web import problems, run_views
 from app.web.access import Access, access, caller
 from app.web.parameters import Cursor, Limit

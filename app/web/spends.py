@@ -10,10 +10,10 @@ from litestar import Request, Response, post
 from litestar.datastructures import State
 from litestar.params import JSONBody
 
-from app.accounts.spend import SpendOrder, Spent
-from app.accounts.spend_queue import Outcome, carry_out
 from app.errors import TallybookError
 from app.ledger.idempotency import request_key
+from app.spending.queue import Outcome, carry_out
+from app.spending.spend import SpendOrder, Spent
 from app.web import answers, problems, views
 from app.web.access import Access, access, caller
 from app.web.body import BODY_BYTES_MAX, DEPTH_MAX

@@ -9,12 +9,13 @@ from litestar import get
 from litestar.datastructures import State
 from litestar.params import FromQuery, QueryParameter
 
-from app import ids
-from app.audit import alerts, entries
-from app.audit import usage as reports
-from app.audit.alerts import AlertPage, AlertQuery
-from app.audit.usage import UsagePage, UsageQuery
-from app.db import Record
+from app.audit import entries
+from app.infrastructure import ids
+from app.infrastructure.db import Record
+from app.usage import alerts
+from app.usage import fold as reports
+from app.usage.alerts import AlertPage, AlertQuery
+from app.usage.fold import UsagePage, UsageQuery
 from app.web import problems
 from app.web.access import Access, access
 from app.web.instants import Instant

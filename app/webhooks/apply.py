@@ -8,11 +8,11 @@ from typing import Final
 import msgspec
 
 from app.accounts import ties
-from app.accounts.book import Book
 from app.accounts.open import TieRank
 from app.accounts.subscribe import Taken, delete_customer, take_fact
 from app.accounts.ties import Claimed, ClaimOutcome
-from app.grants.day import Origin
+from app.allowance.day import Origin
+from app.book import Book
 from app.purchases.facts import MoneyEvent
 from app.purchases.take import Untold, take
 from app.subscriptions.facts import Fact

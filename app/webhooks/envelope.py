@@ -10,7 +10,7 @@ import msgspec
 import orjson
 
 from app.errors import PayloadRefusedError
-from app.json_names import name_given_twice
+from app.infrastructure.json_names import name_given_twice
 from app.webhooks.shapes import ShapeError, instant_of, object_of, shown, text_of
 
 # Real events nest some 10 deep; whoever walks one later may do so by recursion.

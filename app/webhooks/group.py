@@ -12,8 +12,8 @@ from typing import Final
 
 import structlog
 
-from app.accounts.book import Book
-from app.group_commit import GroupQueue
+from app.book import Book
+from app.infrastructure.group_commit import GroupQueue
 from app.webhooks.inbox import Ruling
 from app.webhooks.steady import Delivery, take
 

@@ -9,7 +9,7 @@ from typing import Final
 
 import msgspec
 
-from app.db import Database
+from app.infrastructure.db import Database
 from app.webhooks.envelope import Envelope
 
 

@@ -9,7 +9,7 @@ from typing import Final
 import msgspec
 import structlog
 
-from app.accounts.book import Book
+from app.book import Book
 from app.errors import StripeFailedError
 from app.webhooks import inbox, questions, steady
 from app.webhooks.apply import apply

@@ -9,9 +9,9 @@ from typing import Final
 import msgspec
 import structlog
 
-from app.accounts.book import Book
+from app.book import Book
 from app.errors import EventUnknownError
-from app.operator_acts import Operator, OperatorAct, record
+from app.operators.acts import Operator, OperatorAct, record
 from app.webhooks.envelope import envelope
 from app.webhooks.inbox import Ruling, Verdict
 from app.webhooks.receive import ASK_SECONDS_MAX, answer, attempt

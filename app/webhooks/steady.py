@@ -11,11 +11,11 @@ from typing import Final
 
 import msgspec
 
-from app.accounts.book import Book
 from app.accounts.open import CUSTOMER_LOCK, TieRank
 from app.accounts.subscribe import Taken
-from app.db import Record
-from app.grants.entitlement import CataloguePricing
+from app.allowance.entitlement import CataloguePricing
+from app.book import Book
+from app.infrastructure.db import Record
 from app.subscriptions import store_many
 from app.subscriptions.facts import Fact, FactKind
 from app.subscriptions.store import Asked, Outcome, Reading, Settled

@@ -13,8 +13,8 @@ from granian.http import HTTP1Settings
 from granian.server import Server
 from litestar import Litestar, post
 
-from app.db import Database
 from app.embedded.ports import LOOPBACK
+from app.infrastructure.db import Database
 from app.server import HEADER_TIMEOUT_MS, SHUTDOWN_SECONDS_MAX
 from ops.benchmarks.floor import CONNECTIONS, spend_statement
 

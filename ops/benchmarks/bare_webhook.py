@@ -13,7 +13,7 @@ from typing import Any, Final
 import orjson
 from litestar import Litestar, Request, post
 
-from app.db import Database
+from app.infrastructure.db import Database
 from app.webhooks.signature import verify
 from ops.benchmarks.bare import serve
 from ops.benchmarks.floor import CONNECTIONS

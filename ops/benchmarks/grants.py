@@ -15,9 +15,9 @@ from typing import Final
 
 import asyncpg
 
-from app.accounts.book import Book
-from app.db import Database, opened
-from app.grants.run import run_due
+from app.book import Book
+from app.infrastructure.db import Database, opened
+from app.runs.run import run_due
 from ops.benchmarks import grants_seed
 from ops.benchmarks.figures import Figure, below, plain
 from ops.benchmarks.server import Ledger, Server, make_ledger

@@ -7,9 +7,9 @@ from typing import Final
 
 import asyncpg
 
-from app import clock
-from app.db import Database
-from app.grants.bulk import CHUNK_ACCOUNTS
+from app.infrastructure import clock
+from app.infrastructure.db import Database
+from app.runs.bulk import CHUNK_ACCOUNTS
 from ops.benchmarks.seed import settle
 from ops.benchmarks.server import Ledger
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sys
 
-from app import keys
-from app.db import opened
-from app.keys import Scope
+from app.infrastructure.db import opened
+from app.operators import keys
+from app.operators.keys import Scope
 from ops.benchmarks import served
 from ops.benchmarks.figures import Figure, at_least
 from ops.benchmarks.load import Load

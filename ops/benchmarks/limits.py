@@ -12,14 +12,14 @@ from typing import Any, Final
 import redis.asyncio
 from redis.exceptions import RedisError
 
-from app import keys
-from app.db import opened
 from app.embedded.ports import free_port
 from app.embedded.program import spawn
 from app.embedded.redis import EmbeddedRedis, find_server
-from app.keys import Scope
-from app.limiter import SCRIPT, Limiter
-from app.rates import Rate
+from app.infrastructure.db import opened
+from app.infrastructure.limiter import SCRIPT, Limiter
+from app.infrastructure.rates import Rate
+from app.operators import keys
+from app.operators.keys import Scope
 from ops.benchmarks import served
 from ops.benchmarks.figures import Figure, at_least, plain
 from ops.benchmarks.http_spends import load_of, rate

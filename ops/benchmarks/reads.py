@@ -12,7 +12,7 @@ from typing import Final
 from app.audit import balance, cursor, entries
 from app.audit.entries import PAGE_SIZE_MAX, EntryQuery, OfAccount
 from app.audit.horizon import Horizons
-from app.db import Database, opened
+from app.infrastructure.db import Database, opened
 from ops.benchmarks import seed
 from ops.benchmarks.figures import Figure, below, plain
 from ops.benchmarks.server import Server, make_ledger

@@ -13,14 +13,14 @@ from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 
-from app import migrations
-from app.accounts import tiers
-from app.accounts.book import Book
-from app.db import opened
+from app.accounts import apply_catalogue
+from app.allowance.catalogue import default_text
+from app.book import Book
 from app.embedded.ports import free_port
 from app.embedded.postgres import OWNER, EmbeddedPostgres, Passwords
 from app.embedded.program import Guard
-from app.grants.catalogue import default_text
+from app.infrastructure import migrations
+from app.infrastructure.db import opened
 
 START_S_MAX = 60
 TEMPLATE = "ledger_template"
@@ -87,7 +87,7 @@ async def _migrate(server: Server) -> None:
     url = _on(server.application_url, TEMPLATE)
     await migrations.migrate(_on(server.owner_url, TEMPLATE), {"DATABASE_URL": url})
     async with opened(url) as database:
-        await tiers.apply(Book(database), default_text(), "tiers.toml", "bench")
+        await apply_catalogue.apply(Book(database), default_text(), "tiers.toml", "bench")
 
 
 def _on(url: str, name: str) -> str:

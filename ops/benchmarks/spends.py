@@ -9,12 +9,12 @@ import time
 from collections.abc import Awaitable, Callable
 from hashlib import sha256
 
-from app.accounts.book import Book
-from app.accounts.spend import SpendOrder
-from app.accounts.spend_queue import SpendQueue
-from app.db import opened
+from app.book import Book
 from app.errors import TallybookError
+from app.infrastructure.db import opened
 from app.ledger.idempotency import RequestKey
+from app.spending.queue import SpendQueue
+from app.spending.spend import SpendOrder
 from ops.benchmarks.figures import Figure, at_least
 from ops.benchmarks.floor import CONNECTIONS, pgbench
 from ops.benchmarks.server import Ledger, Server

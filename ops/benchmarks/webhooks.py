@@ -15,8 +15,8 @@ from typing import Final
 import asyncpg
 import structlog
 
-from app.accounts.book import Book
-from app.db import Database, opened
+from app.book import Book
+from app.infrastructure.db import Database, opened
 from app.webhooks.receive import receive
 from ops.benchmarks import served
 from ops.benchmarks.figures import Figure, at_least, below, plain

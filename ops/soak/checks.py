@@ -8,10 +8,10 @@ from typing import Final
 import asyncpg
 import msgspec
 
-from app.audit.verify import verify
-from app.db import opened
 from app.embedded.devbook import DevBook
+from app.infrastructure.db import opened
 from app.simulate.book_client import BookClient
+from app.verify.verify import verify
 from ops.soak.book import POOL_SIZE_MAX
 from ops.soak.load import Acknowledged
 from ops.soak.watch import Watch, connections

@@ -12,8 +12,8 @@ from typing import Any
 import httpx
 
 from app.accounts.put import put
-from app.db import Database
-from tests.accounts.acts import Acts
+from app.infrastructure.db import Database
+from tests.acts import Acts
 from tests.conftest import NOW
 from tests.invariants import differences
 from tests.stripe_events import make_subscription_event

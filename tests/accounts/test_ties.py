@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from app.accounts import ties
 from app.accounts.open import TieRank
 from app.accounts.ties import Claimed
-from app.grants.day import Origin
+from app.allowance.day import Origin
 from tests.conftest import NOW
 from tests.invariants import differences
 from tests.stripe_events import make_customer_event, make_event, make_subscription_event

@@ -21,8 +21,8 @@ from app.audit import export
 from app.audit.entries import EntryQuery
 from app.audit.horizon import Horizon, Horizons
 from app.commands import ledger as commands
-from app.db import Database
 from app.errors import BusyError
+from app.infrastructure.db import Database
 from app.web.export_forms import FORMS, FormName
 from tests.api_client import Api
 from tests.audit.busy_ledger import BusyLedger, asked

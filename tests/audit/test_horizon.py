@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from app import clock
 from app.audit.horizon import Horizon, Horizons
-from app.db import Database
 from app.errors import BusyError
+from app.infrastructure import clock
+from app.infrastructure.db import Database
 from app.ledger import post
 from app.ledger.kinds import Act
 from app.ledger.sheet import JournalDraft, Sheet

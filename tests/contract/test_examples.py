@@ -14,14 +14,14 @@ from typing import Any
 import jsonschema_rs
 import pytest
 
-from app import keys
-from app.accounts import tiers
-from app.accounts.book import Book
-from app.db import Database
-from app.grants.catalogue import default_text
+from app.accounts import apply_catalogue
+from app.allowance.catalogue import default_text
+from app.book import Book
+from app.infrastructure.db import Database
+from app.infrastructure.settings import Settings
 from app.jobs.tick import tick
-from app.keys import Scope
-from app.settings import Settings
+from app.operators import keys
+from app.operators.keys import Scope
 from app.web import openapi_extras
 from tests.api_client import Api
 from tests.contract.example_story import WRITTEN, Story, tell
@@ -37,7 +37,7 @@ async def story(api: Api, database: Database, settings: Settings, book: Book) ->
     text = default_text().replace(
         "daily_credits = 20", "daily_credits = 20\nlow_balance_alert = 15"
     )
-    await tiers.apply(book, text, "tiers.toml", "tests")
+    await apply_catalogue.apply(book, text, "tiers.toml", "tests")
     tokens = {"cron": settings.cron_secret or ""}
     for scope, key_id in (("service", "0shapp0001"), ("operator", "0anna00001")):
         tokens[scope] = await keys.create_known(

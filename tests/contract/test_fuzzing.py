@@ -9,13 +9,13 @@ import pytest
 import schemathesis
 from schemathesis.python.asgi import shutdown_lifespans
 
-from app import keys
-from app.accounts.book import Book
 from app.accounts.put import put
 from app.asgi import create_app
-from app.db import Database
-from app.keys import Scope
-from app.settings import Settings
+from app.book import Book
+from app.infrastructure.db import Database
+from app.infrastructure.settings import Settings
+from app.operators import keys
+from app.operators.keys import Scope
 from ops.fuzzing import configuration, run
 
 # Of each operation and phase: most where most is allowed, the others are mostly told 401 or 403.

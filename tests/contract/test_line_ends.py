@@ -9,9 +9,9 @@ from typing import Any
 import httpx
 import pytest
 
-from app.accounts.book import Book
 from app.accounts.put import put
-from app.db import Database
+from app.book import Book
+from app.infrastructure.db import Database
 from tests.api_client import Api
 
 # What each parameter with a pattern takes; a new one stands here too.

@@ -11,7 +11,7 @@ import pytest
 
 from app import errors
 from app.errors import TallybookError
-from app.settings import Settings
+from app.infrastructure.settings import Settings
 from tests.api_client import Api
 from tests.contract.test_routes import callers, filled
 

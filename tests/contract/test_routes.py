@@ -15,13 +15,14 @@ import pytest
 from litestar import get
 from litestar.routes import HTTPRoute
 
-from app import asgi, keys
-from app.accounts.book import Book
+from app import asgi
 from app.accounts.put import put
-from app.db import Database
+from app.book import Book
 from app.errors import ConfigurationError
-from app.keys import Scope
-from app.settings import Settings
+from app.infrastructure.db import Database
+from app.infrastructure.settings import Settings
+from app.operators import keys
+from app.operators.keys import Scope
 from app.web.access import Access, access
 from tests.api_client import Api
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from app.db import Database
+from app.infrastructure.db import Database
 from tests.api_client import Api
 
 SPENDS = "/api/v1/accounts/user-1/spends"

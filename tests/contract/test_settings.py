@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from app import settings
 from app.errors import ConfigurationError
+from app.infrastructure import settings
 
 GOOD = {
     "DATABASE_URL": "postgresql://app:hunter22hunter@127.0.0.1/book",

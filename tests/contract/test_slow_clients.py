@@ -14,16 +14,16 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from app.accounts.book import Book
 from app.accounts.put import put
-from app.db import Database
+from app.book import Book
+from app.infrastructure.db import Database
+from app.infrastructure.settings import Settings
 from app.server import HEADER_TIMEOUT_MS
-from app.settings import Settings
 from app.web.body import BODY_SECONDS_MAX
 from tests.api_client import Api, open_api
 from tests.conftest import Server
 from tests.contract.test_routes import is_problem
-from tests.metrics.test_several_processes import serving
+from tests.infrastructure.test_several_processes import serving
 
 SPENDS = "/api/v1/accounts/user-1/spends"
 SLACK_S = 30.0  # the machine may be busy; that it ends at all is what matters
@@ -80,7 +80,7 @@ async def test_a_statement_that_takes_too_long_is_a_503_that_may_be_tried_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     await put(book, "user-1", None, None, "tests")
-    monkeypatch.setattr(f"app.db.{timeout}", 300)
+    monkeypatch.setattr(f"app.infrastructure.db.{timeout}", 300)
     blocker = await asyncpg.connect(server.owner_url)
     async with open_api(database, settings) as api:
         assert (await api.get("/api/v1/accounts/user-1")).status_code == 200

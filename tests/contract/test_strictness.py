@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from app.db import Database
+from app.infrastructure.db import Database
 from app.web.body import BODY_BYTES_MAX, DEPTH_MAX
 from tests.api_client import Api
 

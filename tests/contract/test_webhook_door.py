@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.db import Database
+from app.infrastructure.db import Database
 from app.web import body
 from app.web.webhook import WEBHOOK_BODY_BYTES_MAX
 from app.webhooks.inbox import Verdict

@@ -12,16 +12,16 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from app import clock
-from app.accounts.book import Book
 from app.accounts.put import put
-from app.db import Database
+from app.book import Book
 from app.doctor.database import of_skew, of_version
 from app.doctor.examine import examine
 from app.doctor.finding import Finding, Level
 from app.doctor.secrecy import SECRETS
 from app.doctor.surroundings import Surroundings, is_loopback
 from app.embedded.ports import free_port
+from app.infrastructure import clock
+from app.infrastructure.db import Database
 from app.jobs.tick import tick
 from tests.conftest import NOW, Server
 from tests.served_book import served

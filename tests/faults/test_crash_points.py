@@ -22,20 +22,21 @@ from typing import Any
 import asyncpg
 import pytest
 
-from app import clock
-from app.accounts import correct, hold, reverse, reverse_run
-from app.accounts.book import Book
-from app.accounts.keyed import Order
 from app.accounts.put import put
-from app.accounts.reversals import ReversalOrder
-from app.accounts.spend import SpendOrder, spend
-from app.audit.verify import verify
-from app.db import Database
-from app.grants.run import run_due
+from app.book import Book
+from app.infrastructure import clock
+from app.infrastructure.db import Database
 from app.ledger.claws import Policy
 from app.ledger.idempotency import RequestKey, request_key
-from app.operator_acts import Operator
-from app.purchases.reverse import reverse_event
+from app.operators.acts import Operator
+from app.reversals import journal, run
+from app.reversals.event import reverse_event
+from app.reversals.record import ReversalOrder
+from app.runs.run import run_due
+from app.spending import corrections, hold
+from app.spending.keyed import Order
+from app.spending.spend import SpendOrder, spend
+from app.verify.verify import verify
 from app.webhooks.receive import receive
 from tests.conftest import NOW, open_database
 from tests.money_events import make_refund_event, make_session_event
@@ -123,13 +124,13 @@ async def held(book: Book, n: int) -> None:
 
 async def granted_and_spent(book: Book, n: int) -> None:
     await opened(book, n)
-    await correct.grant(book, f"user-{n}", 10, order(n, "grant"), expires_at=None, priority=0)
+    await corrections.grant(book, f"user-{n}", 10, order(n, "grant"), expires_at=None, priority=0)
     await spend(book, [spend_order(n, 8, "spend")])
 
 
 async def spent(book: Book, n: int) -> None:
     await opened(book, n)
-    await correct.grant(book, f"user-{n}", 10, order(n, "grant"), expires_at=None, priority=0)
+    await corrections.grant(book, f"user-{n}", 10, order(n, "grant"), expires_at=None, priority=0)
     await spend(book, [spend_order(n, 12, "spend")])
 
 
@@ -143,7 +144,7 @@ async def two_accounts(book: Book, n: int) -> None:
 async def opened_by_a_run(book: Book, n: int) -> None:
     # The others end here: the run, and with it the number of points, stays small.
     for row in await book.database.fetch("SELECT external_id FROM accounts"):
-        await correct.close(book, row["external_id"], OPERATOR)
+        await corrections.close(book, row["external_id"], OPERATOR)
     await opened_yesterday(book, n)
     await run_due(book.database, book.catalogues, "tests", 30)
     await spend(book, [spend_order(n, 2, "spend")])
@@ -162,13 +163,13 @@ async def reverse_named(book: Book, n: int, name: str, policy: Policy) -> None:
         "SELECT id FROM journals WHERE idempotency_key = $1", f"{name}-{n}"
     )
     wanted = ReversalOrder(reason="a reason", policy=policy, actor="tests", key=key(n))
-    await reverse.reverse_journal(book, number, wanted, dry_run=False)
+    await journal.reverse_journal(book, number, wanted, dry_run=False)
 
 
 async def reverse_last_run(book: Book, n: int) -> None:
     number = await book.database.fetchval("SELECT max(id) FROM runs")
     wanted = ReversalOrder(reason="a reason", policy=Policy.WRITE_OFF, actor="tests", key=key(n))
-    await reverse_run.reverse_run(book, number, wanted, dry_run=False, within_s=30)
+    await run.reverse_run(book, number, wanted, dry_run=False, within_s=30)
 
 
 async def capture(book: Book, n: int) -> None:
@@ -189,12 +190,12 @@ USE_CASES = {
     "a release": UseCase(held, release),
     "a grant": UseCase(
         opened,
-        lambda book, n: correct.grant(
+        lambda book, n: corrections.grant(
             book, f"user-{n}", 3, order(n), expires_at=None, priority=None
         ),
     ),
     "an adjustment": UseCase(
-        opened, lambda book, n: correct.adjust(book, f"user-{n}", -3, order(n))
+        opened, lambda book, n: corrections.adjust(book, f"user-{n}", -3, order(n))
     ),
     "a reversal of a grant": UseCase(
         granted_and_spent, lambda book, n: reverse_named(book, n, "grant", Policy.DEBT)
@@ -204,7 +205,7 @@ USE_CASES = {
     ),
     "a reversal of a run": UseCase(opened_by_a_run, reverse_last_run),
     "a close": UseCase(
-        opened_yesterday, lambda book, n: correct.close(book, f"user-{n}", OPERATOR)
+        opened_yesterday, lambda book, n: corrections.close(book, f"user-{n}", OPERATOR)
     ),
     "a webhook": UseCase(
         opened, lambda book, n: receive(book, snapshot(n), livemode=False)

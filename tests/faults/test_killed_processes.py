@@ -15,9 +15,8 @@ from typing import Final
 import httpx
 import pytest
 
-from app.audit.verify import verify
-from app.db import opened
 from app.embedded.devbook import DevBook
+from app.infrastructure.db import opened
 from app.simulate import sample_tape
 from app.simulate.book_client import ANSWER_S_MAX, BookClient, connected
 from app.simulate.fake_subscription import FakeSubscription
@@ -25,6 +24,7 @@ from app.simulate.play import play
 from app.simulate.report import look_up
 from app.simulate.stripe_objects import ENTERPRISE_MONTHLY
 from app.simulate.tape import TAPE_START, Put, Spend, Tape, deliveries
+from app.verify.verify import verify
 from tests.faults.running_book import running
 
 pytestmark = pytest.mark.timeout(120)

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from msgspec.structs import replace
 
-from app.settings import Settings
+from app.infrastructure.settings import Settings
 from tests.api_client import open_api
 from tests.conftest import Server, open_database
 

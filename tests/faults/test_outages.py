@@ -13,18 +13,18 @@ import pytest
 from arq.connections import ArqRedis
 from arq.jobs import JobStatus
 
-from app import clock, migrations
-from app.accounts import tiers
-from app.accounts.book import Book
+from app.accounts import apply_catalogue
 from app.accounts.put import put
-from app.db import Database
+from app.allowance.catalogue import default_text
+from app.book import Book
 from app.embedded.ports import free_port
 from app.embedded.postgres import EmbeddedPostgres, Passwords
 from app.embedded.program import Guard
-from app.grants import bulk, passing
-from app.grants.catalogue import default_text
-from app.grants.run import run_due
+from app.infrastructure import clock, migrations
+from app.infrastructure.db import Database
 from app.jobs.arq_worker import open_pool, work
+from app.runs import bulk, one_by_one
+from app.runs.run import run_due
 from tests.conftest import NOW, open_database
 from tests.faults.test_crash_points import UseCase, killed
 from tests.invariants import differences
@@ -70,7 +70,7 @@ async def whole(book: Book, day: int) -> None:
 
 def test_a_kill_in_any_chunk_leaves_the_rest_to_the_next_tick(server, monkeypatch) -> None:
     monkeypatch.setattr(bulk, "CHUNK_ACCOUNTS", CHUNK)
-    monkeypatch.setattr(passing, "CHUNK_ACCOUNTS", CHUNK)
+    monkeypatch.setattr(one_by_one, "CHUNK_ACCOUNTS", CHUNK)
     use_case = UseCase(run_everything, run_everything)
     died_after: set[int] = set()
     with asyncio.Runner() as runner:
@@ -132,7 +132,7 @@ async def test_postgresql_started_again_in_mid_run_costs_nobody_a_day(
         await migrations.migrate(postgres.owner_url, {"DATABASE_URL": postgres.application_url})
         async with open_database(postgres.application_url, 2) as database:
             book = Book(database)
-            await tiers.apply(book, default_text(), "tiers.toml", "tests")
+            await apply_catalogue.apply(book, default_text(), "tiers.toml", "tests")
             await clock.stand(database, NOW)
             for n in range(ACCOUNTS):
                 await put(book, f"user-{n}", None, "UTC", "tests")

@@ -13,17 +13,18 @@ from pathlib import Path
 
 import pytest
 
-from app.accounts import correct, hold, reverse
-from app.accounts.book import Book
-from app.accounts.keyed import Order
 from app.accounts.put import put
-from app.accounts.reversals import ReversalOrder
-from app.accounts.spend import SpendOrder
-from app.accounts.spend_queue import SpendQueue
-from app.db import Database
+from app.book import Book
 from app.errors import TallybookError
+from app.infrastructure.db import Database
 from app.ledger.claws import Policy
 from app.ledger.idempotency import RequestKey, request_key
+from app.reversals import journal
+from app.reversals.record import ReversalOrder
+from app.spending import corrections, hold
+from app.spending.keyed import Order
+from app.spending.queue import SpendQueue
+from app.spending.spend import SpendOrder
 from tests.invariants import differences
 
 ACCOUNTS = 20
@@ -100,7 +101,7 @@ class Writer:
             self.journals.append(result.journal_id)
 
     async def grant(self, account_id: str, amount: int) -> None:
-        done = await correct.grant(
+        done = await corrections.grant(
             self.book, account_id, amount, self.order(), expires_at=None, priority=None
         )
         self.journals.append(done.journal_id)
@@ -125,7 +126,7 @@ class Writer:
             number = self.journals.pop(self.chance.randrange(len(self.journals)))
             policy = self.chance.choice(list(Policy))
             order = ReversalOrder(reason="a reason", policy=policy, actor=self.name, key=self.key())
-            await reverse.reverse_journal(self.book, number, order, dry_run=False)
+            await journal.reverse_journal(self.book, number, order, dry_run=False)
 
 
 async def write_for_ever(url: str, name: str) -> None:

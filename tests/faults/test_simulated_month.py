@@ -13,10 +13,10 @@ from typing import Final
 import httpx
 import pytest
 
-from app.audit.verify import verify
-from app.db import Database, opened
 from app.embedded.devbook import DevBook
+from app.infrastructure.db import Database, opened
 from app.simulate.book_client import connected
+from app.verify.verify import verify
 from tests.faults.running_book import RunningBook, running
 
 pytestmark = pytest.mark.timeout(240)

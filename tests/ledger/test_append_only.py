@@ -13,13 +13,13 @@ import asyncpg
 import orjson
 import pytest
 
-from app.accounts.book import Book
 from app.accounts.put import put
-from app.accounts.spend import SpendOrder, spend
-from app.audit.verify import store_verdict, verify
+from app.book import Book
 from app.ledger.idempotency import request_key
-from app.operator_acts import Operator, OperatorAct, record
-from app.webhooks import reconciliations
+from app.operators.acts import Operator, OperatorAct, record
+from app.reconcile import store
+from app.spending.spend import SpendOrder, spend
+from app.verify.verify import store_verdict, verify
 from app.webhooks.receive import receive
 from tests.conftest import NOW, Server
 from tests.money_events import make_session_event
@@ -61,8 +61,8 @@ async def roles(server: Server, book: Book) -> AsyncIterator[Roles]:
     by = Operator(actor="tests", reason="a row to protect")
     async with book.database.transaction():
         await record(book.database, OperatorAct.TIERS_APPLIED, by, subject="1")
-    one = await reconciliations.begin(book.database, by, NOW, dry_run=True)
-    await reconciliations.fetched(book.database, one, "evt_3")
+    one = await store.begin(book.database, by, NOW, dry_run=True)
+    await store.fetched(book.database, one, "evt_3")
     await book.database.execute(
         """INSERT INTO alerts (kind, account_id, tier, day_on, threshold, value, raised_at)
            SELECT 'unusual_use', id, tier, day_on, 1, 7, tallybook_now() FROM accounts LIMIT 1"""

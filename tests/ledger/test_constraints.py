@@ -9,11 +9,11 @@ from itertools import product
 import asyncpg
 import pytest
 
-from app.accounts.book import Book
 from app.accounts.put import put
-from app.accounts.spend import SpendOrder, spend
+from app.book import Book
 from app.ledger.idempotency import request_key
 from app.ledger.kinds import Act, House, Kind, LotSource, Side
+from app.spending.spend import SpendOrder, spend
 from tests.conftest import NOW, Server
 
 HASH = hashlib.sha256(b"request").digest()

@@ -7,11 +7,11 @@ import io
 import pytest
 from rich.console import Console
 
-from app.accounts.book import Book
 from app.accounts.put import put
+from app.book import Book
 from app.commands import ledger as commands
-from app.db import Database
 from app.errors import ConfigurationError
+from app.infrastructure.db import Database
 from tests.api_client import Api
 from tests.conftest import Server
 from tests.invariants import differences

@@ -25,23 +25,25 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from app import clock
-from app.accounts import correct, hold, reversals, reverse, reverse_run
-from app.accounts.book import Book
-from app.accounts.keyed import Order
 from app.accounts.put import put
-from app.accounts.reversals import Reversed
-from app.accounts.reverse import ReversalOrder
-from app.accounts.spend import SpendOrder, spend
 from app.accounts.view import view
 from app.audit.balance import balance
 from app.audit.horizon import Horizons
-from app.audit.verify import verify
+from app.book import Book
 from app.errors import BusyError, TallybookError
+from app.infrastructure import clock
 from app.jobs.tick import advance_clock
 from app.ledger.claws import Policy
 from app.ledger.idempotency import RequestKey, request_key
-from app.operator_acts import Operator
+from app.operators.acts import Operator
+from app.reversals import journal as reverse
+from app.reversals import record, run
+from app.reversals.journal import ReversalOrder
+from app.reversals.record import Reversed
+from app.spending import corrections, hold
+from app.spending.keyed import Order
+from app.spending.spend import SpendOrder, spend
+from app.verify.verify import verify
 from app.webhooks.receive import receive
 from tests.conftest import NOW, new_server, open_database
 from tests.ledger.account_model import (
@@ -216,7 +218,7 @@ class LedgerMachine(RuleBasedStateMachine):
         if self.models[name].closed:
             return
         ends = self.now + timedelta(hours=hours) if hours else None
-        granting = correct.grant(
+        granting = corrections.grant(
             self.book, name, amount, self.order(), expires_at=ends, priority=priority
         )
         answer = self.ask(granting)
@@ -226,7 +228,7 @@ class LedgerMachine(RuleBasedStateMachine):
 
     @rule(name=names, amount=st.integers(-15, 15).filter(bool))
     def an_adjustment(self, name: str, amount: int) -> None:
-        answer = self.ask(correct.adjust(self.book, name, amount, self.order()))
+        answer = self.ask(corrections.adjust(self.book, name, amount, self.order()))
         model = self.models[name]
         if amount > 0:
             journal = expected(lambda: model.grant(amount, NEVER, 300, "adjustment"))
@@ -242,7 +244,7 @@ class LedgerMachine(RuleBasedStateMachine):
     def a_close(self, name: str, chance: int) -> None:
         if chance:
             return
-        self.runner.run(correct.close(self.book, name, OPERATOR))
+        self.runner.run(corrections.close(self.book, name, OPERATOR))
         self.models[name].close()
 
     # Stripe.
@@ -398,9 +400,7 @@ class LedgerMachine(RuleBasedStateMachine):
             "SELECT true FROM reversals WHERE of_run_id = $1", run_id
         ))  # fmt: skip
         order = self._order_of_reversal(policy)
-        answer = self.ask(
-            reverse_run.reverse_run(self.book, run_id, order, dry_run=False, within_s=60)
-        )
+        answer = self.ask(run.reverse_run(self.book, run_id, order, dry_run=False, within_s=60))
         assert not isinstance(answer, str), answer
         assert (answer.state, answer.replayed) == ("done", bool(again))
         if again:
@@ -493,7 +493,7 @@ class LedgerMachine(RuleBasedStateMachine):
     @invariant()
     def every_reversal_is_as_far_as_it_has_come(self) -> None:
         for number, journal in self.reversals[-5:]:
-            found = self.runner.run(reversals.find(self.book.database, number))
+            found = self.runner.run(record.find(self.book.database, number))
             claw = journal.claw
             if claw is not None:
                 wanted = (claw.requested, claw.clawed, claw.held, claw.shortfall, claw.expired)

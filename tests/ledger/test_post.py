@@ -10,14 +10,14 @@ from datetime import timedelta
 import asyncpg
 import pytest
 
-from app.accounts.book import Book
 from app.accounts.put import put
-from app.audit.verify import verify
-from app.clock import NEVER
-from app.db import Record
+from app.book import Book
+from app.infrastructure.clock import NEVER
+from app.infrastructure.db import Record
 from app.ledger import post
 from app.ledger.kinds import Act, House, Kind, LotSource, Side
 from app.ledger.sheet import EntryDraft, JournalDraft, Sheet
+from app.verify.verify import verify
 from tests.conftest import NOW
 
 HASH = bytes(32)

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from app.limiter import Limiter
+from app.infrastructure.limiter import Limiter
 from tests.running_redis import RunningRedis
 
 PATIENT_SECONDS = 10.0  # a noisy machine is no Redis that hangs

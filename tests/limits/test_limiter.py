@@ -11,8 +11,8 @@ from multiprocessing import get_context
 import redis
 from structlog.testing import capture_logs
 
-from app.limiter import RETRY_SECONDS, Limiter
-from app.rates import Rate
+from app.infrastructure.limiter import RETRY_SECONDS, Limiter
+from app.infrastructure.rates import Rate
 from tests.limits.conftest import PATIENT_SECONDS
 from tests.running_redis import RunningRedis
 

@@ -7,11 +7,11 @@ from collections.abc import AsyncIterator
 import msgspec
 import pytest
 
-from app.accounts.book import Book
 from app.accounts.put import put
-from app.db import Database
-from app.rates import Rate, RateLimits, parse_networks
-from app.settings import Settings
+from app.book import Book
+from app.infrastructure.db import Database
+from app.infrastructure.rates import Rate, RateLimits, parse_networks
+from app.infrastructure.settings import Settings
 from tests.api_client import Api, open_api
 from tests.conftest import NOW
 from tests.contract.test_routes import is_problem
@@ -29,7 +29,7 @@ async def limited(
     database: Database, settings: Settings, running_redis: RunningRedis, book: Book,
     monkeypatch: pytest.MonkeyPatch,
 ) -> AsyncIterator[Api]:  # fmt: skip
-    monkeypatch.setattr("app.limiter.ANSWER_SECONDS_MAX", PATIENT_SECONDS)
+    monkeypatch.setattr("app.infrastructure.limiter.ANSWER_SECONDS_MAX", PATIENT_SECONDS)
     await put(book, "user-1", "cus_1", None, "tests")
     redis_url = running_redis.url
     wanted = msgspec.structs.replace(settings, redis_url=redis_url, rate_limits=LIMITS)
@@ -117,7 +117,7 @@ async def test_a_caller_behind_a_proxy_that_adds_a_line_of_its_own_chooses_no_ad
     database: Database, settings: Settings, running_redis: RunningRedis,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    monkeypatch.setattr("app.limiter.ANSWER_SECONDS_MAX", PATIENT_SECONDS)
+    monkeypatch.setattr("app.infrastructure.limiter.ANSWER_SECONDS_MAX", PATIENT_SECONDS)
     wanted = msgspec.structs.replace(
         settings, redis_url=running_redis.url, rate_limits=LIMITS,
         trusted_proxies=parse_networks("127.0.0.1"),

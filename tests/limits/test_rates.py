@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from app import settings
-from app.rates import DEFAULT, Rate, client_address, parse, parse_networks
+from app.infrastructure import settings
+from app.infrastructure.rates import DEFAULT, Rate, client_address, parse, parse_networks
 from tests.contract.test_settings import GOOD, refusal
 
 PROXIES = parse_networks("10.0.0.0/8, 2001:db8::/32")

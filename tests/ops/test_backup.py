@@ -15,11 +15,11 @@ import asyncpg
 import pytest
 from msgspec.structs import replace
 
-from app.db import Database
 from app.embedded.ports import free_port
 from app.embedded.postgres import EmbeddedPostgres, Passwords, find_binaries
 from app.embedded.program import Guard
-from app.settings import Settings
+from app.infrastructure.db import Database
+from app.infrastructure.settings import Settings
 from tests.api_client import Api, open_api
 from tests.conftest import FAST, NOW, Server, open_database
 from tests.invariants import differences

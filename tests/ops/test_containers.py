@@ -13,8 +13,8 @@ import pytest
 import typer.main
 import yaml
 
-from app import settings
 from app.cli import app as cli
+from app.infrastructure import settings
 
 ROOT = Path(__file__).parents[2]
 OPS = ROOT / "ops"

@@ -14,7 +14,7 @@ from litestar import Litestar
 
 from app.asgi import create_app
 from app.cli import app as cli
-from app.settings import NAMES, Settings
+from app.infrastructure.settings import NAMES, Settings
 from tests.conftest import Server
 
 ROOT = Path(__file__).parents[2]

@@ -22,16 +22,16 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from app import clock
-from app.accounts.book import Book
 from app.accounts.put import put
-from app.accounts.spend import SpendOrder, spend
 from app.accounts.view import AccountView, view
-from app.db import Database
+from app.book import Book
 from app.errors import AccountUnknownError, InsufficientCreditsError
-from app.grants.run import run_due
+from app.infrastructure import clock
+from app.infrastructure.db import Database
 from app.jobs.tick import advance_clock
 from app.ledger.idempotency import request_key
+from app.runs.run import run_due
+from app.spending.spend import SpendOrder, spend
 from app.webhooks.receive import receive
 from tests.conftest import NOW, TEMPLATE, VARIABLE, on_database
 from tests.invariants import differences

@@ -8,8 +8,8 @@ from contextlib import AsyncExitStack
 
 import pytest
 
-from app import clock
-from app.accounts.book import Book
+from app.book import Book
+from app.infrastructure import clock
 from tests.conftest import NOW, new_server, open_database
 from tests.invariants import differences
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import asyncpg
 
-from app.audit.rebuild import find, rebuild
-from tests.accounts.acts import Acts
+from app.verify.rebuild import find, rebuild
+from tests.acts import Acts
 from tests.conftest import NOW
 from tests.invariants import differences
 from tests.money_events import (

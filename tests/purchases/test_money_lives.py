@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from tests.accounts.acts import Acts
+from tests.acts import Acts
 from tests.conftest import NOW
 from tests.invariants import differences
 from tests.money_events import (

@@ -11,15 +11,15 @@ from random import Random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.accounts import hold
-from app.accounts.book import Book
-from app.accounts.keyed import Order
-from app.accounts.reversals import ReversalOrder
-from app.accounts.reverse import reverse_journal
-from app.accounts.spend import SpendOrder, spend
+from app.book import Book
 from app.errors import AccountUnknownError, InsufficientCreditsError, TallybookError
 from app.ledger.claws import Policy
 from app.ledger.idempotency import RequestKey, request_key
+from app.reversals.journal import reverse_journal
+from app.reversals.record import ReversalOrder
+from app.spending import hold
+from app.spending.keyed import Order
+from app.spending.spend import SpendOrder, spend
 from app.webhooks.receive import receive
 from tests.invariants import differences
 from tests.purchases.payment_life import PACK_CREDITS, PaymentLife

@@ -12,7 +12,7 @@ from app.webhooks import inbox
 from app.webhooks.envelope import envelope
 from app.webhooks.receive import receive
 from app.webhooks.translate import translate
-from tests.accounts.acts import Acts
+from tests.acts import Acts
 from tests.conftest import NOW
 from tests.invariants import differences
 from tests.money_events import make_charge_event, make_dispute_event, make_session_event

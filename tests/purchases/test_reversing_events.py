@@ -6,7 +6,7 @@ import asyncio
 from datetime import timedelta
 from typing import Any
 
-from tests.accounts.acts import Acts
+from tests.acts import Acts
 from tests.conftest import NOW
 from tests.invariants import differences
 from tests.money_events import (

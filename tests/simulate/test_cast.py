@@ -12,7 +12,7 @@ from itertools import islice, pairwise
 import orjson
 import pytest
 
-from app.grants.catalogue import default_text, parse
+from app.allowance.catalogue import default_text, parse
 from app.simulate import cast
 from app.simulate.cast import LIFE_CYCLES, Casting, Role
 from app.simulate.disorder import WINDOW, Disorder, Outgoing, disturbed, in_time

@@ -15,12 +15,12 @@ import httpx
 import pytest
 from rich.console import Console
 
-from app import keys
 from app.asgi import create_app
-from app.db import Database
 from app.embedded.devbook import DevKeys
-from app.keys import Scope
-from app.settings import Settings
+from app.infrastructure.db import Database
+from app.infrastructure.settings import Settings
+from app.operators import keys
+from app.operators.keys import Scope
 from app.simulate import sample_tape
 from app.simulate.book_client import Account, BookClient, connected
 from app.simulate.demo import Run, find_run, play_sample

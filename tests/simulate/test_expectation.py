@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from app.grants.catalogue import default_text, parse
+from app.allowance.catalogue import default_text, parse
 from app.simulate.expectation import SHIPPED, Expected, ExpectedAccount, TierRules
 from app.simulate.stripe_objects import ENTERPRISE_MONTHLY, PRO_MONTHLY
 

@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.accounts import tiers as tiers_use_case
-from app.accounts.book import Book
-from app.db import Database
+from app.accounts import apply_catalogue as tiers_use_case
+from app.book import Book
 from app.errors import ConfigurationError
-from app.settings import Settings
+from app.infrastructure.db import Database
+from app.infrastructure.settings import Settings
 from app.simulate import address as addresses
 from app.simulate import simulation
 from app.simulate.address import Address

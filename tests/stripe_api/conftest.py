@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator
 import msgspec
 import pytest
 
-from app.accounts.book import Book
-from app.db import Database
-from app.settings import Settings
+from app.book import Book
+from app.infrastructure.db import Database
+from app.infrastructure.settings import Settings
 from app.stripe_client import StripeApi
 from tests.api_client import Api, open_api
 from tests.conftest import NOW

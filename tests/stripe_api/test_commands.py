@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from app import clock
-from app.db import Database
+from app.infrastructure import clock
+from app.infrastructure.db import Database
 from tests.api_client import Api
 from tests.conftest import NOW, Server
 from tests.stripe_api.fake_stripe import KEY, FakeStripe

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from app.accounts.book import Book
-from app.db import Database
-from app.webhooks import lost_money, reconciliations
-from app.webhooks.reconcile import Reconciler
-from app.webhooks.reconciliations import Outcome, Part
+from app.book import Book
+from app.infrastructure.db import Database
+from app.reconcile import missing_payments, store
+from app.reconcile.reconcile import Reconciler
+from app.reconcile.store import Outcome, Part
 from tests.conftest import NOW
 from tests.invariants import differences
 from tests.money_events import make_dispute_event, make_refund, make_session_event
@@ -145,8 +145,8 @@ async def test_the_window_bounds_what_is_asked_and_pages_bound_the_calls(
     assert outcomes(await reconcile(book)) == [("cs_lost", Outcome.MENDED)]
     assert stripe.count("/v1/checkout/sessions") == 3
     assert stripe.count("/v1/refunds") == stripe.count("/v1/disputes") == 1
-    monkeypatch.setattr(lost_money, "PAGES_MAX", 2)
-    one = await reconciliations.begin(database, OPERATOR, SINCE, dry_run=True)
+    monkeypatch.setattr(missing_payments, "PAGES_MAX", 2)
+    one = await store.begin(database, OPERATOR, SINCE, dry_run=True)
     assert book.stripe is not None
     stripe.calls.clear()
     assert await Reconciler(book, book.stripe, one, print).run()
@@ -160,7 +160,7 @@ async def test_who_was_cut_off_goes_on_after_the_page_that_was_done(
     sold(stripe, "cs_lost", "pi_lost")  # the oldest: on the last page
     for number in range(150):
         sold(stripe, f"cs_{number}", f"pi_{number}", status="unpaid")
-    one = await reconciliations.begin(database, OPERATOR, SINCE, dry_run=False)
+    one = await store.begin(database, OPERATOR, SINCE, dry_run=False)
     assert book.stripe is not None
     found: list[Any] = []
     reached = []
@@ -180,7 +180,7 @@ async def test_where_stripe_lists_no_payments_the_rest_goes_on(
 ) -> None:
     stripe.lacking = {"/v1/checkout/sessions"}
     stripe.subscription()
-    one = await reconciliations.begin(database, OPERATOR, SINCE, dry_run=False)
+    one = await store.begin(database, OPERATOR, SINCE, dry_run=False)
     assert book.stripe is not None
     found: list[Any] = []
     assert await Reconciler(book, book.stripe, one, found.append).run()

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from app import clock
+from app.infrastructure import clock
 from app.jobs.tick import tick
 from app.webhooks.receive import ASK_SECONDS_MAX
 from tests.api_client import Api

@@ -12,15 +12,15 @@ import asyncpg
 import pytest
 import stripe as sdk
 
-from app import clock
-from app.accounts.book import Book
-from app.db import Database
+from app.book import Book
 from app.errors import StripeUnavailableError
-from app.operator_acts import Operator
-from app.webhooks import reconciliations
+from app.infrastructure import clock
+from app.infrastructure.db import Database
+from app.operators.acts import Operator
+from app.reconcile import store
+from app.reconcile.reconcile import EVENT_TYPES, Reconciler
+from app.reconcile.store import Finding, Outcome
 from app.webhooks.receive import receive
-from app.webhooks.reconcile import EVENT_TYPES, Reconciler
-from app.webhooks.reconciliations import Finding, Outcome
 from app.webhooks.translate import Thin, translate
 from tests.conftest import NOW
 from tests.invariants import differences
@@ -43,7 +43,7 @@ async def reconcile(book: Book, *, dry_run: bool = False) -> list[Finding]:
     """One whole reconciliation; what it found."""
     found: list[Finding] = []
     assert book.stripe is not None
-    one = await reconciliations.begin(book.database, OPERATOR, SINCE, dry_run=dry_run)
+    one = await store.begin(book.database, OPERATOR, SINCE, dry_run=dry_run)
     assert await Reconciler(book, book.stripe, one, found.append).run()
     return found
 
@@ -393,14 +393,14 @@ async def test_where_one_part_of_the_api_is_lacking_the_other_goes_on(
 ) -> None:
     stripe.subscription()
     stripe.lacking = {"/v1/events"}
-    one = await reconciliations.begin(database, OPERATOR, SINCE, dry_run=False)
+    one = await store.begin(database, OPERATOR, SINCE, dry_run=False)
     found: list[Finding] = []
     assert await Reconciler(book, book.stripe, one, found.append).run()
     assert outcomes(found) == [("sub_1", Outcome.MENDED)]
     assert "undelivered events cannot be listed" in one.notes[0]
     stripe.lacking = {"/v1/subscriptions"}
     stripe.event("evt_2", "customer.subscription.created", stripe.subscription("sub_2"))
-    one = await reconciliations.begin(database, OPERATOR, SINCE, dry_run=False)
+    one = await store.begin(database, OPERATOR, SINCE, dry_run=False)
     assert await Reconciler(book, book.stripe, one, found.append).run()
     assert outcomes(found)[1:] == [("evt_2", Outcome.MENDED)]
     assert "subscriptions cannot be compared" in one.notes[0]
@@ -448,8 +448,8 @@ async def test_a_list_that_refuses_its_second_page_is_not_asked_for_ever(
         return (400, {"error": refused}) if "starting_after" in call.params else told(call)
 
     monkeypatch.setattr(stripe, "answer", refusing)
-    one = await reconciliations.begin(database, OPERATOR, SINCE, dry_run=False)
-    one.part, one.reached = reconciliations.Part.LISTED, "sub_gone"
+    one = await store.begin(database, OPERATOR, SINCE, dry_run=False)
+    one.part, one.reached = store.Part.LISTED, "sub_gone"
     assert book.stripe is not None
     assert await Reconciler(book, book.stripe, one, lambda _: None).run()
     assert stripe.count("/v1/subscriptions") == 3

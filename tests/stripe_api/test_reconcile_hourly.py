@@ -10,15 +10,15 @@ from typing import Any
 import pytest
 import stripe as sdk
 
-from app import clock
-from app.accounts.book import Book
-from app.db import Database
+from app.book import Book
+from app.infrastructure import clock
+from app.infrastructure.db import Database
 from app.jobs import arq_worker
 from app.jobs.reconciling import reconcile_hourly
-from app.operator_acts import Operator
-from app.webhooks import reconcile, reconciliations
-from app.webhooks.reconcile import Reconciler
-from app.webhooks.reconciliations import LEASE
+from app.operators.acts import Operator
+from app.reconcile import reconcile, store
+from app.reconcile.reconcile import Reconciler
+from app.reconcile.store import LEASE
 from tests.conftest import NOW
 from tests.invariants import differences
 from tests.stripe_api.fake_stripe import FakeStripe
@@ -95,7 +95,7 @@ async def test_a_worker_that_dies_leaves_it_to_another_when_its_lease_is_over(
         if n < 2:
             stripe.event(f"evt_{n}", "customer.subscription.created", thing)
     await pass_time(stripe, database, seconds=1)
-    one = await reconciliations.claim_hourly(database, SINCE)
+    one = await store.claim_hourly(database, SINCE)
     assert one is not None
     found = 0
 
@@ -149,7 +149,7 @@ async def test_thousands_are_compared_in_the_memory_of_a_page(
         for n in range(len(stripe.subscriptions), count):
             stripe.subscription(f"sub_{n}", status="canceled", ended_at=old)
         pages = 0
-        one = await reconciliations.begin(database, OPERATOR, SINCE, dry_run=False)
+        one = await store.begin(database, OPERATOR, SINCE, dry_run=False)
         assert book.stripe is not None
         tracemalloc.start()
         async for page in book.stripe.subscriptions():

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from app import settings
 from app.errors import ConfigurationError
+from app.infrastructure import settings
 from tests.contract.test_settings import GOOD
 
 

@@ -8,8 +8,8 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 
-from app.grants.catalogue import parse
-from app.grants.entitlement import CataloguePricing
+from app.allowance.catalogue import parse
+from app.allowance.entitlement import CataloguePricing
 from app.subscriptions.derive import Derived, Fold, Folded, checkpoint_of, derive, fold
 from app.subscriptions.facts import Fact, FactKind, Invoice
 from app.subscriptions.order import Detail, undecided

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from app.operator_acts import Operator
+from app.operators.acts import Operator
 from app.webhooks.replay import replay
 from tests.conftest import NOW
 from tests.invariants import differences

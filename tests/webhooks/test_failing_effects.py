@@ -15,7 +15,7 @@ import msgspec
 import structlog
 
 from app.accounts.open import CUSTOMER_LOCK
-from app.db import Database
+from app.infrastructure.db import Database
 from app.jobs.tick import tick
 from app.webhooks.inbox import RETRY_DELAYS
 from tests.api_client import open_api

@@ -19,11 +19,11 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from app import clock
-from app.accounts.book import Book
 from app.accounts.open import CUSTOMER_LOCK
 from app.accounts.put import put
-from app.db import Database
+from app.book import Book
+from app.infrastructure import clock
+from app.infrastructure.db import Database
 from app.webhooks import inbox, steady
 from app.webhooks.envelope import envelope
 from app.webhooks.group import WebhookGroups

@@ -1,0 +1,300 @@
+"""An account's running day in memory: what is due, the opening, the allowance rule. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime
+
+from app.allowance.catalogue import Catalogue
+from app.allowance.entitlement import Giving, entitled_tier
+from app.allowance.zones import Day, day_of, first_start_of_later_date
+from app.infrastructure.clock import NEVER
+from app.ledger import backings, claws, holds
+from app.ledger.backings import Backing
+from app.ledger.claws import Claw
+from app.ledger.holds import Hold, HoldState
+from app.ledger.kinds import Act, LotSource
+from app.ledger.sheet import JournalDraft, Lot, Sheet
+
+# The accounts whose day of this date starts at this instant: what one run opens.
+Wave = tuple[date, datetime]
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """On whose account credits move: the journal's source, actor, event and run."""
+
+    source: str
+    actor: str
+    event_id: str | None = None
+    run_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedDay:
+    """A row of daily_grants to be."""
+
+    account_id: int
+    day: Day
+    opening: int
+    time_zone: str
+    tier: str
+    credits: int
+    previous_on: date | None
+    lot: Lot
+    run_id: int | None
+    after_dormancy: bool
+
+
+@dataclass(slots=True, eq=False)
+class AccountDay:
+    """A locked account with its sheet, its running day and what its subscriptions give."""
+
+    sheet: Sheet
+    tier: str
+    time_zone: str
+    day: Day | None
+    opening: int
+    lot: Lot | None
+    used_brought: int
+    due_at: datetime
+    closed: bool
+    catalogue: Catalogue
+    catalogue_id: int
+    day_catalogue: Catalogue
+    day_catalogue_id: int
+    givings: Sequence[Giving]
+    withdrawn: bool  # the running day's opening was reversed
+    posted_to: datetime  # graces that ended by then are posted
+    joined_to: int | None = None
+    dormant: bool = False  # runs skip it until it is used
+    runs: Mapping[Wave, int] = field(default_factory=dict)  # which run opens which day
+    opened: list[OpenedDay] = field(default_factory=list)
+    holds: list[Hold] = field(default_factory=list)  # those that are open
+    claws: list[Claw] = field(default_factory=list)
+    backings: list[Backing] = field(default_factory=list)  # those that wait for something
+    changed: bool = False
+
+    @property
+    def now(self) -> datetime:
+        """The clock's time after the account's lock."""
+        return self.sheet.now
+
+    @property
+    def next_grant_at(self) -> datetime | None:
+        """When the next day opens; None for a closed account."""
+        return None if self.closed or self.day is None else self.day.ends_at
+
+    def post_due(self, origin: Origin) -> None:
+        """Post what is due by now, in time order: grace ends, lots' ends, the day's end."""
+        while (due := self._next_due()) <= self.now:
+            self.changed = True
+            self.posted_to = max(self.posted_to, due)
+            if self.day is not None and due == self.day.ends_at:
+                self._end_day(origin)
+            else:
+                self._release_overdue(due, origin)
+                self._lapse(due, origin)
+                self.entitle(self.posted_to, origin)
+        noted, self.due_at = self.due_at, self._next_due()
+        # A spend that empties a lot does not look for the next end: what is noted may be none.
+        self.changed |= noted != self.due_at
+
+    def entitle(self, at: datetime, origin: Origin) -> None:
+        """Read the tier that the subscriptions give at this instant and make the rule true."""
+        self.tier = entitled_tier(self.givings, at, self.catalogue, self.day_catalogue)
+        self.changed = True
+        self.posted_to = max(self.posted_to, at)
+        self.settle(at, origin)
+        self.due_at = self._next_due()
+
+    def settle(self, at: datetime, origin: Origin) -> None:
+        """The allowance rule: the day's lot has max(0, allowance - used) free."""
+        if self.lot is None or self.closed or self.lot.expires_at <= at:
+            return
+        used = self.lot.drawn + self.used_brought
+        difference = max(0, self.allowance - used) - self.lot.free
+        if difference > 0:
+            self.sheet.add(self._journal(Act.TOP_UP, at, origin), self.lot, difference)
+        elif difference < 0:
+            self.sheet.expire(self._journal(Act.TRIM, at, origin), self.lot, -difference)
+
+    @property
+    def allowance(self) -> int:
+        """The entitled tier's daily credits, by the catalogue that opened the day."""
+        if self.withdrawn:
+            return 0
+        # A tier that the day's catalogue did not have yet is taken from the present one; what has
+        # been dropped from that meanwhile, and is not derived anew yet, gives nothing.
+        catalogues = (self.day_catalogue, self.catalogue)
+        catalogue = next((one for one in catalogues if one.has(self.tier)), None)
+        return (catalogue.tier(self.tier) if catalogue else self.day_catalogue.free).daily_credits
+
+    def open_first_day(self, origin: Origin) -> None:
+        """A new account's day is opened at once."""
+        self._open(day_of(self.time_zone, self.now), origin)
+        self.due_at = self._next_due()
+
+    def change_zone(self, zone: str) -> None:
+        """The running day lasts until the first start of a later date in the new zone."""
+        self.changed = True
+        self.time_zone = zone
+        if self.day is None or self.lot is None:
+            return
+        later = first_start_of_later_date(zone, self.day.on, self.now)
+        self.day = Day(self.day.on, self.day.starts_at, later.starts_at)
+        for lot in self.sheet.lots:
+            if lot is self.lot or (lot.source is LotSource.CARRIED and lot.expires_at > self.now):
+                lot.expires_at, lot.changed = later.starts_at, True
+        self.due_at = self._next_due()
+
+    def _end_day(self, origin: Origin) -> None:
+        assert self.day is not None
+        ended = self.day
+        if self.closed:
+            self._lapse(ended.ends_at, origin)
+            if self.lot is not None:
+                self.lot.of_running_day, self.lot.changed = False, True
+            self.day = self.lot = None
+            return
+        day = day_of(self.time_zone, self.now)
+        if day.on > ended.on or self.lot is None:
+            self._open(day, origin)
+        else:  # tzdata has put off the day's end since it was opened
+            self.change_zone(self.time_zone)
+
+    def _open(self, day: Day, origin: Origin) -> None:
+        ended, ended_lot, ended_catalogue = self.day, self.lot, self.day_catalogue
+        self.changed = True
+        # A grace that ended before the day began moves nothing on it.
+        self.posted_to = max(self.posted_to, day.starts_at)
+        self.day, self.opening, self.used_brought, self.withdrawn = day, 1, 0, False
+        self.day_catalogue, self.day_catalogue_id = self.catalogue, self.catalogue_id
+        carry_max = ended_catalogue.carry_over_max(self.tier)
+        self.tier = entitled_tier(self.givings, day.starts_at, self.catalogue)
+        if ended is not None:
+            self._lapse(ended.ends_at, origin, but=ended_lot)
+        run_id = self.runs.get((day.on, day.starts_at))
+        journal = self._journal(Act.OPENING, day.starts_at, replace(origin, run_id=run_id))
+        if ended is not None and ended_lot is not None:
+            kept = min(ended_lot.free, carry_max) if ended.ends_at >= day.starts_at else 0
+            self.sheet.expire(journal, ended_lot, ended_lot.free - kept, at=ended.ends_at)
+            if kept:
+                self.sheet.carry(journal, ended_lot, kept, day.ends_at)
+            ended_lot.of_running_day, ended_lot.changed = False, True
+        credits = self.allowance
+        self.lot = self.sheet.grant(journal, LotSource.DAILY, credits, day.ends_at)
+        self.lot.of_running_day = True
+        self.opened.append(
+            OpenedDay(
+                account_id=self.sheet.account_id,
+                day=day,
+                opening=self.opening,
+                time_zone=self.time_zone,
+                tier=self.tier,
+                credits=credits,
+                previous_on=ended.on if ended else None,
+                lot=self.lot,
+                run_id=run_id,
+                after_dormancy=self.dormant,
+            )
+        )
+        self.dormant = False
+
+    def hold(self, journal: JournalDraft, hold: Hold) -> None:
+        """Reserve; raises InsufficientCreditsError."""
+        holds.take(self.sheet, journal, hold, self.next_grant_at)
+        self.holds.append(hold)
+        self.changed = True
+        self.due_at = self._next_due()
+
+    def capture(self, journal: JournalDraft, hold: Hold, amount: int, origin: Origin) -> None:
+        """Spend this much of the hold; the rest comes back."""
+        left = amount
+        for lot, part in hold.parts:
+            taken = min(part, left)
+            left -= taken
+            # What was to be clawed at the release falls short where nothing else is held.
+            lost = max(0, taken - self.spare(lot))
+            for claw in self.claws_of(lot):
+                lost -= claws.captured(self.sheet, journal, claw, lost)
+        given_back = holds.capture(self.sheet, journal, hold, amount)
+        self._given_back(journal, given_back, self.now, origin)
+
+    def release(
+        self, journal: JournalDraft, hold: Hold, state: HoldState, at: datetime, origin: Origin
+    ) -> None:
+        """Give back all of the hold."""
+        self._given_back(journal, holds.release(self.sheet, journal, hold, state), at, origin)
+
+    def _given_back(
+        self, journal: JournalDraft, lots: Sequence[Lot], at: datetime, origin: Origin
+    ) -> None:
+        self.changed = True
+        for lot in lots:
+            self.came_back(journal, lot, at)
+        self.settle(at, origin)
+        self.due_at = self._next_due()
+
+    def came_back(self, journal: JournalDraft, lot: Lot, at: datetime) -> None:
+        """Credits are free again in this lot: claws go on, an ended lot lapses, debt is repaid."""
+        for claw in self.claws_of(lot):
+            claws.given_back(self.sheet, journal, claw, lot.free)
+        backings.freeze_again(self.sheet, journal, lot, self.backings)
+        if lot.expires_at <= at:
+            self.sheet.expire(journal, lot)
+        self.sheet.repay(journal, lot)
+
+    def claws_of(self, lot: Lot) -> list[Claw]:
+        """What is being taken back of this lot, by reversals and by money that went back."""
+        return backings.claws_of(lot, self.claws, self.backings)
+
+    def spare(self, lot: Lot) -> int:
+        """What is held of this lot and neither frozen nor waited for by a claw."""
+        return backings.spare(lot, self.claws, self.backings)
+
+    def _release_overdue(self, due: datetime, origin: Origin) -> None:
+        """A hold past its deadline holds nothing."""
+        for hold in self.holds:
+            if hold.state is HoldState.HELD and hold.expires_at <= due:
+                journal = self._journal(Act.RELEASE, hold.expires_at, origin)
+                self.release(journal, hold, HoldState.EXPIRED, hold.expires_at, origin)
+
+    def _lapse(self, at: datetime, origin: Origin, but: Lot | None = None) -> None:
+        """Let every lot lapse whose end has come by ``at``, in the order of their numbers."""
+        for lot in sorted(self.sheet.lots, key=lambda lot: lot.number or 2**63):
+            if lot is not but and lot.free > 0 and lot.expires_at <= at:
+                self.sheet.expire(self._journal(Act.EXPIRY, lot.expires_at, origin), lot)
+
+    def refresh_due(self) -> None:
+        """Find anew when the next thing is due, after lots were added."""
+        self.due_at = self._next_due()
+
+    def _next_due(self) -> datetime:
+        ends_at = (giving.grace_end(self._graces_by) for giving in self.givings)
+        graces = (end for end in ends_at if end is not None and end > self.posted_to)
+        ends = (lot.expires_at for lot in self.sheet.lots if lot.free > 0 and lot is not self.lot)
+        deadlines = (hold.expires_at for hold in self.holds if hold.state is HoldState.HELD)
+        day_ends = (self.day.ends_at,) if self.day else ()
+        return min((*graces, *ends, *deadlines, *day_ends), default=NEVER)
+
+    def gives(self, giving: Giving) -> str | None:
+        """The tier that this one gives now."""
+        return giving.at(self.now, self._graces_by)
+
+    @property
+    def _graces_by(self) -> tuple[Catalogue, Catalogue]:
+        return (self.day_catalogue, self.catalogue)
+
+    def _journal(self, act: Act, at: datetime, origin: Origin) -> JournalDraft:
+        return self.sheet.begin(
+            JournalDraft(
+                act=act,
+                source=origin.source,
+                actor=origin.actor,
+                effective_at=at,
+                event_id=origin.event_id,
+                run_id=origin.run_id,
+            )
+        )

@@ -1,0 +1,117 @@
+"""Which tier an account is entitled to, from what its subscriptions give."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from typing import Final
+
+import msgspec
+
+from app.allowance.catalogue import Catalogue
+
+
+class Giving(msgspec.Struct, frozen=True):
+    """What one subscription gives: a tier, or one until its grace ends, or nothing.
+
+    The grace lasts from ``failing_since`` for as many days as the day's catalogue says; what was
+    derived before that was stored knows its end alone.
+    """
+
+    tier: str | None
+    grace_tier: str | None = None
+    grace_ends_at: datetime | None = None
+    failing_since: datetime | None = None
+
+    def grace_end(self, catalogues: Iterable[Catalogue]) -> datetime | None:
+        """When its grace ends, by the first of these catalogues that knows the tier."""
+        if self.tier is not None or self.grace_tier is None:
+            return None
+        for catalogue in catalogues if self.failing_since is not None else ():
+            for tier in catalogue.tiers:
+                if tier.name == self.grace_tier and self.failing_since is not None:
+                    return self.failing_since + timedelta(days=tier.past_due_grace_days)
+        return self.grace_ends_at
+
+    def at(self, instant: datetime, catalogues: Iterable[Catalogue]) -> str | None:
+        """The tier it gives at this instant."""
+        if self.tier is not None:
+            return self.tier
+        ends_at = self.grace_end(catalogues)
+        return self.grace_tier if ends_at is not None and instant < ends_at else None
+
+
+def entitled_tier(
+    givings: Iterable[Giving], at: datetime, catalogue: Catalogue,
+    day_catalogue: Catalogue | None = None,
+) -> str:  # fmt: skip
+    """The best of what the subscriptions give; FREE where none gives any.
+
+    A tier that the catalogue no longer has gives nothing. ``day_catalogue`` is the one that opened
+    the running day: its graces count until the day ends.
+    """
+    names = {tier.name for tier in catalogue.tiers}
+    graces_by = (day_catalogue or catalogue, catalogue)
+    given = (giving.at(at, graces_by) for giving in givings)
+    return catalogue.best([name for name in given if name in names])
+
+
+# The same for many accounts at once: TIERS takes the columns of ``tier_columns``
+# as parameters 1 to 3, ENTITLED is the tier of the outer query's account at an instant.
+TIERS: Final = """tiers AS MATERIALIZED (
+    SELECT * FROM unnest($1::text[], $2::bigint[], $3::integer[])
+        WITH ORDINALITY AS tier (name, credits, grace_days, rank))"""
+GRACE_END: Final = (
+    "coalesce(subscriptions.failing_since + tiers.grace_days * interval '1 day',"
+    " subscriptions.grace_ends_at)"
+)
+ENTITLED: Final = (
+    """
+    SELECT name, credits FROM (
+        SELECT tiers.name, tiers.credits, tiers.rank FROM subscriptions
+          JOIN tiers ON tiers.name = coalesce(subscriptions.tier, subscriptions.grace_tier)
+         WHERE subscriptions.account_id = accounts.id
+           AND (subscriptions.tier IS NOT NULL OR """
+    + GRACE_END
+    + """ > {at})
+        UNION ALL SELECT tiers.name, tiers.credits, NULL FROM tiers WHERE tiers.name = 'FREE'
+    ) AS given ORDER BY rank NULLS LAST LIMIT 1"""
+)
+
+
+def tier_columns(catalogue: Catalogue) -> tuple[list[str], list[int], list[int]]:
+    """Names, credits and days of grace, the best tier first: what TIERS takes."""
+    best_first = sorted(catalogue.tiers, key=lambda tier: -tier.daily_credits)
+    return (
+        [tier.name for tier in best_first],
+        [tier.daily_credits for tier in best_first],
+        [tier.past_due_grace_days for tier in best_first],
+    )
+
+
+class CataloguePricing:
+    """The catalogue as ``app.subscriptions.derive`` asks for it."""
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        self.catalogue = catalogue
+
+    def tier_of(self, prices: Sequence[str]) -> str | None:
+        """The best tier among the prices; quantity does not multiply."""
+        tiers = [tier.name for price in prices if (tier := self.catalogue.tier_of_price(price))]
+        return self.catalogue.best(tiers) if tiers else None
+
+    def ignores(self, prices: Sequence[str]) -> bool:
+        """Whether every price is listed as ignored."""
+        return bool(prices) and all(self.catalogue.is_ignored(price) for price in prices)
+
+    def lesser(self, one: str, other: str) -> str:
+        """The tier with fewer daily credits."""
+        return other if self.catalogue.best([one, other]) == one else one
+
+    def grace(self, tier: str) -> timedelta:
+        """How long the tier outlives a failed payment."""
+        return timedelta(days=self.catalogue.tier(tier).past_due_grace_days)
+
+    def grants_in_trial(self, tier: str) -> bool:
+        """Whether a trial of this tier grants."""
+        return self.catalogue.tier(tier).trial_grants

@@ -1,0 +1,166 @@
+"""Load locked accounts with their days."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from app.allowance.catalogue import Catalogue
+from app.allowance.catalogues import Catalogues
+from app.allowance.day import AccountDay, Origin
+from app.allowance.entitlement import Giving
+from app.allowance.zones import Day
+from app.infrastructure.db import Database, Record
+from app.ledger import post, reserved
+from app.ledger.idempotency import StoredAnswer
+from app.ledger.post import Locked
+from app.ledger.sheet import Sheet
+
+_MICROSECOND = timedelta(microseconds=1)
+
+
+@dataclass(slots=True)
+class Drawable:
+    """A locked account whose sheet is ready to be drawn from; ``day`` where something was due."""
+
+    row: Record
+    sheet: Sheet
+    day: AccountDay | None
+
+    @property
+    def closed(self) -> bool:
+        """Whether an operator closed it."""
+        return self.row["closed_at"] is not None
+
+    @property
+    def next_grant_at(self) -> datetime | None:
+        """When the next day opens."""
+        if self.day is not None:
+            return self.day.next_grant_at
+        return None if self.closed else self.row["day_ends_at"]
+
+
+async def lock(
+    database: Database, catalogues: Catalogues, numbers: Iterable[int]
+) -> dict[int, AccountDay]:
+    """Lock these accounts in order, and load sheet, day and givings of each."""
+    return await _days(database, catalogues, await post.lock(database, numbers))
+
+
+async def to_draw(
+    database: Database, catalogues: Catalogues, rows: Sequence[Record], keys: Sequence[str],
+    origin: Origin,
+) -> tuple[dict[int, Drawable], dict[str, StoredAnswer]]:  # fmt: skip
+    """Locked accounts with what is due on them posted, and what stands under the keys.
+
+    Most accounts have nothing due; theirs is the short way of one statement.
+    """
+    locked, answers = await post.sheets_and_answers(database, rows, keys)
+    overdue = {n: one for n, one in locked.items() if _next_due(one.row) <= one.sheet.now}
+    days = await _days(database, catalogues, overdue) if overdue else {}
+    for day in days.values():
+        day.post_due(origin)
+    return {
+        number: Drawable(one.row, one.sheet, days.get(number)) for number, one in locked.items()
+    }, answers
+
+
+async def view(
+    database: Database, catalogues: Catalogues, rows: Sequence[Record]
+) -> dict[int, AccountDay]:
+    """The same of rows that were read without a lock: to compute and throw away."""
+    return await _days(database, catalogues, await post.sheets_of(database, rows))
+
+
+async def _days(
+    database: Database, catalogues: Catalogues, locked: Mapping[int, Locked]
+) -> dict[int, AccountDay]:
+    present_id, givings = await _newest_and_givings(database, list(locked))
+    present_id, present = await catalogues.known(database, present_id)
+    reserving = {number: one.sheet for number, one in locked.items() if one.sheet.held}
+    holds = await reserved.open_holds(database, reserving) if reserving else {}
+    claws = await reserved.open_claws(database, reserving) if reserving else {}
+    backings = await reserved.open_backings(database, reserving) if reserving else {}
+    days = {}
+    for number, one in locked.items():
+        catalogue_id = one.row["day_catalogue_id"] or present_id
+        day_catalogue = await catalogues.of(database, catalogue_id)
+        day = _day(one, givings[number], present_id, present, day_catalogue)
+        day.holds, day.claws = holds.get(number, []), claws.get(number, [])
+        day.backings = backings.get(number, [])
+        days[number] = day
+    return days
+
+
+async def givings_of(database: Database, numbers: Sequence[int]) -> dict[int, list[Giving]]:
+    """What the subscriptions of each account give."""
+    _, givings = await _newest_and_givings(database, numbers)
+    return givings
+
+
+async def _newest_and_givings(
+    database: Database, numbers: Sequence[int]
+) -> tuple[int | None, dict[int, list[Giving]]]:
+    """The newest catalogue's id beside them, for the price of one round trip."""
+    rows = await database.fetch(
+        """SELECT newest.id AS catalogue_id, account_id, tier, grace_tier, grace_ends_at,
+                  failing_since
+             FROM (SELECT max(id) AS id FROM catalogues) AS newest
+             LEFT JOIN subscriptions ON account_id = ANY($1::bigint[])
+                                    AND num_nonnulls(tier, grace_tier) > 0""",
+        list(numbers),
+    )
+    givings: dict[int, list[Giving]] = {number: [] for number in numbers}
+    for row in rows:
+        if row["account_id"] is not None:
+            givings[row["account_id"]].append(giving(row))
+    return rows[0]["catalogue_id"], givings
+
+
+def giving(row: Record) -> Giving:
+    """What a subscription's row gives."""
+    return Giving(row["tier"], row["grace_tier"], row["grace_ends_at"], row["failing_since"])
+
+
+def _next_due(row: Record) -> datetime:
+    """A dormant account's day ends before the tick looks at it again."""
+    due_at: datetime = row["due_at"]
+    return min(due_at, row["day_ends_at"] or due_at)
+
+
+def _posted_to(row: Record, now: datetime) -> datetime:
+    """All that was due until then is posted; what a grace gave before the day began is past."""
+    posted_to = min(_next_due(row) - _MICROSECOND, now)
+    return max(posted_to, row["day_starts_at"] or posted_to)
+
+
+def _day(
+    one: Locked, givings: Sequence[Giving], present_id: int, present: Catalogue,
+    day_catalogue: Catalogue,
+) -> AccountDay:  # fmt: skip
+    row, sheet = one.row, one.sheet
+    lot = sheet.lot(row["day_lot_id"])
+    day = None
+    if row["day_on"] is not None:
+        day = Day(row["day_on"], row["day_starts_at"], row["day_ends_at"])
+    return AccountDay(
+        sheet=sheet,
+        tier=row["tier"],
+        time_zone=row["time_zone"],
+        day=day,
+        opening=row["day_opening"],
+        lot=lot,
+        used_brought=row["day_used_brought"],
+        due_at=row["due_at"],
+        closed=row["closed_at"] is not None,
+        joined_to=row["joined_to"],
+        catalogue=present,
+        catalogue_id=present_id,
+        day_catalogue=day_catalogue,
+        day_catalogue_id=row["day_catalogue_id"] or present_id,
+        givings=givings,
+        withdrawn=row["day_withdrawn"],
+        posted_to=_posted_to(row, sheet.now),
+        dormant=day is not None and row["due_at"] > day.ends_at,
+    )

@@ -1,0 +1,51 @@
+"""What every use case of accounts works with: the database, the applied catalogues, Stripe."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from app.allowance.catalogues import Catalogues
+from app.infrastructure.db import Database
+from app.infrastructure.settings import Settings
+
+if TYPE_CHECKING:
+    from app.stripe_client import StripeApi
+
+
+@dataclass(frozen=True, slots=True)
+class Book:
+    """One book: its database, and the catalogues that were applied to it.
+
+    ``livemode`` tells whose events touch it; ``stripe`` is None where no key is set;
+    ``grant_chunks`` is how many chunks of the daily grants it opens side by side.
+    """
+
+    database: Database
+    catalogues: Catalogues = field(default_factory=Catalogues)
+    stripe: StripeApi | None = None
+    livemode: bool = False
+    grant_chunks: int = 1
+
+
+def book_of(settings: Settings, database: Database) -> Book:
+    """The book of these settings; ``close_stripe`` ends what it may open."""
+    return Book(
+        database, stripe=_stripe(settings), livemode=settings.livemode,
+        grant_chunks=settings.grant_chunks,
+    )  # fmt: skip
+
+
+def _stripe(settings: Settings) -> StripeApi | None:
+    if settings.stripe_api_key is None:
+        return None
+    # The SDK takes half a second to import: only where there is a key.
+    from app.stripe_client import StripeApi  # noqa: PLC0415
+
+    return StripeApi(settings.stripe_api_key, settings.stripe_api_base)
+
+
+async def close_stripe(book: Book) -> None:
+    """End the connections to Stripe."""
+    if book.stripe is not None:
+        await book.stripe.close()

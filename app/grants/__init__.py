@@ -1,1 +1,0 @@
-"""Daily grants: tiers, what is due, the allowance rule, the run."""

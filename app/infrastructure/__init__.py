@@ -1,0 +1,1 @@
+"""Plumbing without domain: database, settings, logs, traces, metrics, limits, ids, the clock."""

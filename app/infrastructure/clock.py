@@ -1,0 +1,46 @@
+"""The clock: the database's, so that all processes agree; in development it can be set."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from app.infrastructure.db import Database
+
+# Any date PostgreSQL and Python both hold; used for what never comes due.
+NEVER = datetime(9999, 12, 31, tzinfo=UTC)
+
+
+async def now(database: Database) -> datetime:
+    """This instant in UTC, microseconds."""
+    instant: datetime = await database.fetchval("SELECT tallybook_now()")
+    return instant
+
+
+async def standing(database: Database) -> datetime | None:
+    """Where a development clock stands; None where time runs."""
+    instant: datetime | None = await database.fetchval("SELECT standing_at FROM dev_clock")
+    return instant
+
+
+async def stand(database: Database, instant: datetime) -> datetime:
+    """Set the development clock, which never goes back; returns where it stands now."""
+    return await database.fetchval(  # type: ignore[no-any-return]
+        """INSERT INTO dev_clock (standing_at) VALUES ($1)
+           ON CONFLICT (only_row) DO UPDATE
+              SET standing_at = greatest(tallybook_now(), excluded.standing_at)
+           RETURNING standing_at""",
+        instant,
+    )
+
+
+async def run_on(database: Database) -> None:
+    """Let a standing clock run on from where it stands."""
+    await database.execute(
+        """UPDATE dev_clock SET ahead = standing_at - clock_timestamp(), standing_at = NULL
+            WHERE standing_at IS NOT NULL"""
+    )
+
+
+def microsecond_before(instant: datetime) -> datetime:
+    """The last instant before this one, at the database's grain."""
+    return instant - timedelta(microseconds=1)

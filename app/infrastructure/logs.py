@@ -1,0 +1,86 @@
+"""Logs: structlog, JSON lines in production, readable in development; never a secret.
+
+Nobody is named in them: accounts by the ledger's own number, since the application's ids of its
+users may be addresses; no reason, no metadata, no customer; Stripe's ids of events and
+subscriptions, keys by their id.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import Any
+
+import orjson
+import structlog
+from structlog.typing import EventDict, WrappedLogger
+
+from app.infrastructure.settings import Settings
+
+_DETAIL = "\nDETAIL:"
+
+
+def configure(settings: Settings) -> None:
+    """Send all logs, structlog's and the standard library's, to standard error."""
+    level = logging.getLevelName(settings.log_level)
+    shared: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    if settings.environment == "production":
+        # Locals hold keys, secrets and what people wrote.
+        tracebacks = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
+        end: list[Any] = [
+            structlog.processors.ExceptionRenderer(tracebacks),
+            _without_details,
+            structlog.processors.JSONRenderer(serializer=_dumps),
+        ]
+    else:
+        plain = structlog.dev.plain_traceback
+        end = [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=plain)]
+    structlog.configure(
+        processors=[*shared, *end],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=_standard_error,
+        cache_logger_on_first_use=True,
+    )
+    # Chatters at INFO on every transition; the webhook's line and the transition's row tell more.
+    logging.getLogger("transitions").setLevel(logging.WARNING)
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *end],
+        )
+    )
+    logging.basicConfig(level=max(level, logging.WARNING), handlers=[handler], force=True)
+
+
+def to_standard_error() -> None:
+    """What commands log: standard output is theirs, and may be a key."""
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.dev.ConsoleRenderer(
+                colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
+            ),
+        ],
+        logger_factory=_standard_error,
+    )
+
+
+def _standard_error(*_: object) -> structlog.PrintLogger:
+    """Standard error as it is when a logger is first used, not when logging was configured."""
+    return structlog.PrintLogger(sys.stderr)
+
+
+def _without_details(_logger: WrappedLogger, _name: str, line: EventDict) -> EventDict:
+    """PostgreSQL's DETAIL quotes the row that it refused."""
+    for part in line.get("exception") or ():
+        part["exc_value"] = part["exc_value"].partition(_DETAIL)[0]
+    return line
+
+
+def _dumps(value: object, **_: object) -> str:
+    return orjson.dumps(value, default=str).decode()

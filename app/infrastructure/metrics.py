@@ -1,0 +1,151 @@
+"""What this process counts and times, shared with its siblings by files where they have a folder.
+
+Deliveries, requests and refusals are counted where they happen, since no row tells of all of them;
+what stands in the database is read there at each scrape (`app.audit.gauges`), the same from every
+process. `tallybook serve` names the folder in PROMETHEUS_MULTIPROC_DIR before its workers start.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Final
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    disable_created_metrics,
+    generate_latest,
+)
+from prometheus_client.multiprocess import MultiProcessCollector
+
+from app.infrastructure.settings import COUNTS_FOLDER
+
+disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series for each counter, which nothing reads
+
+METHODS: Final = frozenset({"GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS"})
+BUCKETS_S: Final = (
+    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
+)  # fmt: skip
+# Anybody with the signing secret may invent types, and each would be a series for ever.
+TYPES: Final = frozenset(
+    {
+        *(f"customer.{what}" for what in ("created", "updated", "deleted")),
+        *(
+            f"customer.subscription.{what}"
+            for what in (
+                "created", "updated", "deleted", "paused", "resumed", "trial_will_end",
+                "pending_update_applied", "pending_update_expired",
+            )
+        ),
+        *(
+            f"invoice.{what}"
+            for what in (
+                "created", "finalized", "paid", "payment_succeeded", "payment_failed",
+                "payment_action_required", "updated", "voided", "marked_uncollectible", "upcoming",
+            )
+        ),
+        *(
+            f"checkout.session.{what}"
+            for what in (
+                "completed", "expired", "async_payment_succeeded", "async_payment_failed",
+            )
+        ),
+        *(f"charge.{what}" for what in ("succeeded", "failed", "refunded", "refund.updated")),
+        *(
+            f"charge.dispute.{what}"
+            for what in (
+                "created", "updated", "closed", "funds_withdrawn", "funds_reinstated",
+            )
+        ),
+        *(f"refund.{what}" for what in ("created", "updated", "failed")),
+        *(f"payment_intent.{what}" for what in ("created", "succeeded", "payment_failed")),
+    }
+)  # fmt: skip
+
+
+class Metrics:
+    """The counts of one process."""
+
+    def __init__(self) -> None:
+        self._registry = own = CollectorRegistry()
+        self._requests = Counter(
+            "tallybook_http_requests", "Requests answered.", ["route", "method", "status"],
+            registry=own,
+        )  # fmt: skip
+        self._request_seconds = Histogram(
+            "tallybook_http_seconds", "From a request's first byte to its answer's last.",
+            ["route"], buckets=BUCKETS_S, registry=own,
+        )  # fmt: skip
+        self._webhooks = Counter(
+            "tallybook_webhooks", "Deliveries taken in.", ["type", "verdict"], registry=own
+        )
+        self.webhook_seconds = Histogram(
+            "tallybook_webhook_seconds", "One delivery, its effects included.",
+            buckets=BUCKETS_S, registry=own,
+        )  # fmt: skip
+        self.signature_failures = Counter(
+            "tallybook_webhook_signature_failures", "Deliveries whose signature was refused.",
+            registry=own,
+        )  # fmt: skip
+        self.spend_seconds = Histogram(
+            "tallybook_spend_seconds", "One spend, waiting for its turn included.",
+            buckets=BUCKETS_S, registry=own,
+        )  # fmt: skip
+        self.rate_limited = Counter(
+            "tallybook_rate_limited", "Calls refused by a rate limit.", registry=own
+        )
+        self.rate_limit_errors = Counter(
+            "tallybook_rate_limit_errors", "Calls let through since Redis did not answer.",
+            registry=own,
+        )  # fmt: skip
+        self._pool = Gauge(
+            "tallybook_pool_connections", "Connections to the database.", ["state"],
+            registry=own, multiprocess_mode="livesum",
+        )  # fmt: skip
+
+    def request(self, route: str, method: str, status: int, seconds: float) -> None:
+        """One request; ``route`` is the template, since a path holds ids."""
+        known = method if method in METHODS else "other"
+        self._requests.labels(route, known, str(status)).inc()
+        self._request_seconds.labels(route).observe(seconds)
+
+    def webhook(self, event_type: str, verdict: str, seconds: float) -> None:
+        """One delivery that was answered 200."""
+        self._webhooks.labels(event_type if event_type in TYPES else "other", verdict).inc()
+        self.webhook_seconds.observe(seconds)
+
+    def pool(self, *, used: int, idle: int, at_most: int) -> None:
+        """How this process' pool stands."""
+        for state, number in (("used", used), ("idle", idle), ("max", at_most)):
+            self._pool.labels(state).set(number)
+
+    def text(self) -> bytes:
+        """In Prometheus' format: of this process, or of all that share its folder."""
+        folder = os.environ.get(COUNTS_FOLDER)
+        if not folder:
+            return generate_latest(self._registry)
+        _forget_the_dead(Path(folder))
+        shared = CollectorRegistry()
+        MultiProcessCollector(shared, path=folder)  # type: ignore[no-untyped-call]
+        return generate_latest(shared)
+
+
+def _forget_the_dead(folder: Path) -> None:
+    """Gauges of processes that ended count no more; what they counted stays."""
+    for path in folder.glob("gauge_live*_*.db"):
+        number = path.stem.rpartition("_")[2]
+        if number.isdigit() and not Path(f"/proc/{number}").exists() and not _lives(int(number)):
+            path.unlink(missing_ok=True)
+
+
+def _lives(number: int) -> bool:
+    try:
+        os.kill(number, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

@@ -1,0 +1,141 @@
+"""Run Piccolo's migrations: once, however many servers start at the same time."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import io
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final, Protocol
+from urllib.parse import unquote, urlsplit
+
+import asyncpg
+
+from app.errors import BusyError, ConfigurationError
+from app.infrastructure.db import LOCK_TIMEOUT_MS
+
+FOLDER: Final = Path(__file__).parents[2] / "piccolo_migrations"
+LOCK: Final = 0x7A11_1E57  # the advisory lock of whoever migrates
+ROLE_OF: Final = {"DATABASE_URL": "tallybook_app", "DATABASE_READ_URL": "tallybook_read"}
+
+
+class Asking(Protocol):
+    """What a database and a bare connection have in common."""
+
+    async def fetch(self, query: str, *args: Any) -> list[Any]: ...
+    async def fetchval(self, query: str, *args: Any) -> Any: ...
+
+
+def known() -> list[str]:
+    """The ids of the migrations that this version ships, oldest first.
+
+    Read from the files' names, since importing Piccolo's migrations costs half a second.
+    """
+    return [_id(path.stem) for path in sorted(FOLDER.glob("tallybook_*.py"))]
+
+
+def _id(stem: str) -> str:
+    # tallybook_2026_11_22t08_00_00_000000 → 2026-11-22T08:00:00:000000
+    day, _, hour = stem.removeprefix("tallybook_").partition("t")
+    return f"{day.replace('_', '-')}T{hour.replace('_', ':')}"
+
+
+async def missing(database: Asking) -> list[str]:
+    """The migrations that this database lacks."""
+    if not await database.fetchval("SELECT to_regclass('migration') IS NOT NULL"):
+        return known()
+    rows = await database.fetch("SELECT name FROM migration WHERE app_name = 'tallybook'")
+    done = {row["name"] for row in rows}
+    return [name for name in known() if name not in done]
+
+
+async def migrate(owner_url: str, logins: dict[str, str]) -> list[str]:
+    """Bring the database up to date as its owner; returns what was run.
+
+    ``logins`` maps DATABASE_URL and DATABASE_READ_URL to their values: their users are let into
+    the group roles that the schema grants to. A second caller waits for the first. Raises BusyError
+    where somebody keeps a table locked: the migration that needed it changed nothing.
+    """
+    connection = await asyncpg.connect(owner_url, timeout=10)
+    try:
+        await connection.execute("SELECT pg_advisory_lock($1)", LOCK)
+        wanted = await missing(connection)
+        if wanted:
+            try:
+                await _run_piccolo(owner_url)
+            except asyncpg.LockNotAvailableError:
+                raise BusyError(await _locked(connection)) from None
+        for name, url in logins.items():
+            await _let_in(connection, ROLE_OF[name], url, owner_url)
+    finally:
+        await connection.close()  # and with it the advisory lock
+    return wanted
+
+
+_HOLDERS: Final = """
+SELECT DISTINCT format('%s of %s (process %s)', coalesce(nullif(application_name, ''), 'a session'),
+                       usename, pid) AS who
+  FROM pg_locks JOIN pg_stat_activity USING (pid)
+ WHERE locktype = 'relation' AND database = (SELECT oid FROM pg_database
+                                              WHERE datname = current_database())
+   AND relation IN (SELECT oid FROM pg_class WHERE relnamespace = 'public'::regnamespace)
+   AND granted AND pid <> pg_backend_pid() ORDER BY who
+"""
+
+
+async def _locked(connection: asyncpg.Connection) -> str:
+    """A sentence that says what stopped where, and who stands in the way."""
+    stopped, *_ = await missing(connection)
+    holders = [row["who"] for row in await connection.fetch(_HOLDERS)]
+    now = f" Locks are held now by {'; '.join(holders)}." if holders else ""
+    return (
+        f"The migration {stopped} did not get a table's lock in {LOCK_TIMEOUT_MS / 1000:g} s and "
+        f"was rolled back whole.{now} Let these end, then run `tallybook migrate` again."
+    )
+
+
+async def _run_piccolo(owner_url: str) -> None:
+    with _piccolo_environment(owner_url):
+        from piccolo.apps.migrations.commands.forwards import ForwardsMigrationManager
+        from piccolo.apps.migrations.tables import Migration
+
+        configuration = importlib.import_module("app.infrastructure.piccolo_conf")
+        importlib.reload(configuration)
+        Migration._meta.db = configuration.DB
+        said = io.StringIO()
+        with contextlib.redirect_stdout(said):
+            result = await ForwardsMigrationManager(app_name="tallybook").run()
+    if not result.success:
+        raise ConfigurationError(f"The migrations stopped: {result.message}\n{said.getvalue()}")
+
+
+@contextlib.contextmanager
+def _piccolo_environment(owner_url: str) -> Iterator[None]:
+    """Piccolo reads its configuration's name from the environment, and puts the migrations'
+    folder on the path; both are put back."""
+    before, path = dict(os.environ), list(sys.path)
+    os.environ.update(PICCOLO_CONF="app.infrastructure.piccolo_conf", DATABASE_OWNER_URL=owner_url)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+        sys.path[:] = path
+
+
+async def _let_in(connection: asyncpg.Connection, role: str, url: str, owner_url: str) -> None:
+    user, owner = _user(url), _user(owner_url)
+    if user is None or user == owner:
+        return
+    member = await connection.fetchval("SELECT pg_has_role($1, $2, 'MEMBER')", user, role)
+    if not member:
+        quoted = '"' + user.replace('"', '""') + '"'
+        await connection.execute(f"GRANT {role} TO {quoted}")
+
+
+def _user(url: str) -> str | None:
+    name = urlsplit(url).username
+    return unquote(name) if name else None

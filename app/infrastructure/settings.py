@@ -1,0 +1,297 @@
+"""Settings: read once from the environment or from ``NAME_FILE``, validated, frozen."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final, Literal, cast
+from urllib.parse import urlsplit
+
+import msgspec
+
+from app.errors import ConfigurationError
+from app.infrastructure import rates
+
+WEBHOOK_SECRET_CHARS_MIN: Final = 12
+PEPPER_CHARS_MIN: Final = 16
+_OBVIOUS: Final = frozenset({"changeme", "secret", "password", "whsec_test", "default", "example"})
+
+API_KEY_KINDS_MIN: Final = 3  # sk_test_xxxxxxxx is no key
+_API_KEY: Final = re.compile(
+    r"(?:sk|rk)_(?:(?P<mode>test|live)_|(?!test_|live_))(?P<rest>[A-Za-z0-9_]{5,240})"
+)
+_LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
+
+# Where the processes of one server count together; prometheus_client reads it when it is imported.
+COUNTS_FOLDER: Final = "PROMETHEUS_MULTIPROC_DIR"
+
+Environment = Literal["development", "production"]
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """What one process needs to know; see the README's table for each name.
+
+    Secrets are never printed: ``repr`` leaves them out.
+    """
+
+    database_url: str
+    redis_url: str | None = None
+    stripe_webhook_secrets: tuple[str, ...] = ()
+    stripe_api_key: str | None = None
+    stripe_api_base: str | None = None
+    cron_secret: str | None = None
+    key_pepper: str = ""
+    livemode: bool = False
+    environment: Environment = "production"
+    clock_settable: bool = False
+    log_level: str = "INFO"
+    pool_size_max: int = 16
+    grant_chunks: int = 1
+    rate_limits: rates.RateLimits | None = None
+    trusted_proxies: tuple[rates.Network, ...] = ()
+    traced: bool = False
+
+    def __repr__(self) -> str:
+        return f"Settings(environment={self.environment!r}, livemode={self.livemode!r})"
+
+
+# name in the environment → what it is for; the README's table is held to this by a test.
+NAMES: Final[Mapping[str, str]] = {
+    "DATABASE_URL": "the application's role on PostgreSQL 15 or later",
+    "DATABASE_READ_URL": "an auditor's own login to PostgreSQL; `migrate` lets it read, no more",
+    "DATABASE_OWNER_URL": "the schema's owner, read by `tallybook migrate` alone",
+    "REDIS_URL": "arq's nudges and the rate limits; both do without it",
+    "STRIPE_WEBHOOK_SECRET": "the endpoint's signing secret; comma-separated while rolling",
+    "STRIPE_API_KEY": "sk_… or rk_…: asks Stripe itself; without it nothing is fetched",
+    "STRIPE_API_BASE": "another address than Stripe's own, for a local server",
+    "CRON_SECRET": "the bearer token of /api/cron/reset-credits",
+    "TALLYBOOK_KEY_PEPPER": "mixed into every API key's hash",
+    "TALLYBOOK_LIVEMODE": "true: a live book; events of the other mode are refused",
+    "TALLYBOOK_ENV": "production (default) or development",
+    "TALLYBOOK_CLOCK": "settable: development only, the clock can be set over HTTP",
+    "TALLYBOOK_LOG_LEVEL": "DEBUG, INFO (default), WARNING or ERROR",
+    "TALLYBOOK_POOL_SIZE_MAX": "database connections of one process, 16",
+    "TALLYBOOK_GRANT_CHUNKS": "chunks of daily grants side by side, 1; a core of the database each",
+    "TALLYBOOK_RATE_LIMIT": "calls/seconds of a key, then of an address without: 30000/60,120/60",
+    "TALLYBOOK_OTEL": "true: traces by OpenTelemetry; so does OTEL_EXPORTER_OTLP_ENDPOINT",
+    "TALLYBOOK_TRUSTED_PROXIES": "networks whose X-Forwarded-For is believed, by comma",
+}
+
+
+def read_variable(environment: Mapping[str, str], name: str) -> str | None:
+    """The variable, or the text of the file that ``NAME_FILE`` names; None when unset or empty."""
+    value = environment.get(name)
+    path = environment.get(f"{name}_FILE")
+    if value and path:
+        raise ConfigurationError(f"Both {name} and {name}_FILE are set; unset one of them.")
+    if path:
+        try:
+            value = Path(path).read_text(encoding="utf-8").strip()
+        except OSError as error:
+            raise ConfigurationError(
+                f"{name}_FILE names a file that cannot be read: {error}."
+            ) from error
+        except UnicodeDecodeError:  # its text would show some of the secret
+            raise ConfigurationError(f"{name}_FILE names a file that is not UTF-8.") from None
+    return value or None
+
+
+def load(environment: Mapping[str, str] | None = None) -> Settings:
+    """Read and validate every setting.
+
+    Raises ConfigurationError naming all that is missing or wrong, and never a value.
+    """
+    source = os.environ if environment is None else environment
+    values = {name: read_variable(source, name) for name in NAMES}
+    problems: list[str] = []
+    settings = Settings(
+        database_url=values["DATABASE_URL"] or "",
+        redis_url=values["REDIS_URL"],
+        stripe_webhook_secrets=_secrets(values["STRIPE_WEBHOOK_SECRET"]),
+        stripe_api_key=values["STRIPE_API_KEY"],
+        stripe_api_base=(values["STRIPE_API_BASE"] or "").rstrip("/") or None,
+        cron_secret=values["CRON_SECRET"],
+        key_pepper=values["TALLYBOOK_KEY_PEPPER"] or "",
+        livemode=_flag(values["TALLYBOOK_LIVEMODE"], "TALLYBOOK_LIVEMODE", problems),
+        environment=_environment(values["TALLYBOOK_ENV"], problems),
+        clock_settable=values["TALLYBOOK_CLOCK"] == "settable",
+        log_level=(values["TALLYBOOK_LOG_LEVEL"] or "INFO").upper(),
+        pool_size_max=_number(
+            values["TALLYBOOK_POOL_SIZE_MAX"], "TALLYBOOK_POOL_SIZE_MAX", problems
+        )
+        or 16,
+        grant_chunks=_number(values["TALLYBOOK_GRANT_CHUNKS"], "TALLYBOOK_GRANT_CHUNKS", problems)
+        or 1,
+        rate_limits=_rate_limits(values["TALLYBOOK_RATE_LIMIT"], problems),
+        traced=_flag(values["TALLYBOOK_OTEL"], "TALLYBOOK_OTEL", problems)
+        or bool(source.get("OTEL_EXPORTER_OTLP_ENDPOINT")),
+        trusted_proxies=_networks(values["TALLYBOOK_TRUSTED_PROXIES"], problems),
+    )
+    if values["TALLYBOOK_CLOCK"] not in (None, "settable"):
+        problems.append("TALLYBOOK_CLOCK is not settable, the one value it may have.")
+    problems += _problems(settings)
+    _refuse(problems)
+    return settings
+
+
+def load_stripe(environment: Mapping[str, str] | None = None) -> Settings:
+    """What a command needs that works on a book named otherwise: Stripe's key, and the mode."""
+    source = os.environ if environment is None else environment
+    problems: list[str] = []
+    settings = Settings(
+        database_url="",
+        environment="development",
+        log_level="WARNING",
+        stripe_api_key=read_variable(source, "STRIPE_API_KEY"),
+        stripe_api_base=(read_variable(source, "STRIPE_API_BASE") or "").rstrip("/") or None,
+        livemode=_flag(read_variable(source, "TALLYBOOK_LIVEMODE"), "TALLYBOOK_LIVEMODE", problems),
+    )
+    _refuse(problems + _stripe_problems(settings))
+    return settings
+
+
+def _refuse(problems: list[str]) -> None:
+    if problems:
+        raise ConfigurationError(
+            "The settings forbid a start:\n" + "\n".join(f"  - {p}" for p in problems)
+        )
+
+
+def _problems(settings: Settings) -> list[str]:
+    found = []
+    if not settings.database_url:
+        found.append("DATABASE_URL is missing: postgresql://USER:PASSWORD@HOST/DATABASE.")
+    if not settings.stripe_webhook_secrets:
+        found.append(
+            "STRIPE_WEBHOOK_SECRET is missing: copy the endpoint's whsec_… from Stripe's dashboard."
+        )
+    for secret in settings.stripe_webhook_secrets:
+        if _weak(secret, WEBHOOK_SECRET_CHARS_MIN):
+            found.append(
+                "STRIPE_WEBHOOK_SECRET is too short or a default; copy it from Stripe's dashboard."
+            )
+    if _weak(settings.cron_secret or "", PEPPER_CHARS_MIN) and settings.cron_secret is not None:
+        found.append(
+            "CRON_SECRET is too short or a default; "
+            f"use {PEPPER_CHARS_MIN} random characters or more."
+        )
+    if _weak(settings.key_pepper, PEPPER_CHARS_MIN):
+        found.append(
+            "TALLYBOOK_KEY_PEPPER is missing, too short or a default; "
+            f"use {PEPPER_CHARS_MIN} random characters or more."
+        )
+    found += _stripe_problems(settings)
+    if settings.log_level not in ("DEBUG", "INFO", "WARNING", "ERROR"):
+        found.append("TALLYBOOK_LOG_LEVEL is none of DEBUG, INFO, WARNING and ERROR.")
+    if settings.grant_chunks > max(1, settings.pool_size_max - 1):
+        found.append(
+            "TALLYBOOK_GRANT_CHUNKS leaves none of TALLYBOOK_POOL_SIZE_MAX's connections for "
+            "anything else."
+        )
+    return found + _clock_problems(settings)
+
+
+def _clock_problems(settings: Settings) -> list[str]:
+    found = []
+    if settings.clock_settable and settings.environment == "production":
+        found.append("TALLYBOOK_CLOCK=settable needs TALLYBOOK_ENV=development.")
+    if settings.clock_settable and settings.livemode:
+        found.append("TALLYBOOK_CLOCK=settable and TALLYBOOK_LIVEMODE=true exclude each other.")
+    return found
+
+
+def _stripe_problems(settings: Settings) -> list[str]:
+    found = []
+    key = settings.stripe_api_key
+    shape = None if key is None else _API_KEY.fullmatch(key)
+    if key is not None and (shape is None or _is_placeholder(shape["rest"])):
+        found.append(
+            "STRIPE_API_KEY is no key of Stripe's, or a placeholder; copy the sk_… or rk_… from "
+            "Stripe's dashboard."
+        )
+    elif shape and shape["mode"] and (shape["mode"] == "live") != settings.livemode:
+        found.append(
+            f"STRIPE_API_KEY is a {shape['mode']} key, and TALLYBOOK_LIVEMODE is "
+            f"{str(settings.livemode).lower()}: a book has to do with one mode alone."
+        )
+    if settings.stripe_api_base is not None and not _is_safe_base(settings.stripe_api_base):
+        found.append(
+            "STRIPE_API_BASE is neither https://HOST[:PORT] nor, on this machine alone, "
+            "http://127.0.0.1:PORT."
+        )
+    return found
+
+
+def _is_placeholder(rest: str) -> bool:
+    return rest.lower() in _OBVIOUS or len(set(rest.lower())) < API_KEY_KINDS_MIN
+
+
+def _is_safe_base(base: str) -> bool:
+    """The key goes there: encrypted, or not further than this machine."""
+    try:
+        parts = urlsplit(base)
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        return False
+    plain = f"{parts.scheme}://{f'[{host}]' if ':' in host else host}"
+    whole = plain if port is None else f"{plain}:{port}"
+    if not host or whole != base.lower():  # a user, a path, a query, a fragment
+        return False
+    return parts.scheme == "https" or (parts.scheme == "http" and host in _LOOPBACK)
+
+
+def _weak(secret: str, chars_min: int) -> bool:
+    return len(secret) < chars_min or secret.lower() in _OBVIOUS
+
+
+def _secrets(value: str | None) -> tuple[str, ...]:
+    return tuple(part.strip() for part in (value or "").split(",") if part.strip())
+
+
+def _flag(value: str | None, name: str, problems: list[str]) -> bool:
+    if value is None:
+        return False
+    if value.lower() in ("true", "1", "yes"):
+        return True
+    if value.lower() not in ("false", "0", "no"):
+        problems.append(f"{name} is neither true nor false.")
+    return False
+
+
+def _number(value: str | None, name: str, problems: list[str]) -> int | None:
+    if value is None:
+        return None
+    if not (value.isascii() and value.isdigit() and 0 < int(value) <= 1_000_000):
+        problems.append(f"{name} is no whole number from 1 to 1000000.")
+        return None
+    return int(value)
+
+
+def _rate_limits(value: str | None, problems: list[str]) -> rates.RateLimits | None:
+    try:
+        return rates.parse(value)
+    except ValueError:
+        problems.append(
+            "TALLYBOOK_RATE_LIMIT is neither off nor CALLS/SECONDS, such as 600/60 or 600/60,60/60."
+        )
+        return None
+
+
+def _networks(value: str | None, problems: list[str]) -> tuple[rates.Network, ...]:
+    try:
+        return rates.parse_networks(value)
+    except ValueError:
+        problems.append(
+            "TALLYBOOK_TRUSTED_PROXIES is no list of networks, such as 10.0.0.0/8,192.0.2.7."
+        )
+        return ()
+
+
+def _environment(value: str | None, problems: list[str]) -> Environment:
+    name = value or "production"
+    if name not in ("production", "development"):
+        problems.append("TALLYBOOK_ENV is neither production nor development.")
+        return "production"
+    return cast("Environment", name)

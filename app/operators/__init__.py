@@ -1,0 +1,1 @@
+"""Operators: their API keys and the record of their acts."""

@@ -1,0 +1,1 @@
+"""Comparison with Stripe: fetches missed events, mends what differs."""

@@ -1,0 +1,292 @@
+"""Draft the reversal of one journal, on the account that has everything of it now.
+
+That is mostly the journal's own account. Where it was joined to another since, what is given back
+leaves its lot for the one in which that goes on there, and what is taken back is taken there. A
+day's own lot ended with the join: what comes back to it lapses, and counts no more against the
+day to which the join brought its use.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from app.accounts import day_use
+from app.allowance import load
+from app.allowance.catalogues import Catalogues
+from app.allowance.day import AccountDay, Origin
+from app.allowance.store import store_days
+from app.errors import NotReversibleError, ShortfallError
+from app.infrastructure.db import Database, Record
+from app.ledger import backings, claws, moved_lots, post, reserved
+from app.ledger.claws import Claw, Policy
+from app.ledger.kinds import Act, House, Kind, LotSource, Side
+from app.ledger.moved_lots import Trail
+from app.ledger.sheet import JournalDraft, Lot
+from app.reversals.record import ReversalOrder
+
+# What each reversible journal's entries are, and which way they are undone.
+GIVING: Final = {
+    Act.GRANT: Kind.GRANT,
+    Act.OPENING: Kind.GRANT,
+    Act.TOP_UP: Kind.GRANT,
+    Act.PURCHASE: Kind.PURCHASE,
+}
+TAKING: Final = {Act.SPEND: Kind.SPEND, Act.CAPTURE: Kind.SPEND}
+
+
+@dataclass(slots=True)
+class Place:
+    """A lot of the journal's account, and the lot that it is now: mostly itself."""
+
+    lot: Lot
+    now: Lot
+    before: Sequence[Lot] = ()  # what it was until it went on as ``now``
+    astray: int = 0  # moved to no lot that is known
+
+    @property
+    def lapsed(self) -> int:
+        """How much of it expired, or went into another account's day."""
+        absorbed = self.astray if self.lot.source is LotSource.DAILY else 0
+        return self.now.lapsed + sum(lot.lapsed for lot in self.before) + absorbed
+
+
+@dataclass(slots=True)
+class Parties:
+    """The account whose journal it is, and the one that has everything of it now."""
+
+    own: AccountDay
+    present: AccountDay
+    places: dict[int, Place] = field(default_factory=dict)
+    new: list[tuple[Lot, Lot]] = field(default_factory=list)  # a lot, and the one it goes on as
+
+    @property
+    def joined(self) -> bool:
+        """Whether they are two."""
+        return self.own is not self.present
+
+    @property
+    def days(self) -> list[AccountDay]:
+        """Each once."""
+        return [self.own, self.present] if self.joined else [self.own]
+
+
+@dataclass(slots=True)
+class Undone:
+    """How much was to be undone, what of it lapsed, and the claw where it had been given.
+
+    ``unused`` is how much less counts as used of a joined account's day, whose lot this is.
+    """
+
+    requested: int
+    expired: int = 0
+    claw: Claw | None = None
+    unused: int = 0
+    day_lot: int | None = None
+
+
+async def lock(database: Database, catalogues: Catalogues, number: int) -> Parties:
+    """Lock a journal's account, and the one that it is joined to."""
+    query = "SELECT coalesce(joined_to, id) FROM accounts WHERE id = $1"
+    present: int = await database.fetchval(query, number)
+    while True:
+        days = await load.lock(database, catalogues, {number, present})
+        parties = parties_of(days, number)
+        if parties is not None:
+            return parties
+        present = await database.fetchval(query, number)
+
+
+def parties_of(days: dict[int, AccountDay], number: int) -> Parties | None:
+    """Of locked accounts; None where one of the two is not among them."""
+    if number not in days:
+        return None
+    present = days[number].joined_to or number
+    return Parties(days[number], days[present]) if present in days else None
+
+
+async def draft(
+    database: Database, parties: Parties, row: Record, order: ReversalOrder
+) -> tuple[JournalDraft, Undone]:
+    """Put the reversal of a journal on the accounts' sheets.
+
+    Raises NotReversibleError, ShortfallError.
+    """
+    day = parties.present
+    entries = await database.fetch(
+        "SELECT * FROM entries WHERE journal_id = $1 ORDER BY id", row["id"]
+    )
+    header = day.sheet.begin(_header(day, row, order))
+    await _find_places(database, parties, header, sorted({entry["lot_id"] for entry in entries}))
+    await _load_open(database, day, parties)
+    kind = Act(row["kind"])
+    given = [entry for entry in entries if _gave(kind, entry)]
+    taken = [entry for entry in entries if _took(kind, entry)]
+    if given:
+        undone = _take_back(parties, header, kind, given[0], order.policy)
+    elif taken:
+        undone = _restore(parties, header, taken)
+    else:  # a day that was opened with nothing; what was left of the day before lapsed in it
+        raise NotReversibleError("This journal gave nothing that could be taken back.", kind=kind)
+    if undone.unused:
+        brought = await day_use.brought_with(database, day, undone.day_lot)
+        undone.unused = min(undone.unused, brought)
+        day.used_brought -= undone.unused
+    day.changed = True
+    day.settle(day.now, Origin("api", header.actor))
+    day.refresh_due()
+    return header, undone
+
+
+async def write(database: Database, parties: Parties, undone: Undone) -> None:
+    """Write what was drafted; the reversal's own row is the caller's to store."""
+    await store_days(database, parties.days)
+    await moved_lots.store(database, parties.new, parties.present.now)
+    if undone.unused:
+        own = parties.own.sheet.account_id
+        await day_use.count_less(database, parties.present, own, undone.unused)
+
+
+def _header(day: AccountDay, row: Record, order: ReversalOrder) -> JournalDraft:
+    return JournalDraft(
+        act=Act.REVERSAL,
+        source="api",
+        actor=order.actor,
+        effective_at=day.now,
+        reason=order.reason,
+        reverses_journal_id=row["id"],
+        idempotency_key=order.key.key if order.key else None,
+        request_hash=order.key.request_hash if order.key else None,
+    )
+
+
+async def _find_places(
+    database: Database, parties: Parties, header: JournalDraft, numbers: Sequence[int]
+) -> None:
+    """Put the journal's lots on its account's sheet, and what they are now on the present one's."""
+    await post.load_lots(database, parties.own.sheet, numbers)
+    found = {number: parties.own.sheet.lot(number) for number in numbers}
+    lots = {number: lot for number, lot in found.items() if lot is not None}
+    if not parties.joined:
+        parties.places = {number: Place(lot, lot) for number, lot in lots.items()}
+        return
+    trails = await moved_lots.trails(database, numbers)
+    sheet = parties.present.sheet
+    ends = {number: trail.lots[-1] for number, trail in trails.items()}
+    here = [
+        end.number for end in ends.values() if end.account_id == sheet.account_id and end.number
+    ]
+    await post.load_lots(database, sheet, here)
+    for number, lot in lots.items():
+        present = sheet.lot(ends[number].number) or _go_on(parties, header, ends[number])
+        parties.places[number] = _place(lot, present, trails[number])
+
+
+def _place(lot: Lot, present: Lot, trail: Trail) -> Place:
+    before = [one for one in trail.lots if one.number != present.number]
+    return Place(lot, present, before, trail.astray)
+
+
+def _go_on(parties: Parties, header: JournalDraft, last: Lot) -> Lot:
+    """An empty lot in which one that did not move goes on; a day's own has ended."""
+    now = parties.present.now
+    ends_at = min(last.expires_at, now) if last.source is LotSource.DAILY else last.expires_at
+    sheet = parties.present.sheet
+    lot = sheet.grant(header, last.source, 0, ends_at, priority=last.priority)
+    lot.granted_at = last.granted_at
+    parties.new.append((last, lot))
+    return lot
+
+
+async def _load_open(database: Database, day: AccountDay, parties: Parties) -> None:
+    """Put every claw and backing of the lots on the day, those of the lots they were before too."""
+    # What was due has moved some already: those stay as they are, and are written.
+    moved = {claw.number: claw for claw in day.claws}
+    stored = await reserved.claws_of_lots(database, {day.sheet.account_id: day.sheet})
+    day.claws = [moved.get(claw.number, claw) for claw in stored[day.sheet.account_id]]
+    former = {
+        lot.number: place.now for place in parties.places.values() for lot in place.before
+        if lot.number is not None
+    }  # fmt: skip
+    day.claws += await reserved.claws_of_former_lots(database, former)
+    backed = {backing.number: backing for backing in day.backings}
+    behind = await reserved.backings_of_lots(database, day.sheet)
+    day.backings = [backed.get(backing.number, backing) for backing in behind]
+
+
+def _gave(kind: Act, entry: Record) -> bool:
+    if kind is Act.ADJUSTMENT:
+        return bool(entry["kind"] == Kind.ADJUSTMENT and entry["credit"] == Side.FREE)
+    return kind in GIVING and entry["kind"] == GIVING[kind]
+
+
+def _took(kind: Act, entry: Record) -> bool:
+    if kind is Act.ADJUSTMENT:
+        return bool(entry["kind"] == Kind.ADJUSTMENT and entry["debit"] == Side.FREE)
+    return kind in TAKING and entry["kind"] == TAKING[kind]
+
+
+def _take_back(
+    parties: Parties, header: JournalDraft, kind: Act, entry: Record, policy: Policy
+) -> Undone:
+    day, place = parties.present, parties.places[entry["lot_id"]]
+    lot = place.now
+    if place.astray and lot.source is not LotSource.DAILY:
+        raise NotReversibleError(
+            "The journal's account was joined to another before it was kept where its credits "
+            f"went: take them by an adjustment of at most -{entry['amount']} on the account that "
+            f"it was joined to, under the reason of this reversal."
+        )
+    claw = Claw(lot, entry["id"], House(entry["debit"]), policy, entry["amount"])
+    for backing in day.backings:
+        if backing.lot is lot and kind is Act.PURCHASE:
+            # What went back with the money is not taken a second time.
+            claw.requested -= backing.claw.requested
+            backings.close(day.sheet, header, backing)
+    lapsed = place.lapsed - sum(one.expired for one in day.claws_of(lot))
+    claws.begin(day.sheet, header, claw, max(0, lapsed), day.spare(lot))
+    if policy is Policy.REJECT and claw.shortfall:
+        raise ShortfallError(
+            f"{claw.shortfall} of {claw.requested} credits were spent already.",
+            requested=claw.requested, shortfall=claw.shortfall,
+        )  # fmt: skip
+    if kind is Act.OPENING and lot is day.lot:
+        day.withdrawn = True  # a reversed day stays withdrawn
+    undone = Undone(claw.requested, claw.expired, claw)
+    if parties.joined and policy is Policy.DEBT and lot.source is LotSource.DAILY:
+        undone.unused = claw.shortfall  # what is owed is not used as well
+        undone.day_lot = entry["lot_id"]
+    return undone
+
+
+def _restore(parties: Parties, header: JournalDraft, entries: Sequence[Record]) -> Undone:
+    """Give back what was taken, lot by lot in reverse order."""
+    own, day = parties.own, parties.present
+    undone = Undone(sum(entry["amount"] for entry in entries))
+    for entry in reversed(entries):
+        place, back = parties.places[entry["lot_id"]], entry["amount"]
+        own.sheet.write(
+            header, place.lot, Kind.REVERSAL, House(entry["credit"]), Side.FREE, back,
+            reverses_entry_id=entry["id"],
+        )  # fmt: skip
+        if parties.joined:
+            _move(parties, header, place, back)
+        for claw in day.claws_of(place.now):
+            back -= claws.restored(day.sheet, header, claw, back)
+        lapsed = place.now.lapsed
+        day.came_back(header, place.now, day.now)
+        undone.expired += place.now.lapsed - lapsed
+        if parties.joined and place.lot.source is LotSource.DAILY:
+            undone.unused += back
+            undone.day_lot = entry["lot_id"]
+    return undone
+
+
+def _move(parties: Parties, header: JournalDraft, place: Place, amount: int) -> None:
+    """What came back goes on to where the lot is now."""
+    parties.own.sheet.write(header, place.lot, Kind.TRANSFER, Side.FREE, House.TRANSFERRED, amount)
+    place.now.granted += amount
+    parties.present.sheet.write(
+        header, place.now, Kind.TRANSFER, House.TRANSFERRED, Side.FREE, amount
+    )

@@ -1,0 +1,79 @@
+"""Reverse a named journal, or a whole run: once, by entries that negate it, never by edits."""
+
+from __future__ import annotations
+
+import msgspec
+
+from app.allowance.day import Origin
+from app.book import Book
+from app.errors import JournalUnknownError, NotReversibleError
+from app.infrastructure.db import Database, Record
+from app.ledger.kinds import Act
+from app.reversals import draft
+from app.reversals.draft import Undone
+from app.reversals.record import ReversalOrder, Reversed, first_answer, store
+
+
+async def reverse_journal(
+    book: Book, journal_id: int | None, order: ReversalOrder, *, dry_run: bool
+) -> Reversed:
+    """Reverse one journal; a second time it returns the first answer.
+
+    Raises JournalUnknownError, NotReversibleError, ShortfallError, KeyReusedError.
+    """
+    row = await _journal(book.database, journal_id)
+    async with book.database.transaction():
+        number = await _owner(book.database, row)
+        parties = await draft.lock(book.database, book.catalogues, number)
+        first = await first_answer(book.database, order.key, journal_id=row["id"])
+        if first is not None:
+            return first
+        parties.present.post_due(Origin("due", order.actor))
+        header, undone = await draft.draft(book.database, parties, row, order)
+        planned = answer(row["id"], order, undone)
+        if dry_run:
+            return msgspec.structs.replace(planned, dry_run=True, number=None, journal_id=None)
+        header.answer = msgspec.to_builtins(planned)
+        await draft.write(book.database, parties, undone)
+        number = await store(book.database, parties.present, header, undone.claw, planned, order)
+    return msgspec.structs.replace(planned, number=number, journal_id=header.number)
+
+
+async def _journal(database: Database, journal_id: int | None) -> Record:
+    row = await database.fetchrow("SELECT * FROM journals WHERE id = $1", journal_id or 0)
+    if row is None:
+        raise JournalUnknownError("There is no such journal.")
+    if Act(row["kind"]) not in (*draft.GIVING, *draft.TAKING, Act.ADJUSTMENT):
+        raise NotReversibleError(
+            f"A journal of kind {row['kind']} is not reversed; spends, captures, grants, purchases "
+            "and adjustments are.",
+            kind=row["kind"],
+        )
+    return row
+
+
+async def _owner(database: Database, row: Record) -> int:
+    owner = await database.fetchrow(
+        "SELECT account_id FROM entries WHERE journal_id = $1 LIMIT 1", row["id"]
+    )
+    if owner is None:
+        raise NotReversibleError("This journal moved nothing.", kind=row["kind"])
+    number: int = owner["account_id"]
+    return number
+
+
+def answer(of_journal_id: int, order: ReversalOrder, undone: Undone) -> Reversed:
+    claw = undone.claw
+    return Reversed(
+        number=None,
+        journal_id=None,
+        of_journal_id=of_journal_id,
+        of_run_id=None,
+        policy=str(order.policy),
+        state="done",
+        requested=undone.requested,
+        clawed=claw.clawed if claw else 0,
+        held=claw.held if claw else 0,
+        shortfall=claw.shortfall if claw else 0,
+        expired=undone.expired,
+    )

@@ -1,0 +1,161 @@
+"""Reversals as they stand: what was asked, how far it has come; each thing is reversed once."""
+
+from __future__ import annotations
+
+import msgspec
+import orjson
+
+from app.allowance.day import AccountDay
+from app.errors import ReversalUnknownError
+from app.infrastructure import ids
+from app.infrastructure.db import Database, Record
+from app.ledger import idempotency
+from app.ledger.claws import Claw, Policy
+from app.ledger.idempotency import RequestKey
+from app.ledger.sheet import JournalDraft
+from app.operators import acts
+
+
+class ReversalOrder(msgspec.Struct, frozen=True, kw_only=True):
+    """What an operator asks for; ``key`` None is a part of a run's reversal."""
+
+    reason: str
+    policy: Policy
+    actor: str
+    key: RequestKey | None
+    part_of: int | None = None
+
+    @property
+    def by(self) -> acts.Operator:
+        """Who asks, and why."""
+        return acts.Operator(actor=self.actor, reason=self.reason)
+
+
+class Reversed(msgspec.Struct, frozen=True, kw_only=True):
+    """What came of it; numbers are None in a dry run."""
+
+    number: int | None
+    journal_id: int | None
+    of_journal_id: int | None
+    of_run_id: int | None
+    policy: str
+    state: str
+    requested: int
+    clawed: int
+    held: int
+    shortfall: int
+    expired: int
+    journal_count: int = 1
+    skipped: int = 0
+    replayed: bool = False
+    dry_run: bool = False
+    of_event_id: str | None = None
+
+
+async def store(
+    database: Database, day: AccountDay, header: JournalDraft, claw: Claw | None,
+    planned: Reversed, order: ReversalOrder,
+) -> int:  # fmt: skip
+    """The reversal's own row; its UNIQUE is what makes it happen once."""
+    number: int = await database.fetchval(
+        """INSERT INTO reversals (of_journal_id, part_of, journal_id, account_id, lot_id, entry_id,
+               house, policy, state, requested, clawed, held, shortfall, expired, journal_count,
+               to_claw, actor, reason, created_at, finished_at)
+           VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'done', $9, $10, $11, $12, $13, 1, $14, $15, $16,
+                   $17, $17) RETURNING id""",
+        planned.of_journal_id, order.part_of, header.number, day.sheet.account_id,
+        claw.lot.number if claw else None, claw.entry_id if claw else None,
+        str(claw.house) if claw else None, str(order.policy), planned.requested, planned.clawed,
+        planned.held, planned.shortfall, planned.expired, claw.to_claw if claw else 0,
+        order.actor, order.reason, day.now,
+    )  # fmt: skip
+    if order.part_of is None:
+        await acts.record(
+            database, acts.OperatorAct.REVERSAL, order.by,
+            subject=ids.public(ids.REVERSAL, number), account_id=day.sheet.account_id,
+            journal_id=header.number,
+        )  # fmt: skip
+    return number
+
+
+async def store_event(
+    database: Database, day: AccountDay, header: JournalDraft, planned: Reversed,
+    order: ReversalOrder, standing: str,
+) -> int:  # fmt: skip
+    """The row of an event's reversal: ``standing`` is what its money counts as since."""
+    number: int = await database.fetchval(
+        """INSERT INTO reversals (of_event_id, standing, journal_id, account_id, policy, state,
+               requested, clawed, held, shortfall, expired, journal_count, actor, reason,
+               created_at, finished_at)
+           VALUES ($1, $2, $3, $4, $5, 'done', $6, $7, $8, $9, $10, 1, $11, $12, $13, $13)
+           RETURNING id""",
+        planned.of_event_id, standing, header.number, day.sheet.account_id, str(order.policy),
+        planned.requested, planned.clawed, planned.held, planned.shortfall, planned.expired,
+        order.actor, order.reason, day.now,
+    )  # fmt: skip
+    await acts.record(
+        database, acts.OperatorAct.REVERSAL, order.by,
+        subject=ids.public(ids.REVERSAL, number), account_id=day.sheet.account_id,
+        journal_id=header.number, event_id=planned.of_event_id,
+    )  # fmt: skip
+    return number
+
+
+async def first_answer(
+    database: Database, key: RequestKey | None, *,
+    journal_id: int | None = None, event_id: str | None = None,
+) -> Reversed | None:  # fmt: skip
+    """What the first reversal of this thing, or the first request under this key was answered.
+
+    Asked after the account's lock. Raises KeyReusedError.
+    """
+    if key is not None:
+        stored = (await idempotency.stored(database, [key.key])).get(key.key)
+        if stored is not None:
+            first = _replay(idempotency.same_request(key, stored).answer, stored.journal_id)
+            number = await database.fetchval(
+                "SELECT id FROM reversals WHERE journal_id = $1", stored.journal_id
+            )
+            return msgspec.structs.replace(first, number=number)
+    row = await database.fetchrow(
+        """SELECT reversals.id, journal_id, answer::text FROM reversals
+             JOIN notes USING (journal_id) WHERE of_journal_id = $1 OR of_event_id = $2""",
+        journal_id, event_id,
+    )  # fmt: skip
+    if row is None:
+        return None
+    first = _replay(orjson.loads(row["answer"]), row["journal_id"])
+    return msgspec.structs.replace(first, number=row["id"])
+
+
+def _replay(answer: dict[str, object], journal_id: int) -> Reversed:
+    first = msgspec.convert(answer, Reversed)
+    return msgspec.structs.replace(first, journal_id=journal_id, replayed=True)
+
+
+async def find(database: Database, number: int | None) -> Reversed:
+    """A reversal as far as it has come; ReversalUnknownError without one."""
+    row = await database.fetchrow("SELECT * FROM reversals WHERE id = $1", number or 0)
+    if row is None:
+        raise ReversalUnknownError("There is no such reversal.")
+    return of_row(row)
+
+
+def of_row(row: Record) -> Reversed:
+    """The reversal's row as its answer."""
+    return Reversed(
+        number=row["id"],
+        journal_id=row["journal_id"],
+        of_journal_id=row["of_journal_id"],
+        of_run_id=row["of_run_id"],
+        policy=row["policy"],
+        state=row["state"],
+        requested=row["requested"],
+        clawed=row["clawed"],
+        held=row["held"],
+        shortfall=row["shortfall"],
+        expired=row["expired"],
+        journal_count=row["journal_count"],
+        skipped=row["skipped"],
+        of_event_id=row["of_event_id"],
+    )

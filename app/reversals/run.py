@@ -1,0 +1,288 @@
+"""Reverse a whole run: in resumable chunks, with one policy for all.
+
+The common accounts of a chunk go by one statement (``app.reversals.run_bulk``), the others one
+by one, as a journal is reversed by its own name.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Final
+
+import asyncpg
+import msgspec
+import structlog
+
+from app.allowance import load
+from app.allowance.day import Origin
+from app.allowance.store import store_days
+from app.book import Book
+from app.errors import (
+    KeyReusedError,
+    NotReversibleError,
+    RunUnknownError,
+    ShortfallError,
+    TallybookError,
+)
+from app.infrastructure import ids
+from app.infrastructure.db import Database, Record
+from app.ledger import idempotency
+from app.ledger.claws import Policy
+from app.ledger.idempotency import RequestKey
+from app.operators import acts
+from app.reversals import draft, run_bulk, withdraw_empty
+from app.reversals.draft import Parties
+from app.reversals.journal import answer as answer_of
+from app.reversals.preview import preview
+from app.reversals.record import ReversalOrder, Reversed, find, store
+from app.runs import run_row
+
+log = structlog.get_logger(__name__)
+
+# What a chunk looks at, and how many of those it takes one by one: both about a third of a second.
+CHUNK_ACCOUNTS: Final = 2_000
+SINGLE_ACCOUNTS: Final = 100
+
+# journals, requested, clawed, held, shortfall, expired
+Sums = tuple[int, int, int, int, int, int]
+
+
+async def reverse_run(
+    book: Book, run_id: int | None, order: ReversalOrder, *, dry_run: bool, within_s: float
+) -> Reversed:
+    """Take back what a run granted; what is not done within ``within_s`` the tick goes on with.
+
+    A second time it returns the first's answer. Raises RunUnknownError, NotReversibleError where
+    the run is still going, KeyReusedError.
+    """
+    database = book.database
+    left = await run_row.left(database, run_id or 0)
+    if run_id is None or left is None:
+        raise RunUnknownError("There is no such run.")
+    if dry_run:
+        _refuse_going(left)
+        return await preview(book, run_id, order)
+    number, replayed = await _begin(database, run_id, order)
+    await go_on(book, number, within_s)
+    return msgspec.structs.replace(await find(database, number), replayed=replayed)
+
+
+async def _begin(database: Database, run_id: int, order: ReversalOrder) -> tuple[int, bool]:
+    key = order.key
+    assert key is not None, "a run is reversed under a key"
+    await _check_key(database, key)
+    async with database.transaction():
+        left = await run_row.lock_settled(database, run_id)
+        first = await database.fetchval("SELECT id FROM reversals WHERE of_run_id = $1", run_id)
+        if first is not None:
+            return first, True
+        _refuse_going(left)
+        number: int = await database.fetchval(
+            """INSERT INTO reversals (of_run_id, policy, state, idempotency_key, request_hash,
+                                      actor, reason, created_at, journal_count)
+               VALUES ($1, $2, 'going', $3, $4, $5, $6, tallybook_now(), 0) RETURNING id""",
+            run_id, str(order.policy), key.key, key.request_hash, order.actor, order.reason,
+        )  # fmt: skip
+        await acts.record(
+            database, acts.OperatorAct.REVERSAL, order.by,
+            subject=ids.public(ids.REVERSAL, number), run_id=run_id,
+        )  # fmt: skip
+    return number, False
+
+
+def _refuse_going(left: int) -> None:
+    if left:
+        raise NotReversibleError(
+            f"The run is still going, with {left} to come: it may be taken back when it has come "
+            "to all, at the latest when its day is over. `GET /api/v1/runs/{id}` tells."
+        )
+
+
+async def _check_key(database: Database, key: RequestKey) -> None:
+    stored = (await idempotency.stored(database, [key.key])).get(key.key)
+    if stored is not None:
+        idempotency.same_request(key, stored)
+    used = await database.fetchval(
+        "SELECT request_hash FROM reversals WHERE idempotency_key = $1", key.key
+    )
+    if used is not None and used != key.request_hash:
+        raise KeyReusedError("This Idempotency-Key was used for another request.")
+
+
+async def go_on(book: Book, number: int, within_s: float) -> bool:
+    """Reverse chunk after chunk, each in a transaction of its own; whether it is done."""
+    loop = asyncio.get_running_loop()
+    ends_at = loop.time() + within_s
+    row = await book.database.fetchrow("SELECT * FROM reversals WHERE id = $1", number)
+    assert row is not None
+    while row["state"] == "going" and loop.time() < ends_at:
+        async with book.database.transaction():
+            if await _chunk(book, row) == 0:
+                break
+    after = 0
+    while row["state"] == "going" and loop.time() < ends_at:
+        async with book.database.transaction():
+            await _lock(book.database, number)
+            withdrawn_to = await withdraw_empty.chunk(book, row, after)
+            if withdrawn_to is None:
+                await _finish(book.database, number)
+                return True
+            after = withdrawn_to
+    return bool(row["state"] == "done")
+
+
+async def resume(book: Book, within_s: float) -> None:
+    """Go on with the reversals that are under way."""
+    for row in await book.database.fetch("SELECT id FROM reversals WHERE state = 'going'"):
+        await go_on(book, row["id"], within_s)
+
+
+_NEXT: Final = """
+SELECT journals.*, entries.account_id, coalesce(accounts.joined_to, accounts.id) AS present_id
+  FROM journals
+  JOIN entries ON entries.journal_id = journals.id AND entries.kind = 'grant'
+  JOIN accounts ON accounts.id = entries.account_id
+ WHERE journals.run_id = $1 AND journals.kind = 'opening' AND journals.id > $2
+   AND NOT EXISTS (SELECT FROM reversals WHERE of_journal_id = journals.id)
+ ORDER BY journals.id LIMIT $3
+"""
+
+
+# Journals of the run ($1) between $2 and $3 that were not looked at ($4): ids come before commits.
+_LATE: Final = """
+SELECT min(id) FROM journals
+ WHERE run_id = $1 AND kind = 'opening' AND id > $2 AND id <= $3 AND id <> ALL($4::bigint[])
+   AND NOT EXISTS (SELECT FROM reversals WHERE of_journal_id = journals.id)
+   AND EXISTS (SELECT FROM entries WHERE journal_id = journals.id AND kind = 'grant')
+"""
+
+
+async def _lock(database: Database, number: int) -> int:
+    """One chunk of a run's reversal at a time: the request's and the tick's do not race."""
+    last: int = await database.fetchval(
+        "SELECT last_journal_id FROM reversals WHERE id = $1 FOR UPDATE", number
+    )
+    return last
+
+
+async def _next(database: Database, run_id: int, after: int) -> list[Record]:
+    rows = await database.fetch(_NEXT, run_id, after, CHUNK_ACCOUNTS)
+    if not rows:  # also of the chunks of the run that are under way: a tick may have begun it again
+        await run_row.lock_settled(database, run_id)
+        rows = await database.fetch(_NEXT, run_id, after, CHUNK_ACCOUNTS)
+    return rows
+
+
+async def _chunk(book: Book, run_reversal: Record) -> int:
+    """Reverse some of the run's journals; how many were looked at."""
+    database, run_id = book.database, run_reversal["of_run_id"]
+    after = await _lock(database, run_reversal["id"])
+    rows = await _next(database, run_id, after)
+    if not rows:
+        return 0
+    order = ReversalOrder(
+        reason=run_reversal["reason"],
+        policy=Policy(run_reversal["policy"]),
+        actor=run_reversal["actor"],
+        key=None,
+        part_of=run_reversal["id"],
+    )
+    taken = await run_bulk.take_back(
+        database, [row["id"] for row in rows], sorted(_involved(rows)), order
+    )
+    others = [row for row in rows if row["id"] not in taken.journal_ids | taken.skipped]
+    # Where they are many the next chunk begins at the first that this one leaves: what it has
+    # taken behind that one is no longer looked for, and what it skipped there is counted then.
+    last = others[SINGLE_ACCOUNTS]["id"] - 1 if len(others) > SINGLE_ACCOUNTS else rows[-1]["id"]
+    singly, skipped = await _one_by_one(book, others[:SINGLE_ACCOUNTS], order)
+    # A run that a tick began again: what it committed since is gone back to.
+    await run_row.lock_settled(database, run_id)
+    late = await database.fetchval(_LATE, run_id, after, last, [row["id"] for row in rows])
+    last = last if late is None else late - 1
+    skipped_count = sum(1 for journal_id in taken.skipped | skipped if journal_id <= last)
+    await _progress(database, run_reversal["id"], last, skipped_count, [_sums(taken), *singly])
+    return len(rows)
+
+
+def _involved(rows: Sequence[Record]) -> set[int]:
+    """The accounts of these journals, and those that they were joined to."""
+    return {row[column] for row in rows for column in ("account_id", "present_id")}
+
+
+async def _one_by_one(
+    book: Book, rows: Sequence[Record], order: ReversalOrder
+) -> tuple[list[Sums], set[int]]:
+    """Reverse these in the pure way; their numbers, and the journals that were skipped."""
+    done: list[Sums] = []
+    skipped: set[int] = set()
+    if not rows:
+        return done, skipped
+    days = await load.lock(book.database, book.catalogues, _involved(rows))
+    for row in rows:
+        parties = draft.parties_of(days, row["account_id"])
+        if parties is None:  # its other was taken before, or it was joined since it was looked up
+            parties = await draft.lock(book.database, book.catalogues, row["account_id"])
+        for day in parties.days:  # as it stands after this it is to be read anew
+            days.pop(day.sheet.account_id, None)
+        try:
+            async with book.database.transaction():  # a savepoint: one costs no other its reversal
+                done.append(_sums_of(await _reverse_one(book.database, parties, row, order)))
+        except ShortfallError:
+            skipped.add(row["id"])
+        except (asyncpg.IntegrityConstraintViolationError, TallybookError):
+            log.exception("account_not_reversed", account=row["account_id"])
+            skipped.add(row["id"])
+    return done, skipped
+
+
+async def _reverse_one(
+    database: Database, parties: Parties, row: Record, order: ReversalOrder
+) -> Reversed:
+    """Reverse one account's opening; raises ShortfallError where the policy `reject` forbids it."""
+    day = parties.present
+    day.post_due(Origin("due", order.actor))
+    await store_days(database, [day])
+    header, undone = await draft.draft(database, parties, row, order)
+    result = answer_of(row["id"], order, undone)
+    header.answer = msgspec.to_builtins(result)
+    await draft.write(database, parties, undone)
+    await store(database, day, header, undone.claw, result, order)
+    return result
+
+
+def _sums_of(one: Reversed) -> Sums:
+    return (1, one.requested, one.clawed, one.held, one.shortfall, one.expired)
+
+
+def _sums(taken: run_bulk.Taken) -> Sums:
+    count = len(taken.journal_ids)
+    return (count, taken.requested, taken.clawed, 0, taken.shortfall, taken.expired)
+
+
+async def _progress(
+    database: Database, number: int, last_journal_id: int, skipped: int, done: Sequence[Sums]
+) -> None:
+    """Add a chunk's numbers; counting all parts anew would cost more with each chunk."""
+    await database.execute(
+        """UPDATE reversals SET last_journal_id = $2, skipped = skipped + $3,
+                  journal_count = journal_count + $4, requested = requested + $5,
+                  clawed = clawed + $6, held = held + $7, shortfall = shortfall + $8,
+                  expired = expired + $9
+            WHERE id = $1""",
+        number, last_journal_id, skipped, *(sum(column) for column in zip(*done, strict=True)),
+    )  # fmt: skip
+
+
+async def _finish(database: Database, number: int) -> None:
+    """Done: counted once more from the parts, since what was held may have moved on."""
+    await database.execute(
+        """UPDATE reversals SET (requested, clawed, held, shortfall, expired, journal_count) = (
+               SELECT coalesce(sum(requested), 0), coalesce(sum(clawed), 0),
+                      coalesce(sum(held), 0), coalesce(sum(shortfall), 0),
+                      coalesce(sum(expired), 0), count(*)
+                 FROM reversals AS part WHERE part.part_of = $1),
+               state = 'done', finished_at = tallybook_now()
+            WHERE id = $1 AND state = 'going'""",
+        number,
+    )

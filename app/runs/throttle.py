@@ -1,0 +1,48 @@
+"""A run's chunks give way to whoever else is at work on the database."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from app.infrastructure.db import Database
+
+
+class Pace:
+    """One nudge's chunks, of which some may be under way side by side."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._under_way = 0
+
+    async def chunk(self, carry_out: Callable[[], Awaitable[int]]) -> int:
+        """Carry it out, and rest for as long as it took where others wait for the same cores.
+
+        What it did is returned. A day that comes a little later harms nobody: who spends before
+        it comes opens it, and waits for the cores that a chunk has.
+        """
+        began = _elapsed()
+        self._under_way += 1
+        try:
+            done = await carry_out()
+        finally:
+            self._under_way -= 1
+        if done and await self.others_at_work():
+            await asyncio.sleep(_elapsed() - began)
+        return done
+
+    async def others_at_work(self) -> bool:
+        """Whether transactions of this service are open besides our own chunks'.
+
+        Those of other roles are not seen without pg_read_all_stats, and not waited for.
+        """
+        count: int = await self._database.fetchval(
+            """SELECT count(*) FROM pg_stat_activity
+                WHERE datname = current_database() AND backend_type = 'client backend'
+                  AND state IN ('active', 'idle in transaction') AND pid <> pg_backend_pid()"""
+        )
+        return count > self._under_way
+
+
+def _elapsed() -> float:
+    return asyncio.get_running_loop().time()

@@ -1,0 +1,96 @@
+"""What operators do to an account: grant, adjust, close."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from app.accounts.open import require
+from app.allowance.day import AccountDay, Origin
+from app.allowance.store import store_days
+from app.book import Book
+from app.errors import AccountClosedError, RefusedError
+from app.infrastructure.clock import NEVER
+from app.ledger.kinds import Act, House, Kind, LotSource, Side
+from app.ledger.sheet import JournalDraft
+from app.operators.acts import Operator, OperatorAct, record
+from app.spending.keyed import Done, Order, journal, keyed, lock
+
+
+class InThePastError(RefusedError):
+    """What is granted would have ended already."""
+
+    code = "expires_in_the_past"
+
+
+async def grant(
+    book: Book, public_id: str, amount: int, order: Order, *,
+    expires_at: datetime | None, priority: int | None,
+) -> Done:  # fmt: skip
+    """A promotional lot; without ``expires_at`` it never ends."""
+    number = await require(book, public_id)
+
+    def draft(day: AccountDay) -> JournalDraft:
+        if day.closed:
+            raise AccountClosedError("The account is closed: it gets no grants.")
+        if expires_at is not None and expires_at <= day.now:
+            raise InThePastError("expires_at is not in the future.")
+        header = journal(Act.GRANT, day, order)
+        day.sheet.grant(
+            header, LotSource.PROMOTIONAL, amount, expires_at or NEVER, priority=priority
+        )
+        day.sheet.begin(header)
+        return _answered(header, day, public_id, amount)
+
+    return await keyed(book, number, order, draft, OperatorAct.GRANT)
+
+
+async def adjust(book: Book, public_id: str, amount: int, order: Order) -> Done:
+    """Add credits that never end, or take some in burn order, all or nothing."""
+    number = await require(book, public_id)
+
+    def draft(day: AccountDay) -> JournalDraft:
+        header = journal(Act.ADJUSTMENT, day, order)
+        if amount > 0:
+            day.sheet.grant(
+                header, LotSource.PROMOTIONAL, amount, NEVER,
+                kind=Kind.ADJUSTMENT, house=House.ADJUSTED,
+            )  # fmt: skip
+        else:
+            for lot, part in day.sheet.draws(-amount, day.next_grant_at):
+                day.sheet.write(header, lot, Kind.ADJUSTMENT, Side.FREE, House.ADJUSTED, part)
+        day.sheet.begin(header)
+        return _answered(header, day, public_id, amount)
+
+    return await keyed(book, number, order, draft, OperatorAct.ADJUSTMENT)
+
+
+def _answered(header: JournalDraft, day: AccountDay, public_id: str, amount: int) -> JournalDraft:
+    day.changed = True
+    day.refresh_due()
+    header.answer = {
+        "account_id": public_id,
+        "amount": amount,
+        "balance": day.sheet.balance,
+        "available": day.sheet.available,
+    }
+    return header
+
+
+async def close(book: Book, public_id: str, by: Operator) -> None:
+    """End the account's grants; what it has can still be spent. Closing twice is closing once.
+
+    What was due until now is posted first: a cron that is down costs nobody a day.
+    """
+    number = await require(book, public_id)
+    async with book.database.transaction():
+        day = await lock(book, number)
+        number = day.sheet.account_id
+        day.post_due(Origin("due", by.actor))
+        await store_days(book.database, [day])
+        closed = await book.database.fetchval(
+            """UPDATE accounts SET closed_at = tallybook_now()
+                WHERE id = $1 AND closed_at IS NULL RETURNING true""",
+            number,
+        )
+        if closed:
+            await record(book.database, OperatorAct.CLOSE, by, account_id=number)

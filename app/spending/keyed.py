@@ -1,0 +1,101 @@
+"""One keyed act on one account: due first, once for its key, refusals leaving nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+
+from app.allowance import load
+from app.allowance.day import AccountDay, Origin
+from app.allowance.store import store_days
+from app.book import Book
+from app.errors import TallybookError
+from app.ledger import idempotency
+from app.ledger.idempotency import RequestKey
+from app.ledger.kinds import Act
+from app.ledger.sheet import JournalDraft
+from app.operators import acts
+
+
+class Order(msgspec.Struct, frozen=True, kw_only=True):
+    """Who asks, under which key, and why."""
+
+    actor: str
+    key: RequestKey
+    reason: str | None = None
+
+
+class Done(msgspec.Struct, frozen=True, kw_only=True):
+    """A journal that stands, and what its request was answered."""
+
+    journal_id: int
+    entry_ids: tuple[int, ...]
+    answer: dict[str, object]
+    replayed: bool
+
+
+def journal(act: Act, day: AccountDay, order: Order) -> JournalDraft:
+    """The header of an act of the API, now."""
+    return JournalDraft(
+        act=act,
+        source="api",
+        actor=order.actor,
+        effective_at=day.now,
+        reason=order.reason,
+        idempotency_key=order.key.key,
+        request_hash=order.key.request_hash,
+    )
+
+
+async def keyed(
+    book: Book, number: int, order: Order, draft: Callable[[AccountDay], JournalDraft],
+    act: acts.OperatorAct | None = None,
+) -> Done:  # fmt: skip
+    """Lock the account, post what is due, draft the act on it, write all of it.
+
+    ``draft`` puts the journal on the day's sheet, fills in its answer, or raises a refusal: then
+    what was due is kept all the same. ``act`` is the operator's, by it.
+    Raises KeyReusedError.
+    """
+    refusal: TallybookError | None = None
+    async with book.database.transaction():
+        day = await lock(book, number)
+        stored = (await idempotency.stored(book.database, [order.key.key])).get(order.key.key)
+        if stored is not None:
+            stored = idempotency.same_request(order.key, stored)
+            return Done(
+                journal_id=stored.journal_id,
+                entry_ids=stored.entry_ids,
+                answer=stored.answer,
+                replayed=True,
+            )
+        day.post_due(Origin("due", order.actor))
+        try:
+            written = draft(day)
+        except TallybookError as error:
+            refusal = error
+        await store_days(book.database, [day])
+        if act is not None and refusal is None:
+            by = acts.Operator(actor=order.actor, reason=order.reason)
+            await acts.record(
+                book.database, act, by, account_id=day.sheet.account_id, journal_id=written.number
+            )
+    if refusal is not None:
+        raise refusal
+    assert written.number is not None
+    return Done(
+        journal_id=written.number,
+        entry_ids=tuple(written.entry_numbers),
+        answer=written.answer or {},
+        replayed=False,
+    )
+
+
+async def lock(book: Book, number: int) -> AccountDay:
+    """Lock the account; where it was joined meanwhile, the one that has everything now."""
+    while True:
+        day = (await load.lock(book.database, book.catalogues, [number]))[number]
+        if day.joined_to is None:
+            return day
+        number = day.joined_to

@@ -1,0 +1,161 @@
+"""Spend: all or nothing, never below zero, once for a key, with what is due posted first."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from app.accounts.open import lock_named, unknown
+from app.allowance import load
+from app.allowance.day import Origin
+from app.allowance.load import Drawable
+from app.allowance.store import store_drawn
+from app.book import Book
+from app.errors import KeyReusedError, TallybookError
+from app.ledger import idempotency
+from app.ledger.idempotency import RequestKey, StoredAnswer
+from app.ledger.kinds import Act
+from app.ledger.sheet import JournalDraft
+
+
+class SpendOrder(msgspec.Struct, frozen=True, kw_only=True):
+    """What is asked for: so many credits of one account, under a key."""
+
+    account_id: str
+    amount: int
+    actor: str
+    key: RequestKey
+    reason: str | None = None
+    metadata: dict[str, object] | None = None
+
+
+class Spent(msgspec.Struct, frozen=True, kw_only=True):
+    """A journal that stands; ``replayed`` where an earlier request made it."""
+
+    journal_id: int
+    account_id: str
+    amount: int
+    balance: int
+    available: int
+    entry_ids: tuple[int, ...]
+    replayed: bool
+
+
+Drafted = JournalDraft | StoredAnswer | TallybookError
+
+
+async def spend(book: Book, orders: Sequence[SpendOrder]) -> list[Spent | TallybookError]:
+    """Carry out the orders in one transaction, a result for each, in order.
+
+    A refusal leaves nothing behind but what was due anyway, which is kept. Raises
+    asyncpg.UniqueViolationError where a key was taken meanwhile through another account.
+    """
+    async with book.database.transaction():
+        numbers, accounts, answers = await _lock(book, orders)
+        drafting = _Drafting(accounts, answers)
+        drafted = [drafting.draft(order, numbers.get(order.account_id)) for order in orders]
+        await store_drawn(book.database, accounts.values())
+    return [_spent(one, seen) for one, seen in zip(drafted, drafting.replays(drafted), strict=True)]
+
+
+class _Drafting:
+    """Drafts orders one after another on the locked accounts, once for each key."""
+
+    def __init__(
+        self, accounts: Mapping[int, Drawable], answers: Mapping[str, StoredAnswer]
+    ) -> None:
+        self._accounts = accounts
+        self._answers = answers
+        self._drafts: dict[str, JournalDraft] = {}
+
+    def draft(self, order: SpendOrder, number: int | None) -> Drafted:
+        """The order's journal, the answer stored under its key, or the refusal."""
+        key = order.key
+        if number is None:
+            return unknown(order.account_id)
+        try:
+            if key.key in self._answers:
+                return idempotency.same_request(key, self._answers[key.key])
+            if key.key in self._drafts:
+                return self._again(order, self._drafts[key.key])
+            journal = self._drafts[key.key] = _draw(order, self._accounts[number])
+        except TallybookError as error:
+            return error
+        return journal
+
+    def _again(self, order: SpendOrder, drafted: JournalDraft) -> JournalDraft:
+        if order.key.request_hash != drafted.request_hash:
+            raise KeyReusedError(
+                "This Idempotency-Key stands for another spend of the same batch.",
+                idempotency_key=order.key.key,
+            )
+        return drafted
+
+    @staticmethod
+    def replays(drafted: Sequence[Drafted]) -> list[bool]:
+        """Which results repeat an earlier one."""
+        seen: set[int] = set()
+        replays = []
+        for one in drafted:
+            replays.append(isinstance(one, StoredAnswer) or id(one) in seen)
+            seen.add(id(one))
+        return replays
+
+
+async def _lock(
+    book: Book, orders: Sequence[SpendOrder]
+) -> tuple[dict[str, int], dict[int, Drawable], dict[str, StoredAnswer]]:
+    """Lock, and look at what stands under the keys now that whoever held the locks has committed.
+
+    Again where a join came between finding and locking, since its target has it all.
+    """
+    origin = Origin("due", orders[0].actor)
+    keys = [order.key.key for order in orders]
+    while True:
+        rows = await lock_named(book, [order.account_id for order in orders])
+        accounts, answers = await load.to_draw(book.database, book.catalogues, rows, keys, origin)
+        if all(row["joined_to"] is None for row in rows):
+            numbers = {public_id: row["id"] for row in rows for public_id in row["public_ids"]}
+            return numbers, accounts, answers
+
+
+def _draw(order: SpendOrder, account: Drawable) -> JournalDraft:
+    sheet = account.sheet
+    journal = JournalDraft(
+        act=Act.SPEND,
+        source="api",
+        actor=order.actor,
+        effective_at=sheet.now,
+        reason=order.reason,
+        metadata=order.metadata,
+        idempotency_key=order.key.key,
+        request_hash=order.key.request_hash,
+    )
+    sheet.spend(journal, order.amount, account.next_grant_at)
+    journal.answer = {
+        "account_id": account.row["external_id"] or order.account_id,
+        "amount": order.amount,
+        "balance": sheet.balance,
+        "available": sheet.available,
+    }
+    sheet.begin(journal)
+    return journal
+
+
+def _spent(one: Drafted, replayed: bool) -> Spent | TallybookError:
+    if isinstance(one, TallybookError):
+        return one
+    if isinstance(one, StoredAnswer):
+        return _answer(one.journal_id, one.answer, one.entry_ids, replayed=True)
+    assert one.number is not None
+    assert one.answer is not None
+    return _answer(one.number, one.answer, tuple(one.entry_numbers), replayed=replayed)
+
+
+def _answer(
+    number: int, answer: dict[str, object], entry_ids: tuple[int, ...], *, replayed: bool
+) -> Spent:
+    return msgspec.convert(
+        {**answer, "journal_id": number, "entry_ids": entry_ids, "replayed": replayed}, Spent
+    )

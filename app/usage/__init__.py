@@ -1,0 +1,1 @@
+"""Usage figures by day and tier, and the alerts that are computed from them."""

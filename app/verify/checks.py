@@ -1,0 +1,223 @@
+"""The ledger's invariants in SQL: what each one counts, and what it finds wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from app.usage.fold import SUMS
+from app.verify.cross_checks import CROSS_CHECKS
+from app.verify.projections import ACCOUNTS, HOLDS, LOTS, differences
+from app.verify.structure import STRUCTURE
+
+_FOLDED: Final = "(SELECT entry_id FROM usage_fold)"
+
+# name → (what it counts, what it finds wrong); each finding is one text.
+CHECKS: Final[Mapping[str, tuple[str, str]]] = {
+    "every account's sides are the sum of its entries": (
+        "SELECT count(*) FROM accounts",
+        differences(ACCOUNTS, "account", "free", "held", "debt"),
+    ),
+    "every account was last used when its entries say": (
+        "SELECT count(*) FROM accounts",
+        differences(ACCOUNTS, "account", "last_used_at"),
+    ),
+    "every entry's balance follows from the one before it": (
+        "SELECT count(*) FROM entries",
+        """SELECT format('entry %s of account %s does not follow from the one before',
+                  id, account_id)
+             FROM (SELECT *, lag(free_after, 1, 0::bigint) OVER w AS free_before,
+                          lag(held_after, 1, 0::bigint) OVER w AS held_before,
+                          lag(debt_after, 1, 0::bigint) OVER w AS debt_before
+                     FROM entries WINDOW w AS (PARTITION BY account_id ORDER BY id)) AS chained
+            WHERE free_after <> free_before + CASE WHEN credit = 'free' THEN amount ELSE 0 END
+                                            - CASE WHEN debit = 'free' THEN amount ELSE 0 END
+               OR held_after <> held_before + CASE WHEN credit = 'held' THEN amount ELSE 0 END
+                                            - CASE WHEN debit = 'held' THEN amount ELSE 0 END
+               OR debt_after <> debt_before - CASE WHEN credit = 'debt' THEN amount ELSE 0 END
+                                            + CASE WHEN debit = 'debt' THEN amount ELSE 0 END""",
+    ),
+    "every lot is what its entries left of it": (
+        "SELECT count(*) FROM lots",
+        differences(LOTS, "lot", "free", "held", "lapsed"),
+    ),
+    "every lot was granted what its entries brought into it": (
+        "SELECT count(*) FROM lots",
+        differences(LOTS, "lot", "granted", "live"),
+    ),
+    "every hold is what its entries made of it": (
+        "SELECT count(*) FROM holds",
+        differences(HOLDS, "hold", "amount", "captured", "state"),
+    ),
+    "an entry's lot is its account's own": (
+        "SELECT count(*) FROM entries",
+        """SELECT format('entry %s of account %s draws on lot %s of account %s',
+                  entries.id, entries.account_id, lots.id, lots.account_id)
+             FROM entries JOIN lots ON lots.id = entries.lot_id
+            WHERE lots.account_id <> entries.account_id""",
+    ),
+    "nothing is spent or held from an expired lot": (
+        "SELECT count(*) FROM entries WHERE kind IN ('spend', 'hold')",
+        """SELECT format('entry %s at %s draws on lot %s, which ended at %s',
+                  entries.id, entries.recorded_at, lots.id, lots.expires_at)
+             FROM entries JOIN lots ON lots.id = entries.lot_id
+            WHERE entries.kind IN ('spend', 'hold') AND entries.debit = 'free'
+              AND entries.recorded_at >= lots.expires_at
+              AND NOT (entries.recorded_at = lots.expires_at AND EXISTS (
+                      -- A zone changed at the same instant of a standing clock ended it earlier.
+                      SELECT FROM daily_grants WHERE account_id = lots.account_id
+                         AND starts_at < lots.expires_at AND ends_at > lots.expires_at))""",
+    ),
+    "every journal that moves credits has entries": (
+        "SELECT count(*) FROM journals",
+        """SELECT format('journal %s (%s) has no entry', id, kind) FROM journals
+            WHERE kind NOT IN ('opening', 'transfer')
+              AND NOT EXISTS (SELECT FROM entries WHERE entries.journal_id = journals.id)
+              -- All that a reversal was to take may have lapsed before, or be held still.
+              AND NOT EXISTS (SELECT FROM reversals WHERE reversals.journal_id = journals.id
+                                 AND entry_id IS NOT NULL)""",
+    ),
+    "transfers net to nothing": (
+        "SELECT count(*) FROM journals WHERE kind IN ('opening', 'transfer')",
+        """SELECT format('journal %s transfers %s more in than out', journal_id, sum(moved))
+             FROM (SELECT journal_id, CASE WHEN debit = 'transferred' THEN amount
+                                           WHEN credit = 'transferred' THEN -amount ELSE 0 END
+                          AS moved
+                     FROM entries WHERE kind = 'transfer') AS transfers
+            GROUP BY journal_id HAVING sum(moved) <> 0""",
+    ),
+    "no entry is reversed by more than its amount": (
+        "SELECT count(*) FROM entries WHERE reverses_entry_id IS NOT NULL",
+        # An undone shortfall runs the entry's own way again, and counts against its reversal.
+        """SELECT format('entry %s of %s is reversed by %s', id, amount, sum(reversed))
+             FROM (SELECT original.id, original.amount,
+                          CASE WHEN entries.credit = original.debit
+                                 OR entries.debit = original.credit
+                               THEN entries.amount ELSE -entries.amount END AS reversed
+                     FROM entries JOIN entries AS original
+                       ON original.id = entries.reverses_entry_id) AS netted
+            GROUP BY id, amount HAVING sum(reversed) NOT BETWEEN 0 AND amount""",
+    ),
+    "no hold gives more than it holds": (
+        "SELECT count(*) FROM holds",
+        """SELECT format('hold %s of %s (%s): held %s, captured %s, released %s', holds.id, amount,
+                  state, summed.held, summed.captured, summed.released)
+             FROM holds LEFT JOIN LATERAL (
+                 SELECT coalesce(sum(amount) FILTER (WHERE kind = 'hold'), 0) AS held,
+                        coalesce(sum(amount) FILTER (WHERE kind = 'spend'), 0) AS captured,
+                        coalesce(sum(amount) FILTER (WHERE kind = 'release'), 0) AS released
+                   FROM entries WHERE entries.hold_id = holds.id) AS summed ON true
+            WHERE summed.held <> amount OR summed.captured <> holds.captured
+               OR summed.captured + summed.released
+                    <> CASE state WHEN 'held' THEN 0 ELSE amount END""",
+    ),
+    "every reversal is what its entries took back": (
+        "SELECT count(*) FROM reversals WHERE entry_id IS NOT NULL",
+        """SELECT format('reversal %s: clawed %s stands; its entries say %s',
+                  id, clawed + undone, taken)
+             FROM (SELECT reversals.*, coalesce((
+                       SELECT sum(amount) FROM entries WHERE reverses_entry_id = reversals.entry_id
+                          AND kind = 'reversal' AND debit = 'free'), 0) AS taken
+                     FROM reversals WHERE entry_id IS NOT NULL) AS summed
+            WHERE clawed + undone <> taken""",
+    ),
+    "every purchase is owed what its money says": (
+        "SELECT count(*) FROM purchases",
+        # pack x min(paid, refunded + disputed) / paid, rounded down; what open disputes add stands
+        # still. A purchase that was reversed owes and is owed nothing more.
+        """SELECT format('purchase %s: %s of %s credits taken and %s to stand still; its money '
+                         'says %s and %s', payment_key, taken, credits, to_freeze, said_taken,
+                         said_both - said_taken)
+             FROM (SELECT purchases.payment_key, purchases.credits, taken, to_freeze,
+                          coalesce(div(purchases.credits::numeric * least(paid, back.counted),
+                                       nullif(paid, 0)), 0)::bigint AS said_taken,
+                          coalesce(div(purchases.credits::numeric
+                                       * least(paid, back.counted + back.standing_still),
+                                       nullif(paid, 0)), 0)::bigint AS said_both
+                     FROM purchases JOIN backings ON backings.id = backing_id
+                     LEFT JOIN LATERAL (
+                         SELECT coalesce(sum(amount) FILTER (WHERE standing = 'counted'), 0)::bigint
+                                    AS counted,
+                                coalesce(sum(amount) FILTER (WHERE standing = 'frozen'), 0)::bigint
+                                    AS standing_still
+                           FROM money_back
+                          WHERE money_back.payment_key = purchases.payment_key) AS back ON true
+                    WHERE NOT closed) AS owed
+            WHERE (taken, to_freeze) IS DISTINCT FROM (said_taken, said_both - said_taken)""",
+    ),
+    "what stands frozen of a lot is held of it by no hold": (
+        "SELECT count(*) FROM backings",
+        """SELECT format('lot %s: %s frozen stand; its entries say %s', lot_id, frozen, says)
+             FROM (SELECT lot_id, frozen, coalesce((
+                       SELECT sum((credit = 'held')::int * amount - (debit = 'held')::int * amount)
+                         FROM entries
+                        WHERE entries.lot_id = backings.lot_id AND hold_id IS NULL), 0) AS says
+                     FROM backings) AS summed
+            WHERE frozen <> says""",
+    ),
+    "every purchased lot was taken from by what its entries say": (
+        "SELECT count(*) FROM purchases",
+        # A lot that moved when accounts were joined left its first entries behind.
+        """SELECT format('lot %s: %s taken and %s owed stand; its entries say %s',
+                         lot_id, clawed, shortfall, says)
+             FROM (SELECT backings.lot_id, clawed, shortfall, coalesce((
+                       SELECT sum((credit = 'refunded')::int * amount
+                                  - (debit = 'refunded')::int * amount)
+                         FROM entries WHERE entries.lot_id = backings.lot_id
+                          AND kind IN ('refund', 'reversal')), 0) AS says
+                     FROM purchases JOIN backings ON backings.id = backing_id
+                     JOIN entries AS bought ON bought.journal_id = purchases.journal_id
+                      AND bought.kind = 'purchase' AND bought.lot_id = backings.lot_id) AS summed
+            WHERE clawed + shortfall <> says""",
+    ),
+    "each day's lot was granted for one account-day": (
+        "SELECT count(*) FROM daily_grants",
+        """SELECT format('lot %s serves %s account-days', lot_id, count(*))
+             FROM daily_grants GROUP BY lot_id HAVING count(*) > 1""",
+    ),
+    "a day is opened again only after its opening was taken back": (
+        "SELECT count(*) FROM daily_grants WHERE opening > 1",
+        """SELECT format('account %s has the opening %s of %s, and the one before stands',
+                  account_id, opening, day_on)
+             FROM daily_grants AS again
+            WHERE opening > 1 AND NOT EXISTS (
+                -- One that was opened with nothing is withdrawn with its run, and negates nothing.
+                SELECT FROM daily_grants AS first
+                  JOIN reversals ON of_run_id = first.run_id AND first.credits = 0
+                 WHERE first.account_id = again.account_id AND first.day_on = again.day_on
+                   AND first.opening = again.opening - 1)
+              AND NOT EXISTS (
+                SELECT FROM daily_grants AS first
+                  JOIN entries ON entries.lot_id = first.lot_id AND entries.kind = 'grant'
+                  JOIN reversals ON reversals.entry_id = entries.id
+                  JOIN journals ON journals.id = of_journal_id AND journals.kind = 'opening'
+                 WHERE first.account_id = again.account_id AND first.day_on = again.day_on
+                   AND first.opening = again.opening - 1)""",
+    ),
+    "a lot that moved went on as one of the account its own was joined to": (
+        "SELECT count(*) FROM moved_lots",
+        """SELECT format('lot %s of account %s went on as lot %s of account %s', lots.id,
+                  lots.account_id, present.id, present.account_id)
+             FROM moved_lots JOIN lots ON lots.id = lot_id
+             JOIN lots AS present ON present.id = to_lot_id
+             JOIN accounts ON accounts.id = lots.account_id
+             JOIN accounts AS holding ON holding.id = present.account_id
+            WHERE (lots.source, lots.priority) <> (present.source, present.priority)
+               OR lots.account_id = present.account_id
+               OR accounts.joined_to IS DISTINCT FROM coalesce(holding.joined_to, holding.id)""",
+    ),
+    "usage by day is what its entries say": (
+        "SELECT count(*) FROM usage_days",
+        f"""SELECT format('usage of %s on %s: %s %s stands; its entries say %s', day_on, tier,
+                  counted, stands, says)
+             FROM usage_days FULL JOIN ({SUMS.replace("$1", "0").replace("$2", _FOLDED)}) AS said
+            USING (day_on, tier)
+            CROSS JOIN LATERAL (VALUES ('granted', usage_days.granted, said.granted),
+                ('spent', usage_days.spent, said.spent),
+                ('expired', usage_days.expired, said.expired),
+                ('purchased', usage_days.purchased, said.purchased)) AS one (counted, stands, says)
+            WHERE coalesce(stands, 0) <> coalesce(says, 0)""",
+    ),
+    **CROSS_CHECKS,
+    **STRUCTURE,
+}

@@ -1,0 +1,169 @@
+"""What a catalogue would change is told before it is applied, and is what then happens."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections import Counter
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from app.accounts import apply_catalogue
+from app.allowance.catalogue import CatalogueError, default_text, parse
+from app.book import Book
+from app.commands import tiers as commands
+from app.infrastructure.db import Database
+from app.runs.catalogue_preview import Preview, preview
+from tests.api_client import Api
+from tests.conftest import NOW
+from tests.stripe_events import make_invoice_event, make_subscription_event
+
+PRO, ENTERPRISE = "price_pro_monthly", "price_enterprise_monthly"
+SUBSCRIBED = {
+    "pro": {"price": PRO},
+    "best": {"price": ENTERPRISE},
+    "trial": {"price": PRO, "status": "trialing"},
+    "unpaid": {"price": PRO, "status": "unpaid"},
+    "late": {"price": PRO},
+    "unknown": {"price": "price_of_no_tier"},
+    "gone": {"price": PRO, "status": "canceled"},
+}
+
+
+@pytest.fixture
+async def customers(api: Api) -> Api:
+    """One of each kind, and two without a subscription."""
+    for name in ("free-1", "free-2"):
+        await api.put(f"/api/v1/accounts/{name}", {})
+    for name, facts in SUBSCRIBED.items():
+        await api.put(f"/api/v1/accounts/{name}", {"stripe_customer_id": f"cus_{name}"})
+        ids = {"subscription": f"sub_{name}", "customer": f"cus_{name}"}
+        event = make_subscription_event(f"evt_{name}", "created", NOW, **facts, **ids)
+        await api.deliver(event)
+    await api.deliver(
+        make_invoice_event(
+            "evt_late_2", "payment_failed", NOW + timedelta(seconds=9),
+            subscription="sub_late", customer="cus_late",
+        )
+    )  # fmt: skip
+    return api
+
+
+def changed(**replaced: str) -> str:
+    text = default_text()
+    for old, new in replaced.items():
+        assert old.replace("__", " = ") in text
+        text = text.replace(old.replace("__", " = "), new)
+    return text
+
+
+CHANGES = {
+    "more for FREE": default_text().replace("daily_credits = 5\n", "daily_credits = 8\n"),
+    "less for ENTERPRISE": changed(daily_credits__50="daily_credits = 30"),
+    "the prices change places": default_text()
+    .replace(PRO, "price_x").replace(ENTERPRISE, PRO).replace("price_x", ENTERPRISE),
+    "a price is learnt": default_text().replace(f'"{PRO}"', f'"{PRO}", "price_of_no_tier"'),
+    "a price is forgotten": default_text().replace(f'"{PRO}", ', ""),
+    "trials grant nothing": changed(trial_grants__true="trial_grants = false"),
+    "a tier goes": "[tiers.FREE]\ndaily_credits = 5\nprices = []\n",
+}  # fmt: skip
+
+
+async def looked_at(database: Database, content: str) -> Preview:
+    _, present = await Book(database).catalogues.present(database)
+    return await preview(database, present, parse(content, "new.toml"))
+
+
+async def entitled(database: Database, content: str) -> Counter[tuple[str, int]]:
+    """(tier, its credits) of all accounts as they stand, by this catalogue."""
+    credits = {tier.name: tier.daily_credits for tier in parse(content, "new.toml").tiers}
+    rows = await database.fetch("SELECT tier FROM accounts")
+    return Counter((row["tier"], credits[row["tier"]]) for row in rows)
+
+
+@pytest.mark.parametrize("name", list(CHANGES))
+async def test_what_is_previewed_is_what_the_catalogue_then_does(
+    customers: Api, book: Book, name: str
+) -> None:
+    found = await looked_at(book.database, CHANGES[name])
+    told_before: Counter[tuple[str, int]] = Counter()
+    told_after: Counter[tuple[str, int]] = Counter()
+    for move in found.moves:
+        told_before[move.before, move.credits_before] += move.accounts
+        told_after[move.after, move.credits_after] += move.accounts
+    assert told_before == await entitled(book.database, default_text())
+    await apply_catalogue.apply(book, CHANGES[name], "new.toml", "tests")
+    assert told_after == await entitled(book.database, CHANGES[name])
+
+
+async def test_it_counts_who_gets_more_and_who_less(customers: Api, database: Database) -> None:
+    more = await looked_at(database, CHANGES["more for FREE"])
+    assert (more.more, more.less) == (5, 0)  # two, unpaid, unknown and gone
+    less = await looked_at(database, CHANGES["less for ENTERPRISE"])
+    assert (less.more, less.less) == (0, 1)
+    (move,) = [move for move in less.moves if move.before == "ENTERPRISE"]
+    assert (move.credits_before, move.credits_after, move.examples) == (50, 30, ("best",))
+
+
+async def test_it_names_the_prices_that_become_known_or_unknown(
+    customers: Api, database: Database
+) -> None:
+    (learnt,) = (await looked_at(database, CHANGES["a price is learnt"])).prices
+    assert (learnt.price, learnt.known, learnt.subscriptions) == ("price_of_no_tier", True, 1)
+    (forgotten,) = (await looked_at(database, CHANGES["a price is forgotten"])).prices
+    assert (forgotten.price, forgotten.known, forgotten.subscriptions) == (PRO, False, 4)
+
+
+@pytest.fixture
+def data_dir(folder: Path, database: Database) -> Path:
+    """A folder that names the test's database as a running `up` does."""
+    (folder / "dev.json").write_text(json.dumps({"database_url": database.url}))
+    return folder
+
+
+def written(folder: Path, content: str) -> Path:
+    file = folder / "new.toml"
+    file.write_text(content)
+    return file
+
+
+async def test_the_commands_show_the_change_and_apply_it_only_when_asked(
+    customers: Api, database: Database, data_dir: Path
+) -> None:
+    file = written(data_dir, CHANGES["more for FREE"])
+    said = io.StringIO()
+    console = Console(file=said, width=160)
+    assert await commands.check_tiers(console, file, data_dir) == 0
+    assert "daily_credits 5 → 8" in said.getvalue()
+    assert "5 accounts would get more a day, 0 less." in said.getvalue()
+    await commands.apply_tiers(console, file, data_dir, None, dry_run=True, yes=False)
+    assert await database.fetchval("SELECT count(*) FROM catalogues") == 1
+    await commands.apply_tiers(console, file, data_dir, None, dry_run=False, yes=True)
+    assert await database.fetchval("SELECT count(*) FROM catalogues") == 2
+    await commands.show_tiers(console, 1, data_dir)
+    assert "daily_credits = 5" in said.getvalue()
+    await commands.list_tiers(console, data_dir)
+    assert "tallybook tiers" in said.getvalue()
+
+
+async def test_a_wrong_file_is_refused_by_file_key_and_remedy(data_dir: Path) -> None:
+    console = Console(file=io.StringIO())
+    with pytest.raises(CatalogueError) as refused:
+        await commands.check_tiers(console, written(data_dir, "[tiers.FREE]\n"), None)
+    assert "new.toml: tiers.FREE.daily_credits is missing; add daily_credits" in str(refused.value)
+    (data_dir / "new.toml").write_bytes(b"\xff")
+    with pytest.raises(CatalogueError, match="byte 0 is no UTF-8; save the file as UTF-8"):
+        await commands.check_tiers(console, data_dir / "new.toml", None)
+
+
+async def test_without_a_database_only_the_file_is_checked(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", "postgresql://nobody@127.0.0.1:1/none")
+    said = io.StringIO()
+    file = written(folder, default_text())
+    assert await commands.check_tiers(Console(file=said, width=160), file, None) == 0
+    assert "only the file was checked" in said.getvalue()
