@@ -31,9 +31,11 @@ class Book:
 def book_of(settings: Settings, database: Database) -> Book:
     """The book of these settings; ``close_stripe`` ends what it may open."""
     return Book(
-        database, stripe=_stripe(settings), livemode=settings.livemode,
+        database,
+        stripe=_stripe(settings),
+        livemode=settings.livemode,
         grant_chunks=settings.grant_chunks,
-    )  # fmt: skip
+    )
 
 
 def _stripe(settings: Settings) -> StripeApi | None:

@@ -197,9 +197,10 @@ class StripeApi:
         if error.error is None:  # a proxy's page, or a server that lacks this path
             return StripeRefusedError(f"Stripe refused ({status}) without saying why.", status)
         return StripeRefusedError(
-            f"Stripe refused ({status}): {self._said(error)}", status,
+            f"Stripe refused ({status}): {self._said(error)}",
+            status,
             missing=status == 404 and error.code == "resource_missing",
-        )  # fmt: skip
+        )
 
     def _said(self, error: stripe.StripeError) -> str:
         said = str(error.user_message or type(error).__name__).replace(self._key, "the key")

@@ -113,21 +113,27 @@ async def subscribe(acts: Acts, tier: str, second: int = 0) -> None:
         f"/api/v1/accounts/{acts.account_id}", {"stripe_customer_id": f"cus_{acts.account_id}"}
     )
     event = make_subscription_event(
-        f"evt_{acts.account_id}_{second}", "updated" if second else "created",
-        NOW + timedelta(seconds=second), price=PRICES[tier],
-        subscription=f"sub_{acts.account_id}", customer=f"cus_{acts.account_id}",
+        f"evt_{acts.account_id}_{second}",
+        "updated" if second else "created",
+        NOW + timedelta(seconds=second),
+        price=PRICES[tier],
+        subscription=f"sub_{acts.account_id}",
+        customer=f"cus_{acts.account_id}",
         previous={} if second else None,
-    )  # fmt: skip
+    )
     assert await acts.api.deliver(event) == "applied"
 
 
 async def cancel(acts: Acts, second: int) -> None:
     """End the account's subscription: FREE remains."""
     event = make_subscription_event(
-        f"evt_{acts.account_id}_{second}", "deleted", NOW + timedelta(seconds=second),
-        status="canceled", subscription=f"sub_{acts.account_id}",
+        f"evt_{acts.account_id}_{second}",
+        "deleted",
+        NOW + timedelta(seconds=second),
+        status="canceled",
+        subscription=f"sub_{acts.account_id}",
         customer=f"cus_{acts.account_id}",
-    )  # fmt: skip
+    )
     assert await acts.api.deliver(event) == "applied"
 
 

@@ -40,10 +40,16 @@ TEMPLATE = "tallybook_template"
 VARIABLE = "TALLYBOOK_TEST_POSTGRES"
 RUN = "tallybook-tests-"
 LONG = (
-    "tests/bench/", "tests/soak/", "tests/faults/", "tests/contract/test_fuzzing.py",
-    "tests/contract/test_slow_clients.py", "tests/ledger/test_ledger_machine.py",
-    "tests/simulate/", "tests/reversals/test_run_bulk.py", "tests/accounts/test_ties.py",
-)  # fmt: skip
+    "tests/bench/",
+    "tests/soak/",
+    "tests/faults/",
+    "tests/contract/test_fuzzing.py",
+    "tests/contract/test_slow_clients.py",
+    "tests/ledger/test_ledger_machine.py",
+    "tests/simulate/",
+    "tests/reversals/test_run_bulk.py",
+    "tests/accounts/test_ties.py",
+)
 
 # structlog's own default draws every traceback with its locals: up to a second for each.
 structlog.configure(
@@ -77,8 +83,14 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("tallybook")
 
 # Not durable: the tests that kill a server start one of their own.
-FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off",
-        "max_connections": "300", "shared_buffers": "128MB", "max_wal_size": "1GB"}  # fmt: skip
+FAST = {
+    "fsync": "off",
+    "synchronous_commit": "off",
+    "full_page_writes": "off",
+    "max_connections": "300",
+    "shared_buffers": "128MB",
+    "max_wal_size": "1GB",
+}
 
 # A database is 350 files, and each test has one of its own: made in 50 ms here, and in 500 on a
 # disk of the same machine. What is shown is the same: no test takes the machine's power away.

@@ -39,9 +39,12 @@ def variables(server: Server) -> dict[str, str]:
 
 def run_shell(script: str, environment: dict[str, str]) -> list[str]:
     done = subprocess.run(
-        ["bash", "-eu", "-c", CURL + script], env={"PATH": "/usr/bin:/bin", **environment},
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        ["bash", "-eu", "-c", CURL + script],
+        env={"PATH": "/usr/bin:/bin", **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout.split()
 

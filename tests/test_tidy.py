@@ -10,21 +10,36 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-MODULE_LINES_MAX = 300
-FUNCTION_LINES_MAX = 50
+# Alarms, not targets: nothing is split or squeezed to stay below them.
+MODULE_LINES_MAX = 400
+FUNCTION_LINES_MAX = 70
 FORBIDDEN_NAMES = {"service", "manager", "helper", "helpers", "utils", "common"}
 TOP_LEVEL = {
-    "pyproject.toml", "app", "piccolo_migrations", "statemachine", "tests", "ops", "README.md",
+    "pyproject.toml",
+    "app",
+    "piccolo_migrations",
+    "statemachine",
+    "tests",
+    "ops",
+    "README.md",
     # what tools force beside them
-    ".ci", ".gitignore", "CHANGELOG.md", "LICENSE", "Makefile", "requirements.txt",
-}  # fmt: skip
+    ".ci",
+    ".gitignore",
+    "CHANGELOG.md",
+    "LICENSE",
+    "Makefile",
+    "requirements.txt",
+}
 
 
 def _tracked() -> list[Path]:
     listed = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
-        cwd=ROOT, capture_output=True, text=True, check=True,
-    )  # fmt: skip
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     return [path for name in listed.stdout.splitlines() if (path := ROOT / name).is_file()]
 
 

@@ -64,7 +64,7 @@ SELECT id, customer_id, catalogue_id FROM subscriptions
 
 async def _derive(
     book: Book, query: str, newest: int | None, origin: Origin, ends_at: float
-) -> None:  # fmt: skip
+) -> None:
     """Those that the query lists, page by page; one that fails is left to the next tick."""
     after, after_catalogue = "", 0
     while True:

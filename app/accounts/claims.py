@@ -84,10 +84,15 @@ def with_said(claims: Sequence[Claim], said: Said) -> list[Claim]:
     first = min(before.first, now) if before else now
     last = max(before.last, now) if before else now
     of_object[said.external_id] = Claim(
-        rank=said.rank, object_id=said.object_id, external_id=said.external_id,
-        first_at=first[0], first_event_id=first[1], last_at=last[0], last_event_id=last[1],
+        rank=said.rank,
+        object_id=said.object_id,
+        external_id=said.external_id,
+        first_at=first[0],
+        first_event_id=first[1],
+        last_at=last[0],
+        last_event_id=last[1],
         stands=True,
-    )  # fmt: skip
+    )
     return others + _standing(of_object, said)
 
 
@@ -106,10 +111,15 @@ def _standing(of_object: Mapping[str, Claim], said: Said) -> list[Claim]:
 def of_row(row: Record) -> Claim:
     """A claim as it is stored."""
     return Claim(
-        rank=TieRank(row["rank"]), object_id=row["object_id"], external_id=row["external_id"],
-        first_at=row["first_at"], first_event_id=row["first_event_id"],
-        last_at=row["last_at"], last_event_id=row["last_event_id"], stands=row["stands"],
-    )  # fmt: skip
+        rank=TieRank(row["rank"]),
+        object_id=row["object_id"],
+        external_id=row["external_id"],
+        first_at=row["first_at"],
+        first_event_id=row["first_event_id"],
+        last_at=row["last_at"],
+        last_event_id=row["last_event_id"],
+        stands=row["stands"],
+    )
 
 
 async def store(
@@ -125,6 +135,11 @@ async def store(
                   SET first_at = excluded.first_at, first_event_id = excluded.first_event_id,
                       last_at = excluded.last_at, last_event_id = excluded.last_event_id,
                       stands = excluded.stands""",
-            customer_id, claim.rank, claim.object_id, claim.external_id, *claim.first,
-            *claim.last, claim.stands,
-        )  # fmt: skip
+            customer_id,
+            claim.rank,
+            claim.object_id,
+            claim.external_id,
+            *claim.first,
+            *claim.last,
+            claim.stands,
+        )

@@ -47,8 +47,11 @@ async def keep_use(database: Database, on: date, opening: int, used: Mapping[int
                UNION ALL SELECT id, id, amount
                  FROM unnest($1::bigint[], $4::bigint[]) AS own (id, amount) WHERE amount > 0
            ) AS uses GROUP BY account_id, from_account_id""",
-        list(used), on, opening, list(used.values()),
-    )  # fmt: skip
+        list(used),
+        on,
+        opening,
+        list(used.values()),
+    )
 
 
 async def brought_with(database: Database, day: AccountDay, lot_number: int | None) -> int:
@@ -64,8 +67,11 @@ async def brought_with(database: Database, day: AccountDay, lot_number: int | No
               AND brought_use.day_on = $2 AND brought_use.opening = $3
             WHERE own.lot_id = $4 AND own.day_on = (
                   SELECT max(day_on) FROM daily_grants WHERE account_id = own.account_id)""",
-        day.sheet.account_id, day.day.on, day.opening, lot_number,
-    )  # fmt: skip
+        day.sheet.account_id,
+        day.day.on,
+        day.opening,
+        lot_number,
+    )
     return amount or 0
 
 
@@ -75,8 +81,12 @@ async def count_less(database: Database, day: AccountDay, source: int, amount: i
     await database.execute(
         """UPDATE brought_use SET amount = amount - $5
             WHERE account_id = $1 AND day_on = $2 AND opening = $3 AND from_account_id = $4""",
-        day.sheet.account_id, day.day.on, day.opening, source, amount,
-    )  # fmt: skip
+        day.sheet.account_id,
+        day.day.on,
+        day.opening,
+        source,
+        amount,
+    )
 
 
 async def _brought_to(database: Database, day: AccountDay) -> dict[int, int]:
@@ -84,8 +94,10 @@ async def _brought_to(database: Database, day: AccountDay) -> dict[int, int]:
     rows = await database.fetch(
         """SELECT from_account_id, amount FROM brought_use
             WHERE account_id = $1 AND day_on = $2 AND opening = $3""",
-        day.sheet.account_id, day.day.on, day.opening,
-    )  # fmt: skip
+        day.sheet.account_id,
+        day.day.on,
+        day.opening,
+    )
     return {row["from_account_id"]: row["amount"] for row in rows}
 
 
@@ -96,5 +108,9 @@ async def _store(database: Database, day: AccountDay, origin_id: int, amount: in
            VALUES ($1, $2, $3, $4, $5)
            ON CONFLICT (account_id, day_on, opening, from_account_id)
            DO UPDATE SET amount = excluded.amount""",
-        day.sheet.account_id, day.day.on, day.opening, origin_id, amount,
-    )  # fmt: skip
+        day.sheet.account_id,
+        day.day.on,
+        day.opening,
+        origin_id,
+        amount,
+    )

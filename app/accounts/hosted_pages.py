@@ -94,9 +94,12 @@ def _sold(catalogue: Catalogue, wanted: Purchase, buyer: _Buyer) -> dict[str, An
     who = _who(buyer)
     if catalogue.tier_of_price(wanted.price) is not None:
         return {
-            "mode": "subscription", "line_items": items, "metadata": metadata,
-            "subscription_data": {"metadata": metadata}, **who,
-        }  # fmt: skip
+            "mode": "subscription",
+            "line_items": items,
+            "metadata": metadata,
+            "subscription_data": {"metadata": metadata},
+            **who,
+        }
     if pack is None:
         raise PriceUnknownError(
             f"The catalogue sells no tier and no pack by the price {wanted.price!r}.",
@@ -108,9 +111,13 @@ def _sold(catalogue: Catalogue, wanted: Purchase, buyer: _Buyer) -> dict[str, An
     # Without a customer of its own a payment's buyer is a guest, whom no later event names.
     guest = {} if "customer" in who else {"customer_creation": "always"}
     return {
-        "mode": "payment", "line_items": items, "metadata": metadata,
-        "payment_intent_data": {"metadata": metadata}, **who, **guest,
-    }  # fmt: skip
+        "mode": "payment",
+        "line_items": items,
+        "metadata": metadata,
+        "payment_intent_data": {"metadata": metadata},
+        **who,
+        **guest,
+    }
 
 
 def _who(buyer: _Buyer) -> dict[str, str]:

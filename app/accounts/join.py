@@ -41,13 +41,16 @@ async def join(book: Book, source: int, target: int, origin: Origin) -> None:
     await database.execute(
         """UPDATE accounts SET closed_at = coalesce(closed_at, tallybook_now()), joined_to = $2,
                   due_at = $3 WHERE id = $1 OR joined_to = $1""",
-        source, target, NEVER,
-    )  # fmt: skip
+        source,
+        target,
+        NEVER,
+    )
     await database.execute(
         """UPDATE accounts SET last_used_at = greatest(accounts.last_used_at, source.last_used_at)
              FROM accounts AS source WHERE accounts.id = $2 AND source.id = $1""",
-        source, target,
-    )  # fmt: skip
+        source,
+        target,
+    )
 
 
 async def move_customer(
@@ -120,9 +123,12 @@ def _of_day(source: AccountDay, target: AccountDay) -> dict[Lot, Lot]:
 
 
 def _move_hold(
-    journal: JournalDraft, hold: Hold, source: AccountDay, target: AccountDay,
+    journal: JournalDraft,
+    hold: Hold,
+    source: AccountDay,
+    target: AccountDay,
     into: dict[Lot, Lot],
-) -> None:  # fmt: skip
+) -> None:
     """Move what a hold holds into lots of the target, one for each of the source's."""
     parts = []
     for lot, part in hold.parts:
@@ -169,9 +175,14 @@ def _move_lot(journal: JournalDraft, lot: Lot, source: AccountDay, target: Accou
     amount = lot.free
     source.sheet.write(journal, lot, Kind.TRANSFER, Side.FREE, House.TRANSFERRED, amount)
     moved = target.sheet.grant(
-        journal, lot.source, amount, lot.expires_at,
-        priority=lot.priority, house=House.TRANSFERRED, kind=Kind.TRANSFER,
-    )  # fmt: skip
+        journal,
+        lot.source,
+        amount,
+        lot.expires_at,
+        priority=lot.priority,
+        house=House.TRANSFERRED,
+        kind=Kind.TRANSFER,
+    )
     moved.granted_at = lot.granted_at
     move_claws(lot, moved, source, target)
     return moved

@@ -64,8 +64,9 @@ async def is_a_customers(book: Book, external_id: str, besides: str | None) -> b
     return await book.database.fetchval(  # type: ignore[no-any-return]
         """SELECT EXISTS (SELECT FROM customers WHERE id = $1 AND id IS DISTINCT FROM $2)
               AND NOT EXISTS (SELECT FROM accounts WHERE external_id = $1)""",
-        external_id, besides,
-    )  # fmt: skip
+        external_id,
+        besides,
+    )
 
 
 def unknown(public_id: str) -> AccountUnknownError:
@@ -137,5 +138,7 @@ async def tie(book: Book, customer_id: str, number: int, rank: TieRank) -> None:
            VALUES ($1, $2, $3, tallybook_now())
            ON CONFLICT (id) DO UPDATE SET account_id = excluded.account_id, rank = excluded.rank,
                                           tied_at = excluded.tied_at""",
-        customer_id, number, rank,
-    )  # fmt: skip
+        customer_id,
+        number,
+        rank,
+    )

@@ -50,8 +50,9 @@ async def _account(
         named = await database.fetchval(
             """UPDATE accounts SET external_id = $2 WHERE id = $1 AND external_id IS NULL
                RETURNING id""",
-            customers_account, external_id,
-        )  # fmt: skip
+            customers_account,
+            external_id,
+        )
         if named is not None:
             return named, True  # history and all
     number = await insert(book, external_id, zone or "UTC")

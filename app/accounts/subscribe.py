@@ -58,8 +58,9 @@ async def delete_customer(
         deletion = min(deletion, (customer.deleted_at, customer.deleted_event_id))
     await book.database.execute(
         "UPDATE customers SET deleted_at = $2, deleted_event_id = $3 WHERE id = $1",
-        customer_id, *deletion,
-    )  # fmt: skip
+        customer_id,
+        *deletion,
+    )
     customer = msgspec.structs.replace(
         customer, deleted_at=deletion[0], deleted_event_id=deletion[1]
     )
@@ -83,15 +84,22 @@ async def rederive(book: Book, subscription_id: str, customer_id: str, origin: O
 
 
 async def _read(
-    book: Book, customer: LockedCustomer, subscription_id: str, *, fact: Fact | None = None,
+    book: Book,
+    customer: LockedCustomer,
+    subscription_id: str,
+    *,
+    fact: Fact | None = None,
     since: datetime | None = None,
-) -> Reading | OwnerConflict:  # fmt: skip
+) -> Reading | OwnerConflict:
     catalogue = await book.catalogues.of(book.database, customer.catalogue_id)
     asked = Asked(
-        subscription_id=subscription_id, customer_id=customer.id,
+        subscription_id=subscription_id,
+        customer_id=customer.id,
         catalogue_id=customer.catalogue_id,
-        fact=fact, since=since, deleted=_deletion(customer, subscription_id),
-    )  # fmt: skip
+        fact=fact,
+        since=since,
+        deleted=_deletion(customer, subscription_id),
+    )
     return await store.read(book.database, CataloguePricing(catalogue), asked)
 
 
@@ -99,9 +107,12 @@ def _deletion(customer: LockedCustomer, subscription_id: str) -> Fact | None:
     if customer.deleted_at is None or customer.deleted_event_id is None:
         return None
     return Fact(
-        event_id=customer.deleted_event_id, subscription_id=subscription_id,
-        customer_id=customer.id, kind=FactKind.CUSTOMER_DELETED, occurred_at=customer.deleted_at,
-    )  # fmt: skip
+        event_id=customer.deleted_event_id,
+        subscription_id=subscription_id,
+        customer_id=customer.id,
+        kind=FactKind.CUSTOMER_DELETED,
+        occurred_at=customer.deleted_at,
+    )
 
 
 async def _tie(
@@ -115,10 +126,13 @@ async def _tie(
     if fact.kind not in SNAPSHOT_KINDS or not (fact.account_hint or named_before):
         return None
     said = Said(
-        rank=TieRank.SUBSCRIPTION_METADATA, object_id=fact.subscription_id,
-        external_id=fact.account_hint or "", event_id=fact.event_id, occurred_at=fact.occurred_at,
+        rank=TieRank.SUBSCRIPTION_METADATA,
+        object_id=fact.subscription_id,
+        external_id=fact.account_hint or "",
+        event_id=fact.event_id,
+        occurred_at=fact.occurred_at,
         latest=(derived.last_snapshot.account_hint or "") if derived.last_snapshot else "",
-    )  # fmt: skip
+    )
     return await ties.take(book, customer, said, origin)
 
 

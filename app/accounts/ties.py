@@ -74,9 +74,15 @@ class LockedCustomer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def claim(
-    book: Book, customer_id: str, external_id: str, rank: TieRank, origin: Origin, *,
-    event_id: str, occurred_at: datetime,
-) -> ClaimOutcome:  # fmt: skip
+    book: Book,
+    customer_id: str,
+    external_id: str,
+    rank: TieRank,
+    origin: Origin,
+    *,
+    event_id: str,
+    occurred_at: datetime,
+) -> ClaimOutcome:
     """An event names the customer's account: keep its claim and let the tie follow.
 
     For a Checkout session and for a customer's own metadata, which an empty ``external_id``
@@ -92,9 +98,12 @@ async def claim(
         number = await settle(book, customer, origin)
         return ClaimOutcome(claimed=Claimed.INVALID, account=number, reason=refused)
     said = Said(
-        rank=rank, object_id=customer_id if rank is TieRank.CUSTOMER_METADATA else "",
-        external_id=external_id, event_id=event_id, occurred_at=occurred_at,
-    )  # fmt: skip
+        rank=rank,
+        object_id=customer_id if rank is TieRank.CUSTOMER_METADATA else "",
+        external_id=external_id,
+        event_id=event_id,
+        occurred_at=occurred_at,
+    )
     return await take(book, customer, said, origin)
 
 
@@ -197,9 +206,10 @@ def _outcome(
     if customer.rank is TieRank.PUT and customer.account is not None:
         same = named is None or customer.external_id == named
         return ClaimOutcome(
-            claimed=Claimed.ALREADY if same else Claimed.OUTRANKED, account=number,
+            claimed=Claimed.ALREADY if same else Claimed.OUTRANKED,
+            account=number,
             reason=f"the application tied {customer.id} to {customer.external_id}",
-        )  # fmt: skip
+        )
     if named is None or (holds is not None and holds.external_id == named):
         return ClaimOutcome(
             claimed=Claimed.ALREADY if customer.external_id == named else Claimed.TIED,
@@ -215,9 +225,10 @@ def _lost(customer: LockedCustomer, said: Said, number: int) -> ClaimOutcome:
     by = f"{holds.external_id}'s by {holds.first_event_id}" if holds else "nobody's by now"
     conflict = holds is not None and holds.rank is said.rank and _stands(said, customer.claims)
     return ClaimOutcome(
-        claimed=Claimed.CONFLICT if conflict else Claimed.OUTRANKED, account=number,
+        claimed=Claimed.CONFLICT if conflict else Claimed.OUTRANKED,
+        account=number,
         reason=f"{customer.id} is {by}, not {said.external_id}'s",
-    )  # fmt: skip
+    )
 
 
 def _stands(said: Said, after: Sequence[Claim]) -> bool:

@@ -69,9 +69,12 @@ async def view(book: Book, public_id: str) -> AccountView:
 
 
 def _view(
-    row: Record, day: AccountDay, subscriptions: Sequence[Record], customer_id: str | None,
+    row: Record,
+    day: AccountDay,
+    subscriptions: Sequence[Record],
+    customer_id: str | None,
     asked_id: str,
-) -> AccountView:  # fmt: skip
+) -> AccountView:
     lots = [_lot(lot) for lot in sorted(day.sheet.lots, key=Lot.burn_order)]
     day.post_due(Origin("read", "read"))  # on a sheet that is thrown away
     return AccountView(

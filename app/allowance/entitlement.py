@@ -42,9 +42,11 @@ class Giving(msgspec.Struct, frozen=True):
 
 
 def entitled_tier(
-    givings: Iterable[Giving], at: datetime, catalogue: Catalogue,
+    givings: Iterable[Giving],
+    at: datetime,
+    catalogue: Catalogue,
     day_catalogue: Catalogue | None = None,
-) -> str:  # fmt: skip
+) -> str:
     """The best of what the subscriptions give; FREE where none gives any.
 
     A tier that the catalogue no longer has gives nothing. ``day_catalogue`` is the one that opened

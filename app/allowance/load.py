@@ -49,9 +49,12 @@ async def lock(
 
 
 async def to_draw(
-    database: Database, catalogues: Catalogues, rows: Sequence[Record], keys: Sequence[str],
+    database: Database,
+    catalogues: Catalogues,
+    rows: Sequence[Record],
+    keys: Sequence[str],
     origin: Origin,
-) -> tuple[dict[int, Drawable], dict[str, StoredAnswer]]:  # fmt: skip
+) -> tuple[dict[int, Drawable], dict[str, StoredAnswer]]:
     """Locked accounts with what is due on them posted, and what stands under the keys.
 
     Most accounts have nothing due; theirs is the short way of one statement.
@@ -136,9 +139,12 @@ def _posted_to(row: Record, now: datetime) -> datetime:
 
 
 def _day(
-    one: Locked, givings: Sequence[Giving], present_id: int, present: Catalogue,
+    one: Locked,
+    givings: Sequence[Giving],
+    present_id: int,
+    present: Catalogue,
     day_catalogue: Catalogue,
-) -> AccountDay:  # fmt: skip
+) -> AccountDay:
     row, sheet = one.row, one.sheet
     lot = sheet.lot(row["day_lot_id"])
     day = None

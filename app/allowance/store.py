@@ -94,16 +94,35 @@ def _account_row(day: AccountDay, drafts: Drafts) -> tuple[object, ...]:
     running = day.day
     return (
         *sides_of(day.sheet),
-        day.tier, day.time_zone, running.on if running else None,
-        day.opening, running.starts_at if running else None, running.ends_at if running else None,
-        day.lot.number if day.lot else None, drafts.ordinal(day.lot), day.day_catalogue_id,
-        day.used_brought, day.withdrawn, day.due_at,
-    )  # fmt: skip
+        day.tier,
+        day.time_zone,
+        running.on if running else None,
+        day.opening,
+        running.starts_at if running else None,
+        running.ends_at if running else None,
+        day.lot.number if day.lot else None,
+        drafts.ordinal(day.lot),
+        day.day_catalogue_id,
+        day.used_brought,
+        day.withdrawn,
+        day.due_at,
+    )
 
 
 def _opened_row(day: AccountDay, row: OpenedDay, drafts: Drafts) -> tuple[object, ...]:
     return (
-        row.account_id, row.day.on, row.opening, row.day.starts_at, row.day.ends_at, row.time_zone,
-        row.tier, row.credits, row.previous_on, row.lot.number, drafts.ordinal(row.lot),
-        row.run_id, day.now, row.after_dormancy,
-    )  # fmt: skip
+        row.account_id,
+        row.day.on,
+        row.opening,
+        row.day.starts_at,
+        row.day.ends_at,
+        row.time_zone,
+        row.tier,
+        row.credits,
+        row.previous_on,
+        row.lot.number,
+        drafts.ordinal(row.lot),
+        row.run_id,
+        day.now,
+        row.after_dormancy,
+    )

@@ -55,7 +55,7 @@ async def balance(
                             WHERE entries.account_id = account.id {_LAST[as_of is None]}
                             LIMIT 1) AS last ON true""",
         *((list(numbers),) if as_of is None else (list(numbers), as_of)),
-    )  # fmt: skip
+    )
     assert row is not None
     total = row["free"] + row["held"] - row["debt"]
     return BalanceAsOf(

@@ -76,9 +76,11 @@ async def subscriptions(
               AND ($2::text IS NULL OR subscriptions.state = $2)
               AND ($3::text IS NULL OR subscriptions.id > $3)
             ORDER BY subscriptions.id LIMIT $4""",
-        None if query.of_account is None else list(query.of_account.numbers), query.state,
-        None if cursor is None else cursors.decode(cursor, query.asked), limit + 1,
-    )  # fmt: skip
+        None if query.of_account is None else list(query.of_account.numbers),
+        query.state,
+        None if cursor is None else cursors.decode(cursor, query.asked),
+        limit + 1,
+    )
     return _page(rows, limit, query.asked, "{id}")
 
 
@@ -101,8 +103,10 @@ async def transitions(
     rows = await database.fetch(
         """SELECT * FROM transitions WHERE subscription_id = $1 AND id > $2
             ORDER BY id LIMIT $3""",
-        subscription_id, _after_number(cursor, query), limit + 1,
-    )  # fmt: skip
+        subscription_id,
+        _after_number(cursor, query),
+        limit + 1,
+    )
     return _page(rows, limit, query, "{id}")
 
 
@@ -116,8 +120,13 @@ async def events(database: Database, query: EventQuery, cursor: str | None, limi
               AND ($4::timestamptz IS NULL
                    OR (received_at, id) {">" if query.order == "asc" else "<"} ($4, $5::text))
             ORDER BY received_at {query.order}, id {query.order} LIMIT $6""",
-        query.verdict, query.type, query.subscription_id, received_at, event_id, limit + 1,
-    )  # fmt: skip
+        query.verdict,
+        query.type,
+        query.subscription_id,
+        received_at,
+        event_id,
+        limit + 1,
+    )
     return _page(rows, limit, query, "{received_at:%Y%m%dT%H%M%S%f} {id}")
 
 
@@ -133,8 +142,9 @@ async def deliveries(database: Database, event_id: str) -> list[Record]:
     """What was ruled at each delivery and try of an event, oldest first; the newest 1,000."""
     rows = await database.fetch(
         "SELECT * FROM deliveries WHERE event_id = $1 ORDER BY id DESC LIMIT $2",
-        event_id, DELIVERIES_MAX,
-    )  # fmt: skip
+        event_id,
+        DELIVERIES_MAX,
+    )
     return rows[::-1]
 
 
@@ -144,8 +154,9 @@ async def runs(database: Database, cursor: str | None, limit: int, order: Order)
     rows = await database.fetch(
         f"""{run_row.ROWS} WHERE $1::bigint IS NULL OR id {">" if order == "asc" else "<"} $1
              ORDER BY id {order} LIMIT $2""",
-        None if cursor is None else cursors.decode_number(cursor, query), limit + 1,
-    )  # fmt: skip
+        None if cursor is None else cursors.decode_number(cursor, query),
+        limit + 1,
+    )
     return _page(rows, limit, query, "{id}")
 
 

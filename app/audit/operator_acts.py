@@ -24,8 +24,10 @@ async def acts(database: Database, act: str | None, cursor: str | None, limit: i
              LEFT JOIN accounts AS present ON present.id = coalesce(owner.joined_to, owner.id)
             WHERE operator_acts.id > $1 AND ($2::text IS NULL OR act = $2)
             ORDER BY operator_acts.id LIMIT $3""",
-        last_id, act, limit + 1,
-    )  # fmt: skip
+        last_id,
+        act,
+        limit + 1,
+    )
     if len(rows) <= limit:
         return Page(rows, None)
     return Page(rows[:limit], cursors.encode(str(rows[limit - 1]["id"]), query))

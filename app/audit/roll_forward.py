@@ -65,9 +65,12 @@ SELECT coalesce(sum(change) FILTER (WHERE recorded_at < $1), 0) AS opening,
 
 
 async def roll_forward(
-    database: Database, horizons: Horizons, start: datetime, end: datetime,
+    database: Database,
+    horizons: Horizons,
+    start: datetime,
+    end: datetime,
     public_id: str | None = None,
-) -> RollForward:  # fmt: skip
+) -> RollForward:
     """Over [start, end) by ``recorded_at``, of one account or of all.
 
     Raises RangeReversedError, BeyondHorizonError, AccountUnknownError.

@@ -125,9 +125,13 @@ class Database:
     """The engine and its pool; every query runs in the task's transaction where there is one."""
 
     def __init__(
-        self, url: str, pool_size_max: int = 16, *, application: str = "tallybook",
+        self,
+        url: str,
+        pool_size_max: int = 16,
+        *,
+        application: str = "tallybook",
         command_timeout_s: float | None = COMMAND_TIMEOUT_S,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.url = url
         self._pool_size_max = pool_size_max
         self._application = application

@@ -21,10 +21,13 @@ class GroupQueue(Generic[Work, Result]):
     """
 
     def __init__(
-        self, carry_out: Callable[[list[Work]], Awaitable[Sequence[Result]]], *,
-        drains_max: int, group_max: int,
+        self,
+        carry_out: Callable[[list[Work]], Awaitable[Sequence[Result]]],
+        *,
+        drains_max: int,
+        group_max: int,
         names: Callable[[Work], Collection[object]] = lambda _: (),
-    ) -> None:  # fmt: skip
+    ) -> None:
         self._carry_out = carry_out
         self._drains_max = drains_max
         self._group_max = group_max

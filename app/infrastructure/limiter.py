@@ -54,9 +54,11 @@ class Limiter:
     """Keeps one connection to Redis, in the background."""
 
     def __init__(
-        self, url: str, failed: Callable[[], None] = lambda: None,
+        self,
+        url: str,
+        failed: Callable[[], None] = lambda: None,
         within_s: float | None = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         """``failed`` is called for each call that was let through unseen."""
         self._url = url
         self._within_s = within_s or ANSWER_SECONDS_MAX
@@ -90,9 +92,13 @@ class Limiter:
             self._failed()
             return None
         command = pack(
-            "EVALSHA", self._script, "1", f"tallybook:limit:{subject}", str(rate.limit),
+            "EVALSHA",
+            self._script,
+            "1",
+            f"tallybook:limit:{subject}",
+            str(rate.limit),
             str(rate.window_s),
-        )  # fmt: skip
+        )
         try:
             left, wait_us, full_in_us = await pipe.call(command, self._within_s)
         except ConnectionError:

@@ -27,8 +27,21 @@ disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series fo
 
 METHODS: Final = frozenset({"GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS"})
 BUCKETS_S: Final = (
-    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
-)  # fmt: skip
+    0.001,
+    0.0025,
+    0.005,
+    0.01,
+    0.025,
+    0.05,
+    0.1,
+    0.25,
+    0.5,
+    1.0,
+    2.5,
+    5.0,
+    10.0,
+    30.0,
+)
 # Anybody with the signing secret may invent types, and each would be a series for ever.
 TYPES: Final = frozenset(
     {
@@ -36,34 +49,55 @@ TYPES: Final = frozenset(
         *(
             f"customer.subscription.{what}"
             for what in (
-                "created", "updated", "deleted", "paused", "resumed", "trial_will_end",
-                "pending_update_applied", "pending_update_expired",
+                "created",
+                "updated",
+                "deleted",
+                "paused",
+                "resumed",
+                "trial_will_end",
+                "pending_update_applied",
+                "pending_update_expired",
             )
         ),
         *(
             f"invoice.{what}"
             for what in (
-                "created", "finalized", "paid", "payment_succeeded", "payment_failed",
-                "payment_action_required", "updated", "voided", "marked_uncollectible", "upcoming",
+                "created",
+                "finalized",
+                "paid",
+                "payment_succeeded",
+                "payment_failed",
+                "payment_action_required",
+                "updated",
+                "voided",
+                "marked_uncollectible",
+                "upcoming",
             )
         ),
         *(
             f"checkout.session.{what}"
             for what in (
-                "completed", "expired", "async_payment_succeeded", "async_payment_failed",
+                "completed",
+                "expired",
+                "async_payment_succeeded",
+                "async_payment_failed",
             )
         ),
         *(f"charge.{what}" for what in ("succeeded", "failed", "refunded", "refund.updated")),
         *(
             f"charge.dispute.{what}"
             for what in (
-                "created", "updated", "closed", "funds_withdrawn", "funds_reinstated",
+                "created",
+                "updated",
+                "closed",
+                "funds_withdrawn",
+                "funds_reinstated",
             )
         ),
         *(f"refund.{what}" for what in ("created", "updated", "failed")),
         *(f"payment_intent.{what}" for what in ("created", "succeeded", "payment_failed")),
     }
-)  # fmt: skip
+)
 
 
 class Metrics:
@@ -72,39 +106,53 @@ class Metrics:
     def __init__(self) -> None:
         self._registry = own = CollectorRegistry()
         self._requests = Counter(
-            "tallybook_http_requests", "Requests answered.", ["route", "method", "status"],
+            "tallybook_http_requests",
+            "Requests answered.",
+            ["route", "method", "status"],
             registry=own,
-        )  # fmt: skip
+        )
         self._request_seconds = Histogram(
-            "tallybook_http_seconds", "From a request's first byte to its answer's last.",
-            ["route"], buckets=BUCKETS_S, registry=own,
-        )  # fmt: skip
+            "tallybook_http_seconds",
+            "From a request's first byte to its answer's last.",
+            ["route"],
+            buckets=BUCKETS_S,
+            registry=own,
+        )
         self._webhooks = Counter(
             "tallybook_webhooks", "Deliveries taken in.", ["type", "verdict"], registry=own
         )
         self.webhook_seconds = Histogram(
-            "tallybook_webhook_seconds", "One delivery, its effects included.",
-            buckets=BUCKETS_S, registry=own,
-        )  # fmt: skip
-        self.signature_failures = Counter(
-            "tallybook_webhook_signature_failures", "Deliveries whose signature was refused.",
+            "tallybook_webhook_seconds",
+            "One delivery, its effects included.",
+            buckets=BUCKETS_S,
             registry=own,
-        )  # fmt: skip
+        )
+        self.signature_failures = Counter(
+            "tallybook_webhook_signature_failures",
+            "Deliveries whose signature was refused.",
+            registry=own,
+        )
         self.spend_seconds = Histogram(
-            "tallybook_spend_seconds", "One spend, waiting for its turn included.",
-            buckets=BUCKETS_S, registry=own,
-        )  # fmt: skip
+            "tallybook_spend_seconds",
+            "One spend, waiting for its turn included.",
+            buckets=BUCKETS_S,
+            registry=own,
+        )
         self.rate_limited = Counter(
             "tallybook_rate_limited", "Calls refused by a rate limit.", registry=own
         )
         self.rate_limit_errors = Counter(
-            "tallybook_rate_limit_errors", "Calls let through since Redis did not answer.",
+            "tallybook_rate_limit_errors",
+            "Calls let through since Redis did not answer.",
             registry=own,
-        )  # fmt: skip
+        )
         self._pool = Gauge(
-            "tallybook_pool_connections", "Connections to the database.", ["state"],
-            registry=own, multiprocess_mode="livesum",
-        )  # fmt: skip
+            "tallybook_pool_connections",
+            "Connections to the database.",
+            ["state"],
+            registry=own,
+            multiprocess_mode="livesum",
+        )
 
     def request(self, route: str, method: str, status: int, seconds: float) -> None:
         """One request; ``route`` is the template, since a path holds ids."""

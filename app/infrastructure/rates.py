@@ -60,9 +60,7 @@ def parse_networks(text: str | None) -> tuple[Network, ...]:
     return tuple(ip_network(part.strip()) for part in (text or "").split(",") if part.strip())
 
 
-def client_address(
-    peer: str | None, forwarded: Sequence[str], trusted: tuple[Network, ...]
-) -> str:  # fmt: skip
+def client_address(peer: str | None, forwarded: Sequence[str], trusted: tuple[Network, ...]) -> str:
     """Who calls: the last hop that is no proxy of ours, in `X-Forwarded-For` as far as we trust it.
 
     Anybody may send that header, so that it counts only as far as trusted proxies wrote it.

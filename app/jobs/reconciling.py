@@ -42,6 +42,9 @@ async def reconcile_hourly(book: Book, within_s: float = RECONCILE_SECONDS_MAX) 
 def _tell(finding: Finding) -> None:
     write = log.warning if finding.outcome is Outcome.UNMENDED else log.info
     write(
-        "drift", thing=finding.thing, what=finding.what, outcome=str(finding.outcome),
+        "drift",
+        thing=finding.thing,
+        what=finding.what,
+        outcome=str(finding.outcome),
         note=finding.note,
-    )  # fmt: skip
+    )

@@ -64,9 +64,16 @@ def spare(lot: Lot, reversing: Iterable[Claw], backings: Iterable[Backing]) -> i
 
 
 def settle(
-    sheet: Sheet, journal: JournalDraft, backing: Backing, *, taken: int, frozen: int,
-    lapsed: int, held: int, manner: Manner = REFUNDING,
-) -> Claw:  # fmt: skip
+    sheet: Sheet,
+    journal: JournalDraft,
+    backing: Backing,
+    *,
+    taken: int,
+    frozen: int,
+    lapsed: int,
+    held: int,
+    manner: Manner = REFUNDING,
+) -> Claw:
     """Let this much be taken and this much be frozen in all; what the taking came to.
 
     ``lapsed`` and ``held`` are what of the lot expired, and what holds keep of it. The caller
@@ -139,9 +146,14 @@ def _thaw(sheet: Sheet, journal: JournalDraft, backing: Backing, part: Claw) -> 
     if taken:
         part.clawed += taken
         sheet.write(
-            journal, backing.lot, part.kind, Side.HELD, House.REFUNDED, taken,
+            journal,
+            backing.lot,
+            part.kind,
+            Side.HELD,
+            House.REFUNDED,
+            taken,
             reverses_entry_id=part.entry_id,
-        )  # fmt: skip
+        )
     if loose > taken:
         sheet.write(journal, backing.lot, Kind.UNFREEZE, Side.HELD, Side.FREE, loose - taken)
 
@@ -175,8 +187,13 @@ def _bring(sheet: Sheet, journal: JournalDraft, lot: Lot, amount: int, manner: M
         amount -= part
         if part:
             sheet.write(
-                journal, lot, Kind.REVERSAL, House.REFUNDED, Side.FREE, part,
+                journal,
+                lot,
+                Kind.REVERSAL,
+                House.REFUNDED,
+                Side.FREE,
+                part,
                 reverses_entry_id=entry_id,
-            )  # fmt: skip
+            )
     if amount:
         sheet.write(journal, lot, Kind.REFUND, House.REFUNDED, Side.FREE, amount)

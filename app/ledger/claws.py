@@ -137,17 +137,27 @@ def lift(sheet: Sheet, journal: JournalDraft, claw: Claw) -> int:
 def _take(sheet: Sheet, journal: JournalDraft, claw: Claw, amount: int) -> None:
     if amount:
         sheet.write(
-            journal, claw.lot, claw.kind, Side.FREE, claw.house, amount,
+            journal,
+            claw.lot,
+            claw.kind,
+            Side.FREE,
+            claw.house,
+            amount,
             reverses_entry_id=claw.entry_id,
-        )  # fmt: skip
+        )
 
 
 def _fall_short(sheet: Sheet, journal: JournalDraft, claw: Claw, amount: int) -> None:
     if amount and claw.policy is Policy.DEBT:
         sheet.write(
-            journal, claw.lot, claw.kind, Side.DEBT, claw.house, amount,
+            journal,
+            claw.lot,
+            claw.kind,
+            Side.DEBT,
+            claw.house,
+            amount,
             reverses_entry_id=claw.entry_id,
-        )  # fmt: skip
+        )
         for lot in sheet.spendable():
             sheet.repay(journal, lot)
     elif amount:
@@ -157,8 +167,13 @@ def _fall_short(sheet: Sheet, journal: JournalDraft, claw: Claw, amount: int) ->
 def _undo_shortfall(sheet: Sheet, journal: JournalDraft, claw: Claw, amount: int) -> None:
     if claw.policy is Policy.DEBT:
         sheet.write(
-            journal, claw.lot, claw.kind, claw.house, Side.DEBT, amount,
+            journal,
+            claw.lot,
+            claw.kind,
+            claw.house,
+            Side.DEBT,
+            amount,
             reverses_entry_id=claw.entry_id,
-        )  # fmt: skip
+        )
     else:
         sheet.write(journal, claw.lot, Kind.WRITE_OFF, claw.house, House.WRITTEN_OFF, amount)

@@ -35,8 +35,10 @@ async def store(database: Database, moved: Iterable[tuple[Lot, Lot]], at: dateti
         await database.execute(
             """INSERT INTO moved_lots (lot_id, to_lot_id, moved_at)
                SELECT *, $3 FROM unnest($1::bigint[], $2::bigint[])""",
-            [old for old, _ in pairs], [new for _, new in pairs], at,
-        )  # fmt: skip
+            [old for old, _ in pairs],
+            [new for _, new in pairs],
+            at,
+        )
 
 
 async def trails(database: Database, numbers: Sequence[int]) -> dict[int, Trail]:

@@ -55,13 +55,20 @@ async def store_holds(database: Database, holds: Sequence[Hold]) -> None:
             await database.execute(
                 """INSERT INTO holds (id, account_id, amount, state, expires_at, created_at)
                    OVERRIDING SYSTEM VALUE VALUES ($1, $2, $3, $4, $5, tallybook_now())""",
-                hold.number, hold.account_id, hold.amount, str(hold.state), hold.expires_at,
-            )  # fmt: skip
+                hold.number,
+                hold.account_id,
+                hold.amount,
+                str(hold.state),
+                hold.expires_at,
+            )
         elif hold.changed:
             await database.execute(
                 "UPDATE holds SET state = $2, captured = $3, account_id = $4 WHERE id = $1",
-                hold.number, str(hold.state), hold.captured, hold.account_id,
-            )  # fmt: skip
+                hold.number,
+                str(hold.state),
+                hold.captured,
+                hold.account_id,
+            )
         hold.new = hold.changed = False
 
 
@@ -137,10 +144,19 @@ async def store_claws(database: Database, claws: Sequence[Claw]) -> None:
     if not stored:
         return
     rows = [
-        (claw.number, claw.clawed, claw.held, claw.shortfall, claw.to_claw, claw.undone,
-         claw.lifted, claw.lot.number, claw.lot.account_id)
+        (
+            claw.number,
+            claw.clawed,
+            claw.held,
+            claw.shortfall,
+            claw.to_claw,
+            claw.undone,
+            claw.lifted,
+            claw.lot.number,
+            claw.lot.account_id,
+        )
         for claw in stored
-    ]  # fmt: skip
+    ]
     await database.execute(
         """UPDATE reversals SET clawed = change.clawed, held = change.held,
                   shortfall = change.shortfall, to_claw = change.to_claw, undone = change.undone,
@@ -211,8 +227,10 @@ async def insert_backing(database: Database, lot: Lot, credits: int) -> int:
     """Put money behind a lot that was written; the backing's number."""
     number: int = await database.fetchval(
         "INSERT INTO backings (account_id, lot_id, credits) VALUES ($1, $2, $3) RETURNING id",
-        lot.account_id, lot.number, credits,
-    )  # fmt: skip
+        lot.account_id,
+        lot.number,
+        credits,
+    )
     return number
 
 
@@ -225,8 +243,17 @@ async def store_backings(database: Database, changed: Sequence[Backing]) -> None
                 """UPDATE backings SET account_id = $2, lot_id = $3, taken = $4, clawed = $5,
                           to_claw = $6, forgone = $7, shortfall = $8, undone = $9, to_freeze = $10,
                           frozen = $11, closed = $12 WHERE id = $1""",
-                backing.number, backing.lot.account_id, backing.lot.number, claw.requested,
-                claw.clawed, claw.to_claw, claw.expired, claw.shortfall, claw.undone,
-                backing.to_freeze, backing.frozen, backing.closed,
-            )  # fmt: skip
+                backing.number,
+                backing.lot.account_id,
+                backing.lot.number,
+                claw.requested,
+                claw.clawed,
+                claw.to_claw,
+                claw.expired,
+                claw.shortfall,
+                claw.undone,
+                backing.to_freeze,
+                backing.frozen,
+                backing.closed,
+            )
             claw.changed = False

@@ -135,9 +135,16 @@ class Sheet:
         return journal
 
     def grant(
-        self, journal: JournalDraft, source: LotSource, amount: int, expires_at: datetime, *,
-        priority: int | None = None, house: House = House.ISSUED, kind: Kind = Kind.GRANT,
-    ) -> Lot:  # fmt: skip
+        self,
+        journal: JournalDraft,
+        source: LotSource,
+        amount: int,
+        expires_at: datetime,
+        *,
+        priority: int | None = None,
+        house: House = House.ISSUED,
+        kind: Kind = Kind.GRANT,
+    ) -> Lot:
         """Open a lot with this amount; an amount of 0 opens an empty one."""
         self._check_room(amount)  # before anything is drafted: a refusal leaves nothing
         lot = Lot(
@@ -154,9 +161,14 @@ class Sheet:
         return lot
 
     def add(
-        self, journal: JournalDraft, lot: Lot, amount: int, *,
-        kind: Kind = Kind.GRANT, house: House = House.ISSUED,
-    ) -> None:  # fmt: skip
+        self,
+        journal: JournalDraft,
+        lot: Lot,
+        amount: int,
+        *,
+        kind: Kind = Kind.GRANT,
+        house: House = House.ISSUED,
+    ) -> None:
         """Credit a lot from a house account; debt is repaid from it at once."""
         self._check_room(amount)
         lot.granted += amount
@@ -199,9 +211,13 @@ class Sheet:
             yield lot, part
 
     def expire(
-        self, journal: JournalDraft, lot: Lot, amount: int | None = None, *,
+        self,
+        journal: JournalDraft,
+        lot: Lot,
+        amount: int | None = None,
+        *,
         at: datetime | None = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         """Let a lot's free rest lapse, or this much of it; ``at`` its end, else the journal's."""
         amount = lot.free if amount is None else amount
         if amount:
@@ -212,15 +228,27 @@ class Sheet:
         """Move credits into a lot of their own: two transfer entries that net to 0."""
         self.write(journal, lot, Kind.TRANSFER, Side.FREE, House.TRANSFERRED, amount)
         return self.grant(
-            journal, LotSource.CARRIED, amount, expires_at,
-            kind=Kind.TRANSFER, house=House.TRANSFERRED,
-        )  # fmt: skip
+            journal,
+            LotSource.CARRIED,
+            amount,
+            expires_at,
+            kind=Kind.TRANSFER,
+            house=House.TRANSFERRED,
+        )
 
     def write(
-        self, journal: JournalDraft, lot: Lot, kind: Kind, debit: Side | House,
-        credit: Side | House, amount: int, *, hold_id: int | None = None,
-        reverses_entry_id: int | None = None, at: datetime | None = None,
-    ) -> None:  # fmt: skip
+        self,
+        journal: JournalDraft,
+        lot: Lot,
+        kind: Kind,
+        debit: Side | House,
+        credit: Side | House,
+        amount: int,
+        *,
+        hold_id: int | None = None,
+        reverses_entry_id: int | None = None,
+        at: datetime | None = None,
+    ) -> None:
         """Draft one entry, moving the sheet's sides and the lot with it."""
         self._move(lot, debit, -amount)
         self._move(lot, credit, amount)

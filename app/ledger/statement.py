@@ -127,10 +127,20 @@ class Drafts:
     def columns(self) -> list[list[object]]:
         """The values of the statement's own parameters."""
         new_lots = [
-            (lot.account_id, lot.source, lot.priority, lot.granted_at, lot.expires_at,
-             lot.granted, lot.lapsed, lot.free, lot.held, lot.live)
+            (
+                lot.account_id,
+                lot.source,
+                lot.priority,
+                lot.granted_at,
+                lot.expires_at,
+                lot.granted,
+                lot.lapsed,
+                lot.free,
+                lot.held,
+                lot.live,
+            )
             for lot in self._new_lots
-        ]  # fmt: skip
+        ]
         old_lots = [
             (lot.number, lot.granted, lot.lapsed, lot.free, lot.held, lot.live, lot.expires_at)
             for lot in self._old_lots
@@ -145,19 +155,38 @@ class Drafts:
 
     def _journal(self, sheet: Sheet, journal: JournalDraft) -> tuple[object, ...]:
         return (
-            journal.act, journal.source, journal.actor, journal.effective_at, sheet.now,
-            journal.event_id, journal.run_id, journal.reverses_journal_id,
-            journal.idempotency_key, journal.request_hash,
-            journal.reason, _json(journal.metadata), _json(journal.answer),
-        )  # fmt: skip
+            journal.act,
+            journal.source,
+            journal.actor,
+            journal.effective_at,
+            sheet.now,
+            journal.event_id,
+            journal.run_id,
+            journal.reverses_journal_id,
+            journal.idempotency_key,
+            journal.request_hash,
+            journal.reason,
+            _json(journal.metadata),
+            _json(journal.answer),
+        )
 
     def _entry(self, ordinal: int, entry: EntryDraft) -> tuple[object, ...]:
         return (
-            ordinal, entry.account_id, entry.lot.number, self.ordinal(entry.lot),
-            entry.kind, entry.debit, entry.credit, entry.amount,
-            entry.free_after, entry.held_after, entry.debt_after,
-            entry.hold_id, entry.reverses_entry_id, entry.effective_at,
-        )  # fmt: skip
+            ordinal,
+            entry.account_id,
+            entry.lot.number,
+            self.ordinal(entry.lot),
+            entry.kind,
+            entry.debit,
+            entry.credit,
+            entry.amount,
+            entry.free_after,
+            entry.held_after,
+            entry.debt_after,
+            entry.hold_id,
+            entry.reverses_entry_id,
+            entry.effective_at,
+        )
 
     def ordinal(self, lot: Lot | None) -> int | None:
         """Which of the new lots it is, from 1; None of one that has its number."""

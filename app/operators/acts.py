@@ -53,10 +53,16 @@ def at_the_machine(reason: str | None) -> Operator:
 
 
 async def record(
-    database: Database, act: OperatorAct, by: Operator, *, subject: str | None = None,
-    account_id: int | None = None, journal_id: int | None = None, event_id: str | None = None,
+    database: Database,
+    act: OperatorAct,
+    by: Operator,
+    *,
+    subject: str | None = None,
+    account_id: int | None = None,
+    journal_id: int | None = None,
+    event_id: str | None = None,
     run_id: int | None = None,
-) -> None:  # fmt: skip
+) -> None:
     """Record the act inside the caller's transaction, and log it once that has committed.
 
     An act's reason that stands in the journal's note is not written again: there it can be erased.
@@ -66,13 +72,24 @@ async def record(
         """INSERT INTO operator_acts (actor, act, reason, subject, account_id, journal_id, event_id,
                                       run_id, at)
            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, tallybook_now())""",
-        by.actor, str(act), None if journal_id is not None else by.reason, subject, account_id,
-        journal_id, event_id, run_id,
-    )  # fmt: skip
+        by.actor,
+        str(act),
+        None if journal_id is not None else by.reason,
+        subject,
+        account_id,
+        journal_id,
+        event_id,
+        run_id,
+    )
     told = {
-        "act": str(act), "actor": by.actor, "subject": subject, "account": account_id,
-        "journal": journal_id, "event_id": event_id, "run": run_id,
-    }  # fmt: skip
+        "act": str(act),
+        "actor": by.actor,
+        "subject": subject,
+        "account": account_id,
+        "journal": journal_id,
+        "event_id": event_id,
+        "run": run_id,
+    }
     database.after_commit(
         lambda: log.info(
             "operator_act", **{name: value for name, value in told.items() if value is not None}

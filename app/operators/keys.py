@@ -46,24 +46,36 @@ class ApiKey(msgspec.Struct, frozen=True):
 
 
 async def create(
-    database: Database, pepper: str, name: str, scopes: Collection[Scope],
+    database: Database,
+    pepper: str,
+    name: str,
+    scopes: Collection[Scope],
     expires_at: datetime | None = None,
-) -> str:  # fmt: skip
+) -> str:
     """Make a key and return it: the only time it is seen."""
     key_id, secret = random_token(ID_CHARS), random_token(SECRET_CHARS)
     return await create_known(database, pepper, key_id, secret, name, scopes, expires_at)
 
 
 async def create_known(
-    database: Database, pepper: str, key_id: str, secret: str, name: str,
-    scopes: Collection[Scope], expires_at: datetime | None = None,
-) -> str:  # fmt: skip
+    database: Database,
+    pepper: str,
+    key_id: str,
+    secret: str,
+    name: str,
+    scopes: Collection[Scope],
+    expires_at: datetime | None = None,
+) -> str:
     """Make a key whose id and secret are given; one that stands already stays as it is."""
     await database.execute(
         """INSERT INTO api_keys (id, name, scopes, secret_hash, created_at, expires_at)
            VALUES ($1, $2, $3, $4, clock_timestamp(), $5) ON CONFLICT (id) DO NOTHING""",
-        key_id, name, sorted(scopes), _hash(pepper, secret), expires_at,
-    )  # fmt: skip
+        key_id,
+        name,
+        sorted(scopes),
+        _hash(pepper, secret),
+        expires_at,
+    )
     return f"tb_{key_id}_{secret}"
 
 
@@ -95,8 +107,9 @@ async def rotate(
             """SELECT *, clock_timestamp() + $2 AS overlap_ends_at FROM api_keys
                 WHERE id = $1 AND revoked_at IS NULL
                   AND coalesce(expires_at > clock_timestamp(), true) FOR UPDATE""",
-            key_id, overlap,
-        )  # fmt: skip
+            key_id,
+            overlap,
+        )
         if old is None:
             raise KeyUnknownError(f"No good key has the id {key_id}.")
         scopes = [Scope(scope) for scope in old["scopes"]]
@@ -104,8 +117,9 @@ async def rotate(
         ends_at: datetime = await database.fetchval(
             "UPDATE api_keys SET expires_at = least(expires_at, $2) WHERE id = $1"
             " RETURNING expires_at",
-            key_id, old["overlap_ends_at"],
-        )  # fmt: skip
+            key_id,
+            old["overlap_ends_at"],
+        )
     return token, ends_at
 
 

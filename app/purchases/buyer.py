@@ -51,9 +51,14 @@ async def _of_customer(book: Book, fact: SessionFact, customer_id: str, origin: 
     if not fact.client_reference_id:
         return Buyer(await ties.account_of_customer(book, customer_id, origin))
     claim = await ties.claim(
-        book, customer_id, fact.client_reference_id, TieRank.CLIENT_REFERENCE, origin,
-        event_id=fact.event_id, occurred_at=fact.occurred_at,
-    )  # fmt: skip
+        book,
+        customer_id,
+        fact.client_reference_id,
+        TieRank.CLIENT_REFERENCE,
+        origin,
+        event_id=fact.event_id,
+        occurred_at=fact.occurred_at,
+    )
     return Buyer(claim.account, claim)
 
 

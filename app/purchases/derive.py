@@ -187,14 +187,16 @@ def same_currency(fact: MoneyFact, currency: str | None) -> bool:
 
 def furthest(told: Sequence[RefundFact]) -> RefundFact:
     """The fact that tells how far a refund has come; its status never goes back."""
-    return max(told, key=lambda fact: (_RANK_OF_REFUND[fact.status], fact.occurred_at,
-                                       fact.event_id))  # fmt: skip
+    return max(
+        told, key=lambda fact: (_RANK_OF_REFUND[fact.status], fact.occurred_at, fact.event_id)
+    )
 
 
 def newest(told: Sequence[DisputeFact]) -> DisputeFact:
     """A dispute may be lost and then won: the newest tells, of one second the further status."""
-    return max(told, key=lambda fact: (fact.occurred_at, _RANK_OF_DISPUTE[fact.status],
-                                       fact.event_id))  # fmt: skip
+    return max(
+        told, key=lambda fact: (fact.occurred_at, _RANK_OF_DISPUTE[fact.status], fact.event_id)
+    )
 
 
 def _order(fact: ChargeFact) -> tuple[datetime, int, str]:

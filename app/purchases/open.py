@@ -32,15 +32,22 @@ async def open_lot(
     day = days[account]
     day.post_due(origin)
     journal = JournalDraft(
-        Act.PURCHASE, origin.source, origin.actor, min(fact.occurred_at, day.now),
+        Act.PURCHASE,
+        origin.source,
+        origin.actor,
+        min(fact.occurred_at, day.now),
         event_id=origin.event_id,
-    )  # fmt: skip
+    )
     term = chosen.pack.expires_days
     ends_at = day.now + timedelta(days=term) if term else NEVER
     lot = day.sheet.grant(
-        journal, LotSource.PURCHASED, chosen.credits, ends_at,
-        house=House.PURCHASED, kind=Kind.PURCHASE,
-    )  # fmt: skip
+        journal,
+        LotSource.PURCHASED,
+        chosen.credits,
+        ends_at,
+        house=House.PURCHASED,
+        kind=Kind.PURCHASE,
+    )
     day.sheet.begin(journal)
     await _store(book, day)
     assert journal.number is not None

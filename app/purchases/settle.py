@@ -60,9 +60,12 @@ async def settle(
 
 
 async def lock(
-    book: Book, row: Record, payment: Payment, origin: Origin,
+    book: Book,
+    row: Record,
+    payment: Payment,
+    origin: Origin,
     pin: tuple[str, Standing] | None = None,
-) -> Backed:  # fmt: skip
+) -> Backed:
     """Lock the account that has the lot now, and derive what the lot is owed.
 
     Facts and reversals are read after the lock: whoever held it has committed by then. ``pin``
@@ -121,9 +124,15 @@ def draft(backed: Backed, header: JournalDraft, manner: Manner) -> Claw:
     day, backing = backed.day, backed.backing
     lot = backing.lot
     part = backings.settle(
-        day.sheet, header, backing, taken=backed.owed.taken, frozen=backed.owed.frozen,
-        lapsed=max(0, lot.lapsed - backing.claw.expired), held=day.spare(lot), manner=manner,
-    )  # fmt: skip
+        day.sheet,
+        header,
+        backing,
+        taken=backed.owed.taken,
+        frozen=backed.owed.frozen,
+        lapsed=max(0, lot.lapsed - backing.claw.expired),
+        held=day.spare(lot),
+        manner=manner,
+    )
     day.came_back(header, lot, day.now)
     day.changed = True
     day.refresh_due()

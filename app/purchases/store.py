@@ -60,11 +60,14 @@ async def add(database: Database, event: MoneyEvent) -> None:
              FROM unnest($3::text[], $4::text[], $5::text[], $6::text[], $7::text[])
                AS fact (kind, object_id, payment_intent, charge_id, body)
            ON CONFLICT DO NOTHING""",
-        event.event_id, event.occurred_at, [kind_of(fact) for fact in event.facts],
-        [object_of(fact) for fact in event.facts], [fact.payment_intent for fact in event.facts],
+        event.event_id,
+        event.occurred_at,
+        [kind_of(fact) for fact in event.facts],
+        [object_of(fact) for fact in event.facts],
+        [fact.payment_intent for fact in event.facts],
         [charge_of(fact) for fact in event.facts],
         [msgspec.json.encode(fact).decode() for fact in event.facts],
-    )  # fmt: skip
+    )
 
 
 async def payment_of(database: Database, event: MoneyEvent) -> Payment:
@@ -96,8 +99,9 @@ async def facts_of(database: Database, payment: Payment) -> list[MoneyFact]:
     rows = await database.fetch(
         """SELECT body::text FROM money_facts
             WHERE payment_intent = $1 OR charge_id = ANY($2::text[])""",
-        payment.payment_intent, list(payment.charge_ids),
-    )  # fmt: skip
+        payment.payment_intent,
+        list(payment.charge_ids),
+    )
     return [msgspec.json.decode(row["body"], type=MoneyFact) for row in rows]
 
 
@@ -128,8 +132,9 @@ async def purchase(
     """What was bought with this payment, or in this session."""
     return await database.fetchrow(
         "SELECT * FROM purchases WHERE payment_key = $1 OR session_id = $2",
-        payment_intent or session_id, session_id,
-    )  # fmt: skip
+        payment_intent or session_id,
+        session_id,
+    )
 
 
 async def insert(database: Database, new: NewPurchase) -> None:
@@ -152,6 +157,9 @@ async def keep(database: Database, payment_key: str, parts: Sequence[MoneyBack])
            ON CONFLICT (kind, id) DO UPDATE
               SET amount = excluded.amount, standing = excluded.standing
             WHERE money_back.payment_key = excluded.payment_key""",
-        payment_key, [part.kind for part in parts], [part.id for part in parts],
-        [part.amount for part in parts], [str(part.standing) for part in parts],
-    )  # fmt: skip
+        payment_key,
+        [part.kind for part in parts],
+        [part.id for part in parts],
+        [part.amount for part in parts],
+        [str(part.standing) for part in parts],
+    )

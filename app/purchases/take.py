@@ -106,9 +106,11 @@ async def _take_session(book: Book, fact: SessionFact, payment: Payment) -> Take
         told = f"{wanted.credits} credits of pack {wanted.pack.name}; {_told(settled.backed)}"
         wanted = Taken(outcome=Outcome.APPLIED, reason=told)
     return msgspec.structs.replace(
-        wanted, customer_id=fact.customer_id, subscription_id=fact.subscription_id,
+        wanted,
+        customer_id=fact.customer_id,
+        subscription_id=fact.subscription_id,
         claim=buyer.claim,
-    )  # fmt: skip
+    )
 
 
 async def _wanted(book: Book, fact: SessionFact, row: Record | None) -> Chosen | Taken:

@@ -47,11 +47,16 @@ def snapshot(subscription: Json, asked_at: datetime, livemode: bool) -> Json:
     """
     kind = "deleted" if subscription.get("status") == "canceled" else "updated"
     event = {
-        "id": ID_PREFIX, "object": "event", "api_version": None,
-        "created": int(asked_at.timestamp()), "livemode": subscription.get("livemode", livemode),
-        "pending_webhooks": 0, "request": {"id": None, "idempotency_key": None},
-        "type": f"customer.subscription.{kind}", "data": {"object": subscription},
-    }  # fmt: skip
+        "id": ID_PREFIX,
+        "object": "event",
+        "api_version": None,
+        "created": int(asked_at.timestamp()),
+        "livemode": subscription.get("livemode", livemode),
+        "pending_webhooks": 0,
+        "request": {"id": None, "idempotency_key": None},
+        "type": f"customer.subscription.{kind}",
+        "data": {"object": subscription},
+    }
     readable = isinstance(translate(event), Fact)
     named = f"{subscription.get('id')} {event['created']}".encode()
     content = named if readable else orjson.dumps(subscription, option=orjson.OPT_SORT_KEYS)

@@ -30,11 +30,14 @@ Json = dict[str, Any]
 
 # In this order: a session opens the purchase that refunds and disputes are of.
 _LISTS: Final[tuple[tuple[str, str, Mapping[str, object]], ...]] = (
-    ("checkout.session.completed", "/v1/checkout/sessions",
-     {"status": "complete", "expand": ["data.line_items"]}),
+    (
+        "checkout.session.completed",
+        "/v1/checkout/sessions",
+        {"status": "complete", "expand": ["data.line_items"]},
+    ),
     ("refund.updated", "/v1/refunds", {}),
     ("charge.dispute.updated", "/v1/disputes", {}),
-)  # fmt: skip
+)
 
 
 class Lost(msgspec.Struct, frozen=True):
@@ -58,9 +61,14 @@ class Compared(msgspec.Struct, frozen=True):
 
 
 async def compare(
-    database: Database, stripe: StripeApi, catalogue: Catalogue, since: datetime,
-    reached: str | None, *, livemode: bool,
-) -> AsyncIterator[Compared]:  # fmt: skip
+    database: Database,
+    stripe: StripeApi,
+    catalogue: Catalogue,
+    since: datetime,
+    reached: str | None,
+    *,
+    livemode: bool,
+) -> AsyncIterator[Compared]:
     """Page after page of the three lists, newest first, from ``reached`` on."""
     first, _, after = (reached or "").partition(" ")
     for at, (kind, path, params) in enumerate(_LISTS):
@@ -84,14 +92,24 @@ async def compare(
 
 def _event(kind: str, thing: Json, asked_at: datetime, livemode: bool) -> Json:
     """The event that tells of the object as Stripe listed it; one, as long as that stays so."""
-    said = (kind, thing.get("id"), thing.get("payment_status"), thing.get("status"),
-            thing.get("amount"))  # fmt: skip
+    said = (
+        kind,
+        thing.get("id"),
+        thing.get("payment_status"),
+        thing.get("status"),
+        thing.get("amount"),
+    )
     return {
-        "id": ID_PREFIX + hashlib.sha256(repr(said).encode()).hexdigest()[:32], "object": "event",
-        "api_version": None, "created": int(asked_at.timestamp()),
-        "livemode": thing.get("livemode", livemode), "pending_webhooks": 0,
-        "request": {"id": None, "idempotency_key": None}, "type": kind, "data": {"object": thing},
-    }  # fmt: skip
+        "id": ID_PREFIX + hashlib.sha256(repr(said).encode()).hexdigest()[:32],
+        "object": "event",
+        "api_version": None,
+        "created": int(asked_at.timestamp()),
+        "livemode": thing.get("livemode", livemode),
+        "pending_webhooks": 0,
+        "request": {"id": None, "idempotency_key": None},
+        "type": kind,
+        "data": {"object": thing},
+    }
 
 
 async def _lost(database: Database, catalogue: Catalogue, events: Sequence[Json]) -> list[Lost]:
@@ -151,8 +169,9 @@ async def _bought(database: Database, facts: Sequence[MoneyFact]) -> set[str]:
         """SELECT payment_intent AS name FROM purchases WHERE payment_intent = ANY($1::text[])
            UNION SELECT charge_id FROM money_facts JOIN purchases USING (payment_intent)
             WHERE charge_id = ANY($2::text[])""",
-        intents, charges,
-    )  # fmt: skip
+        intents,
+        charges,
+    )
     return {row["name"] for row in rows}
 
 

@@ -27,19 +27,35 @@ BATCH_SIZE: Final = 100
 NOT_COMPARED: Final = "Stripe's subscriptions cannot be compared"
 # Stripe takes no group such as customer.subscription.* where several types are wanted.
 EVENT_TYPES: Final = (
-    "customer.subscription.created", "customer.subscription.updated",
-    "customer.subscription.deleted", "customer.subscription.paused",
-    "customer.subscription.resumed", "customer.subscription.pending_update_applied",
-    "customer.subscription.pending_update_expired", "customer.subscription.trial_will_end",
-    "invoice.paid", "invoice.payment_succeeded", "invoice.payment_failed",
-    "customer.created", "customer.updated", "customer.deleted",
-    "checkout.session.completed", "checkout.session.async_payment_succeeded",
-    "checkout.session.async_payment_failed", "checkout.session.expired",
-    "charge.refunded", "charge.refund.updated", "refund.created", "refund.updated",
-    "refund.failed", "charge.dispute.created", "charge.dispute.updated",
-    "charge.dispute.closed", "charge.dispute.funds_withdrawn",
+    "customer.subscription.created",
+    "customer.subscription.updated",
+    "customer.subscription.deleted",
+    "customer.subscription.paused",
+    "customer.subscription.resumed",
+    "customer.subscription.pending_update_applied",
+    "customer.subscription.pending_update_expired",
+    "customer.subscription.trial_will_end",
+    "invoice.paid",
+    "invoice.payment_succeeded",
+    "invoice.payment_failed",
+    "customer.created",
+    "customer.updated",
+    "customer.deleted",
+    "checkout.session.completed",
+    "checkout.session.async_payment_succeeded",
+    "checkout.session.async_payment_failed",
+    "checkout.session.expired",
+    "charge.refunded",
+    "charge.refund.updated",
+    "refund.created",
+    "refund.updated",
+    "refund.failed",
+    "charge.dispute.created",
+    "charge.dispute.updated",
+    "charge.dispute.closed",
+    "charge.dispute.funds_withdrawn",
     "charge.dispute.funds_reinstated",
-)  # fmt: skip
+)
 
 Json = dict[str, Any]
 
@@ -55,9 +71,14 @@ class Reconciler:
     """
 
     def __init__(
-        self, book: Book, stripe: StripeApi, one: Reconciliation, tell: Tell,
-        within_s: float = float("inf"), watch: Callable[[], None] = lambda: None,
-    ) -> None:  # fmt: skip
+        self,
+        book: Book,
+        stripe: StripeApi,
+        one: Reconciliation,
+        tell: Tell,
+        within_s: float = float("inf"),
+        watch: Callable[[], None] = lambda: None,
+    ) -> None:
         self._book = book
         self._stripe = stripe
         self._one = one
@@ -113,9 +134,13 @@ class Reconciler:
         _, catalogue = await book.catalogues.present(book.database)
         try:
             async for page in missing_payments.compare(
-                book.database, self._stripe, catalogue, one.since, resumed_at,
+                book.database,
+                self._stripe,
+                catalogue,
+                one.since,
+                resumed_at,
                 livemode=book.livemode,
-            ):  # fmt: skip
+            ):
                 for lost in page.lost:
                     found = (Outcome.FOUND, "") if one.dry_run else await self._receive(lost.event)
                     self._find(lost.thing, lost.what, *found)
@@ -224,8 +249,14 @@ class Reconciler:
             subscription_id,
         )
         known = orjson.loads(payload)["data"]["object"] if payload else {}
-        thing = {"id": subscription_id, "object": "subscription", "customer": row["customer_id"],
-                 "livemode": self._book.livemode, **known, "status": "canceled"}  # fmt: skip
+        thing = {
+            "id": subscription_id,
+            "object": "subscription",
+            "customer": row["customer_id"],
+            "livemode": self._book.livemode,
+            **known,
+            "status": "canceled",
+        }
         if row["state"] == "canceled":
             return thing, None
         sure = self._one.counts.recognized > 0

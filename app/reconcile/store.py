@@ -87,8 +87,10 @@ async def begin(
         number = await database.fetchval(
             """INSERT INTO reconciliations (started_by, dry_run, since_at, started_at, leased_until)
                VALUES ($1, $2, $3, tallybook_now(), 'infinity') RETURNING id""",
-            by.actor, dry_run, since,
-        )  # fmt: skip
+            by.actor,
+            dry_run,
+            since,
+        )
         if not dry_run:
             await record(database, OperatorAct.RECONCILE, by, subject=f"reconciliation {number}")
     return Reconciliation(number=number, dry_run=dry_run, since=since)
@@ -117,8 +119,9 @@ async def claim_hourly(database: Database, since: datetime) -> Reconciliation | 
         leased = await database.fetchval(
             """UPDATE reconciliations SET leased_until = tallybook_now() + $2
                 WHERE id = $1 AND leased_until < tallybook_now() RETURNING true""",
-            going["id"], LEASE,
-        )  # fmt: skip
+            going["id"],
+            LEASE,
+        )
     return _read(going) if leased else None
 
 
@@ -143,8 +146,13 @@ async def save(database: Database, one: Reconciliation) -> None:
                    finished_at = CASE WHEN $2 = 'done' THEN tallybook_now() END,
                    leased_until = greatest(leased_until, tallybook_now() + $5), {assigned}
              WHERE id = $1""",
-        one.number, str(one.part), one.reached, one.notes, LEASE, *counts.values(),
-    )  # fmt: skip
+        one.number,
+        str(one.part),
+        one.reached,
+        one.notes,
+        LEASE,
+        *counts.values(),
+    )
 
 
 async def release(database: Database, one: Reconciliation) -> None:
@@ -163,8 +171,9 @@ async def sight(database: Database, one: Reconciliation, subscription_ids: Seque
            SELECT id, $1 FROM subscriptions WHERE id = ANY($2::text[]) ORDER BY id
            ON CONFLICT (subscription_id) DO UPDATE SET reconciliation_id =
                greatest(sightings.reconciliation_id, excluded.reconciliation_id)""",
-        one.number, list(subscription_ids),
-    )  # fmt: skip
+        one.number,
+        list(subscription_ids),
+    )
 
 
 async def unlisted(database: Database, one: Reconciliation, limit: int) -> list[str]:
@@ -174,8 +183,10 @@ async def unlisted(database: Database, one: Reconciliation, limit: int) -> list[
             WHERE state <> 'canceled' AND coalesce(reconciliation_id, 0) < $1
               AND ($2::text IS NULL OR id > $2)
             ORDER BY id LIMIT $3""",
-        one.number, one.reached, limit,
-    )  # fmt: skip
+        one.number,
+        one.reached,
+        limit,
+    )
     return [row["id"] for row in rows]
 
 
@@ -184,8 +195,9 @@ async def fetched(database: Database, one: Reconciliation, event_id: str) -> Non
     await database.execute(
         """INSERT INTO fetched_events (event_id, reconciliation_id) VALUES ($1, $2)
            ON CONFLICT (event_id) DO NOTHING""",
-        event_id, one.number,
-    )  # fmt: skip
+        event_id,
+        one.number,
+    )
 
 
 async def recognized(database: Database, subscription_ids: Sequence[str]) -> int:

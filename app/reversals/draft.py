@@ -206,9 +206,11 @@ async def _load_open(database: Database, day: AccountDay, parties: Parties) -> N
     stored = await reserved.claws_of_lots(database, {day.sheet.account_id: day.sheet})
     day.claws = [moved.get(claw.number, claw) for claw in stored[day.sheet.account_id]]
     former = {
-        lot.number: place.now for place in parties.places.values() for lot in place.before
+        lot.number: place.now
+        for place in parties.places.values()
+        for lot in place.before
         if lot.number is not None
-    }  # fmt: skip
+    }
     day.claws += await reserved.claws_of_former_lots(database, former)
     backed = {backing.number: backing for backing in day.backings}
     behind = await reserved.backings_of_lots(database, day.sheet)
@@ -249,8 +251,9 @@ def _take_back(
     if policy is Policy.REJECT and claw.shortfall:
         raise ShortfallError(
             f"{claw.shortfall} of {claw.requested} credits were spent already.",
-            requested=claw.requested, shortfall=claw.shortfall,
-        )  # fmt: skip
+            requested=claw.requested,
+            shortfall=claw.shortfall,
+        )
     if kind is Act.OPENING and lot is day.lot:
         day.withdrawn = True  # a reversed day stays withdrawn
     undone = Undone(claw.requested, claw.expired, claw)
@@ -267,9 +270,14 @@ def _restore(parties: Parties, header: JournalDraft, entries: Sequence[Record]) 
     for entry in reversed(entries):
         place, back = parties.places[entry["lot_id"]], entry["amount"]
         own.sheet.write(
-            header, place.lot, Kind.REVERSAL, House(entry["credit"]), Side.FREE, back,
+            header,
+            place.lot,
+            Kind.REVERSAL,
+            House(entry["credit"]),
+            Side.FREE,
+            back,
             reverses_entry_id=entry["id"],
-        )  # fmt: skip
+        )
         if parties.joined:
             _move(parties, header, place, back)
         for claw in day.claws_of(place.now):

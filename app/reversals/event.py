@@ -131,8 +131,9 @@ def _plan(
     if manner.policy is Policy.REJECT and part.shortfall:
         raise ShortfallError(
             f"{part.shortfall} of {part.requested} credits were spent already.",
-            requested=part.requested, shortfall=part.shortfall,
-        )  # fmt: skip
+            requested=part.requested,
+            shortfall=part.shortfall,
+        )
     moved = abs(claw.requested - taken) or abs(backed.backing.frozen - frozen)
     return _answer(part, moved, lot.lapsed - lapsed, event_id, order)
 

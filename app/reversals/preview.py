@@ -50,9 +50,18 @@ async def preview(book: Book, run_id: int, order: ReversalOrder) -> Reversed:
     rejected = total["short"] if order.policy is Policy.REJECT else 0
     taken = total["clawed"] + total["held"] + total["expired"]
     return Reversed(
-        number=None, journal_id=None, of_journal_id=None, of_run_id=run_id,
-        policy=str(order.policy), state="done", requested=total["requested"],
-        clawed=total["clawed"], held=total["held"], expired=total["expired"],
-        shortfall=total["requested"] - taken, journal_count=total["journal_count"] - rejected,
-        skipped=rejected, dry_run=True,
-    )  # fmt: skip
+        number=None,
+        journal_id=None,
+        of_journal_id=None,
+        of_run_id=run_id,
+        policy=str(order.policy),
+        state="done",
+        requested=total["requested"],
+        clawed=total["clawed"],
+        held=total["held"],
+        expired=total["expired"],
+        shortfall=total["requested"] - taken,
+        journal_count=total["journal_count"] - rejected,
+        skipped=rejected,
+        dry_run=True,
+    )

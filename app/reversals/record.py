@@ -53,9 +53,13 @@ class Reversed(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def store(
-    database: Database, day: AccountDay, header: JournalDraft, claw: Claw | None,
-    planned: Reversed, order: ReversalOrder,
-) -> int:  # fmt: skip
+    database: Database,
+    day: AccountDay,
+    header: JournalDraft,
+    claw: Claw | None,
+    planned: Reversed,
+    order: ReversalOrder,
+) -> int:
     """The reversal's own row; its UNIQUE is what makes it happen once."""
     number: int = await database.fetchval(
         """INSERT INTO reversals (of_journal_id, part_of, journal_id, account_id, lot_id, entry_id,
@@ -63,25 +67,44 @@ async def store(
                to_claw, actor, reason, created_at, finished_at)
            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'done', $9, $10, $11, $12, $13, 1, $14, $15, $16,
                    $17, $17) RETURNING id""",
-        planned.of_journal_id, order.part_of, header.number, day.sheet.account_id,
-        claw.lot.number if claw else None, claw.entry_id if claw else None,
-        str(claw.house) if claw else None, str(order.policy), planned.requested, planned.clawed,
-        planned.held, planned.shortfall, planned.expired, claw.to_claw if claw else 0,
-        order.actor, order.reason, day.now,
-    )  # fmt: skip
+        planned.of_journal_id,
+        order.part_of,
+        header.number,
+        day.sheet.account_id,
+        claw.lot.number if claw else None,
+        claw.entry_id if claw else None,
+        str(claw.house) if claw else None,
+        str(order.policy),
+        planned.requested,
+        planned.clawed,
+        planned.held,
+        planned.shortfall,
+        planned.expired,
+        claw.to_claw if claw else 0,
+        order.actor,
+        order.reason,
+        day.now,
+    )
     if order.part_of is None:
         await acts.record(
-            database, acts.OperatorAct.REVERSAL, order.by,
-            subject=ids.public(ids.REVERSAL, number), account_id=day.sheet.account_id,
+            database,
+            acts.OperatorAct.REVERSAL,
+            order.by,
+            subject=ids.public(ids.REVERSAL, number),
+            account_id=day.sheet.account_id,
             journal_id=header.number,
-        )  # fmt: skip
+        )
     return number
 
 
 async def store_event(
-    database: Database, day: AccountDay, header: JournalDraft, planned: Reversed,
-    order: ReversalOrder, standing: str,
-) -> int:  # fmt: skip
+    database: Database,
+    day: AccountDay,
+    header: JournalDraft,
+    planned: Reversed,
+    order: ReversalOrder,
+    standing: str,
+) -> int:
     """The row of an event's reversal: ``standing`` is what its money counts as since."""
     number: int = await database.fetchval(
         """INSERT INTO reversals (of_event_id, standing, journal_id, account_id, policy, state,
@@ -89,22 +112,39 @@ async def store_event(
                created_at, finished_at)
            VALUES ($1, $2, $3, $4, $5, 'done', $6, $7, $8, $9, $10, 1, $11, $12, $13, $13)
            RETURNING id""",
-        planned.of_event_id, standing, header.number, day.sheet.account_id, str(order.policy),
-        planned.requested, planned.clawed, planned.held, planned.shortfall, planned.expired,
-        order.actor, order.reason, day.now,
-    )  # fmt: skip
+        planned.of_event_id,
+        standing,
+        header.number,
+        day.sheet.account_id,
+        str(order.policy),
+        planned.requested,
+        planned.clawed,
+        planned.held,
+        planned.shortfall,
+        planned.expired,
+        order.actor,
+        order.reason,
+        day.now,
+    )
     await acts.record(
-        database, acts.OperatorAct.REVERSAL, order.by,
-        subject=ids.public(ids.REVERSAL, number), account_id=day.sheet.account_id,
-        journal_id=header.number, event_id=planned.of_event_id,
-    )  # fmt: skip
+        database,
+        acts.OperatorAct.REVERSAL,
+        order.by,
+        subject=ids.public(ids.REVERSAL, number),
+        account_id=day.sheet.account_id,
+        journal_id=header.number,
+        event_id=planned.of_event_id,
+    )
     return number
 
 
 async def first_answer(
-    database: Database, key: RequestKey | None, *,
-    journal_id: int | None = None, event_id: str | None = None,
-) -> Reversed | None:  # fmt: skip
+    database: Database,
+    key: RequestKey | None,
+    *,
+    journal_id: int | None = None,
+    event_id: str | None = None,
+) -> Reversed | None:
     """What the first reversal of this thing, or the first request under this key was answered.
 
     Asked after the account's lock. Raises KeyReusedError.
@@ -120,8 +160,9 @@ async def first_answer(
     row = await database.fetchrow(
         """SELECT reversals.id, journal_id, answer::text FROM reversals
              JOIN notes USING (journal_id) WHERE of_journal_id = $1 OR of_event_id = $2""",
-        journal_id, event_id,
-    )  # fmt: skip
+        journal_id,
+        event_id,
+    )
     if row is None:
         return None
     first = _replay(orjson.loads(row["answer"]), row["journal_id"])

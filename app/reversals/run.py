@@ -82,12 +82,20 @@ async def _begin(database: Database, run_id: int, order: ReversalOrder) -> tuple
             """INSERT INTO reversals (of_run_id, policy, state, idempotency_key, request_hash,
                                       actor, reason, created_at, journal_count)
                VALUES ($1, $2, 'going', $3, $4, $5, $6, tallybook_now(), 0) RETURNING id""",
-            run_id, str(order.policy), key.key, key.request_hash, order.actor, order.reason,
-        )  # fmt: skip
+            run_id,
+            str(order.policy),
+            key.key,
+            key.request_hash,
+            order.actor,
+            order.reason,
+        )
         await acts.record(
-            database, acts.OperatorAct.REVERSAL, order.by,
-            subject=ids.public(ids.REVERSAL, number), run_id=run_id,
-        )  # fmt: skip
+            database,
+            acts.OperatorAct.REVERSAL,
+            order.by,
+            subject=ids.public(ids.REVERSAL, number),
+            run_id=run_id,
+        )
     return number, False
 
 
@@ -270,8 +278,11 @@ async def _progress(
                   clawed = clawed + $6, held = held + $7, shortfall = shortfall + $8,
                   expired = expired + $9
             WHERE id = $1""",
-        number, last_journal_id, skipped, *(sum(column) for column in zip(*done, strict=True)),
-    )  # fmt: skip
+        number,
+        last_journal_id,
+        skipped,
+        *(sum(column) for column in zip(*done, strict=True)),
+    )
 
 
 async def _finish(database: Database, number: int) -> None:

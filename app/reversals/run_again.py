@@ -99,8 +99,11 @@ async def _begin(book: Book, taken_back: Record, started_by: str, by: Operator |
                 SELECT $2, $3, $4, $5, 'going', $6, tallybook_now(),
                        (SELECT count(*) {_WITHDRAWN})
                 ON CONFLICT (day_on, wave_at, opening) DO NOTHING RETURNING id""",
-            taken_back["id"], *wave, catalogue_id, started_by,
-        )  # fmt: skip
+            taken_back["id"],
+            *wave,
+            catalogue_id,
+            started_by,
+        )
         if number is not None:
             if by is not None:
                 await record(book.database, OperatorAct.RUN, by, run_id=number)
@@ -155,8 +158,10 @@ class _Passing:
         """Open the days of the next accounts again; how many there were."""
         rows = await self._book.database.fetch(
             f"SELECT accounts.id {_WITHDRAWN} AND accounts.id > $2 ORDER BY accounts.id LIMIT $3",
-            self._run["taken_back_id"], self._after, CHUNK_ACCOUNTS,
-        )  # fmt: skip
+            self._run["taken_back_id"],
+            self._after,
+            CHUNK_ACCOUNTS,
+        )
         if not rows:
             return 0
         numbers = [row["id"] for row in rows]
@@ -219,8 +224,9 @@ async def _finish(database: Database, run_id: int, failed: int) -> None:
                   skipped = skipped_by_use + skipped_closed + skipped_dormant
                           + greatest(0, expected - issued - $2)
             WHERE id = $1 AND state = 'going'""",
-        run_id, failed,
-    )  # fmt: skip
+        run_id,
+        failed,
+    )
 
 
 def _elapsed() -> float:

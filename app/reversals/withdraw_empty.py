@@ -45,8 +45,10 @@ async def chunk(book: Book, run_reversal: Record, after: int) -> int | None:
     rows = await database.fetch(
         f"""SELECT accounts.id, lots.free {_EMPTY} AND daily_grants.account_id > $2
              ORDER BY daily_grants.account_id LIMIT $3""",
-        run_id, after, CHUNK_ACCOUNTS,
-    )  # fmt: skip
+        run_id,
+        after,
+        CHUNK_ACCOUNTS,
+    )
     topped_up = [row["id"] for row in rows if row["free"]][:SINGLE_ACCOUNTS]
     if len(topped_up) == SINGLE_ACCOUNTS:
         rows = [row for row in rows if row["id"] <= topped_up[-1]]
@@ -60,12 +62,14 @@ async def chunk(book: Book, run_reversal: Record, after: int) -> int | None:
         f"""UPDATE accounts SET day_withdrawn = true WHERE id IN (
                 SELECT accounts.id {_EMPTY} AND accounts.id = ANY($2::bigint[]) AND lots.free = 0)
         """,
-        run_id, [row["id"] for row in rows],
-    )  # fmt: skip
+        run_id,
+        [row["id"] for row in rows],
+    )
     still = await database.fetch(
         f"SELECT accounts.id {_EMPTY} AND accounts.id = ANY($2::bigint[]) ORDER BY accounts.id",
-        run_id, [row["id"] for row in rows],
-    )  # fmt: skip
+        run_id,
+        [row["id"] for row in rows],
+    )
     await _one_by_one(book, [row["id"] for row in still], run_reversal["actor"])
     return int(rows[-1]["id"])
 

@@ -146,9 +146,14 @@ SELECT day_on AS previous_on, count(*) AS account_count, sum(credits)::bigint AS
 
 
 async def open_days(
-    database: Database, catalogues: Catalogues, time_zone: str, day: Day, origin: Origin,
-    used_since: datetime | None = None, but: Sequence[int] = (),
-) -> Counted:  # fmt: skip
+    database: Database,
+    catalogues: Catalogues,
+    time_zone: str,
+    day: Day,
+    origin: Origin,
+    used_since: datetime | None = None,
+    but: Sequence[int] = (),
+) -> Counted:
     """Open one chunk's days in the caller's transaction; nothing issued where none is left.
 
     Nor where the day has ended since it was asked for: a past day is never opened.
@@ -165,10 +170,20 @@ async def open_days(
     if not locked:
         return Counted()
     rows = await database.fetch(
-        _OPEN, *tier_columns(present), *carries, [row["id"] for row in locked],
-        PRIORITY[LotSource.DAILY], PRIORITY[LotSource.CARRIED], day.on, day.starts_at, day.ends_at,
-        origin.source, origin.actor, origin.run_id, present_id,
-    )  # fmt: skip
+        _OPEN,
+        *tier_columns(present),
+        *carries,
+        [row["id"] for row in locked],
+        PRIORITY[LotSource.DAILY],
+        PRIORITY[LotSource.CARRIED],
+        day.on,
+        day.starts_at,
+        day.ends_at,
+        origin.source,
+        origin.actor,
+        origin.run_id,
+        present_id,
+    )
     return Counted(
         issued=sum(row["account_count"] for row in rows),
         issued_credits=sum(row["credits"] for row in rows),

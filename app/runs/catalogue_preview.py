@@ -104,10 +104,13 @@ async def preview(database: Database, present: Catalogue, wanted: Catalogue) -> 
     async with database.snapshot():
         kinds = await database.fetch(_KINDS)
         rows = await database.fetch(
-            _MOVES, *tier_columns(present), *tier_columns(wanted), [kind["key"] for kind in kinds],
+            _MOVES,
+            *tier_columns(present),
+            *tier_columns(wanted),
+            [kind["key"] for kind in kinds],
             [kind["tier"] or kind["grace_tier"] for kind in kinds],
             [_to_come(kind, present, wanted) for kind in kinds],
-        )  # fmt: skip
+        )
         prices = await database.fetch(_PRICES)
     return Preview([_move(row) for row in rows], _changes(prices, present, wanted))
 
@@ -136,9 +139,13 @@ def _to_come(kind: Record, present: Catalogue, wanted: Catalogue) -> str | None:
 def _move(row: Record) -> Move:
     examples = tuple(dict.fromkeys(name for name in (row["example"], row["another"]) if name))
     return Move(
-        row["before"], row["after"], row["accounts"], row["credits_before"], row["credits_after"],
+        row["before"],
+        row["after"],
+        row["accounts"],
+        row["credits_before"],
+        row["credits_after"],
         examples,
-    )  # fmt: skip
+    )
 
 
 def _changes(rows: Sequence[Record], present: Catalogue, wanted: Catalogue) -> list[PriceChange]:

@@ -43,8 +43,9 @@ async def due_zones(
         """SELECT time_zone, day_on, count(*) AS account_count FROM accounts
             WHERE due_at <= $1 AND day_ends_at <= $1 AND id <> ALL($2::bigint[])
             GROUP BY time_zone, day_on""",
-        now, list(but),
-    )  # fmt: skip
+        now,
+        list(but),
+    )
     days = dict(_days({row["time_zone"] for row in rows}, now))
     due: dict[str, DueZone] = {}
     for row in rows:

@@ -37,10 +37,15 @@ class Passing:
     """
 
     def __init__(
-        self, database: Database, catalogues: Catalogues, origin: Origin,
-        runs: Mapping[Wave, int], wave_of_zone: Mapping[str, Wave], zones: Sequence[str] | None,
+        self,
+        database: Database,
+        catalogues: Catalogues,
+        origin: Origin,
+        runs: Mapping[Wave, int],
+        wave_of_zone: Mapping[str, Wave],
+        zones: Sequence[str] | None,
         due_by: datetime,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.failed: dict[int, str] = {}  # account → its zone
         self._database = database
         self._catalogues = catalogues
@@ -62,8 +67,12 @@ class Passing:
                 WHERE due_at <= $4 AND id > $1 AND id <> ALL($5::bigint[])
                   AND ($3::text[] IS NULL OR time_zone = ANY($3) AND day_ends_at <= $4)
                 ORDER BY id LIMIT $2""",
-            self._after, CHUNK_ACCOUNTS, self._zones, self._due_by, list(self.failed),
-        )  # fmt: skip
+            self._after,
+            CHUNK_ACCOUNTS,
+            self._zones,
+            self._due_by,
+            list(self.failed),
+        )
         if not rows:
             return 0
         try:

@@ -91,9 +91,14 @@ async def planned(
         dormancy.used_since(one.day.starts_at, present.dormant_after_days) for one in due.values()
     ]
     rows = await database.fetch(
-        _PLAN, *tier_columns(present), *carries, list(due),
-        [one.day.on for one in due.values()], [one.day.starts_at for one in due.values()], since,
-    )  # fmt: skip
+        _PLAN,
+        *tier_columns(present),
+        *carries,
+        list(due),
+        [one.day.on for one in due.values()],
+        [one.day.starts_at for one in due.values()],
+        since,
+    )
     runs: dict[Wave, PlannedRun] = {}
     for row in rows:
         wave = (row["next_on"], row["next_at"])
@@ -121,9 +126,12 @@ def _with(planned: PlannedRun, row: Record) -> PlannedRun:
         change["dormant"] = planned.dormant + count
     else:
         tier = PlannedTier(
-            tier=row["tier"], accounts=count, issued_credits=row["issued"],
-            expired_credits=row["expired"], carried_credits=row["carried"],
-        )  # fmt: skip
+            tier=row["tier"],
+            accounts=count,
+            issued_credits=row["issued"],
+            expired_credits=row["expired"],
+            carried_credits=row["carried"],
+        )
         change |= {
             "tiers": [*planned.tiers, tier],
             "not_opened": planned.not_opened + row["not_opened"],

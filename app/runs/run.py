@@ -60,9 +60,14 @@ class Nudge(msgspec.Struct, frozen=True):
 
 
 async def run_due(
-    database: Database, catalogues: Catalogues, started_by: str, within_s: float,
-    on: date | None = None, by: Operator | None = None, at_once: int = 1,
-) -> Ticked:  # fmt: skip
+    database: Database,
+    catalogues: Catalogues,
+    started_by: str,
+    within_s: float,
+    on: date | None = None,
+    by: Operator | None = None,
+    at_once: int = 1,
+) -> Ticked:
     """Post all that is due, for as long as ``within_s``; the next call goes on from there.
 
     ``on`` keeps to the days of one date: raises RunDateError where it is that date nowhere.
@@ -76,9 +81,14 @@ async def run_due(
     due = await due_waves.due_zones(database, on)
     runs = await _begin_runs(database, catalogues, started_by, due, by)
     passing = Passing(
-        database, catalogues, Origin("grants", started_by), runs,
-        {zone: one.wave for zone, one in due.items()}, None if on is None else list(due), due_by,
-    )  # fmt: skip
+        database,
+        catalogues,
+        Origin("grants", started_by),
+        runs,
+        {zone: one.wave for zone, one in due.items()},
+        None if on is None else list(due),
+        due_by,
+    )
     nudge = Nudge(
         database, catalogues, started_by, due, runs, passing, Pace(database), _elapsed() + within_s
     )
@@ -106,14 +116,18 @@ async def check_date(database: Database, on: date | None) -> None:
         raise RunDateError(
             f"{on} is over everywhere, and a past day is never opened; {missed} accounts are "
             f"counted that had not opened it.",
-            on=str(on), not_opened=missed,
-        )  # fmt: skip
+            on=str(on),
+            not_opened=missed,
+        )
 
 
 async def _begin_runs(
-    database: Database, catalogues: Catalogues, started_by: str, due: Mapping[str, DueZone],
+    database: Database,
+    catalogues: Catalogues,
+    started_by: str,
+    due: Mapping[str, DueZone],
     by: Operator | None = None,
-) -> dict[Wave, int]:  # fmt: skip
+) -> dict[Wave, int]:
     """The runs of all waves that are due now, and of those that a crash left going."""
     catalogue_id, _ = await catalogues.present(database)
     expected = due_waves.expected(due)
@@ -165,9 +179,14 @@ async def _bulk(nudge: Nudge, zone: str) -> int:
     try:
         async with nudge.database.transaction():
             counted = await bulk.open_days(
-                nudge.database, nudge.catalogues, zone, one.day,
-                Origin("grants", nudge.started_by, run_id=run_id), since, failed,
-            )  # fmt: skip
+                nudge.database,
+                nudge.catalogues,
+                zone,
+                one.day,
+                Origin("grants", nudge.started_by, run_id=run_id),
+                since,
+                failed,
+            )
             if counted.issued:
                 took_ms = round((_elapsed() - began) * 1000)
                 await run_row.add(nudge.database, run_id, counted, took_ms)
@@ -185,8 +204,9 @@ async def _nothing_due(database: Database, passing: Passing, on: date | None) ->
     now: datetime = await database.fetchval("SELECT tallybook_now()")
     return not await database.fetchval(
         "SELECT EXISTS (SELECT FROM accounts WHERE due_at <= $2 AND id <> ALL($1::bigint[]))",
-        list(passing.failed), now,
-    )  # fmt: skip
+        list(passing.failed),
+        now,
+    )
 
 
 async def _judge(nudge: Nudge, passing: Passing) -> None:

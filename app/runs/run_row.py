@@ -71,8 +71,10 @@ async def begin(
     number: int = await database.fetchval(
         f"""{_NEW}, 0 ON CONFLICT (day_on, wave_at, opening)
                 DO UPDATE SET state = 'going', finished_at = NULL RETURNING id""",
-        *wave, catalogue_id, started_by,
-    )  # fmt: skip
+        *wave,
+        catalogue_id,
+        started_by,
+    )
     now: datetime = await database.fetchval("SELECT tallybook_now()")
     await database.execute(_EXPECT, *wave, now, list(due), sum(due.values()))
     return number
@@ -88,8 +90,10 @@ async def begin_missing(
                 f"""{_NEW}, {_USED}
                      WHERE NOT EXISTS (SELECT FROM runs WHERE day_on = $1 AND wave_at = $2)
                     ON CONFLICT DO NOTHING""",
-                *wave, catalogue_id, started_by,
-            )  # fmt: skip
+                *wave,
+                catalogue_id,
+                started_by,
+            )
 
 
 async def going(database: Database) -> dict[Wave, int]:
@@ -110,9 +114,13 @@ async def add(database: Database, run_id: int, counted: Counted, took_ms: int) -
                   expired_credits = expired_credits + $4, took_ms = took_ms + $6,
                   skipped_closed = skipped_closed + $5, skipped = skipped + $5
             WHERE id = $1""",
-        run_id, counted.issued, counted.issued_credits, counted.expired_credits, counted.closed,
+        run_id,
+        counted.issued,
+        counted.issued_credits,
+        counted.expired_credits,
+        counted.closed,
         took_ms,
-    )  # fmt: skip
+    )
     await _add_gaps(database, run_id, "run", counted.gaps)
 
 
@@ -134,8 +142,12 @@ async def _add_gaps(
              WHERE runs.id = $1 GROUP BY runs.id, gap.zone, missed
             ON CONFLICT (run_id, time_zone, day_on, opened_by)
                 DO UPDATE SET account_count = {before}excluded.account_count""",
-        run_id, opened_by, [zone for zone, _ in keys], [on for _, on in keys], list(gaps.values()),
-    )  # fmt: skip
+        run_id,
+        opened_by,
+        [zone for zone, _ in keys],
+        [on for _, on in keys],
+        list(gaps.values()),
+    )
 
 
 async def finish(database: Database, run_id: int, due_count: int, skipped: Skipped | None) -> None:
@@ -147,8 +159,10 @@ async def finish(database: Database, run_id: int, due_count: int, skipped: Skipp
     """
     row = await database.fetchrow("SELECT * FROM runs WHERE id = $1", run_id)
     assert row is not None
-    gaps = {(one["time_zone"], one["previous_on"]): one["account_count"]
-            for one in await _by_use(database, run_id)}  # fmt: skip
+    gaps = {
+        (one["time_zone"], one["previous_on"]): one["account_count"]
+        for one in await _by_use(database, run_id)
+    }
     await _add_gaps(database, run_id, "use", gaps)
     stands = skipped or Skipped(row["skipped_dormant"], row["failed"])
     told = row["issued"] + row["skipped_closed"] + sum(gaps.values()) + sum(stands)
@@ -164,8 +178,14 @@ async def finish(database: Database, run_id: int, due_count: int, skipped: Skipp
                finished_at = CASE WHEN $7 THEN tallybook_now() END
             WHERE id = $1
            RETURNING id AS run, day_on::text AS on, state, expected, issued, failed, not_opened""",
-        run_id, told, stands.failed, sum(gaps.values()), stands.dormant, over, due_count == 0,
-    )  # fmt: skip
+        run_id,
+        told,
+        stands.failed,
+        sum(gaps.values()),
+        stands.dormant,
+        over,
+        due_count == 0,
+    )
     assert finished is not None
     told_of = dict(finished)
     database.after_commit(lambda: log.info("run", **told_of))

@@ -23,9 +23,14 @@ class InThePastError(RefusedError):
 
 
 async def grant(
-    book: Book, public_id: str, amount: int, order: Order, *,
-    expires_at: datetime | None, priority: int | None,
-) -> Done:  # fmt: skip
+    book: Book,
+    public_id: str,
+    amount: int,
+    order: Order,
+    *,
+    expires_at: datetime | None,
+    priority: int | None,
+) -> Done:
     """A promotional lot; without ``expires_at`` it never ends."""
     number = await require(book, public_id)
 
@@ -52,9 +57,13 @@ async def adjust(book: Book, public_id: str, amount: int, order: Order) -> Done:
         header = journal(Act.ADJUSTMENT, day, order)
         if amount > 0:
             day.sheet.grant(
-                header, LotSource.PROMOTIONAL, amount, NEVER,
-                kind=Kind.ADJUSTMENT, house=House.ADJUSTED,
-            )  # fmt: skip
+                header,
+                LotSource.PROMOTIONAL,
+                amount,
+                NEVER,
+                kind=Kind.ADJUSTMENT,
+                house=House.ADJUSTED,
+            )
         else:
             for lot, part in day.sheet.draws(-amount, day.next_grant_at):
                 day.sheet.write(header, lot, Kind.ADJUSTMENT, Side.FREE, House.ADJUSTED, part)

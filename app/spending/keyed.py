@@ -49,9 +49,12 @@ def journal(act: Act, day: AccountDay, order: Order) -> JournalDraft:
 
 
 async def keyed(
-    book: Book, number: int, order: Order, draft: Callable[[AccountDay], JournalDraft],
+    book: Book,
+    number: int,
+    order: Order,
+    draft: Callable[[AccountDay], JournalDraft],
     act: acts.OperatorAct | None = None,
-) -> Done:  # fmt: skip
+) -> Done:
     """Lock the account, post what is due, draft the act on it, write all of it.
 
     ``draft`` puts the journal on the day's sheet, fills in its answer, or raises a refusal: then

@@ -179,13 +179,23 @@ def gather(asked: Asked, row: Record, *, from_checkpoint: bool) -> Gathered:
 async def _read(database: Database, asked: Asked) -> Record:
     fact = asked.fact
     after = fact.occurred_at if fact else (asked.since or _LATE)
-    added = () if fact is None else (
-        fact.event_id, fact.occurred_at, msgspec.json.encode(fact).decode(), asked.customer_id,
-    )  # fmt: skip
+    added = (
+        ()
+        if fact is None
+        else (
+            fact.event_id,
+            fact.occurred_at,
+            msgspec.json.encode(fact).decode(),
+            asked.customer_id,
+        )
+    )
     row = await database.fetchrow(
         _READ.format(adding=_ADDING if fact else "", form=FOLD_FORM),
-        asked.subscription_id, asked.catalogue_id, after, *added,
-    )  # fmt: skip
+        asked.subscription_id,
+        asked.catalogue_id,
+        after,
+        *added,
+    )
     assert row is not None
     return row
 
@@ -274,8 +284,10 @@ async def _upsert(database: Database, reading: Reading, row: dict[str, object]) 
             ON CONFLICT (id) DO UPDATE SET updated_at = excluded.updated_at,
                 created_at = excluded.created_at, {updates}
               WHERE subscriptions.customer_id = excluded.customer_id""",
-        reading.asked.subscription_id, reading.created_at, *row.values(),
-    )  # fmt: skip
+        reading.asked.subscription_id,
+        reading.created_at,
+        *row.values(),
+    )
     if done.endswith(" 0"):
         raise BusyError("An event of another customer told of the subscription just now.")
 
@@ -288,11 +300,16 @@ async def _store_transition(database: Database, stored: Record | None, derived: 
         """INSERT INTO transitions (subscription_id, from_state, to_state, trigger, event_id,
                                     effective_at, recorded_at)
            VALUES ($1, $2, $3, $4, $5, $6, tallybook_now())""",
-        derived.last.subscription_id, before, str(derived.state), str(derived.trigger),
-        derived.decided_by.event_id, derived.decided_by.occurred_at,
-    )  # fmt: skip
+        derived.last.subscription_id,
+        before,
+        str(derived.state),
+        str(derived.trigger),
+        derived.decided_by.event_id,
+        derived.decided_by.occurred_at,
+    )
     step = {"from": before, "to": str(derived.state), "trigger": str(derived.trigger)}
     names = {
-        "subscription_id": derived.last.subscription_id, "event_id": derived.decided_by.event_id,
-    }  # fmt: skip
+        "subscription_id": derived.last.subscription_id,
+        "event_id": derived.decided_by.event_id,
+    }
     database.after_commit(lambda: log.info("transition", **step, **names))

@@ -17,12 +17,27 @@ from app.subscriptions.store import Asked, Reading, gather, row_of
 
 # What must stay as it is: nothing follows from such a fact, on the account or in the transitions.
 _STAYS: Final = (
-    "account_id", "customer_id", "state", "tier", "grace_tier", "failing_since", "grace_ends_at",
-)  # fmt: skip
+    "account_id",
+    "customer_id",
+    "state",
+    "tier",
+    "grace_tier",
+    "failing_since",
+    "grace_ends_at",
+)
 _MOVES: Final = (
-    "status", "price_id", "price_ids", "period_end_at", "billing_cycle", "cancel_at_period_end",
-    "last_event_id", "last_event_at", "settled_to", "settled", "settled_catalogue_id",
-)  # fmt: skip
+    "status",
+    "price_id",
+    "price_ids",
+    "period_end_at",
+    "billing_cycle",
+    "cancel_at_period_end",
+    "last_event_id",
+    "last_event_at",
+    "settled_to",
+    "settled",
+    "settled_catalogue_id",
+)
 _WRITE: Final = f"""
 WITH added AS (
     INSERT INTO facts (event_id, subscription_id, occurred_at, body)

@@ -112,9 +112,13 @@ async def raise_alerts(database: Database, watches: Watches, after: int, to: int
         )
         for row in rows:
             log.warning(
-                "alert", kind=row["kind"], account=row["account_id"], tier=row["tier"],
-                threshold=row["threshold"], value=row["value"],
-            )  # fmt: skip
+                "alert",
+                kind=row["kind"],
+                account=row["account_id"],
+                tier=row["tier"],
+                threshold=row["threshold"],
+                value=row["value"],
+            )
 
 
 async def alerts(
@@ -129,9 +133,11 @@ async def alerts(
             WHERE alerts.id > $1 AND ($2::text IS NULL OR kind = $2)
               AND ($3::bigint[] IS NULL OR alerts.account_id = ANY($3))
             ORDER BY alerts.id LIMIT $4""",
-        0 if cursor is None else cursors.decode_number(cursor, query.asked), query.kind,
-        query.of_account and list(query.of_account.numbers), limit + 1,
-    )  # fmt: skip
+        0 if cursor is None else cursors.decode_number(cursor, query.asked),
+        query.kind,
+        query.of_account and list(query.of_account.numbers),
+        limit + 1,
+    )
     if len(rows) <= limit:
         return AlertPage(rows, None)
     return AlertPage(rows[:limit], cursors.encode(str(rows[limit - 1]["id"]), query.asked))

@@ -88,9 +88,16 @@ async def usage(database: Database, query: UsageQuery, cursor: str | None, limit
     async with database.snapshot():
         folded_to = await database.fetchval("SELECT entry_id FROM usage_fold")
         rows = await database.fetch(
-            _PAGE, folded_to, _LAST, query.start, query.end, query.tier, after_on, after_tier,
+            _PAGE,
+            folded_to,
+            _LAST,
+            query.start,
+            query.end,
+            query.tier,
+            after_on,
+            after_tier,
             limit + 1,
-        )  # fmt: skip
+        )
     if len(rows) <= limit:
         return UsagePage(rows, None)
     last = rows[limit - 1]

@@ -61,6 +61,7 @@ async def store_verdict(database: Database, checks: Sequence[Check]) -> None:
         await database.execute(
             """INSERT INTO verifications (finished_at, check_count, row_count, difference_count)
                VALUES (clock_timestamp(), $1, $2, $3)""",
-            len(checks), sum(check.rows for check in checks),
+            len(checks),
+            sum(check.rows for check in checks),
             sum(len(check.differences) for check in checks),
-        )  # fmt: skip
+        )

@@ -91,9 +91,11 @@ async def _take_money(book: Book, event: MoneyEvent) -> Applied:
         verdict = Verdict.PARKED if parked and parked.verdict is Verdict.PARKED else ruling.verdict
         ruling = Ruling(verdict, _joined([ruling.reason, taken.claim.reason]))
     return Applied(
-        ruling=ruling, subscription_id=taken.subscription_id, customer_id=taken.customer_id,
+        ruling=ruling,
+        subscription_id=taken.subscription_id,
+        customer_id=taken.customer_id,
         untold=untold,
-    )  # fmt: skip
+    )
 
 
 async def _take_customer(book: Book, fact: CustomerFact) -> Ruling:
@@ -101,10 +103,14 @@ async def _take_customer(book: Book, fact: CustomerFact) -> Ruling:
         count = await delete_customer(book, fact.customer_id, fact.event_id, fact.occurred_at)
         return Ruling(Verdict.APPLIED, f"{fact.customer_id} is gone; {count} subscriptions end")
     outcome = await ties.claim(
-        book, fact.customer_id, fact.account_hint or "", TieRank.CUSTOMER_METADATA,
+        book,
+        fact.customer_id,
+        fact.account_hint or "",
+        TieRank.CUSTOMER_METADATA,
         Origin("webhook", "stripe", event_id=fact.event_id),
-        event_id=fact.event_id, occurred_at=fact.occurred_at,
-    )  # fmt: skip
+        event_id=fact.event_id,
+        occurred_at=fact.occurred_at,
+    )
     ruling = await rule_claim(book, outcome)
     return ruling or Ruling(Verdict.APPLIED, _joined([outcome.reason, fact.hint_refused]))
 

@@ -63,17 +63,23 @@ async def insert(database: Database, envelope: Envelope, payload: bytes) -> bool
                                verdict, verdict_reason)
            SELECT $1, $2, $3, $4, $5, tallybook_now(), $6, 'ignored', '' FROM held
            ON CONFLICT (id) DO NOTHING RETURNING true""",
-        envelope.id, envelope.type, envelope.api_version, envelope.livemode, envelope.created_at,
-        payload, EVENT_LOCK,
-    )  # fmt: skip
+        envelope.id,
+        envelope.type,
+        envelope.api_version,
+        envelope.livemode,
+        envelope.created_at,
+        payload,
+        EVENT_LOCK,
+    )
     if new is None:
         await database.execute(
             """WITH counted AS (
                    UPDATE events SET delivery_count = delivery_count + 1 WHERE id = $1)
                INSERT INTO deliveries (event_id, received_at, verdict, reason)
                VALUES ($1, tallybook_now(), 'duplicate', $2)""",
-            envelope.id, RECEIVED_BEFORE.reason,
-        )  # fmt: skip
+            envelope.id,
+            RECEIVED_BEFORE.reason,
+        )
     return new is not None
 
 
@@ -92,9 +98,15 @@ async def insert_ignored(
                ON CONFLICT (id) DO NOTHING RETURNING id, received_at)
            INSERT INTO deliveries (event_id, received_at, verdict, reason)
            SELECT id, received_at, $7, $8 FROM stored RETURNING true""",
-        envelope.id, envelope.type, envelope.api_version, envelope.livemode, envelope.created_at,
-        payload, str(ruling.verdict), ruling.reason,
-    )  # fmt: skip
+        envelope.id,
+        envelope.type,
+        envelope.api_version,
+        envelope.livemode,
+        envelope.created_at,
+        payload,
+        str(ruling.verdict),
+        ruling.reason,
+    )
     return new is not None
 
 
@@ -118,18 +130,27 @@ async def insert_many(database: Database, ruled: Sequence[Ruled]) -> None:
                RETURNING id, received_at, verdict, verdict_reason)
            INSERT INTO deliveries (event_id, received_at, verdict, reason)
            SELECT id, received_at, verdict, verdict_reason FROM stored""",
-        [event.id for event in events], [event.type for event in events],
-        [event.api_version for event in events], [event.livemode for event in events],
-        [event.created_at for event in events], [one.payload for one in ruled],
-        [str(one.ruling.verdict) for one in ruled], [one.ruling.reason for one in ruled],
-        [one.subscription_id for one in ruled], [one.customer_id for one in ruled],
-    )  # fmt: skip
+        [event.id for event in events],
+        [event.type for event in events],
+        [event.api_version for event in events],
+        [event.livemode for event in events],
+        [event.created_at for event in events],
+        [one.payload for one in ruled],
+        [str(one.ruling.verdict) for one in ruled],
+        [one.ruling.reason for one in ruled],
+        [one.subscription_id for one in ruled],
+        [one.customer_id for one in ruled],
+    )
 
 
 async def rule(
-    database: Database, event_id: str, ruling: Ruling, *,
-    subscription_id: str | None = None, customer_id: str | None = None,
-) -> None:  # fmt: skip
+    database: Database,
+    event_id: str,
+    ruling: Ruling,
+    *,
+    subscription_id: str | None = None,
+    customer_id: str | None = None,
+) -> None:
     """Write the event's verdict, and that of this delivery or try."""
     await database.execute(
         """WITH ruled AS (
@@ -140,8 +161,12 @@ async def rule(
                 WHERE id = $1)
            INSERT INTO deliveries (event_id, received_at, verdict, reason)
            VALUES ($1, tallybook_now(), $2, $3)""",
-        event_id, str(ruling.verdict), ruling.reason, subscription_id, customer_id,
-    )  # fmt: skip
+        event_id,
+        str(ruling.verdict),
+        ruling.reason,
+        subscription_id,
+        customer_id,
+    )
 
 
 async def queue(database: Database, event_id: str, ruling: Ruling) -> None:
@@ -152,16 +177,19 @@ async def queue(database: Database, event_id: str, ruling: Ruling) -> None:
                       next_attempt_at = tallybook_now() + $3 WHERE id = $1)
            INSERT INTO deliveries (event_id, received_at, verdict, reason)
            VALUES ($1, tallybook_now(), 'queued', $2)""",
-        event_id, ruling.reason, RETRY_DELAYS[0],
-    )  # fmt: skip
+        event_id,
+        ruling.reason,
+        RETRY_DELAYS[0],
+    )
 
 
 async def claim_try(database: Database, event_id: str) -> None:
     """Let nobody else try the queued event while this process does."""
     await database.execute(
         "UPDATE events SET next_attempt_at = tallybook_now() + $2 WHERE id = $1",
-        event_id, TRY_LEASE,
-    )  # fmt: skip
+        event_id,
+        TRY_LEASE,
+    )
 
 
 async def displace(database: Database, event_id: str, reason: str) -> None:
@@ -169,8 +197,9 @@ async def displace(database: Database, event_id: str, reason: str) -> None:
     await database.execute(
         """UPDATE events SET verdict = 'parked', verdict_reason = $2
             WHERE id = $1 AND verdict IN ('applied', 'stale')""",
-        event_id, f"an earlier event says otherwise: {reason}",
-    )  # fmt: skip
+        event_id,
+        f"an earlier event says otherwise: {reason}",
+    )
 
 
 async def fail(database: Database, event_id: str, error: Exception) -> Ruling:
@@ -192,8 +221,12 @@ async def fail(database: Database, event_id: str, error: Exception) -> Ruling:
                 WHERE id = $1)
            INSERT INTO deliveries (event_id, received_at, verdict, reason)
            VALUES ($1, tallybook_now(), $2, $3)""",
-        event_id, str(ruling.verdict), ruling.reason, text, None if last else RETRY_DELAYS[tries],
-    )  # fmt: skip
+        event_id,
+        str(ruling.verdict),
+        ruling.reason,
+        text,
+        None if last else RETRY_DELAYS[tries],
+    )
     return ruling
 
 

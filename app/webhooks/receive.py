@@ -67,9 +67,12 @@ async def receive(
     attempted = await _take_in(book, event, payload, livemode=livemode, groups=groups)
     ruling = attempted.ruling
     log.info(
-        "webhook", event_id=event.id, type=event.type, verdict=str(ruling.verdict),
+        "webhook",
+        event_id=event.id,
+        type=event.type,
+        verdict=str(ruling.verdict),
         duration_ms=round((time.perf_counter() - started) * 1_000, 2),
-    )  # fmt: skip
+    )
     if attempted.question is not None:
         answered = await answer(book, attempted.question, ASK_SECONDS_MAX)
         if attempted.question.event_id == event.id:
@@ -153,9 +156,12 @@ async def _apply(book: Book, event: Envelope) -> Attempted:
         await inbox.queue(book.database, event.id, applied.ruling)
         return Attempted(applied.ruling, translated)
     await inbox.rule(
-        book.database, event.id, applied.ruling,
-        subscription_id=applied.subscription_id, customer_id=applied.customer_id,
-    )  # fmt: skip
+        book.database,
+        event.id,
+        applied.ruling,
+        subscription_id=applied.subscription_id,
+        customer_id=applied.customer_id,
+    )
     _alerted(event.id, applied.ruling)
     question = None
     if applied.tie is not None:

@@ -68,7 +68,8 @@ async def parked(book: Book) -> AsyncIterator[str]:
             WHERE verdict = 'parked' AND received_at <= $3
               AND ($1::timestamptz IS NULL OR (received_at, id) > ($1, $2::text))
             ORDER BY received_at, id LIMIT 1""",
-        *(after or (None, None)), until,
-    ):  # fmt: skip
+        *(after or (None, None)),
+        until,
+    ):
         after = row["received_at"], row["id"]
         yield row["id"]

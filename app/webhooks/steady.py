@@ -123,9 +123,12 @@ async def take(book: Book, group: Sequence[Delivery]) -> list[Ruling | None]:
 async def _lock(book: Book, group: Sequence[Delivery]) -> list[int]:
     """The places in the group of those that nobody else is at work on."""
     rows = await book.database.fetch(
-        _LOCK, [one.envelope.id for one in group], [one.customer_id for one in group],
-        EVENT_LOCK, CUSTOMER_LOCK,
-    )  # fmt: skip
+        _LOCK,
+        [one.envelope.id for one in group],
+        [one.customer_id for one in group],
+        EVENT_LOCK,
+        CUSTOMER_LOCK,
+    )
     return [at for at, row in enumerate(rows) if row[0]]
 
 
@@ -135,10 +138,11 @@ async def _read(book: Book, group: Sequence[Delivery]) -> list[Record]:
         return []
     facts = [one.says if isinstance(one.says, Fact) else None for one in group]
     return await book.database.fetch(
-        _READ, [one.envelope.id for one in group],
+        _READ,
+        [one.envelope.id for one in group],
         [fact.customer_id if fact else None for fact in facts],
         [fact.subscription_id if fact else None for fact in facts],
-    )  # fmt: skip
+    )
 
 
 async def _rule(book: Book, delivery: Delivery, row: Record) -> tuple[Ruled | None, Reading | None]:
@@ -152,19 +156,23 @@ async def _rule(book: Book, delivery: Delivery, row: Record) -> tuple[Ruled | No
     if row["id"] is None or not _stays_tied(row):
         return None, None
     asked = Asked(
-        subscription_id=fact.subscription_id, customer_id=fact.customer_id,
-        catalogue_id=row["catalogue_id"], fact=fact,
-    )  # fmt: skip
+        subscription_id=fact.subscription_id,
+        customer_id=fact.customer_id,
+        catalogue_id=row["catalogue_id"],
+        fact=fact,
+    )
     catalogue = await book.catalogues.of(book.database, row["catalogue_id"])
     reading = store_many.read_steady(CataloguePricing(catalogue), asked, row, row["tied_to"])
     if reading is None:
         return None, None
     settled = Settled(reading.derived, Outcome.CHANGED)
     ruled = Ruled(
-        envelope=delivery.envelope, payload=delivery.payload,
+        envelope=delivery.envelope,
+        payload=delivery.payload,
         ruling=ruling_of(fact, Taken(settled, None)),
-        subscription_id=fact.subscription_id, customer_id=fact.customer_id,
-    )  # fmt: skip
+        subscription_id=fact.subscription_id,
+        customer_id=fact.customer_id,
+    )
     return ruled, reading
 
 

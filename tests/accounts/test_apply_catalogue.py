@@ -54,9 +54,13 @@ async def test_a_subscription_that_fails_stops_no_catalogue_and_follows_at_the_n
 ) -> None:
     for name in ("1", "2"):
         event = make_subscription_event(
-            f"evt_{name}", "created", NOW, price="price_new", subscription=f"sub_{name}",
+            f"evt_{name}",
+            "created",
+            NOW,
+            price="price_new",
+            subscription=f"sub_{name}",
             customer=f"cus_{name}",
-        )  # fmt: skip
+        )
         assert await api.deliver(event) == "parked"
     owner = await asyncpg.connect(server.owner_url)
     await owner.execute(

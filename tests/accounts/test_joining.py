@@ -70,9 +70,13 @@ async def test_joining_adds_up_what_the_day_has_used_and_nobody_gains(api, datab
     ):
         name = f"{tier}-{on_customer}-{on_user}-{after}"
         event = make_subscription_event(
-            f"evt_{name}", "created", NOW, price=PRICES[tier],
-            subscription=f"sub_{name}", customer=f"cus_{name}",
-        )  # fmt: skip
+            f"evt_{name}",
+            "created",
+            NOW,
+            price=PRICES[tier],
+            subscription=f"sub_{name}",
+            customer=f"cus_{name}",
+        )
         await api.deliver(event)
         await api.put(f"/api/v1/accounts/{name}", {})
         if on_customer:
@@ -97,8 +101,9 @@ async def test_what_the_joined_had_used_counts_on_that_day_only(api) -> None:
     await api.put("/api/v1/accounts/user-1", {})
     await tie(api, "user-1", "cus_1")
     assert (await api.account("user-1"))["available"] == 0
-    upgrade = make_subscription_event("evt_2", "updated", NOW, price=PRICES["ENTERPRISE"],
-                                      previous={})  # fmt: skip
+    upgrade = make_subscription_event(
+        "evt_2", "updated", NOW, price=PRICES["ENTERPRISE"], previous={}
+    )
     await api.deliver(upgrade)
     assert (await api.account("user-1"))["available"] == 30
     await api.set_clock(NOW.replace(day=2))

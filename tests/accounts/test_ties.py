@@ -84,9 +84,10 @@ async def test_a_customer_leaves_a_named_account_with_its_subscriptions_alone(
     await api.deliver(make_customer_event("evt_1", "created", NOW, user_id="user-1"))
     await api.deliver(make_subscription_event("evt_2", "created", NOW))
     await api.client.post(
-        "/api/v1/accounts/user-1/grants", json={"amount": 100, "reason": "a gift"},
+        "/api/v1/accounts/user-1/grants",
+        json={"amount": 100, "reason": "a gift"},
         headers=api.headers("operator", **{"Idempotency-Key": "gift"}),
-    )  # fmt: skip
+    )
     await api.spend("user-1", 12, "key-1")
     better = subscribed("evt_3", 5, "user-2", kind="updated")
     assert await api.deliver(better) == "applied"
@@ -170,12 +171,19 @@ async def claim(book, database, user: str, event_id: str, second: int):
             """INSERT INTO events (id, type, livemode, created_at, received_at, payload, verdict,
                                    verdict_reason) VALUES ($1, $2, false, $3, $3, '', 'applied', '')
                ON CONFLICT (id) DO NOTHING""",
-            event_id, event["type"], seconds(second),
-        )  # fmt: skip
+            event_id,
+            event["type"],
+            seconds(second),
+        )
         return await ties.claim(
-            book, "cus_1", user, TieRank.CLIENT_REFERENCE, Origin("webhook", "stripe", event_id),
-            event_id=event_id, occurred_at=seconds(second),
-        )  # fmt: skip
+            book,
+            "cus_1",
+            user,
+            TieRank.CLIENT_REFERENCE,
+            Origin("webhook", "stripe", event_id),
+            event_id=event_id,
+            occurred_at=seconds(second),
+        )
 
 
 async def test_a_claim_says_what_became_of_it(api, book, database) -> None:
@@ -200,13 +208,14 @@ def life_of_ties(name: str) -> list[Event]:
     sub = {"customer": f"cus_{name}", "subscription": f"sub_{name}"}
     other = {"customer": f"cus_{name}", "subscription": f"oth_{name}"}
     return [
-        make_customer_event(f"{name}_a", "created", seconds(0), customer=f"cus_{name}",
-                            user_id=f"u1-{name}"),
+        make_customer_event(
+            f"{name}_a", "created", seconds(0), customer=f"cus_{name}", user_id=f"u1-{name}"
+        ),
         subscribed(f"{name}_b", 1, f"u2-{name}", **sub),
         subscribed(f"{name}_c", 2, f"u3-{name}", price="price_enterprise_monthly", **other),
         subscribed(f"{name}_d", 3, None, kind="updated", **sub),
         subscribed(f"{name}_e", 4, f"u4-{name}", kind="updated", **sub),
-    ]  # fmt: skip
+    ]
 
 
 async def test_the_tie_is_the_same_in_every_order(api, database) -> None:
@@ -267,7 +276,8 @@ async def test_tying_and_untying_gains_nobody_a_credit(api, database, drawn) -> 
     accounts = await database.fetchval(
         """SELECT count(*) FROM accounts WHERE external_id LIKE $1 OR id = (
                SELECT account_id FROM customers WHERE id = $2)""",
-        f"u_-{number}", customer,
-    )  # fmt: skip
+        f"u_-{number}",
+        customer,
+    )
     assert total <= PRO + FREE * (accounts - 1)
     assert await differences(database) == []

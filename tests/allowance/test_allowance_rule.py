@@ -127,8 +127,9 @@ def test_a_day_whose_end_tzdata_has_brought_forward_carries_over_all_the_same() 
     day.day, day.lot.expires_at = Day(day.day.on, day.day.starts_at, ends_at), ends_at
     move_to(day, ends_at)
     assert {lot.source: lot.free for lot in day.sheet.spendable()} == {
-        LotSource.CARRIED: 3, LotSource.DAILY: 5,
-    }  # fmt: skip
+        LotSource.CARRIED: 3,
+        LotSource.DAILY: 5,
+    }
 
 
 def test_carried_credits_do_not_enter_the_rule() -> None:
@@ -195,8 +196,10 @@ def test_graces_that_ended_before_the_day_was_opened_move_nothing_on_it() -> Non
 @given(st.lists(st.integers(1, 9 * 24), min_size=1, max_size=4), st.integers(1, 10 * 24))
 def test_however_graces_end_unseen_a_day_is_opened_by_what_holds_then(hours, later) -> None:
     """Nothing is granted on a day for a grace that was over when it began."""
-    graces = [in_grace(("PRO", "ENTERPRISE")[n % 2], NOON + timedelta(hours=h))
-              for n, h in enumerate(hours)]  # fmt: skip
+    graces = [
+        in_grace(("PRO", "ENTERPRISE")[n % 2], NOON + timedelta(hours=h))
+        for n, h in enumerate(hours)
+    ]
     day = opened_day(*graces)
     now = NOON + timedelta(hours=later)
     move_to(day, now)
@@ -236,9 +239,18 @@ def test_a_new_zone_takes_effect_at_the_next_reset(zone, ends_at) -> None:
     assert (day.sheet.available, len(day.opened)) == (20, 2)
 
 
-@given(st.lists(st.tuples(st.sampled_from(
-    ["UTC", "Pacific/Niue", "Pacific/Kiritimati", "Asia/Tokyo", "America/Havana"]),
-    st.integers(0, 30 * 60)), min_size=1, max_size=12))  # fmt: skip
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(
+                ["UTC", "Pacific/Niue", "Pacific/Kiritimati", "Asia/Tokyo", "America/Havana"]
+            ),
+            st.integers(0, 30 * 60),
+        ),
+        min_size=1,
+        max_size=12,
+    )
+)
 def test_however_the_zone_is_changed_dates_only_ascend_and_no_date_opens_twice(moves) -> None:
     day = opened_day(PRO)
     now = NOON

@@ -123,8 +123,16 @@ def test_a_wrong_value_names_file_key_and_remedy(line: str, key: str, remedy: st
     assert remedy in problem
 
 
-@pytest.mark.parametrize("line", ["credits = 0", "credits = 1000000000001", "expires_days = 0",
-                                  "expires_days = 36501", "expires_days = false"])  # fmt: skip
+@pytest.mark.parametrize(
+    "line",
+    [
+        "credits = 0",
+        "credits = 1000000000001",
+        "expires_days = 0",
+        "expires_days = 36501",
+        "expires_days = false",
+    ],
+)
 def test_a_pack_has_bounds_too(line: str) -> None:
     key = line.partition(" ")[0]
     others = [] if key == "credits" else ["credits = 100"]

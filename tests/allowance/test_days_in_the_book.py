@@ -65,8 +65,10 @@ async def test_after_an_outage_the_next_spend_posts_what_is_due_first(
     assert await days(database) == [("2026-01-01", 5), (str(today), 20)]
     rows = await database.fetch("SELECT kind, amount, effective_at FROM entries ORDER BY id DESC")
     assert [(row["kind"], row["amount"]) for row in rows[:3]] == [
-        ("spend", 3), ("grant", 20), ("expiry", 14),
-    ]  # fmt: skip
+        ("spend", 3),
+        ("grant", 20),
+        ("expiry", 14),
+    ]
     assert rows[2]["effective_at"] == datetime(2026, 1, 2, tzinfo=UTC)
     assert rows[1]["effective_at"] == datetime(today.year, today.month, today.day, tzinfo=UTC)
     await pro.set_clock(NOW + timedelta(days=missed, hours=1))
@@ -212,8 +214,9 @@ async def test_carried_credits_come_from_yesterday_and_last_a_day(api, book, dat
     account = await api.account("cus_1")
     assert account["available"] == 20 + 10  # 19 were left of the day's own; the old 7 are gone
     assert [(lot["source"], lot["free"]) for lot in account["lots"]] == [
-        ("daily", 20), ("carried", 10),
-    ]  # fmt: skip
+        ("daily", 20),
+        ("carried", 10),
+    ]
     spent = await api.spend("cus_1", 25, "key-3")
     assert len(spent.json()["entries"]) == 2  # the daily lot burns first
     await api.set_clock(NOW + timedelta(days=4), tick=False)

@@ -22,10 +22,20 @@ from tests.invariants import differences
 from tests.runs.test_daily_runs import open_accounts
 
 ZONES = (
-    "Pacific/Kiritimati", "Pacific/Apia", "Australia/Lord_Howe", "Asia/Kathmandu",
-    "Africa/Cairo", "Africa/Casablanca", "Europe/Berlin", "UTC", "America/St_Johns",
-    "America/Havana", "America/Santiago", "America/New_York", "Etc/GMT+12",
-)  # fmt: skip
+    "Pacific/Kiritimati",
+    "Pacific/Apia",
+    "Australia/Lord_Howe",
+    "Asia/Kathmandu",
+    "Africa/Cairo",
+    "Africa/Casablanca",
+    "Europe/Berlin",
+    "UTC",
+    "America/St_Johns",
+    "America/Havana",
+    "America/Santiago",
+    "America/New_York",
+    "Etc/GMT+12",
+)
 FIRST, LAST = datetime(2024, 1, 1, 13, tzinfo=UTC), datetime(2028, 12, 31, 13, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 DAY = timedelta(days=1)
@@ -75,11 +85,15 @@ def test_every_day_of_five_years_is_opened_once_at_its_first_instant(zone: str) 
 @given(
     start=st.datetimes(datetime(2024, 1, 1), datetime(2028, 11, 1), timezones=st.just(UTC)),  # noqa: DTZ001
     moves=st.lists(
-        st.tuples(st.sampled_from([None, None, *ZONES]), st.integers(1, 40 * 60),
-                  st.sampled_from(["FREE", "PRO", "ENTERPRISE"])),
-        min_size=5, max_size=40,
+        st.tuples(
+            st.sampled_from([None, None, *ZONES]),
+            st.integers(1, 40 * 60),
+            st.sampled_from(["FREE", "PRO", "ENTERPRISE"]),
+        ),
+        min_size=5,
+        max_size=40,
     ),
-)  # fmt: skip
+)
 def test_zones_that_change_on_the_way_skip_dates_and_repeat_none(start, moves) -> None:
     """However often within a day; a date is never opened before it has begun where it is opened."""
     day = opened_day(now=start)
@@ -101,9 +115,11 @@ def test_zones_that_change_on_the_way_skip_dates_and_repeat_none(start, moves) -
 
 # The leap day, and clocks that jump over midnight or return over it, somewhere or other.
 TRANSITIONS = (
-    datetime(2024, 2, 28, tzinfo=UTC), datetime(2024, 4, 25, tzinfo=UTC),
-    datetime(2024, 9, 7, tzinfo=UTC), datetime(2024, 11, 2, tzinfo=UTC),
-)  # fmt: skip
+    datetime(2024, 2, 28, tzinfo=UTC),
+    datetime(2024, 4, 25, tzinfo=UTC),
+    datetime(2024, 9, 7, tzinfo=UTC),
+    datetime(2024, 11, 2, tzinfo=UTC),
+)
 
 
 async def test_the_book_opens_each_day_once_at_the_transitions(api, database, book) -> None:

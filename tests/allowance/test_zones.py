@@ -161,9 +161,23 @@ def test_iana_names_are_known(name: str) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["", "posixrules", "localtime", "Factory", "/etc/localtime", "../zones", "Europe", "utc",
-     "europe/berlin", "Europe/Berlin ", "Europe/Berlin\x00", "posix/UTC", "zone.tab", "UTC+2"],
-)  # fmt: skip
+    [
+        "",
+        "posixrules",
+        "localtime",
+        "Factory",
+        "/etc/localtime",
+        "../zones",
+        "Europe",
+        "utc",
+        "europe/berlin",
+        "Europe/Berlin ",
+        "Europe/Berlin\x00",
+        "posix/UTC",
+        "zone.tab",
+        "UTC+2",
+    ],
+)
 def test_paths_and_other_spellings_are_no_zones(name: str) -> None:
     assert not known_zone(name)
     with pytest.raises(UnknownZoneError):

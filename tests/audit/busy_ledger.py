@@ -58,8 +58,19 @@ class BusyLedger:
     async def play(self, steps: int) -> BusyLedger:
         for account in ACCOUNTS:
             await self.api.put(f"/api/v1/accounts/{account}", {})
-        acts = (self.spend, self.spend, self.hold, self.settle_hold, self.grant, self.adjust,
-                self.reverse, self.reverse, self.subscribe, self.wait, self.wait)  # fmt: skip
+        acts = (
+            self.spend,
+            self.spend,
+            self.hold,
+            self.settle_hold,
+            self.grant,
+            self.adjust,
+            self.reverse,
+            self.reverse,
+            self.subscribe,
+            self.wait,
+            self.wait,
+        )
         for _ in range(steps):
             await self.random.choice(acts)()
         await self.api.put("/api/v1/accounts/user-1", {"stripe_customer_id": "cus_9"})

@@ -136,9 +136,13 @@ async def test_the_page_size_may_change_on_the_way(api: Api, history: list[Entry
 async def test_a_cursor_belongs_to_its_filters_and_order(api: Api, history: list[Entry]) -> None:
     cursor = (await api.get(ENTRIES, limit=2)).json()["next_cursor"]
     for other in (
-        {"order": "desc"}, {"kind": "spend"}, {"account_id": "user-1"}, {"event_id": "evt_1"},
-        {"recorded_to": history[-1]["recorded_at"]}, {"effective_from": NOW.isoformat()},
-    ):  # fmt: skip
+        {"order": "desc"},
+        {"kind": "spend"},
+        {"account_id": "user-1"},
+        {"event_id": "evt_1"},
+        {"recorded_to": history[-1]["recorded_at"]},
+        {"effective_from": NOW.isoformat()},
+    ):
         answer = await api.get(ENTRIES, cursor=cursor, **other)
         assert (answer.status_code, answer.json()["code"]) == (422, "invalid_cursor"), other
 
@@ -176,8 +180,10 @@ async def test_an_entry_tells_all_of_itself(api: Api, history: list[Entry]) -> N
         "reason": None,
     }
     assert (opening["kind"], opening["change"], opening["effective_at"]) == (
-        "grant", 5, "2026-01-01T00:00:00.000000Z",
-    )  # fmt: skip
+        "grant",
+        5,
+        "2026-01-01T00:00:00.000000Z",
+    )
 
 
 async def test_an_event_stands_behind_its_top_up_and_a_run_behind_its_opening(

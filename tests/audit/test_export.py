@@ -115,8 +115,10 @@ async def test_no_cell_of_a_spreadsheet_is_a_formula(
     table = (await exported(api, format="csv", kind="spend")).text
     row = next(csv.DictReader(io.StringIO(table, newline="")))
     assert (row["reason"], row["account_id"], row["idempotency_key"]) == (
-        f"'{start}1+1", "'-user", "'=key",
-    )  # fmt: skip
+        f"'{start}1+1",
+        "'-user",
+        "'=key",
+    )
     assert row["change"] == "-1", "a number stays a number"
 
 

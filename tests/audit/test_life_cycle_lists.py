@@ -136,8 +136,9 @@ async def test_a_cursor_belongs_to_its_list(book: Api) -> None:
                 assert await refused(book, path, cursor=cursors[other]) == wanted, (path, other)
         assert await refused(book, path, cursor="AAAA") == (422, "invalid_cursor")
     assert await refused(book, "events", cursor=cursors["events"], verdict="applied") == (
-        422, "invalid_cursor",
-    )  # fmt: skip
+        422,
+        "invalid_cursor",
+    )
 
 
 @pytest.mark.parametrize("path", LISTS)
@@ -149,9 +150,16 @@ async def test_only_auditors_and_operators_read_them(api: Api, path: str) -> Non
 
 @pytest.mark.parametrize(
     "query",
-    [{"limit": 0}, {"limit": 1001}, {"subscription_state": "active"}, {"event_type": "x"},
-     {"verdict": "lost"}, {"state": "lost"}, {"order": "up"}],
-)  # fmt: skip
+    [
+        {"limit": 0},
+        {"limit": 1001},
+        {"subscription_state": "active"},
+        {"event_type": "x"},
+        {"verdict": "lost"},
+        {"state": "lost"},
+        {"order": "up"},
+    ],
+)
 async def test_what_the_schema_does_not_say_is_no_request(
     api: Api, query: dict[str, object]
 ) -> None:

@@ -12,8 +12,19 @@ from tests.audit.test_entries import listed
 from tests.conftest import NOW
 
 PATH = "/api/v1/ledger/trial-balance"
-ACCOUNTS = ["free", "held", "debt", "issued", "spent", "expired", "purchased", "refunded",
-            "adjusted", "transferred", "written_off"]  # fmt: skip
+ACCOUNTS = [
+    "free",
+    "held",
+    "debt",
+    "issued",
+    "spent",
+    "expired",
+    "purchased",
+    "refunded",
+    "adjusted",
+    "transferred",
+    "written_off",
+]
 
 
 async def trial_balance(api: Api, **query: object) -> dict[str, Any]:
@@ -39,8 +50,10 @@ async def test_its_lines_are_the_sums_of_the_entries_at_every_instant(busy: Busy
         assert stood["debits"] == stood["credits"] == debits.total()
     # The last of them is all there is: its sides are the accounts' balances.
     lines = {line["account"]: line["balance"] for line in stood["accounts"]}
-    rows = {(await busy.api.account(name))["id"]: await busy.api.account(name)
-            for name in ("user-1", "user-2", "user-3", "cus_1")}  # fmt: skip
+    rows = {
+        (await busy.api.account(name))["id"]: await busy.api.account(name)
+        for name in ("user-1", "user-2", "user-3", "cus_1")
+    }
     for side, sign in (("free", 1), ("held", 1), ("debt", -1)):
         assert lines[side] == sign * sum(row[side] for row in rows.values())
 

@@ -13,11 +13,21 @@ import pytest
 ROOT = Path(__file__).parents[2]
 FIELDS = {"name", "value", "unit", "floor", "ratio", "bound", "holds"}
 TINY = {
-    "accounts": 50, "callers": 4, "rounds": 1, "round-s": 0.3, "warm-up-s": 0.1,
-    "entries": 2_000, "entries-max": 4_000, "reads": 2,
-    "webhook-customers": 5, "inbox-events": 300, "history-events": 5,
-    "grant-accounts": 30, "grant-accounts-max": 300, "grant-spends-s": 0.5,
-}  # fmt: skip
+    "accounts": 50,
+    "callers": 4,
+    "rounds": 1,
+    "round-s": 0.3,
+    "warm-up-s": 0.1,
+    "entries": 2_000,
+    "entries-max": 4_000,
+    "reads": 2,
+    "webhook-customers": 5,
+    "inbox-events": 300,
+    "history-events": 5,
+    "grant-accounts": 30,
+    "grant-accounts-max": 300,
+    "grant-spends-s": 0.5,
+}
 
 
 @pytest.mark.timeout(300)

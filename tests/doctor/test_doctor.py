@@ -97,19 +97,22 @@ async def test_a_lock_that_was_taken_off_fails(
 RIGHTS = {
     "GRANT UPDATE ON entries TO tallybook_app": ("application changes no entry", "UPDATE entries"),
     "GRANT UPDATE (amount) ON entries TO tallybook_app": (
-        "application changes no entry", "UPDATE entries",
+        "application changes no entry",
+        "UPDATE entries",
     ),
     "GRANT DELETE ON events TO tallybook": ("application changes no entry", "DELETE events"),
     "GRANT SELECT ON entries TO PUBLIC": ("application changes no entry", "everybody may SELECT"),
     "GRANT CREATE ON SCHEMA public TO tallybook_app": (
-        "application changes no entry", "CREATE in the schema",
+        "application changes no entry",
+        "CREATE in the schema",
     ),
     "ALTER TABLE notes OWNER TO tallybook": ("application owns nothing", "owns the table notes"),
     "REVOKE INSERT ON entries FROM tallybook_app": ("application may work", "not INSERT entries"),
     "REVOKE USAGE ON SEQUENCE journals_id_seq FROM tallybook_app": (
-        "application may work", "not draw from journals_id_seq",
+        "application may work",
+        "not draw from journals_id_seq",
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("statement", RIGHTS)
@@ -185,8 +188,11 @@ def test_old_servers_and_wrong_clocks_are_judged() -> None:
     assert of_version(140_011).level is Level.FAIL
     assert of_version(150_000).level is Level.OK
     assert [of_skew(skew).level for skew in (0.1, -5.0, 31.0, -31.0)] == [
-        Level.OK, Level.WARN, Level.FAIL, Level.FAIL,
-    ]  # fmt: skip
+        Level.OK,
+        Level.WARN,
+        Level.FAIL,
+        Level.FAIL,
+    ]
 
 
 async def test_a_book_whose_clock_was_set_is_not_for_production(
@@ -263,8 +269,12 @@ async def test_addresses_beyond_this_machine_want_encryption(variables: Variable
     assert found["Redis"].level is Level.FAIL
     assert found["HTTP"].level is Level.FAIL
     assert [is_loopback(host) for host in ("127.0.0.1", "::1", "localhost", None, "db")] == [
-        True, True, True, True, False,
-    ]  # fmt: skip
+        True,
+        True,
+        True,
+        True,
+        False,
+    ]
 
 
 async def test_a_catalogue_that_is_not_the_files_is_told_line_by_line(

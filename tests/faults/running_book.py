@@ -35,9 +35,12 @@ class RunningBook:
         with self.said.open("ab") as said:
             self.process = subprocess.Popen(
                 [tallybook, "up", "--port", "0", "--data-dir", self.data_dir, "--clock", CLOCK],
-                env=environment, stdin=subprocess.DEVNULL, stdout=said, stderr=said,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=said,
+                stderr=said,
                 start_new_session=True,
-            )  # fmt: skip
+            )
 
     def wait(self) -> DevBook:
         """What dev.json says, once it is there."""

@@ -207,13 +207,12 @@ USE_CASES = {
     "a close": UseCase(
         opened_yesterday, lambda book, n: corrections.close(book, f"user-{n}", OPERATOR)
     ),
-    "a webhook": UseCase(
-        opened, lambda book, n: receive(book, snapshot(n), livemode=False)
-    ),
+    "a webhook": UseCase(opened, lambda book, n: receive(book, snapshot(n), livemode=False)),
     "a purchase": UseCase(
         opened,
         lambda book, n: receive(
-            book, money(n, make_session_event(f"evt_{n}", NOW, reference=f"user-{n}")),
+            book,
+            money(n, make_session_event(f"evt_{n}", NOW, reference=f"user-{n}")),
             livemode=False,
         ),
     ),
@@ -226,7 +225,7 @@ USE_CASES = {
     "a PUT that joins two accounts": UseCase(
         two_accounts, lambda book, n: put(book, f"user-{n}", f"cus-{n}", None, "tests")
     ),
-}  # fmt: skip
+}
 
 
 def die_at(point: int) -> None:
@@ -314,8 +313,9 @@ async def state_of(database: Database, n: int) -> dict[str, list[tuple[Any, ...]
                         UNION SELECT account_id FROM customers WHERE id = $2)
            SELECT id FROM accounts WHERE id IN (SELECT id FROM own)
                OR joined_to IN (SELECT id FROM own)""",
-        f"user-{n}", f"cus-{n}",
-    )  # fmt: skip
+        f"user-{n}",
+        f"cus-{n}",
+    )
     numbers = [row["id"] for row in rows]
     found = {
         name: [tuple(row) for row in await database.fetch(query, numbers)]

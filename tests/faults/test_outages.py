@@ -61,11 +61,26 @@ async def whole(book: Book, day: int) -> None:
         "SELECT account_id FROM daily_grants WHERE day_on = $1", (NOW + timedelta(days=day)).date()
     )
     assert sorted(one["account_id"] for one in opened) == list(range(1, ACCOUNTS + 1))
-    counts = ("state", "expected", "issued", "issued_credits", "expired_credits", "skipped",
-              "failed", "not_opened")  # fmt: skip
+    counts = (
+        "state",
+        "expected",
+        "issued",
+        "issued_credits",
+        "expired_credits",
+        "skipped",
+        "failed",
+        "not_opened",
+    )
     assert [row[name] for name in counts] == [
-        "done", ACCOUNTS, ACCOUNTS, 5 * ACCOUNTS, 5 * ACCOUNTS, 0, 0, 0,
-    ]  # fmt: skip
+        "done",
+        ACCOUNTS,
+        ACCOUNTS,
+        5 * ACCOUNTS,
+        5 * ACCOUNTS,
+        0,
+        0,
+        0,
+    ]
 
 
 def test_a_kill_in_any_chunk_leaves_the_rest_to_the_next_tick(server, monkeypatch) -> None:

@@ -25,9 +25,13 @@ STARTS_AT: Final = datetime(2026, 1, 1, tzinfo=UTC)
 ENDS_AT: Final = datetime(2026, 2, 1, 1, tzinfo=UTC)
 CUSTOMERS: Final = 8
 LIFE_CYCLES: Final = (
-    "upgrade", "downgrade", "cancel_now", "cancel_at_period_end", "pack_refunded_partially",
+    "upgrade",
+    "downgrade",
+    "cancel_now",
+    "cancel_at_period_end",
+    "pack_refunded_partially",
     "random_walk",
-)  # fmt: skip
+)
 EVENTFUL_SEED: Final = 24  # of its eight customers one upgrades, one downgrades, one cancels
 OUTAGE: Final = timedelta(days=2, hours=5)
 PATIENCE_S: Final = 60.0
@@ -38,9 +42,12 @@ async def tallybook(started: RunningBook, *words: str) -> str:
     ended = await asyncio.to_thread(
         subprocess.run,
         [Path(sys.executable).with_name("tallybook"), *words, "--data-dir", started.data_dir],
-        capture_output=True, text=True, check=False, cwd=started.folder,
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=started.folder,
         env={name: os.environ[name] for name in ("PATH", "PYTHONPATH") if name in os.environ},
-    )  # fmt: skip
+    )
     assert ended.returncode == 0, ended.stdout + ended.stderr
     return ended.stdout
 
@@ -50,9 +57,21 @@ async def live(
 ) -> None:
     """A population, its events doubled, each customer compared with the independent model."""
     said = await tallybook(
-        started, "simulate", *LIFE_CYCLES, "--customers", str(CUSTOMERS), "--days", str(days),
-        "--start", starts_at.isoformat(), "--seed", str(seed), "--duplicate", "0.3", *disorder,
-    )  # fmt: skip
+        started,
+        "simulate",
+        *LIFE_CYCLES,
+        "--customers",
+        str(CUSTOMERS),
+        "--days",
+        str(days),
+        "--start",
+        starts_at.isoformat(),
+        "--seed",
+        str(seed),
+        "--duplicate",
+        "0.3",
+        *disorder,
+    )
     assert "have the state, tier and credits that they must have" in said
 
 
@@ -60,9 +79,10 @@ async def move_without_a_tick(book: DevBook, to: datetime) -> None:
     """As if no worker had run until then."""
     async with httpx.AsyncClient(base_url=book.base_url) as client:
         answer = await client.put(
-            "/api/v1/dev/clock", json={"now": to.isoformat(), "tick": False},
+            "/api/v1/dev/clock",
+            json={"now": to.isoformat(), "tick": False},
             headers={"Authorization": f"Bearer {book.keys.operator}"},
-        )  # fmt: skip
+        )
         answer.raise_for_status()
 
 

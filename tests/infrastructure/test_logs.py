@@ -76,8 +76,16 @@ async def test_one_line_for_each_webhook_transition_run_and_request(api: Api) ->
         await api.deliver(event)
         await api.set_clock(NOW + timedelta(days=1))
     told = [line["event"] for line in lines]
-    assert told == ["transition", "webhook", "request", "webhook", "request", "run", "tick",
-                    "request"]  # fmt: skip
+    assert told == [
+        "transition",
+        "webhook",
+        "request",
+        "webhook",
+        "request",
+        "run",
+        "tick",
+        "request",
+    ]
     transition, webhook = lines[:2]
     assert (transition["from"], transition["to"]) == (None, "active")
     assert transition["event_id"] == webhook["event_id"] == "evt_1"

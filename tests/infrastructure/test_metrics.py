@@ -23,18 +23,32 @@ from tests.stripe_events import make_subscription_event
 
 # The names that alert rules and dashboards are written to.
 OF_THE_DATABASE = {
-    "tallybook_database_up", "tallybook_events_queued", "tallybook_events_queued_oldest_seconds",
-    "tallybook_events_parked", "tallybook_run_expected", "tallybook_run_issued",
-    "tallybook_run_failed", "tallybook_run_not_opened", "tallybook_run_age_seconds",
-    "tallybook_runs_overdue_seconds", "tallybook_holds_overdue", "tallybook_verify_differences",
-    "tallybook_verify_age_seconds", "tallybook_transitions_total",
-}  # fmt: skip
+    "tallybook_database_up",
+    "tallybook_events_queued",
+    "tallybook_events_queued_oldest_seconds",
+    "tallybook_events_parked",
+    "tallybook_run_expected",
+    "tallybook_run_issued",
+    "tallybook_run_failed",
+    "tallybook_run_not_opened",
+    "tallybook_run_age_seconds",
+    "tallybook_runs_overdue_seconds",
+    "tallybook_holds_overdue",
+    "tallybook_verify_differences",
+    "tallybook_verify_age_seconds",
+    "tallybook_transitions_total",
+}
 OF_THE_PROCESS = {
-    "tallybook_http_requests_total", "tallybook_http_seconds_count", "tallybook_webhooks_total",
-    "tallybook_webhook_seconds_count", "tallybook_webhook_signature_failures_total",
-    "tallybook_spend_seconds_count", "tallybook_rate_limited_total",
-    "tallybook_rate_limit_errors_total", "tallybook_pool_connections",
-}  # fmt: skip
+    "tallybook_http_requests_total",
+    "tallybook_http_seconds_count",
+    "tallybook_webhooks_total",
+    "tallybook_webhook_seconds_count",
+    "tallybook_webhook_signature_failures_total",
+    "tallybook_spend_seconds_count",
+    "tallybook_rate_limited_total",
+    "tallybook_rate_limit_errors_total",
+    "tallybook_pool_connections",
+}
 
 
 @pytest.fixture

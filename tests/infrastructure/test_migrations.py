@@ -22,17 +22,45 @@ ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
 
 APPEND_ONLY = {
-    "journals", "entries", "transitions", "daily_grants", "facts", "catalogues", "operator_acts",
-    "verifications", "money_facts", "purchases", "deliveries", "fetched_events", "alerts",
+    "journals",
+    "entries",
+    "transitions",
+    "daily_grants",
+    "facts",
+    "catalogues",
+    "operator_acts",
+    "verifications",
+    "money_facts",
+    "purchases",
+    "deliveries",
+    "fetched_events",
+    "alerts",
     "moved_lots",
-}  # fmt: skip
+}
 GUARDED = APPEND_ONLY | {"events"}
 # Projections, working state and erasable text: these may change.
 MUTABLE = {
-    "accounts", "customers", "subscriptions", "runs", "lots", "holds", "reversals", "notes",
-    "api_keys", "dev_clock", "migration", "backings", "money_back", "claims", "brought_use",
-    "run_not_opened", "reconciliations", "sightings", "usage_days", "usage_fold",
-}  # fmt: skip
+    "accounts",
+    "customers",
+    "subscriptions",
+    "runs",
+    "lots",
+    "holds",
+    "reversals",
+    "notes",
+    "api_keys",
+    "dev_clock",
+    "migration",
+    "backings",
+    "money_back",
+    "claims",
+    "brought_use",
+    "run_not_opened",
+    "reconciliations",
+    "sightings",
+    "usage_days",
+    "usage_fold",
+}
 
 SHAPE = """
 SELECT 'column' AS what, table_name || '.' || column_name AS name,
@@ -124,8 +152,12 @@ async def test_the_schema_goes_back_to_nothing_and_forward_to_the_same(server: S
     done = await asyncio.to_thread(
         subprocess.run,
         [BIN / "piccolo", "migrations", "backwards", "tallybook", "all", "--auto_agree"],
-        cwd=ROOT, env=environment(server), capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        cwd=ROOT,
+        env=environment(server),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     assert await shape(server.owner_url) == [], "only Piccolo's own table is left"
     assert await migrations.migrate(server.owner_url, {}) == migrations.known()
@@ -274,10 +306,15 @@ async def migrate_as_the_next_version(server: Server, folder: Path) -> tuple[int
     name = "tallybook_2100_01_01t00_00_00_000000.py"
     (folder / "piccolo_migrations" / name).write_text(NEXT_MIGRATION)
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "app", "migrate",
-        env={**environment(server), "PYTHONPATH": str(folder)}, cwd=folder,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-    )  # fmt: skip
+        sys.executable,
+        "-m",
+        "app",
+        "migrate",
+        env={**environment(server), "PYTHONPATH": str(folder)},
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
     said, _ = await process.communicate()
     assert process.returncode is not None
     return process.returncode, said.decode()

@@ -53,9 +53,13 @@ class Run:
     def command(self, *words: str, **changed: str) -> subprocess.CompletedProcess[str]:
         """Run a command to its end; what it wrote is kept."""
         done = subprocess.run(
-            [TALLYBOOK, *words], env=self.environment | changed, capture_output=True, text=True,
-            timeout=SECONDS_MAX, check=False,
-        )  # fmt: skip
+            [TALLYBOOK, *words],
+            env=self.environment | changed,
+            capture_output=True,
+            text=True,
+            timeout=SECONDS_MAX,
+            check=False,
+        )
         self.said += done.stderr
         return done
 
@@ -71,9 +75,12 @@ class Run:
     def serving(self) -> Iterator[httpx.Client]:
         with self.log.open("wb") as said:
             process = subprocess.Popen(
-                [TALLYBOOK, "serve", "--port", str(self.port)], env=self.environment,
-                stdout=said, stderr=said, start_new_session=True,
-            )  # fmt: skip
+                [TALLYBOOK, "serve", "--port", str(self.port)],
+                env=self.environment,
+                stdout=said,
+                stderr=said,
+                start_new_session=True,
+            )
         base = f"http://127.0.0.1:{self.port}"
         try:
             with httpx.Client(base_url=base, timeout=30) as client:
@@ -116,7 +123,8 @@ def use(run: Run, client: httpx.Client) -> list[str]:
     answers = [
         client.put(one, json={"stripe_customer_id": "cus_1"}, headers=by_key),
         client.post(
-            f"{one}/spends", json={"amount": 1, "reason": PERSON, "metadata": {"who": PERSON}},
+            f"{one}/spends",
+            json={"amount": 1, "reason": PERSON, "metadata": {"who": PERSON}},
             headers={**by_key, "Idempotency-Key": "k0"},
         ),
         client.get("/api/cron/reset-credits", headers=cron),
@@ -124,7 +132,7 @@ def use(run: Run, client: httpx.Client) -> list[str]:
         client.post(f"{one}/close", json={"reason": PERSON}, headers=by_operator),
         client.get("/metrics"),
         client.get("/schema/openapi.json"),
-    ]  # fmt: skip
+    ]
     assert {answer.status_code for answer in answers} <= {200, 201, 202}
     assert answers[0].headers["x-request-id"] == "trace-1"
     refusals = [
@@ -155,9 +163,12 @@ def test_no_secret_and_no_person_is_found_in_what_a_run_writes(
     password = urlsplit(server.application_url).password
     assert password
     planted = [
-        *SECRETS.values(), ROTATED, password, *run.keys,
+        *SECRETS.values(),
+        ROTATED,
+        password,
+        *run.keys,
         *(key.split("_")[2] for key in run.keys),
-    ]  # fmt: skip
+    ]
     for secret in planted:
         assert secret not in log
         assert secret not in run.said

@@ -43,8 +43,11 @@ def serving(server: Server, settings: Settings, folder: Path) -> Iterator[tuple[
     with log.open("wb") as said:
         process = subprocess.Popen(
             [tallybook, "serve", "--port", str(port), "--workers", str(WORKERS)],
-            env=environment, stdout=said, stderr=said, start_new_session=True,
-        )  # fmt: skip
+            env=environment,
+            stdout=said,
+            stderr=said,
+            start_new_session=True,
+        )
     try:
         answered(port, "/health/live")
         yield port, process.pid

@@ -26,10 +26,21 @@ from tests.money_events import make_session_event
 from tests.stripe_events import make_subscription_event
 
 APPEND_ONLY = (
-    "journals", "entries", "transitions", "daily_grants", "facts", "catalogues", "operator_acts",
-    "verifications", "money_facts", "purchases", "deliveries", "fetched_events", "alerts",
+    "journals",
+    "entries",
+    "transitions",
+    "daily_grants",
+    "facts",
+    "catalogues",
+    "operator_acts",
+    "verifications",
+    "money_facts",
+    "purchases",
+    "deliveries",
+    "fetched_events",
+    "alerts",
     "moved_lots",
-)  # fmt: skip
+)
 VERBS = (
     "UPDATE {table} SET {column} = {column}",
     "DELETE FROM {table}",
@@ -123,13 +134,21 @@ def statements(table: str, column: str) -> list[str]:
 
 
 COLUMNS = {
-    "journals": "actor", "entries": "amount", "transitions": "to_state",
-    "daily_grants": "credits", "facts": "subscription_id", "catalogues": "content",
-    "operator_acts": "actor", "verifications": "difference_count",
-    "money_facts": "object_id", "purchases": "credits",
-    "deliveries": "reason", "fetched_events": "reconciliation_id", "alerts": "value",
+    "journals": "actor",
+    "entries": "amount",
+    "transitions": "to_state",
+    "daily_grants": "credits",
+    "facts": "subscription_id",
+    "catalogues": "content",
+    "operator_acts": "actor",
+    "verifications": "difference_count",
+    "money_facts": "object_id",
+    "purchases": "credits",
+    "deliveries": "reason",
+    "fetched_events": "reconciliation_id",
+    "alerts": "value",
     "moved_lots": "to_lot_id",
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("role", ["application", "reader", "owner"])

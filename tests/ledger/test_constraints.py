@@ -52,8 +52,13 @@ async def entry(connection: asyncpg.Connection, **changes: object) -> dict[str, 
 
 def journal(**changes: object) -> dict[str, object]:
     """A row that would stand, but for the changes."""
-    plain = {"kind": "spend", "source": "api", "actor": "t", "effective_at": NOW,
-             "recorded_at": NOW}  # fmt: skip
+    plain = {
+        "kind": "spend",
+        "source": "api",
+        "actor": "t",
+        "effective_at": NOW,
+        "recorded_at": NOW,
+    }
     return {**plain, **changes}
 
 
@@ -265,16 +270,30 @@ async def test_no_two_accounts_share_an_id(connection: asyncpg.Connection) -> No
 
 
 async def test_a_run_is_one_date_and_one_start(connection: asyncpg.Connection) -> None:
-    run = {"day_on": NOW.date(), "wave_at": NOW, "catalogue_id": 1, "state": "going",
-           "started_by": "tests", "started_at": NOW}  # fmt: skip
+    run = {
+        "day_on": NOW.date(),
+        "wave_at": NOW,
+        "catalogue_id": 1,
+        "state": "going",
+        "started_by": "tests",
+        "started_at": NOW,
+    }
     await insert(connection, "runs", run)
     with pytest.raises(asyncpg.UniqueViolationError):
         await insert(connection, "runs", run)
 
 
 async def test_an_event_is_received_once(connection: asyncpg.Connection) -> None:
-    event = {"id": "evt_1", "type": "t", "livemode": False, "created_at": NOW, "received_at": NOW,
-             "payload": b"{}", "verdict": "ignored", "verdict_reason": ""}  # fmt: skip
+    event = {
+        "id": "evt_1",
+        "type": "t",
+        "livemode": False,
+        "created_at": NOW,
+        "received_at": NOW,
+        "payload": b"{}",
+        "verdict": "ignored",
+        "verdict_reason": "",
+    }
     await insert(connection, "events", event)
     with pytest.raises(asyncpg.UniqueViolationError):
         await insert(connection, "events", event)

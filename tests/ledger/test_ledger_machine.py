@@ -211,9 +211,11 @@ class LedgerMachine(RuleBasedStateMachine):
     # What operators give and take.
 
     @rule(
-        name=names, amount=amounts, hours=st.sampled_from([None, 1, 7, 30]),
+        name=names,
+        amount=amounts,
+        hours=st.sampled_from([None, 1, 7, 30]),
         priority=st.sampled_from([None, 50, 300]),
-    )  # fmt: skip
+    )
     def a_grant(self, name: str, amount: int, hours: int | None, priority: int | None) -> None:
         if self.models[name].closed:
             return
@@ -259,11 +261,15 @@ class LedgerMachine(RuleBasedStateMachine):
         subscription = current or f"sub_{self.serial}"
         kind = "deleted" if tier == "FREE" else "updated" if current else "created"
         event = make_subscription_event(
-            f"evt_{self.serial}", kind, NOW + timedelta(seconds=self.serial),
+            f"evt_{self.serial}",
+            kind,
+            NOW + timedelta(seconds=self.serial),
             status="canceled" if tier == "FREE" else "active",
-            price=PRICES.get(tier, PRICES["PRO"]), subscription=subscription,
-            customer=f"cus_{name}", previous={} if kind == "updated" else None,
-        )  # fmt: skip
+            price=PRICES.get(tier, PRICES["PRO"]),
+            subscription=subscription,
+            customer=f"cus_{name}",
+            previous={} if kind == "updated" else None,
+        )
         self.subscriptions[name] = None if tier == "FREE" else subscription
         received = self.runner.run(receive(self.book, json.dumps(event).encode(), livemode=False))
         assert received.outcome == "applied"
@@ -276,13 +282,19 @@ class LedgerMachine(RuleBasedStateMachine):
         self.serial += 1
         at, payment = NOW + timedelta(seconds=self.serial), f"pi_{self.serial}"
         event = make_session_event(
-            f"evt_{self.serial}", at, session=f"cs_{self.serial}", intent=payment,
-            customer=f"cus_{name}", amount=PACK_PRICE,
-        )  # fmt: skip
+            f"evt_{self.serial}",
+            at,
+            session=f"cs_{self.serial}",
+            intent=payment,
+            customer=f"cus_{name}",
+            amount=PACK_PRICE,
+        )
         assert self._deliver(event) == "applied"
-        journal_id = self.runner.run(self.book.database.fetchval(
-            "SELECT journal_id FROM purchases WHERE payment_key = $1", payment
-        ))  # fmt: skip
+        journal_id = self.runner.run(
+            self.book.database.fetchval(
+                "SELECT journal_id FROM purchases WHERE payment_key = $1", payment
+            )
+        )
         journal = self.models[name].buy(min(at, self.now))
         self.journals.append((journal_id, name, journal))
         self.payments.append((payment, name, len(self.models[name].purchases) - 1))
@@ -312,17 +324,24 @@ class LedgerMachine(RuleBasedStateMachine):
         else:
             one.refunds[refund] = amount
         event = make_refund_event(
-            f"evt_{self.serial}", NOW + timedelta(seconds=self.serial), amount,
-            "refund.failed" if failing else "refund.created", refund=refund, intent=payment,
-            status="failed" if failing else "succeeded", charge=f"ch_{payment}", made_at=NOW,
-        )  # fmt: skip
+            f"evt_{self.serial}",
+            NOW + timedelta(seconds=self.serial),
+            amount,
+            "refund.failed" if failing else "refund.created",
+            refund=refund,
+            intent=payment,
+            status="failed" if failing else "succeeded",
+            charge=f"ch_{payment}",
+            made_at=NOW,
+        )
         self._money_event(event, name, one)
 
     @precondition(lambda self: self.payments)
     @rule(
-        index=indexes, amount=st.integers(1, PACK_PRICE),
+        index=indexes,
+        amount=st.integers(1, PACK_PRICE),
         status=st.sampled_from(["needs_response", "under_review", "won", "lost"]),
-    )  # fmt: skip
+    )
     def a_dispute(self, index: int, amount: int, status: str) -> None:
         """One of a payment's, of an amount that stays, takes any turn."""
         payment, name, one = self._bought(index)
@@ -331,9 +350,15 @@ class LedgerMachine(RuleBasedStateMachine):
         amount, _ = one.disputes.get(dispute, (amount, ""))
         one.disputes[dispute] = (amount, status)
         event = make_dispute_event(
-            f"evt_{self.serial}", NOW + timedelta(seconds=self.serial), status, "updated",
-            dispute=dispute, amount=amount, intent=payment, charge=f"ch_{payment}",
-        )  # fmt: skip
+            f"evt_{self.serial}",
+            NOW + timedelta(seconds=self.serial),
+            status,
+            "updated",
+            dispute=dispute,
+            amount=amount,
+            intent=payment,
+            charge=f"ch_{payment}",
+        )
         self._money_event(event, name, one)
 
     # Reversals.
@@ -350,8 +375,9 @@ class LedgerMachine(RuleBasedStateMachine):
                     """SELECT journals.id FROM journals WHERE kind = $2 AND id IN (
                            SELECT journal_id FROM entries JOIN accounts ON accounts.id = account_id
                             WHERE external_id = $1) ORDER BY id""",
-                    name, kind,
-                )  # fmt: skip
+                    name,
+                    kind,
+                )
                 # The model may be ahead by what is computed and not posted; never behind.
                 assert len(rows) == len(journals)
                 found += [(row["id"], name, one) for row, one in zip(rows, journals, strict=True)]
@@ -391,14 +417,16 @@ class LedgerMachine(RuleBasedStateMachine):
         if not runs:
             return
         run_id = runs[-1 - index % len(runs)]["id"]
-        rows = self.runner.run(self.book.database.fetch(
-            "SELECT id FROM journals WHERE run_id = $1 ORDER BY id", run_id
-        ))  # fmt: skip
+        rows = self.runner.run(
+            self.book.database.fetch(
+                "SELECT id FROM journals WHERE run_id = $1 ORDER BY id", run_id
+            )
+        )
         of_run = {row["id"] for row in rows}
         parts = [one for one in self._reversible() if one[0] in of_run]
-        again = self.runner.run(self.book.database.fetchval(
-            "SELECT true FROM reversals WHERE of_run_id = $1", run_id
-        ))  # fmt: skip
+        again = self.runner.run(
+            self.book.database.fetchval("SELECT true FROM reversals WHERE of_run_id = $1", run_id)
+        )
         order = self._order_of_reversal(policy)
         answer = self.ask(run.reverse_run(self.book, run_id, order, dry_run=False, within_s=60))
         assert not isinstance(answer, str), answer
@@ -450,8 +478,11 @@ class LedgerMachine(RuleBasedStateMachine):
         except BusyError:  # another test's long transaction on the same server
             return None
         return {
-            "balance": found.balance, "free": found.free, "held": found.held, "debt": found.debt
-        }  # fmt: skip
+            "balance": found.balance,
+            "free": found.free,
+            "held": found.held,
+            "debt": found.debt,
+        }
 
     @invariant()
     def every_read_says_what_the_model_says(self) -> None:

@@ -87,9 +87,13 @@ async def test_a_spend_over_several_lots_names_each_in_burn_order(book: Book) ->
         late = sheet.grant(granting, LotSource.PROMOTIONAL, 3, NEVER)
         soon = sheet.grant(granting, LotSource.PROMOTIONAL, 3, NOW + timedelta(days=9))
         bought = sheet.grant(
-            sheet.begin(draft(Act.PURCHASE)), LotSource.PURCHASED, 3, NOW + timedelta(days=1),
-            house=House.PURCHASED, kind=Kind.PURCHASE,
-        )  # fmt: skip
+            sheet.begin(draft(Act.PURCHASE)),
+            LotSource.PURCHASED,
+            3,
+            NOW + timedelta(days=1),
+            house=House.PURCHASED,
+            kind=Kind.PURCHASE,
+        )
         urgent = sheet.grant(granting, LotSource.PROMOTIONAL, 3, NEVER, priority=1)
         await post.write(book.database, [sheet])
         daily = min(lot.number for lot in sheet.lots if lot.number)
@@ -185,9 +189,13 @@ def bring_at_random(
     match dice.choice(list(LotSource)):
         case LotSource.PURCHASED as source:
             sheet.grant(
-                journal(Act.PURCHASE), source, amount, ends_at,
-                house=House.PURCHASED, kind=Kind.PURCHASE,
-            )  # fmt: skip
+                journal(Act.PURCHASE),
+                source,
+                amount,
+                ends_at,
+                house=House.PURCHASED,
+                kind=Kind.PURCHASE,
+            )
         case LotSource.CARRIED if sheet.available:
             lot = dice.choice(sheet.spendable())
             sheet.carry(journal(Act.OPENING), lot, dice.randint(1, lot.free), ends_at)

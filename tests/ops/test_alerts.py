@@ -20,11 +20,19 @@ ROOT = Path(__file__).parents[2]
 OPS = ROOT / "ops"
 METRIC = re.compile(r"\btallybook_[a-z_]+\b")
 ALERTS_WANTED = {
-    "TallybookWebhooksFail", "TallybookEventsParked", "TallybookNoRunToday",
-    "TallybookIssuedNotExpected", "TallybookVerifyFailed", "TallybookVerifyTooOld",
-    "TallybookSignatureFailuresRise", "TallybookEventsQueuedTooLong", "TallybookHoldsOverdue",
-    "TallybookPoolExhausted", "TallybookDatabaseDown", "TallybookRateLimiterOpen",
-}  # fmt: skip
+    "TallybookWebhooksFail",
+    "TallybookEventsParked",
+    "TallybookNoRunToday",
+    "TallybookIssuedNotExpected",
+    "TallybookVerifyFailed",
+    "TallybookVerifyTooOld",
+    "TallybookSignatureFailuresRise",
+    "TallybookEventsQueuedTooLong",
+    "TallybookHoldsOverdue",
+    "TallybookPoolExhausted",
+    "TallybookDatabaseDown",
+    "TallybookRateLimiterOpen",
+}
 
 
 def rules() -> list[dict[str, Any]]:

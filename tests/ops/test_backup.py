@@ -52,9 +52,13 @@ def run(block: str, variables: dict[str, str]) -> str:
     if "PYTHONPATH" in os.environ:
         surroundings["PYTHONPATH"] = os.environ["PYTHONPATH"]
     done = subprocess.run(
-        ["sh", "-eu", "-c", BLOCKS[block]], env={**surroundings, **variables}, cwd=ROOT,
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        ["sh", "-eu", "-c", BLOCKS[block]],
+        env={**surroundings, **variables},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     said = done.stdout + done.stderr
     # The tests' clusters are fast, not durable, and the doctor says so.
     if block != "check" or "durability" not in said:

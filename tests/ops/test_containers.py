@@ -139,10 +139,16 @@ def unit(path: Path) -> dict[str, dict[str, list[str]]]:
 
 
 HARDENED = {
-    "DynamicUser": "yes", "NoNewPrivileges": "yes", "ProtectSystem": "strict",
-    "ProtectHome": "yes", "PrivateTmp": "yes", "PrivateDevices": "yes",
-    "CapabilityBoundingSet": "", "RestrictNamespaces": "yes", "LockPersonality": "yes",
-}  # fmt: skip
+    "DynamicUser": "yes",
+    "NoNewPrivileges": "yes",
+    "ProtectSystem": "strict",
+    "ProtectHome": "yes",
+    "PrivateTmp": "yes",
+    "PrivateDevices": "yes",
+    "CapabilityBoundingSet": "",
+    "RestrictNamespaces": "yes",
+    "LockPersonality": "yes",
+}
 
 
 @pytest.mark.parametrize("path", UNITS, ids=lambda path: path.stem)
@@ -164,9 +170,12 @@ def test_a_unit_is_hardened_and_knows_only_real_settings_and_commands(path: Path
 def test_the_units_are_those_that_are_wanted_and_systemd_reads_them(folder: Path) -> None:
     names = {path.name for path in (OPS / "systemd").iterdir()}
     assert names == {
-        "tallybook-server.service", "tallybook-worker.service", "tallybook-migrate.service",
-        "tallybook-verify.service", "tallybook-verify.timer",
-    }  # fmt: skip
+        "tallybook-server.service",
+        "tallybook-worker.service",
+        "tallybook-migrate.service",
+        "tallybook-verify.service",
+        "tallybook-verify.timer",
+    }
     timer = unit(OPS / "systemd" / "tallybook-verify.timer")
     assert timer["Timer"]["Persistent"] == ["true"]
     if analyze := shutil.which("systemd-analyze"):

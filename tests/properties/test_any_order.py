@@ -47,8 +47,10 @@ class SmallStripe:
         self.at = NOW
         self.events: list[Event] = []
         self.present: dict[str, Any] = {
-            "status": "incomplete", "price": PRICES[0], "metadata": {},
-        }  # fmt: skip
+            "status": "incomplete",
+            "price": PRICES[0],
+            "metadata": {},
+        }
         self._subscription("created", None)
 
     def happens(self, kind: str, value: str, gap: int) -> None:
@@ -68,10 +70,13 @@ class SmallStripe:
             deleted = kind == "customer deleted"
             self.events.append(
                 make_customer_event(
-                    self._id(), "deleted" if deleted else "updated", self.at,
-                    customer=f"c_{self.name}", **self._metadata(value),
+                    self._id(),
+                    "deleted" if deleted else "updated",
+                    self.at,
+                    customer=f"c_{self.name}",
+                    **self._metadata(value),
                 )
-            )  # fmt: skip
+            )
 
     def _metadata(self, user: str) -> dict[str, str]:
         return {"user_id": f"{user}-{self.name}"} if user else {}
@@ -84,11 +89,16 @@ class SmallStripe:
     def _subscription(self, kind: str, previous: Event | None) -> None:
         self.events.append(
             make_subscription_event(
-                self._id(), kind, self.at, status=self.present["status"],
-                price=self.present["price"], metadata=dict(self.present["metadata"]),
-                previous=previous, **self._ids(),
+                self._id(),
+                kind,
+                self.at,
+                status=self.present["status"],
+                price=self.present["price"],
+                metadata=dict(self.present["metadata"]),
+                previous=previous,
+                **self._ids(),
             )
-        )  # fmt: skip
+        )
 
     def _invoiced(self, kind: str, number: str = "") -> Event:
         """Of an invoice of its own, or of one that is tried again, made in that second."""
@@ -118,11 +128,17 @@ async def end_of(api: Api, database: Any, name: str) -> dict[str, Any]:
     row = await database.fetchrow("SELECT * FROM subscriptions WHERE id = $1", f"s_{name}")
     grace: datetime | None = row["grace_ends_at"]
     return {
-        "state": row["state"], "status": row["status"], "tier": account["tier"],
-        "grace": (row["grace_tier"], grace), "gives": row["tier"], "prices": row["price_ids"],
-        "tie": account["id"].replace(name, ""), "began": row["created_at"],
-        "last": row["last_event_id"].replace(name, ""), "settled_to": row["settled_to"],
-    }  # fmt: skip
+        "state": row["state"],
+        "status": row["status"],
+        "tier": account["tier"],
+        "grace": (row["grace_tier"], grace),
+        "gives": row["tier"],
+        "prices": row["price_ids"],
+        "tie": account["id"].replace(name, ""),
+        "began": row["created_at"],
+        "last": row["last_event_id"].replace(name, ""),
+        "settled_to": row["settled_to"],
+    }
 
 
 # Made smaller by hand: each try is some forty requests.
@@ -162,9 +178,13 @@ async def test_a_life_cycle_ends_the_same_in_any_order(
 
 
 SEVEN = (
-    (("status", "active"), 3), (("price", PRICES[1]), 0), (("invoice", "payment_failed"), 4),
-    (("invoice", "paid"), 2), (("status", "past_due"), 5), (("deleted", ""), 0),
-)  # fmt: skip
+    (("status", "active"), 3),
+    (("price", PRICES[1]), 0),
+    (("invoice", "payment_failed"), 4),
+    (("invoice", "paid"), 2),
+    (("status", "past_due"), 5),
+    (("deleted", ""), 0),
+)
 
 
 @settings(max_examples=25)

@@ -138,8 +138,11 @@ class OpenBook:
         self.urls: dict[str, str] = json.loads(os.environ[VARIABLE])
         self.name = f"test_{secrets.token_hex(8)}"
         self.runner = asyncio.Runner()
-        self.run(self._superuser(f"CREATE DATABASE {self.name} TEMPLATE {TEMPLATE} "
-                                 "OWNER tallybook_owner"))  # fmt: skip
+        self.run(
+            self._superuser(
+                f"CREATE DATABASE {self.name} TEMPLATE {TEMPLATE} OWNER tallybook_owner"
+            )
+        )
         self.database = Database(on_database(self.urls["application"], self.name), 4)
         self.run(self.database.open())
         self.book = Book(self.database)
@@ -279,8 +282,12 @@ class BookMachine(RuleBasedStateMachine):
             return
         account = self.customer if name == "cus_1" else self.user
         self.spends += 1
-        order = SpendOrder(account_id=name, amount=amount, actor="test",
-                           key=request_key(f"key-{self.spends}", "POST", name, amount))  # fmt: skip
+        order = SpendOrder(
+            account_id=name,
+            amount=amount,
+            actor="test",
+            key=request_key(f"key-{self.spends}", "POST", name, amount),
+        )
         (first,) = self.open.run(spend(self.open.book, [order]))
         if account is None:
             assert isinstance(first, AccountUnknownError)
@@ -301,8 +308,11 @@ class BookMachine(RuleBasedStateMachine):
     def time_passes(self, hours: int, ticks: bool) -> None:
         self._move(self.now + timedelta(hours=hours, minutes=7), ticks)
 
-    @rule(which=st.sampled_from(["midnight", "grace", "grace"]), ticks=st.booleans(),
-          late=st.booleans())  # fmt: skip
+    @rule(
+        which=st.sampled_from(["midnight", "grace", "grace"]),
+        ticks=st.booleans(),
+        late=st.booleans(),
+    )
     def the_instant_comes_at_which_something_is_due(
         self, which: str, ticks: bool, late: bool
     ) -> None:

@@ -38,9 +38,11 @@ class PaymentLife:
     def buy(self) -> None:
         """At once, or by a method that takes its time."""
         ids = {
-            "session": f"cs_{self.name}", "intent": f"pi_{self.name}",
-            "customer": f"cus_{self.name}", "amount": self.paid,
-        }  # fmt: skip
+            "session": f"cs_{self.name}",
+            "intent": f"pi_{self.name}",
+            "customer": f"cus_{self.name}",
+            "amount": self.paid,
+        }
         slow = self.random.random() < 0.5
         status = "unpaid" if slow else "paid"
         self.events.append(make_session_event(self.number(), self.at, status=status, **ids))
@@ -74,10 +76,14 @@ class PaymentLife:
             cumulative = sum(self.refunds.values())
             self.events.append(
                 make_charge_event(
-                    self.number(), self.at, cumulative, amount=self.paid,
-                    charge=f"ch_{self.name}", intent=f"pi_{self.name}",
+                    self.number(),
+                    self.at,
+                    cumulative,
+                    amount=self.paid,
+                    charge=f"ch_{self.name}",
+                    intent=f"pi_{self.name}",
                 )
-            )  # fmt: skip
+            )
 
     def fail(self) -> None:
         if not self.refunds:
@@ -90,10 +96,17 @@ class PaymentLife:
     def _tell_refund(self, name: str, amount: int, kind: str, status: str) -> None:
         self.events.append(
             make_refund_event(
-                self.number(), self.at, amount, kind, refund=name, made_at=self.made[name],
-                status=status, intent=f"pi_{self.name}", charge=f"ch_{self.name}",
+                self.number(),
+                self.at,
+                amount,
+                kind,
+                refund=name,
+                made_at=self.made[name],
+                status=status,
+                intent=f"pi_{self.name}",
+                charge=f"ch_{self.name}",
             )
-        )  # fmt: skip
+        )
 
     def dispute(self) -> None:
         name = f"du_{self.name}_{len(self.disputes)}"
@@ -120,10 +133,16 @@ class PaymentLife:
         self.disputes[name] = (amount, status)
         self.events.append(
             make_dispute_event(
-                self.number(), self.at, status, kind, dispute=name, amount=amount,
-                intent=f"pi_{self.name}", charge=f"ch_{self.name}",
+                self.number(),
+                self.at,
+                status,
+                kind,
+                dispute=name,
+                amount=amount,
+                intent=f"pi_{self.name}",
+                charge=f"ch_{self.name}",
             )
-        )  # fmt: skip
+        )
 
     def taken(self) -> int:
         """DESIGN's formula."""

@@ -106,9 +106,13 @@ async def test_a_guests_purchase_is_whose_id_the_session_names(api, database) ->
     assert await api.deliver(make_session_event("evt_1", NOW, **guest)) == "applied"
     assert (await api.account("user-1"))["available"] == 105
     hinted = make_session_event(
-        "evt_2", NOW, session="cs_2", intent="pi_2", customer=None,
+        "evt_2",
+        NOW,
+        session="cs_2",
+        intent="pi_2",
+        customer=None,
         metadata={"tallybook_pack": "P100", "user_id": "user-1"},
-    )  # fmt: skip
+    )
     assert await api.deliver(hinted) == "applied"
     assert (await api.account("user-1"))["available"] == 205
     nobody = make_session_event("evt_3", NOW, session="cs_3", intent="pi_3", customer=None)
@@ -148,8 +152,9 @@ async def test_a_closed_account_gets_what_it_paid_for(api, database) -> None:
     await api.put("/api/v1/accounts/user-1", {"stripe_customer_id": "cus_1"})
     await api.client.post(
         "/api/v1/accounts/user-1/close",
-        headers=api.headers("operator"), json={"reason": "gone"},
-    )  # fmt: skip
+        headers=api.headers("operator"),
+        json={"reason": "gone"},
+    )
     assert await api.deliver(make_session_event("evt_1", NOW)) == "applied"
     assert (await api.account("user-1"))["available"] == 105
 
@@ -173,11 +178,19 @@ async def test_deliveries_at_once_open_one_lot_and_take_once(api, database) -> N
         news += [
             make_session_event(f"evt_{n}_1", NOW, **ids),
             make_session_event(f"evt_{n}_2", NOW, "async_payment_succeeded", **ids),
-            make_refund_event(f"evt_{n}_3", NOW, 300, refund=f"re_{n}", intent=f"pi_{n}",
-                              charge=f"ch_{n}"),
-            make_refund_event(f"evt_{n}_4", NOW, 300, "charge.refund.updated", refund=f"re_{n}",
-                              intent=f"pi_{n}", charge=f"ch_{n}"),
-        ]  # fmt: skip
+            make_refund_event(
+                f"evt_{n}_3", NOW, 300, refund=f"re_{n}", intent=f"pi_{n}", charge=f"ch_{n}"
+            ),
+            make_refund_event(
+                f"evt_{n}_4",
+                NOW,
+                300,
+                "charge.refund.updated",
+                refund=f"re_{n}",
+                intent=f"pi_{n}",
+                charge=f"ch_{n}",
+            ),
+        ]
     outcomes = await asyncio.gather(*(api.deliver(event) for event in news * 3))
     assert set(outcomes) <= {"applied", "stale", "ignored", "duplicate"}
     for n in range(5):

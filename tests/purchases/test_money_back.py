@@ -51,8 +51,15 @@ async def test_what_was_spent_becomes_debt_and_later_credits_repay_it(api, datab
     assert await acts.sides() == (0, 0, 70)
     await api.set_clock(NOW + timedelta(days=1))
     assert await acts.sides() == (0, 0, 65)
-    won_back = make_refund_event("evt_f", NOW + 9 * SECOND, 1_000, "refund.failed", refund="re_1",
-                                 made_at=NOW + SECOND, status="failed")  # fmt: skip
+    won_back = make_refund_event(
+        "evt_f",
+        NOW + 9 * SECOND,
+        1_000,
+        "refund.failed",
+        refund="re_1",
+        made_at=NOW + SECOND,
+        status="failed",
+    )
     await delivered(api, won_back)
     # All comes back: 65 repay what is still owed, 5 stand for the day's that had repaid.
     assert await acts.sides() == (35, 0, 0)
@@ -159,8 +166,11 @@ async def test_frozen_credits_whose_term_is_over_lapse_when_they_are_won(api, da
 
 
 async def test_an_early_refund_counts_once_its_session_comes(api, database) -> None:
-    early = [refund(1, 300), make_charge_event("evt_c", NOW + 2 * SECOND, 500),
-             dispute(3, "needs_response", 200)]  # fmt: skip
+    early = [
+        refund(1, 300),
+        make_charge_event("evt_c", NOW + 2 * SECOND, 500),
+        dispute(3, "needs_response", 200),
+    ]
     assert await delivered(api, *early) == ["ignored"] * 3
     assert await database.fetchval("SELECT count(*) FROM accounts") == 0
     await delivered(api, make_session_event("evt_1", NOW))
@@ -214,8 +224,15 @@ async def test_joined_accounts_bring_their_purchases_and_what_stands_frozen(api,
     await delivered(api, dispute(3, "lost", 300), refund(4, 600))
     assert await joined.sides() == (0, 0, 20)
     won = dispute(5, "won", 300)
-    failed = make_refund_event("evt_f", NOW + 6 * SECOND, 600, "refund.failed", refund="re_4",
-                               made_at=NOW + 4 * SECOND, status="failed")  # fmt: skip
+    failed = make_refund_event(
+        "evt_f",
+        NOW + 6 * SECOND,
+        600,
+        "refund.failed",
+        refund="re_4",
+        made_at=NOW + 4 * SECOND,
+        status="failed",
+    )
     await delivered(api, won, failed)
     assert await joined.sides() == (70, 0, 0)
     assert await differences(database) == []
@@ -229,8 +246,15 @@ async def test_an_emptied_lot_moves_with_its_debt_and_its_room(api, database) ->
     await api.put("/api/v1/accounts/user-1", {})
     await api.put("/api/v1/accounts/user-1", {"stripe_customer_id": "cus_1"})
     joined = Acts(api, "user-1")
-    failed = make_refund_event("evt_f", NOW + 6 * SECOND, 1_000, "refund.failed", refund="re_1",
-                               made_at=NOW + SECOND, status="failed")  # fmt: skip
+    failed = make_refund_event(
+        "evt_f",
+        NOW + 6 * SECOND,
+        1_000,
+        "refund.failed",
+        refund="re_1",
+        made_at=NOW + SECOND,
+        status="failed",
+    )
     await joined.done(await joined.grant(100))  # repays the debt
     await delivered(api, failed)
     assert await joined.sides() == (100, 0, 0)
@@ -277,17 +301,22 @@ async def test_reports_and_explain_tell_of_a_purchase(api, database) -> None:
     (lot,) = [lot for lot in explained["lots"] if lot["source"] == "purchased"]
     behind = [(entry["kind"], entry["event_id"]) for entry in lot["entries"]]
     assert behind == [
-        ("freeze", "evt_d2"), ("refund", "evt_r1"), ("spend", None), ("purchase", "evt_1"),
-    ]  # fmt: skip
+        ("freeze", "evt_d2"),
+        ("refund", "evt_r1"),
+        ("spend", None),
+        ("purchase", "evt_1"),
+    ]
     entries = (await api.get("/api/v1/ledger/entries", event_id="evt_1")).json()["data"]
-    assert [(e["kind"], e["lot_source"], e["change"]) for e in entries if e["kind"] == "purchase"] \
-        == [("purchase", "purchased", 100)]  # fmt: skip
+    assert [
+        (e["kind"], e["lot_source"], e["change"]) for e in entries if e["kind"] == "purchase"
+    ] == [("purchase", "purchased", 100)]
     await api.set_clock(NOW + timedelta(minutes=1))
     told = (
         await api.get(
-            "/api/v1/ledger/roll-forward", account_id="cus_1",
+            "/api/v1/ledger/roll-forward",
+            account_id="cus_1",
             **{"from": "2026-01-01T00:00:00Z", "to": "2026-01-01T12:00:01Z"},
         )
-    ).json()  # fmt: skip
+    ).json()
     assert (told["purchased"], told["refunded"], told["spent"]) == (100, 50, 35)
     assert told["closing"] == 20

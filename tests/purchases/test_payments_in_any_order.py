@@ -96,8 +96,9 @@ class Customer:
 
     async def act(self, random: Random) -> None:
         """One act; a refusal changes nothing."""
-        act = random.choice([self.spend, self.spend, self.hold, self.capture, self.release,
-                             self.reverse])  # fmt: skip
+        act = random.choice(
+            [self.spend, self.spend, self.hold, self.capture, self.release, self.reverse]
+        )
         with contextlib.suppress(InsufficientCreditsError, AccountUnknownError):
             await act(random)
 

@@ -103,13 +103,26 @@ async def test_a_reversed_refund_stays_reversed_whatever_is_told_of_it(api, data
     assert await acts.sides() == (75, 0, 0)
     for event in (
         make_charge_event("evt_4", NOW + 3 * SECOND, 700),
-        make_refund_event("evt_5", NOW + 4 * SECOND, 400, "refund.updated", refund="re_evt_2",
-                          made_at=NOW + SECOND),
-    ):  # fmt: skip
+        make_refund_event(
+            "evt_5",
+            NOW + 4 * SECOND,
+            400,
+            "refund.updated",
+            refund="re_evt_2",
+            made_at=NOW + SECOND,
+        ),
+    ):
         await api.deliver(event)
         assert await acts.sides() == (75, 0, 0)
-    failed = make_refund_event("evt_6", NOW + 5 * SECOND, 400, "refund.failed", refund="re_evt_2",
-                               made_at=NOW + SECOND, status="failed")  # fmt: skip
+    failed = make_refund_event(
+        "evt_6",
+        NOW + 5 * SECOND,
+        400,
+        "refund.failed",
+        refund="re_evt_2",
+        made_at=NOW + SECOND,
+        status="failed",
+    )
     await api.deliver(failed)
     assert await acts.sides() == (75, 0, 0)
     await api.deliver(refund("evt_7", 6, 200))
@@ -157,8 +170,15 @@ async def test_the_reversal_of_a_refund_undoes_the_debt_it_made(api, database) -
 
 
 async def test_the_reversal_of_what_gave_back_takes_it_again(api, database) -> None:
-    failed = make_refund_event("evt_3", NOW + 2 * SECOND, 1_000, "refund.failed", refund="re_evt_2",
-                               made_at=NOW + SECOND, status="failed")  # fmt: skip
+    failed = make_refund_event(
+        "evt_3",
+        NOW + 2 * SECOND,
+        1_000,
+        "refund.failed",
+        refund="re_evt_2",
+        made_at=NOW + SECOND,
+        status="failed",
+    )
     acts = await bought(api, refund("evt_2", 1, 1_000), failed)
     assert await acts.sides() == (105, 0, 0)
     await acts.done(await acts.spend(35))  # 30 of the pack

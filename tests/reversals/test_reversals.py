@@ -188,10 +188,14 @@ async def test_two_reversals_of_one_lot_do_not_both_wait_for_the_same_held_credi
         "SELECT id FROM journals WHERE kind IN ('opening', 'top_up') ORDER BY id"
     )
     orders = [
-        ReversalOrder(reason="a mistake", policy=Policy.WRITE_OFF, actor="tests",
-                      key=request_key(f"key-{row['id']}", "POST", "/", {}))
+        ReversalOrder(
+            reason="a mistake",
+            policy=Policy.WRITE_OFF,
+            actor="tests",
+            key=request_key(f"key-{row['id']}", "POST", "/", {}),
+        )
         for row in journals
-    ]  # fmt: skip
+    ]
     results = [
         await reverse_journal(book, row["id"], order, dry_run=False)
         for row, order in zip(reversed(journals), orders, strict=True)
@@ -349,9 +353,11 @@ async def test_a_run_reversal_that_was_cut_off_is_gone_on_with_by_the_tick(
     await api.set_clock(NOW + DAY)
     run_id = await database.fetchval("SELECT id FROM runs")
     order = ReversalOrder(
-        reason="a mistake", policy=Policy.WRITE_OFF, actor="tests",
+        reason="a mistake",
+        policy=Policy.WRITE_OFF,
+        actor="tests",
         key=request_key("the-key", "POST", "/api/v1/reversals", {}),
-    )  # fmt: skip
+    )
     # No time at all: it is begun, and nobody goes on with it.
     begun = await run.reverse_run(book, run_id, order, dry_run=False, within_s=0)
     assert (begun.state, begun.journal_count) == ("going", 0)

@@ -105,8 +105,9 @@ async def test_what_was_spent_of_a_gift_comes_back_to_whom_the_gift_went(
     assert told["expired"] == 20
     account = await api.account("user-1")
     assert {lot["source"]: lot["free"] for lot in account["lots"] if lot["free"]} == {
-        "daily": 20, "promotional": 10,
-    }  # fmt: skip
+        "daily": 20,
+        "promotional": 10,
+    }
     assert {
         lot["expires_at"][:10] for lot in account["lots"] if lot["source"] == "promotional"
     } == {"2026-01-04"}
@@ -396,9 +397,12 @@ class Family:
 
     async def begin(self, now: datetime) -> None:
         event = make_subscription_event(
-            f"evt_j{self.number}", "created", now, subscription=f"sub_j{self.number}",
+            f"evt_j{self.number}",
+            "created",
+            now,
+            subscription=f"sub_j{self.number}",
             customer=self.names["customer"],
-        )  # fmt: skip
+        )
         await receive(self.book, orjson.dumps(event), livemode=False)
         await put(self.book, self.names["user"], None, None, "tests")
 
@@ -438,8 +442,9 @@ class Family:
             """SELECT id FROM accounts WHERE external_id = $1 OR id IN (
                    SELECT account_id FROM customers WHERE id = $2)
                   OR joined_to = (SELECT id FROM accounts WHERE external_id = $1)""",
-            self.names["user"], self.names["customer"],
-        )  # fmt: skip
+            self.names["user"],
+            self.names["customer"],
+        )
         return [row["id"] for row in rows]
 
 

@@ -249,8 +249,10 @@ async def test_a_day_taken_back_and_opened_again_yields_no_more_than_the_day(
 ) -> None:
     book = Book(database)
     await clock.stand(database, await clock.now(database) + timedelta(days=1))
-    named = [f"again-{await database.fetchval('SELECT count(*) FROM accounts')}-{n}"
-             for n in range(len(stories))]  # fmt: skip
+    named = [
+        f"again-{await database.fetchval('SELECT count(*) FROM accounts')}-{n}"
+        for n in range(len(stories))
+    ]
     for name in named:
         await put(book, name, None, None, "tests")
     now = await next_day(book)
@@ -280,8 +282,10 @@ async def test_a_day_taken_back_and_opened_again_yields_no_more_than_the_day(
 
 async def _paid(database: Database, account_id: int) -> int:
     """What other lots repaid of the day's debt: that much the account has paid for itself."""
-    return int(await database.fetchval(
-        """SELECT coalesce(sum(amount), 0) FROM entries JOIN lots ON lots.id = lot_id
+    return int(
+        await database.fetchval(
+            """SELECT coalesce(sum(amount), 0) FROM entries JOIN lots ON lots.id = lot_id
             WHERE entries.account_id = $1 AND kind = 'repayment' AND source <> 'daily'""",
-        account_id,
-    ))  # fmt: skip
+            account_id,
+        )
+    )

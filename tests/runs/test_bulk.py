@@ -61,12 +61,19 @@ class Person(msgspec.Struct, frozen=True, kw_only=True):
 def people(**given_: st.SearchStrategy[Any]) -> st.SearchStrategy[Person]:
     seldom = st.sampled_from([False] * 7 + [True])
     return st.builds(
-        Person, zone=st.sampled_from(ZONES), prices=st.lists(st.sampled_from(PRICES), max_size=2),
+        Person,
+        zone=st.sampled_from(ZONES),
+        prices=st.lists(st.sampled_from(PRICES), max_size=2),
         status=st.sampled_from(["active", "active", "trialing", "past_due", "unpaid"]),
-        spent=st.sampled_from([*range(7), 9]), held_s=st.sampled_from([None] * 5 + [60, 86_400]),
+        spent=st.sampled_from([*range(7), 9]),
+        held_s=st.sampled_from([None] * 5 + [60, 86_400]),
         granted_h=st.sampled_from([None] * 4 + [-2, 0, 20, 10_000]),
-        owes=seldom, withdrawn=seldom, joined=seldom, closed=seldom, **given_,
-    )  # fmt: skip
+        owes=seldom,
+        withdrawn=seldom,
+        joined=seldom,
+        closed=seldom,
+        **given_,
+    )
 
 
 class Rules(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,10 +88,14 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
 
 
 rules = st.builds(
-    Rules, carry=st.sampled_from([0, 0, 3]), grace=st.integers(0, 3), trial=st.booleans(),
-    later_grace=st.integers(0, 3), later_pro=st.sampled_from([20, 20, 4, 60]),
+    Rules,
+    carry=st.sampled_from([0, 0, 3]),
+    grace=st.integers(0, 3),
+    trial=st.booleans(),
+    later_grace=st.integers(0, 3),
+    later_pro=st.sampled_from([20, 20, 4, 60]),
     day_between=st.booleans(),
-)  # fmt: skip
+)
 
 
 def catalogue(carry: int, grace: int, trial: bool, pro: int = 20) -> str:
@@ -132,9 +143,14 @@ async def subscribe(book: Book, name: str, customer: str, price: str, status: st
     for kind, told in (("created", "active"), ("updated", status)):
         if (kind, status) != ("created", "trialing"):
             event = make_subscription_event(
-                f"evt_{name}_{kind}", kind, NOW, status=told, price=price,
-                subscription=f"sub_{name}", customer=customer,
-            )  # fmt: skip
+                f"evt_{name}_{kind}",
+                kind,
+                NOW,
+                status=told,
+                price=price,
+                subscription=f"sub_{name}",
+                customer=customer,
+            )
             await receive(book, json.dumps(event).encode(), livemode=False)
 
 
@@ -206,9 +222,10 @@ def loop(server: Any) -> Iterator[tuple[asyncio.Runner, Book]]:
 
 @settings(max_examples=25, phases=[Phase.explicit, Phase.reuse, Phase.generate])
 @given(
-    everybody=st.lists(people(), min_size=1, max_size=5), drawn=rules,
+    everybody=st.lists(people(), min_size=1, max_size=5),
+    drawn=rules,
     hours=st.sampled_from([11, 12, 13, 25, 36, 90]),
-)  # fmt: skip
+)
 def test_both_ways_of_opening_a_day_write_the_same_rows(loop, everybody, drawn, hours) -> None:
     runner, book = loop
     told = runner.run(both_ways(book, everybody, drawn, hours))
@@ -268,17 +285,28 @@ async def opened_both_ways(book: Book) -> Told:
         runs=[(counted(row), await rows_of_run(database, row)) for row in runs],
         plain=plain,
         planned=sorted(
-            (one.day_on, one.wave_at, sum(tier.accounts for tier in one.tiers),
-             sum(tier.issued_credits for tier in one.tiers),
-             sum(tier.expired_credits for tier in one.tiers), one.not_opened)
+            (
+                one.day_on,
+                one.wave_at,
+                sum(tier.accounts for tier in one.tiers),
+                sum(tier.issued_credits for tier in one.tiers),
+                sum(tier.expired_credits for tier in one.tiers),
+                one.not_opened,
+            )
             for one in plan
         ),
         opened=sorted(
-            (row["day_on"], row["wave_at"], row["issued"], row["issued_credits"],
-             row["expired_credits"], row["not_opened"])
+            (
+                row["day_on"],
+                row["wave_at"],
+                row["issued"],
+                row["issued_credits"],
+                row["expired_credits"],
+                row["not_opened"],
+            )
             for row in runs
         ),
-    )  # fmt: skip
+    )
 
 
 def differing(found: dict[str, list[Any]], wanted: dict[str, list[Any]]) -> list[str]:
@@ -314,28 +342,45 @@ async def rows_of_run(database: Database, run_row: Any) -> dict[str, Any]:
         run_row["id"],
     )
     return {
-        "issued": opened["count"], "issued_credits": opened["credits"],
-        "not_opened": opened["missed"], "expired_credits": expired, "state": "done", "failed": 0,
+        "issued": opened["count"],
+        "issued_credits": opened["credits"],
+        "not_opened": opened["missed"],
+        "expired_credits": expired,
+        "state": "done",
+        "failed": 0,
         "opened or skipped": opened["count"],
-    }  # fmt: skip
+    }
 
 
 @pytest.mark.parametrize(
     ("befell", "carry", "expired"),
     [
-        ({}, 0, 17), ({}, 3, 14), ({"granted_h": 0}, 0, 20), ({"held_s": 86_400}, 0, 16),
-        ({"withdrawn": True}, 0, 0), ({"owes": True}, 0, 0),
+        ({}, 0, 17),
+        ({}, 3, 14),
+        ({"granted_h": 0}, 0, 20),
+        ({"held_s": 86_400}, 0, 16),
+        ({"withdrawn": True}, 0, 0),
+        ({"owes": True}, 0, 0),
     ],
-)  # fmt: skip
+)
 async def test_the_set_based_way_takes_all_of_whom_nothing_is_due_before(
     book: Book, befell: dict[str, Any], carry: int, expired: int
 ) -> None:
     """Else the property above would compare the pure way with itself."""
     database = book.database
     await apply_catalogue.apply(book, catalogue(carry, 7, True), "tiers.toml", "tests")
-    plain = Person(zone="UTC", prices=[PRICES[0]], status="past_due", spent=3, held_s=None,
-                   granted_h=None, owes=False, withdrawn=False, joined=False,
-                   closed=False)  # fmt: skip
+    plain = Person(
+        zone="UTC",
+        prices=[PRICES[0]],
+        status="past_due",
+        spent=3,
+        held_s=None,
+        granted_h=None,
+        owes=False,
+        withdrawn=False,
+        joined=False,
+        closed=False,
+    )
     person = msgspec.structs.replace(plain, **befell)
     for n in range(4):
         await live(book, n, person)
@@ -349,8 +394,10 @@ async def test_the_set_based_way_takes_all_of_whom_nothing_is_due_before(
         )
         await run_row.add(database, number, counted, 1)
     assert (counted.issued, counted.issued_credits, counted.expired_credits) == (
-        4, 80, 4 * expired,
-    )  # fmt: skip
+        4,
+        80,
+        4 * expired,
+    )
     assert await differences(database) == []
 
 

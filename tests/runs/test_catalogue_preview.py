@@ -45,10 +45,13 @@ async def customers(api: Api) -> Api:
         await api.deliver(event)
     await api.deliver(
         make_invoice_event(
-            "evt_late_2", "payment_failed", NOW + timedelta(seconds=9),
-            subscription="sub_late", customer="cus_late",
+            "evt_late_2",
+            "payment_failed",
+            NOW + timedelta(seconds=9),
+            subscription="sub_late",
+            customer="cus_late",
         )
-    )  # fmt: skip
+    )
     return api
 
 
@@ -64,12 +67,14 @@ CHANGES = {
     "more for FREE": default_text().replace("daily_credits = 5\n", "daily_credits = 8\n"),
     "less for ENTERPRISE": changed(daily_credits__50="daily_credits = 30"),
     "the prices change places": default_text()
-    .replace(PRO, "price_x").replace(ENTERPRISE, PRO).replace("price_x", ENTERPRISE),
+    .replace(PRO, "price_x")
+    .replace(ENTERPRISE, PRO)
+    .replace("price_x", ENTERPRISE),
     "a price is learnt": default_text().replace(f'"{PRO}"', f'"{PRO}", "price_of_no_tier"'),
     "a price is forgotten": default_text().replace(f'"{PRO}", ', ""),
     "trials grant nothing": changed(trial_grants__true="trial_grants = false"),
     "a tier goes": "[tiers.FREE]\ndaily_credits = 5\nprices = []\n",
-}  # fmt: skip
+}
 
 
 async def looked_at(database: Database, content: str) -> Preview:

@@ -51,9 +51,13 @@ async def test_all_crons_and_spends_at_once_open_each_day_once(api, server, data
     await api.set_clock(MIDNIGHT, tick=False)
     async with open_database(server.application_url) as other:
         answers = await asyncio.gather(
-            tick(book), tick(Book(other)), cron(api), cron(api, "GET"), tick(book),
+            tick(book),
+            tick(Book(other)),
+            cron(api),
+            cron(api, "GET"),
+            tick(book),
             *(api.spend(f"user-{n}", 1, f"key-{n}") for n in range(0, 30, 3)),
-        )  # fmt: skip
+        )
     assert {answer.status_code for answer in answers[5:]} == {201}
     assert {answer.status_code for answer in answers[2:4]} <= {200, 202}
     assert set((await openings(database)).values()) == {1}
@@ -74,13 +78,19 @@ async def test_a_run_counts_what_it_did(api, database) -> None:
     assert answer.status_code == 200
     (run,) = answer.json()["runs"]
     assert (run["on"], run["wave_at"], run["state"]) == (
-        "2026-01-02", "2026-01-02T00:00:00.000000Z", "done",
-    )  # fmt: skip
+        "2026-01-02",
+        "2026-01-02T00:00:00.000000Z",
+        "done",
+    )
     counted = ("expected", "issued", "issued_credits", "expired_credits", "skipped", "not_opened")
     assert {name: run[name] for name in counted} == {
-        "expected": 3, "issued": 2, "issued_credits": 10, "expired_credits": 8, "skipped": 1,
+        "expected": 3,
+        "issued": 2,
+        "issued_credits": 10,
+        "expired_credits": 8,
+        "skipped": 1,
         "not_opened": 0,
-    }  # fmt: skip
+    }
 
 
 async def test_a_cron_with_nothing_due_makes_no_run(api, database) -> None:
@@ -162,8 +172,9 @@ async def test_one_failing_account_does_not_keep_the_others_from_the_set_based_w
     """It is due for longest, so that every chunk would begin with it."""
     await open_accounts(api, 9)
     async with owning(server) as owner:
-        await owner.execute("ALTER TABLE daily_grants ADD CONSTRAINT broken CHECK (account_id <> 1)"
-                            " NOT VALID")  # fmt: skip
+        await owner.execute(
+            "ALTER TABLE daily_grants ADD CONSTRAINT broken CHECK (account_id <> 1) NOT VALID"
+        )
     monkeypatch.setattr(bulk, "CHUNK_ACCOUNTS", 3)
     for days in (0, 1):
         await api.set_clock(MIDNIGHT + timedelta(days=days), tick=False)
@@ -176,8 +187,9 @@ async def test_one_failing_account_does_not_keep_the_others_from_the_set_based_w
     assert [row["count"] for row in opened] == 2 * [1, 1, 3, 3]
     runs = await database.fetch("SELECT * FROM runs ORDER BY id")
     assert [(row["issued"], row["failed"], row["state"]) for row in runs] == [
-        (8, 1, "done"), (8, 1, "going"),
-    ]  # fmt: skip
+        (8, 1, "done"),
+        (8, 1, "going"),
+    ]
 
 
 async def test_a_zone_that_tzdata_has_dropped_costs_nobody_else_anything(
@@ -215,9 +227,10 @@ async def test_what_fails_before_the_grants_of_a_tick_costs_nobody_the_day(
         )
     (run,) = await database.fetch("SELECT * FROM runs")
     reversing = await api.client.post(
-        "/api/v1/reversals", json={"run_id": ids.public(ids.RUN, run["id"]), "reason": "why"},
+        "/api/v1/reversals",
+        json={"run_id": ids.public(ids.RUN, run["id"]), "reason": "why"},
         headers=api.headers("operator", **{"Idempotency-Key": "reversal"}),
-    )  # fmt: skip
+    )
     assert reversing.status_code == 500
     await api.set_clock(MIDNIGHT + timedelta(days=1), tick=False)
     with pytest.raises(asyncpg.CheckViolationError):

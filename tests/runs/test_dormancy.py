@@ -71,15 +71,17 @@ async def test_a_dormant_accounts_day_opens_at_its_next_spend_and_a_read_shows_i
 async def test_a_hold_and_a_capture_are_uses_too(sleepy, database) -> None:
     headers = sleepy.headers("service", **{"Idempotency-Key": "hold"})
     held = await sleepy.client.post(
-        "/api/v1/accounts/user-1/holds", json={"amount": 2, "expires_in_s": 86_400},
+        "/api/v1/accounts/user-1/holds",
+        json={"amount": 2, "expires_in_s": 86_400},
         headers=headers,
-    )  # fmt: skip
+    )
     await sleepy.set_clock(NOW + timedelta(days=2, hours=20))
     hold_id = held.json()["id"]
     captured = await sleepy.client.post(
-        f"/api/v1/holds/{hold_id}/capture", json={"amount": 2},
+        f"/api/v1/holds/{hold_id}/capture",
+        json={"amount": 2},
         headers=sleepy.headers("service", **{"Idempotency-Key": "capture"}),
-    )  # fmt: skip
+    )
     assert captured.status_code == 200
     used = "SELECT last_used_at FROM accounts WHERE external_id = 'user-1'"
     assert await database.fetchval(used) == NOW + timedelta(days=2, hours=20)

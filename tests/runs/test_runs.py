@@ -115,8 +115,9 @@ async def test_days_that_use_alone_opened_in_an_outage_are_counted_by_runs_of_th
     await cron(api)
     found = await runs(api)
     assert [(one["on"], one["state"], one["expected"], one["issued"]) for one in found] == [
-        ("2026-01-03", "done", 2, 0), ("2026-01-06", "done", 2, 0),
-    ]  # fmt: skip
+        ("2026-01-03", "done", 2, 0),
+        ("2026-01-06", "done", 2, 0),
+    ]
     assert [one["skipped_reasons"]["opened_by_use"] for one in found] == [2, 2]
     assert [one["not_opened"] for one in found] == [2, 4]
     await cron(api)
@@ -278,9 +279,14 @@ async def test_a_nudge_that_begins_two_runs_and_one_that_adds_to_both_take_turns
         runs |= await run._begin_runs(database, book.catalogues, "tests", {zone: due[zone]})
     assert [number for _, number in sorted(runs.items())] == [2, 1]
     passing = Passing(
-        database, book.catalogues, Origin("grants", "tests"), runs,
-        {zone: one.wave for zone, one in due.items()}, None, NOW + timedelta(days=1),
-    )  # fmt: skip
+        database,
+        book.catalogues,
+        Origin("grants", "tests"),
+        runs,
+        {zone: one.wave for zone, one in due.items()},
+        None,
+        NOW + timedelta(days=1),
+    )
     async with open_database(server.application_url) as other:
         async with other.transaction():
             await run_row.lock(other, 2)
@@ -361,13 +367,24 @@ async def test_a_dry_run_tells_by_tier_and_writes_nothing(api, database) -> None
     assert answer.json() == {
         "plan": [
             {
-                "on": "2026-01-02", "wave_at": "2026-01-02T00:00:00.000000Z",
-                "time_zones": ["UTC"], "closed": 0, "dormant": 0, "not_opened": 0,
-                "tiers": [{"tier": "FREE", "accounts": 3, "issued_credits": 15,
-                           "expired_credits": 13, "carried_credits": 0}],
+                "on": "2026-01-02",
+                "wave_at": "2026-01-02T00:00:00.000000Z",
+                "time_zones": ["UTC"],
+                "closed": 0,
+                "dormant": 0,
+                "not_opened": 0,
+                "tiers": [
+                    {
+                        "tier": "FREE",
+                        "accounts": 3,
+                        "issued_credits": 15,
+                        "expired_credits": 13,
+                        "carried_credits": 0,
+                    }
+                ],
             }
         ]
-    }  # fmt: skip
+    }
     assert await database.fetchrow("SELECT count(*), max(id) FROM journals") == before
     assert await runs(api) == []
 

@@ -23,8 +23,11 @@ def test_a_short_soak_restarts_everything_and_finds_all_that_was_acknowledged(
         [sys.executable, "-m", "ops.soak", "--seconds", "8", "--days", "1", "--accounts", "4"],
         cwd=ROOT,
         env={**os.environ, "TMPDIR": str(folder), "COLUMNS": "160"},
-        capture_output=True, text=True, timeout=240, check=False,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     told = " ".join(done.stdout.split())
     for fault in FAULTS.values():

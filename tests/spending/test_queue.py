@@ -29,10 +29,12 @@ def _order(name: str, number: int) -> SpendOrder:
     ("broken", "told"),
     [
         ("UPDATE accounts SET time_zone = 'US/Pacific-New' WHERE id = 1", "unknown_zone"),
-        ("ALTER TABLE daily_grants ADD CONSTRAINT broken CHECK (account_id <> 1) NOT VALID",
-         "internal"),
+        (
+            "ALTER TABLE daily_grants ADD CONSTRAINT broken CHECK (account_id <> 1) NOT VALID",
+            "internal",
+        ),
     ],
-)  # fmt: skip
+)
 async def test_an_account_whose_due_cannot_be_posted_fails_no_other_spend_of_its_group(
     book: Book, server: Any, broken: str, told: str
 ) -> None:

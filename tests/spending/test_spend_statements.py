@@ -42,8 +42,9 @@ async def statements(database: Database) -> dict[str, tuple[int, int]]:
     """Of each statement that was run for every spend: times planned for it, times not."""
     rows = await database.fetch(
         """SELECT statement, custom_plans, generic_plans FROM pg_prepared_statements
-            WHERE custom_plans + generic_plans >= $1""", SPENDS,
-    )  # fmt: skip
+            WHERE custom_plans + generic_plans >= $1""",
+        SPENDS,
+    )
     return {row["statement"]: (row["custom_plans"], row["generic_plans"]) for row in rows}
 
 

@@ -68,8 +68,9 @@ async def test_one_key_twenty_times_at_once_is_one_journal_and_one_answer(pro, d
 
 
 async def test_one_key_on_two_accounts_at_once_is_spent_on_one(pro, database) -> None:
-    await pro.deliver(make_subscription_event("evt_2", "created", NOW, subscription="sub_2",
-                                              customer="cus_2"))  # fmt: skip
+    await pro.deliver(
+        make_subscription_event("evt_2", "created", NOW, subscription="sub_2", customer="cus_2")
+    )
     for n in range(8):
         answers = await asyncio.gather(
             pro.spend("cus_1", 1, f"key-{n}"), pro.spend("cus_2", 1, f"key-{n}")
@@ -104,9 +105,10 @@ async def test_a_refusal_stores_nothing_and_its_key_may_be_tried_again(pro, data
     assert refused.json()["next_grant_at"] == "2026-01-02T00:00:00.000000Z"
     assert await journals(database, "spend") == 0
     await pro.deliver(
-        make_subscription_event("evt_2", "updated", NOW + timedelta(seconds=1), price=ENTERPRISE,
-                                previous={})
-    )  # fmt: skip
+        make_subscription_event(
+            "evt_2", "updated", NOW + timedelta(seconds=1), price=ENTERPRISE, previous={}
+        )
+    )
     assert (await pro.spend("cus_1", 21, "the-key")).status_code == 201
     assert (await pro.account("cus_1"))["available"] == 29
 
@@ -124,11 +126,14 @@ async def test_spends_flips_and_the_daily_run_at_once_keep_the_allowance_rule(
     await pro.put("/api/v1/dev/clock", {"now": "2026-01-02T00:00:00Z", "tick": False}, "operator")
     flips = [
         make_subscription_event(
-            f"evt_flip_{n}", "updated", NOW + timedelta(hours=12, seconds=n),
-            price=ENTERPRISE if n % 2 else "price_pro_monthly", previous={},
+            f"evt_flip_{n}",
+            "updated",
+            NOW + timedelta(hours=12, seconds=n),
+            price=ENTERPRISE if n % 2 else "price_pro_monthly",
+            previous={},
         )
         for n in range(10)
-    ]  # fmt: skip
+    ]
     answers = await asyncio.gather(
         *(pro.spend("cus_1", 2, f"key-{n}") for n in range(30)),
         *(pro.post_event(event) for event in flips),

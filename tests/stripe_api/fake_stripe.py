@@ -57,11 +57,16 @@ class FakeStripe:
         price = changes.pop("price", None)
         known = self.subscriptions.get(subscription_id)
         one = known or {
-            "id": subscription_id, "object": "subscription", "livemode": False,
-            "customer": changes.get("customer", "cus_1"), "status": "active", "metadata": {},
-            "cancel_at_period_end": False, "created": int(self.now.timestamp()),
+            "id": subscription_id,
+            "object": "subscription",
+            "livemode": False,
+            "customer": changes.get("customer", "cus_1"),
+            "status": "active",
+            "metadata": {},
+            "cancel_at_period_end": False,
+            "created": int(self.now.timestamp()),
             "items": _items("price_pro_monthly", end),
-        }  # fmt: skip
+        }
         one = {**one, **changes}
         if price is not None:
             one["items"] = _items(price, one["items"]["data"][0]["current_period_end"])
@@ -76,17 +81,27 @@ class FakeStripe:
         return self.subscription(subscription_id, items=_items(price, end))
 
     def event(
-        self, event_id: str, kind: str, thing: dict[str, Any], *, delivered: bool = False,
+        self,
+        event_id: str,
+        kind: str,
+        thing: dict[str, Any],
+        *,
+        delivered: bool = False,
         **more: Any,
-    ) -> dict[str, Any]:  # fmt: skip
+    ) -> dict[str, Any]:
         """An event of now about the object as it is."""
         made = {
-            "id": event_id, "object": "event", "api_version": "2026-08-26.dahlia",
-            "created": int(self.now.timestamp()), "livemode": thing.get("livemode", False),
-            "pending_webhooks": 0 if delivered else 1, "type": kind,
+            "id": event_id,
+            "object": "event",
+            "api_version": "2026-08-26.dahlia",
+            "created": int(self.now.timestamp()),
+            "livemode": thing.get("livemode", False),
+            "pending_webhooks": 0 if delivered else 1,
+            "type": kind,
             "request": {"id": None, "idempotency_key": None},
-            "data": {"object": json.loads(json.dumps(thing))}, **more,
-        }  # fmt: skip
+            "data": {"object": json.loads(json.dumps(thing))},
+            **more,
+        }
         self.events.append((made, delivered))
         return made
 
@@ -141,8 +156,11 @@ class FakeStripe:
         if call.path == "/v1/checkout/sessions" and call.method == "POST":
             return self._checkout(call.params)
         if call.path == "/v1/billing_portal/sessions" and call.method == "POST":
-            made = {"id": "bps_1", "object": "billing_portal.session",
-                    "url": f"{self.base}/portal/{call.params['customer']}"}  # fmt: skip
+            made = {
+                "id": "bps_1",
+                "object": "billing_portal.session",
+                "url": f"{self.base}/portal/{call.params['customer']}",
+            }
             return 200, made
         return _error(404, f"Unrecognized request URL ({call.method}: {call.path}).")
 
@@ -156,10 +174,12 @@ class FakeStripe:
         )
         delivered = {event["id"]: done for event, done in self.events}
         shown = [
-            e for e in newest_first
-            if (types is None or e["type"] in types) and e["created"] >= since
+            e
+            for e in newest_first
+            if (types is None or e["type"] in types)
+            and e["created"] >= since
             and (wanted is None or delivered[e["id"]] == (wanted == "true"))
-        ]  # fmt: skip
+        ]
         return _list(shown, newest_first, call)
 
     def _money(self, call: Call) -> dict[str, Any]:
@@ -173,25 +193,42 @@ class FakeStripe:
             if path.rpartition("/")[0] == call.path
         ]
         shown = [
-            one for one in everything
+            one
+            for one in everything
             if one.get("created", since) >= since and status in (None, one.get("status"))
-        ]  # fmt: skip
+        ]
         return _list(shown, everything, call)
 
     def _checkout(self, params: dict[str, Any]) -> tuple[int, Any]:
         if params["line_items"][0]["price"] in self.withdrawn:
             return _error(400, "The price specified is inactive.")
         number = len(self._answers) + 1
-        return 200, {"id": f"cs_test_{number}", "object": "checkout.session", **params,
-                     "url": f"{self.base}/pay/cs_test_{number}"}  # fmt: skip
+        return 200, {
+            "id": f"cs_test_{number}",
+            "object": "checkout.session",
+            **params,
+            "url": f"{self.base}/pay/cs_test_{number}",
+        }
 
 
 def _items(price: str, end: int) -> dict[str, Any]:
-    return {"object": "list", "has_more": False, "data": [{
-        "id": "si_1", "object": "subscription_item", "current_period_end": end, "quantity": 1,
-        "price": {"id": price, "object": "price",
-                  "recurring": {"interval": "month", "interval_count": 1}},
-    }]}  # fmt: skip
+    return {
+        "object": "list",
+        "has_more": False,
+        "data": [
+            {
+                "id": "si_1",
+                "object": "subscription_item",
+                "current_period_end": end,
+                "quantity": 1,
+                "price": {
+                    "id": price,
+                    "object": "price",
+                    "recurring": {"interval": "month", "interval_count": 1},
+                },
+            }
+        ],
+    }
 
 
 def _error(status: int, said: str, kind: str = "invalid_request_error") -> tuple[int, Any]:
@@ -249,8 +286,10 @@ async def _read(reader: asyncio.StreamReader) -> Call | None:
         return None
     first, *lines = head.split("\r\n")
     method, target, _ = first.split(" ")
-    headers = {name.lower(): value.strip() for name, _, value in (
-        line.partition(":") for line in lines if line)}  # fmt: skip
+    headers = {
+        name.lower(): value.strip()
+        for name, _, value in (line.partition(":") for line in lines if line)
+    }
     body = await reader.readexactly(int(headers.get("content-length", 0)))
     url = urlsplit(target)
     return Call(method, url.path, nested(parse_qsl(url.query or body.decode())), headers)

@@ -24,11 +24,18 @@ TALLYBOOK = Path(sys.executable).with_name("tallybook")
 async def tallybook(server: Server, *words: str, **environment: str) -> tuple[int, str, str]:
     """The exit code, standard output and standard error."""
     program = await asyncio.create_subprocess_exec(
-        TALLYBOOK, *words,
-        env={"PATH": os.environ["PATH"], "PYTHONPATH": os.environ.get("PYTHONPATH", ""),
-             "COLUMNS": "200", "DATABASE_URL": server.application_url, **environment},
-        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-    )  # fmt: skip
+        TALLYBOOK,
+        *words,
+        env={
+            "PATH": os.environ["PATH"],
+            "PYTHONPATH": os.environ.get("PYTHONPATH", ""),
+            "COLUMNS": "200",
+            "DATABASE_URL": server.application_url,
+            **environment,
+        },
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
     out, errors = await program.communicate()
     return program.returncode or 0, out.decode(), errors.decode()
 

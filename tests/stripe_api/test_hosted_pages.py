@@ -17,8 +17,10 @@ from tests.invariants import differences
 from tests.stripe_api.fake_stripe import KEY, FakeStripe
 from tests.stripe_events import make_subscription_event
 
-BACK = {"success_url": "https://app.example/done?s={CHECKOUT_SESSION_ID}",
-        "cancel_url": "https://app.example/plans"}  # fmt: skip
+BACK = {
+    "success_url": "https://app.example/done?s={CHECKOUT_SESSION_ID}",
+    "cancel_url": "https://app.example/plans",
+}
 
 
 async def checkout(api: Api, account_id: str, key: str = "", **body: Any) -> httpx.Response:
@@ -51,10 +53,14 @@ async def test_a_tiers_price_begins_a_subscription_that_names_the_account(
     assert answer.json() == {"id": "cs_test_1", "url": f"{stripe.base}/pay/cs_test_1"}
     named = {"tallybook_account_id": "user-1"}
     assert stripe.calls[-1].params == {
-        "mode": "subscription", "customer": "cus_1", "client_reference_id": "user-1",
+        "mode": "subscription",
+        "customer": "cus_1",
+        "client_reference_id": "user-1",
         "line_items": [{"price": "price_pro_monthly", "quantity": "3"}],
-        "metadata": named, "subscription_data": {"metadata": named}, **BACK,
-    }  # fmt: skip
+        "metadata": named,
+        "subscription_data": {"metadata": named},
+        **BACK,
+    }
 
 
 async def test_a_packs_price_is_paid_once_and_its_buyer_becomes_a_customer(
@@ -65,10 +71,14 @@ async def test_a_packs_price_is_paid_once_and_its_buyer_becomes_a_customer(
     assert answer.status_code == 201, answer.text
     named = {"tallybook_account_id": "user-1", "tallybook_pack": "P100"}
     assert stripe.calls[-1].params == {
-        "mode": "payment", "client_reference_id": "user-1", "customer_creation": "always",
-        "line_items": [{"price": "price_pack_100", "quantity": "1"}], "metadata": named,
-        "payment_intent_data": {"metadata": named}, "success_url": BACK["success_url"],
-    }  # fmt: skip
+        "mode": "payment",
+        "client_reference_id": "user-1",
+        "customer_creation": "always",
+        "line_items": [{"price": "price_pack_100", "quantity": "1"}],
+        "metadata": named,
+        "payment_intent_data": {"metadata": named},
+        "success_url": BACK["success_url"],
+    }
 
 
 async def test_an_account_under_its_customers_id_buys_as_that_customer(
@@ -172,11 +182,20 @@ async def test_what_stripe_refuses_is_told_in_its_words(stripe, stripe_service, 
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"success_url": "javascript:alert(1)"}, {"success_url": "ftp://x"}, {"cancel_url": "/plans"},
-     {"success_url": "https://x/" + "a" * 2_000}, {"success_url": "https://x/ y"},
-     {"quantity": 0}, {"quantity": 1_001}, {"quantity": "1"}, {"mode": "setup"},
-     {"price": "a price"}, {"price": ""}],
-)  # fmt: skip
+    [
+        {"success_url": "javascript:alert(1)"},
+        {"success_url": "ftp://x"},
+        {"cancel_url": "/plans"},
+        {"success_url": "https://x/" + "a" * 2_000},
+        {"success_url": "https://x/ y"},
+        {"quantity": 0},
+        {"quantity": 1_001},
+        {"quantity": "1"},
+        {"mode": "setup"},
+        {"price": "a price"},
+        {"price": ""},
+    ],
+)
 async def test_what_is_no_address_or_no_order_is_refused(stripe, stripe_service, wrong) -> None:
     await stripe_service.put("/api/v1/accounts/user-1", {})
     answer = await checkout(stripe_service, "user-1", **{"price": "price_pro_monthly", **wrong})

@@ -83,8 +83,13 @@ async def test_a_pack_of_which_a_webhook_told_is_left_alone(
 ) -> None:
     await hear(book, sold(stripe, "cs_1", "pi_1"))
     refunded(stripe, "re_other", 500, intent="pi_of_a_subscription", charge="ch_other")
-    sold(stripe, "cs_other", "pi_2", metadata={}, line_items={"object": "list", "data": [
-        {"price": {"id": "price_of_a_mug"}, "quantity": 1}]})  # fmt: skip
+    sold(
+        stripe,
+        "cs_other",
+        "pi_2",
+        metadata={},
+        line_items={"object": "list", "data": [{"price": {"id": "price_of_a_mug"}, "quantity": 1}]},
+    )
     sold(stripe, "cs_open", "pi_3", status="unpaid")
     before = await contents(database)
     assert await reconcile(book) == []
@@ -100,8 +105,13 @@ async def test_a_pack_that_only_its_line_item_tells_is_found(
     _, catalogue = await book.catalogues.present(database)
     priced = next(one for one in catalogue.packs if one.prices)
     price = sorted(priced.prices)[0]
-    sold(stripe, "cs_1", "pi_1", metadata={}, line_items={"object": "list", "data": [
-        {"price": {"id": price}, "quantity": 2}]})  # fmt: skip
+    sold(
+        stripe,
+        "cs_1",
+        "pi_1",
+        metadata={},
+        line_items={"object": "list", "data": [{"price": {"id": price}, "quantity": 2}]},
+    )
     assert outcomes(await reconcile(book)) == [("cs_1", Outcome.MENDED)]
     assert await pack(database) == (2 * priced.credits + 5, 0, 0)
     assert await differences(database) == []
@@ -114,8 +124,9 @@ async def test_money_that_went_back_unheard_takes_its_credits_and_a_failure_retu
     refunded(stripe, "re_1", 400)
     await pass_time(stripe, book, seconds=5)
     assert outcomes(await reconcile(book)) == [
-        ("cs_1", Outcome.MENDED), ("re_1", Outcome.MENDED),
-    ]  # fmt: skip
+        ("cs_1", Outcome.MENDED),
+        ("re_1", Outcome.MENDED),
+    ]
     assert await pack(database) == (65, 0, 0)
     refunded(stripe, "re_1", 400, status="failed")
     disputed(stripe, "du_1", "needs_response", amount=1_000)

@@ -12,8 +12,11 @@ from tests.money_events import make_charge_event, make_dispute_event, make_sessi
 from tests.stripe_api.fake_stripe import FakeStripe
 
 SECOND = timedelta(seconds=1)
-SOLD = {"object": "list", "has_more": False,
-        "data": [{"price": {"id": "price_pack_100"}, "quantity": 1}]}  # fmt: skip
+SOLD = {
+    "object": "list",
+    "has_more": False,
+    "data": [{"price": {"id": "price_pack_100"}, "quantity": 1}],
+}
 
 
 def untold_session(stripe: FakeStripe, sold: dict[str, Any] = SOLD) -> dict[str, Any]:

@@ -21,10 +21,14 @@ SECOND = timedelta(seconds=1)
 
 def thin(event_id: str, kind: str, url: str | None, at=NOW) -> dict[str, Any]:
     return {
-        "id": event_id, "object": "v2.core.event", "type": f"v1.{kind}", "livemode": False,
-        "created": at.isoformat(), "reason": None,
+        "id": event_id,
+        "object": "v2.core.event",
+        "type": f"v1.{kind}",
+        "livemode": False,
+        "created": at.isoformat(),
+        "reason": None,
         "related_object": {"id": "x", "type": "subscription", "url": url},
-    }  # fmt: skip
+    }
 
 
 async def event(api: Api, event_id: str) -> dict[str, Any]:

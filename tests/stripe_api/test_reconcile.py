@@ -30,8 +30,17 @@ from tests.stripe_events import make_subscription_event
 
 OPERATOR = Operator(actor="tests", reason="of the tests")
 SINCE = NOW - timedelta(days=30)
-TABLES = ("accounts", "customers", "events", "facts", "subscriptions", "transitions", "journals",
-          "entries", "lots")  # fmt: skip
+TABLES = (
+    "accounts",
+    "customers",
+    "events",
+    "facts",
+    "subscriptions",
+    "transitions",
+    "journals",
+    "entries",
+    "lots",
+)
 
 
 @pytest.fixture(autouse=True)
@@ -119,9 +128,10 @@ async def test_what_was_lost_after_our_answer_is_found_by_comparing(
     assert await state(database) == "canceled"
     kinds = await database.fetch("SELECT id, type, created_at FROM events ORDER BY created_at")
     assert [row["type"] for row in kinds] == [
-        "customer.subscription.updated", "customer.subscription.updated",
+        "customer.subscription.updated",
+        "customer.subscription.updated",
         "customer.subscription.deleted",
-    ]  # fmt: skip
+    ]
     assert all(row["id"].startswith("tbrec_") for row in kinds)
     assert kinds[2]["created_at"] == stripe.now
     assert await reconcile(book) == []
@@ -188,12 +198,12 @@ async def test_a_dry_run_tells_the_drift_and_changes_nothing(stripe, book, datab
     before = await contents(database)
     found = await reconcile(book, dry_run=True)
     assert outcomes(found) == [
-        ("evt_2", Outcome.FOUND), ("sub_1", Outcome.FOUND), ("sub_2", Outcome.FOUND),
-    ]  # fmt: skip
+        ("evt_2", Outcome.FOUND),
+        ("sub_1", Outcome.FOUND),
+        ("sub_2", Outcome.FOUND),
+    ]
     assert await contents(database) == before
-    assert outcomes(await reconcile(book)) == [
-        ("evt_2", Outcome.MENDED), ("sub_1", Outcome.MENDED)
-    ]  # fmt: skip
+    assert outcomes(await reconcile(book)) == [("evt_2", Outcome.MENDED), ("sub_1", Outcome.MENDED)]
 
 
 async def test_what_stripe_does_not_list_is_asked_for_one_by_one(stripe, book, database) -> None:
@@ -325,9 +335,12 @@ async def test_a_webhook_that_comes_while_one_reconciles_has_the_last_word(
     stripe: FakeStripe, book: Book, database: Database
 ) -> None:
     await reconcile_while_it_changes(
-        stripe, book,
-        missed={"price": "price_enterprise_monthly"}, heard={"status": "past_due"}, after_s=0,
-    )  # fmt: skip
+        stripe,
+        book,
+        missed={"price": "price_enterprise_monthly"},
+        heard={"status": "past_due"},
+        after_s=0,
+    )
     assert await state(database) in ("past_due", "active")
     await pass_time(stripe, book, seconds=5)
     await reconcile(book)
@@ -341,9 +354,12 @@ async def test_a_newer_event_outranks_the_snapshot_that_was_asked_for(
 ) -> None:
     """The list is read, a second passes, the upgrade's webhook comes: the answer is of before."""
     await reconcile_while_it_changes(
-        stripe, book, missed={"status": "past_due"},
-        heard={"status": "active", "price": "price_enterprise_monthly"}, after_s=1,
-    )  # fmt: skip
+        stripe,
+        book,
+        missed={"status": "past_due"},
+        heard={"status": "active", "price": "price_enterprise_monthly"},
+        after_s=1,
+    )
     assert await tier(database) == ("ENTERPRISE", 50)
     assert await reconcile(book) == []
 
@@ -380,11 +396,12 @@ async def test_a_stripe_that_goes_away_keeps_what_was_done_and_the_next_goes_on(
         await reconcile(book)
     stripe.after_answer, stripe.faults = None, []
     assert [await tier(database, f"cus_{n}") for n in range(4)] == [
-        ("PRO", 20), ("PRO", 20), ("nobody", 0), ("nobody", 0)
-    ]  # fmt: skip
-    assert outcomes(await reconcile(book)) == [
-        ("sub_2", Outcome.MENDED), ("sub_3", Outcome.MENDED)
-    ]  # fmt: skip
+        ("PRO", 20),
+        ("PRO", 20),
+        ("nobody", 0),
+        ("nobody", 0),
+    ]
+    assert outcomes(await reconcile(book)) == [("sub_2", Outcome.MENDED), ("sub_3", Outcome.MENDED)]
     assert await differences(database) == []
 
 
@@ -407,17 +424,23 @@ async def test_where_one_part_of_the_api_is_lacking_the_other_goes_on(
     row = await database.fetchrow("SELECT * FROM reconciliations ORDER BY id DESC LIMIT 1")
     assert row is not None
     assert (row["part"], row["events_taken"], row["mended"], row["notes"]) == (
-        "done", 1, 1, one.notes
-    )  # fmt: skip
+        "done",
+        1,
+        1,
+        one.notes,
+    )
 
 
 def test_every_type_that_is_read_is_fetched() -> None:
     """Held to the types that the SDK knows: a new reader's events are missed by nobody."""
     known = typing.get_args(typing.get_type_hints(sdk.Event)["type"])
     thin = {
-        "id": "evt_1", "object": "v2.core.event", "created": "2026-01-01T00:00:00Z",
-        "livemode": False, "related_object": {"url": "/v1/things/x"},
-    }  # fmt: skip
+        "id": "evt_1",
+        "object": "v2.core.event",
+        "created": "2026-01-01T00:00:00Z",
+        "livemode": False,
+        "related_object": {"url": "/v1/things/x"},
+    }
     read = {kind for kind in known if isinstance(translate(thin | {"type": f"v1.{kind}"}), Thin)}
     assert len(read) > 20
     assert read <= set(EVENT_TYPES) <= set(known)

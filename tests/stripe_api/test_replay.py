@@ -53,8 +53,10 @@ async def test_an_applied_event_replayed_changes_nothing_and_says_so(
     for _ in range(2):
         answer = await post(api, "evt_1")
         assert (answer["event_id"], answer["outcome"], answer["verdict"]) == (
-            "evt_1", "duplicate", "applied"
-        )  # fmt: skip
+            "evt_1",
+            "duplicate",
+            "applied",
+        )
         assert answer["reason"].startswith("applied before")
     assert await event_row(database, "evt_1") == before
     assert await database.fetchval("SELECT count(*) FROM entries") == entries

@@ -170,7 +170,10 @@ async def test_a_list_that_never_ends_is_nonsense(stripe, stripe_api, monkeypatc
     for n in range(100):
         stripe.subscription(f"sub_{n}")
     told = stripe.answer
-    monkeypatch.setattr(stripe, "answer", lambda call: (200, told(call)[1] | {"has_more": True,
-                        "data": [{"id": "sub_1"}]}))  # fmt: skip
+    monkeypatch.setattr(
+        stripe,
+        "answer",
+        lambda call: (200, told(call)[1] | {"has_more": True, "data": [{"id": "sub_1"}]}),
+    )
     with pytest.raises(StripeUnavailableError, match="does not go on"):
         [page async for page in stripe_api.subscriptions()]

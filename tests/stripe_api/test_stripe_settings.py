@@ -33,9 +33,17 @@ def test_without_a_key_nothing_is_wrong() -> None:
 
 @pytest.mark.parametrize(
     "key",
-    ["changeme99", "pk_test_12345", "sk_test_changeme", "sk_test_xxxxxxxxx", "sk_test_",
-     "sk_live_…", "whsec_0123456789", "sk_test_1234\n5"],
-)  # fmt: skip
+    [
+        "changeme99",
+        "pk_test_12345",
+        "sk_test_changeme",
+        "sk_test_xxxxxxxxx",
+        "sk_test_",
+        "sk_live_…",
+        "whsec_0123456789",
+        "sk_test_1234\n5",
+    ],
+)
 def test_what_is_no_key_is_refused_and_not_shown(key: str) -> None:
     with pytest.raises(ConfigurationError) as refused:
         settings.load(GOOD | {"STRIPE_API_KEY": key})
@@ -51,10 +59,19 @@ def test_a_key_of_the_other_mode_is_refused(key: str, livemode: str) -> None:
 
 @pytest.mark.parametrize(
     "base",
-    ["http://stripe.example", "http://10.0.0.1:8420", "ftp://127.0.0.1", "127.0.0.1:8420",
-     "https://user:pass@stripe.example", "https://stripe.example/v1", "https://", "https://x:y",
-     "http://127.0.0.1.evil.example", "https://stripe.example?a=b"],
-)  # fmt: skip
+    [
+        "http://stripe.example",
+        "http://10.0.0.1:8420",
+        "ftp://127.0.0.1",
+        "127.0.0.1:8420",
+        "https://user:pass@stripe.example",
+        "https://stripe.example/v1",
+        "https://",
+        "https://x:y",
+        "http://127.0.0.1.evil.example",
+        "https://stripe.example?a=b",
+    ],
+)
 def test_the_key_is_sent_nowhere_in_the_clear(base: str) -> None:
     with pytest.raises(ConfigurationError, match="STRIPE_API_BASE is neither"):
         settings.load(GOOD | {"STRIPE_API_KEY": "sk_test_12345", "STRIPE_API_BASE": base})

@@ -360,8 +360,12 @@ def test_copies_of_events_change_nothing(made, data) -> None:
     made.copied(data.draw(st.sampled_from(snapshots)).event_id, data.draw(st.sampled_from("0z")))
     after = made.derived()
     assert (after.state, after.tier, after.grace_tier, after.grace_ends_at, after.tied) == (
-        before.state, before.tier, before.grace_tier, before.grace_ends_at, before.tied,
-    )  # fmt: skip
+        before.state,
+        before.tier,
+        before.grace_tier,
+        before.grace_ends_at,
+        before.tied,
+    )
 
 
 @given(life_cycles(CHANGES))

@@ -97,9 +97,7 @@ def test_of_two_made_in_one_second_both_are_to_be_paid() -> None:
 
 def renamed(fact: Fact, invoice: str) -> Fact:
     assert fact.invoice is not None
-    return msgspec.structs.replace(
-        fact, invoice=msgspec.structs.replace(fact.invoice, id=invoice)
-    )  # fmt: skip
+    return msgspec.structs.replace(fact, invoice=msgspec.structs.replace(fact.invoice, id=invoice))
 
 
 def test_facts_that_were_stored_without_their_invoice_count_as_they_did() -> None:

@@ -58,8 +58,12 @@ def made_of(drawn: Sequence[tuple[str, int, str, str, int | None]], begins: bool
 
 
 @settings(max_examples=400)
-@given(drawn=acts, begins=st.booleans(), shuffle=st.randoms(use_true_random=False),
-       late=st.integers(0, 100))  # fmt: skip
+@given(
+    drawn=acts,
+    begins=st.booleans(),
+    shuffle=st.randoms(use_true_random=False),
+    late=st.integers(0, 100),
+)
 def test_from_a_checkpoint_all_is_derived_as_from_the_whole_history(
     drawn, begins, shuffle, late
 ) -> None:

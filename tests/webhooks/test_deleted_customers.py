@@ -50,10 +50,8 @@ async def test_every_order_of_a_deletion_ends_the_same(api, database) -> None:
             make_invoice_event(f"{number}_b", "payment_failed", NOW + 2 * SECOND, **sub),
             make_customer_event(f"{number}_c", "deleted", NOW + 4 * SECOND, customer=f"c_{number}"),
             make_customer_event(f"{number}_d", "deleted", NOW + 3 * SECOND, customer=f"c_{number}"),
-            make_subscription_event(
-                f"{number}_e", "updated", NOW + 4 * SECOND, previous={}, **sub
-            ),
-        ]  # fmt: skip
+            make_subscription_event(f"{number}_e", "updated", NOW + 4 * SECOND, previous={}, **sub),
+        ]
         for index in order:
             assert await api.deliver(events[index]) in ("applied", "stale")
     ends = await database.fetch(
@@ -80,7 +78,7 @@ async def test_what_a_subscription_says_after_the_deletion_names_the_account_in_
             make_subscription_event(
                 f"{number}_d", "updated", NOW + 3 * SECOND, previous={}, **sub, **named
             ),
-        ]  # fmt: skip
+        ]
         for index in order:
             assert await api.deliver(events[index]) in ("applied", "stale")
         account = await api.account(f"c_{number}")

@@ -35,8 +35,17 @@ async def count(database: Database, table: str) -> int:
 
 async def counts(database: Database) -> dict[str, int]:
     """How many rows stand in every table that an event could write."""
-    tables = ("accounts", "customers", "subscriptions", "facts", "transitions", "journals",
-              "entries", "lots", "daily_grants")  # fmt: skip
+    tables = (
+        "accounts",
+        "customers",
+        "subscriptions",
+        "facts",
+        "transitions",
+        "journals",
+        "entries",
+        "lots",
+        "daily_grants",
+    )
     return {table: await count(database, table) for table in tables}
 
 
@@ -132,12 +141,16 @@ def ended(name: str) -> list[Event]:
             f"{name}_y", "updated", seconds(9), previous={"status": "incomplete"}, **sub
         ),
         make_subscription_event(
-            f"{name}_x", "updated", seconds(9), status="past_due", previous={"status": "active"},
+            f"{name}_x",
+            "updated",
+            seconds(9),
+            status="past_due",
+            previous={"status": "active"},
             **sub,
         ),
         make_invoice_event(f"{name}_w", "paid", seconds(20), **sub),
         make_subscription_event(f"{name}_v", "deleted", seconds(30), status="canceled", **sub),
-    ]  # fmt: skip
+    ]
 
 
 @pytest.mark.parametrize(
@@ -331,9 +344,13 @@ async def test_a_bad_signature_leaves_nothing_behind(api, database) -> None:
     good = sign(payload, api.secret, now)
     old = sign(payload, api.secret, now - TOLERANCE_S - 10)
     for header, body in [
-        ("", payload), ("t=1", payload), (sign(payload, "whsec_other", now), payload),
-        (old, payload), (good, payload + b" "), (good, payload.replace(b"sub_1", b"sub_2")),
-    ]:  # fmt: skip
+        ("", payload),
+        ("t=1", payload),
+        (sign(payload, "whsec_other", now), payload),
+        (old, payload),
+        (good, payload + b" "),
+        (good, payload.replace(b"sub_1", b"sub_2")),
+    ]:
         assert await post_raw(api, body, header) == 400
     assert await count(database, "events") == await count(database, "accounts") == 0
 

@@ -87,9 +87,12 @@ async def test_a_retried_event_falls_into_its_place_in_the_order(api, database, 
     await api.deliver(make_subscription_event("evt_1", "created", NOW))
     await break_event(server, "evt_2")
     upgrade = make_subscription_event(
-        "evt_2", "updated", NOW + timedelta(seconds=5), price="price_enterprise_monthly",
+        "evt_2",
+        "updated",
+        NOW + timedelta(seconds=5),
+        price="price_enterprise_monthly",
         previous={},
-    )  # fmt: skip
+    )
     assert await api.deliver(upgrade) == "queued"
     end = make_subscription_event("evt_3", "deleted", NOW + timedelta(seconds=9))
     assert await api.deliver(end) == "applied"
@@ -230,5 +233,6 @@ async def test_parking_raises_an_alert(api, server, database) -> None:
         await api.deliver(make_subscription_event("evt_2", "created", NOW, status="odd"))
     parked = [one for one in logs if one["event"] == "event_parked"]
     assert [(one["event_id"], one["log_level"]) for one in parked] == [
-        ("evt_1", "error"), ("evt_2", "error"),
-    ]  # fmt: skip
+        ("evt_1", "error"),
+        ("evt_2", "error"),
+    ]

@@ -100,9 +100,13 @@ def known(n: int, at: int, **more: Any) -> Event:
     """An update of subscription n, so many seconds after its first."""
     kind = "created" if at == 0 else "updated"
     return make_subscription_event(
-        f"evt_{n}_{at}", kind, NOW + timedelta(seconds=at),
-        subscription=f"sub_{n}", customer=f"cus_{n}", **more,
-    )  # fmt: skip
+        f"evt_{n}_{at}",
+        kind,
+        NOW + timedelta(seconds=at),
+        subscription=f"sub_{n}",
+        customer=f"cus_{n}",
+        **more,
+    )
 
 
 async def begun(book: Book, subscriptions: int, events: int = 1) -> None:
@@ -144,8 +148,10 @@ async def one_group(
 @settings(max_examples=25, phases=(Phase.explicit, Phase.generate))
 @given(
     lives=st.lists(happenings, min_size=1, max_size=4),
-    shuffle=st.randoms(use_true_random=False), late=st.booleans(), copies=st.integers(0, 3),
-)  # fmt: skip
+    shuffle=st.randoms(use_true_random=False),
+    late=st.booleans(),
+    copies=st.integers(0, 3),
+)
 async def test_a_group_leaves_the_rows_that_its_events_leave_alone(
     two_books, lives, shuffle, late, copies
 ) -> None:
@@ -183,8 +189,11 @@ async def test_what_a_billing_system_rains_is_written_by_groups(two_books) -> No
 
 
 @settings(max_examples=10, phases=(Phase.explicit, Phase.generate))
-@given(lives=st.lists(happenings, min_size=2, max_size=5), copies=st.integers(0, 2),
-       shuffle=st.randoms(use_true_random=False))  # fmt: skip
+@given(
+    lives=st.lists(happenings, min_size=2, max_size=5),
+    copies=st.integers(0, 2),
+    shuffle=st.randoms(use_true_random=False),
+)
 async def test_whoever_comes_at_once_and_in_any_order_the_end_is_the_same(
     two_books, lives, copies, shuffle
 ) -> None:
@@ -370,9 +379,10 @@ def test_whenever_a_group_dies_nothing_that_was_answered_is_lost(server) -> None
             assert outcomes.count("applied") + runner.run(
                 database.fetchval(
                     "SELECT count(*) FROM deliveries WHERE event_id = ANY($1)"
-                    " AND verdict = 'duplicate'", names,
+                    " AND verdict = 'duplicate'",
+                    names,
                 )
-            ) == len(names)  # fmt: skip
+            ) == len(names)
             assert runner.run(database.fetchval(stored, names)) == len(names)
             if not dead:
                 break

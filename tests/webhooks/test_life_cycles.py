@@ -54,10 +54,15 @@ def life(api: Api) -> Life:
 
 def items(*prices: str, quantity: int = 1) -> dict[str, Any]:
     data = [
-        {"id": f"si_{n}", "object": "subscription_item", "quantity": quantity,
-         "current_period_end": 1_800_000_000, "price": {"id": price, "object": "price"}}
+        {
+            "id": f"si_{n}",
+            "object": "subscription_item",
+            "quantity": quantity,
+            "current_period_end": 1_800_000_000,
+            "price": {"id": price, "object": "price"},
+        }
         for n, price in enumerate(prices)
-    ]  # fmt: skip
+    ]
     return {"object": "list", "data": data, "has_more": False}
 
 
@@ -224,10 +229,16 @@ async def test_changing_tiers_to_and_fro_with_spends_between_gains_nothing(
     assert await differences(database) == []
 
 
-@pytest.mark.parametrize("change", [
-    {"status": "hibernating"}, {"items": {"object": "list", "data": "all"}}, {"customer": 7},
-    {"items": {"object": "list", "data": [], "has_more": True}}, {"cancel_at_period_end": "yes"},
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"status": "hibernating"},
+        {"items": {"object": "list", "data": "all"}},
+        {"customer": 7},
+        {"items": {"object": "list", "data": [], "has_more": True}},
+        {"cancel_at_period_end": "yes"},
+    ],
+)
 async def test_an_unknown_status_or_shape_is_parked_and_what_was_known_stands(
     api, life, change
 ) -> None:
@@ -240,20 +251,32 @@ async def test_an_unknown_status_or_shape_is_parked_and_what_was_known_stands(
 
 async def test_the_shape_of_2017_is_read_like_the_newest(api) -> None:
     subscription = {
-        "id": "sub_1", "object": "subscription", "customer": "cus_1", "status": "active",
-        "current_period_end": 1_800_000_000, "cancel_at_period_end": False, "metadata": {},
+        "id": "sub_1",
+        "object": "subscription",
+        "customer": "cus_1",
+        "status": "active",
+        "current_period_end": 1_800_000_000,
+        "cancel_at_period_end": False,
+        "metadata": {},
         "plan": {"id": PRO, "object": "plan", "interval": "month", "interval_count": 1},
-        "items": {"object": "list", "data": [
-            {"id": "si_1", "plan": {"id": PRO, "object": "plan", "interval": "month"}}]},
-    }  # fmt: skip
+        "items": {
+            "object": "list",
+            "data": [{"id": "si_1", "plan": {"id": PRO, "object": "plan", "interval": "month"}}],
+        },
+    }
     event = make_event("evt_1", "customer.subscription.created", NOW, subscription)
     assert (
         await api.deliver({**event, "api_version": "2017-05-25", "request": "req_1"}) == "applied"
     )
     account = await api.account("cus_1")
     assert (account["tier"], account["available"]) == ("PRO", 20)
-    invoice = {"id": "in_1", "object": "invoice", "customer": "cus_1", "subscription": "sub_1",
-               "billing_reason": "subscription_cycle"}  # fmt: skip
+    invoice = {
+        "id": "in_1",
+        "object": "invoice",
+        "customer": "cus_1",
+        "subscription": "sub_1",
+        "billing_reason": "subscription_cycle",
+    }
     failed = make_event("evt_2", "invoice.payment_failed", NOW + timedelta(seconds=5), invoice)
     assert await api.deliver(failed) == "applied"
     assert (await api.account("cus_1"))["state"] == "past_due"

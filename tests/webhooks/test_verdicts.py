@@ -57,5 +57,7 @@ async def test_each_try_of_a_failed_event_is_ruled(api, server) -> None:
     await owner.close()
     await api.set_clock(NOW + timedelta(minutes=1))
     assert [verdict for verdict, _ in await rulings(api, "evt_1")] == [
-        "queued", "duplicate", "applied",
-    ]  # fmt: skip
+        "queued",
+        "duplicate",
+        "applied",
+    ]
