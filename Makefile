@@ -65,7 +65,9 @@ if [ -n "$$clear" ]; then \
 fi
 endef
 
-# Wheels only: nothing is compiled here, and nothing but what the lock's hashes say is run.
+# Wheels only: nothing is compiled here, and nothing but what the lock's hashes say is run. The lock
+# is complete, so nothing is resolved: pip resolves extras again, finds a newer release than the
+# lock's, and ends for want of its hash. `pip check` says whether the lock fits together.
 define install_locked
 echo "Installing $$(grep -c == requirements.txt) packages, the first time in a minute or two …"; \
 { $(PIP) install --require-hashes --no-deps --only-binary :all: -r requirements.txt 2>&1 || echo '!failed'; } | { \
@@ -80,7 +82,8 @@ echo "Installing $$(grep -c == requirements.txt) packages, the first time in a m
     esac; \
   done; \
   [ $$failed = 0 ] || { echo "The installation failed; all of it: $(VENV)/install.log"; exit 1; }; \
-} || exit 1
+} || exit 1; \
+$(PIP) check >> $(VENV)/install.log || { tail -n 5 $(VENV)/install.log; exit 1; }
 endef
 
 demo: install ## start everything, play the sample tape, show the result, stay up (DEMO_EXIT=1: end)
