@@ -16,9 +16,9 @@ from app.audit.export import Exports
 from app.audit.gauges import Gauges
 from app.audit.horizon import Horizons
 from app.book import Book, book_of, close_stripe
-from app.errors import ConfigurationError
 from app.infrastructure import logs, traces
 from app.infrastructure import settings as settings_module
+from app.infrastructure.checked_database import checked
 from app.infrastructure.db import Database
 from app.infrastructure.limiter import Limiter
 from app.infrastructure.metrics import Metrics
@@ -147,26 +147,19 @@ async def _lifespan(app: Litestar) -> AsyncIterator[None]:
     book: Book = app.state.book
     counts: Metrics = app.state.metrics
     limiter: Limiter | None = app.state.limiter
-    database = book.database
-    try:
-        await database.open()
-    except (OSError, TimeoutError) as error:
-        raise ConfigurationError(
-            f"The database of DATABASE_URL does not answer: {error}."
-        ) from error
-    if limiter is not None:
-        await limiter.open()
-    watching = asyncio.create_task(_watch(database, counts))
-    try:
-        yield
-    finally:
-        watching.cancel()
-        await app.state.spends.close()
-        await app.state.webhook_groups.close()
+    async with checked(book.database):
         if limiter is not None:
-            await limiter.close()
-        await close_stripe(book)
-        await database.close()
+            await limiter.open()
+        watching = asyncio.create_task(_watch(book.database, counts))
+        try:
+            yield
+        finally:
+            watching.cancel()
+            await app.state.spends.close()
+            await app.state.webhook_groups.close()
+            if limiter is not None:
+                await limiter.close()
+            await close_stripe(book)
 
 
 def _state(settings: Settings, book: Book) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import signal
 
 from app.book import book_of, close_stripe
 from app.infrastructure import logs, settings, traces
+from app.infrastructure.checked_database import checked
 from app.infrastructure.db import Database
 from app.jobs.arq_worker import work as nudge_for_ever
 
@@ -18,15 +19,14 @@ async def work() -> int:
     if configured.traced:
         traces.export("tallybook-worker")
     database = Database(configured.database_url, 4, application="tallybook worker")
-    await database.open()
-    book = book_of(configured, database)
-    loop = asyncio.get_running_loop()
-    working = asyncio.ensure_future(nudge_for_ever(book, configured.redis_url))
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, working.cancel)
-    try:
-        await asyncio.gather(working, return_exceptions=True)
-    finally:
-        await close_stripe(book)
-        await database.close()
+    async with checked(database):
+        book = book_of(configured, database)
+        loop = asyncio.get_running_loop()
+        working = asyncio.ensure_future(nudge_for_ever(book, configured.redis_url))
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, working.cancel)
+        try:
+            await asyncio.gather(working, return_exceptions=True)
+        finally:
+            await close_stripe(book)
     return 0

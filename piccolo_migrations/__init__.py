@@ -1,49 +1,44 @@
-"""Piccolo migrations, in the order of their timestamps; they never import app.
+"""Piccolo's migrations, in the order of their timestamps; they never import app.
 
-What the later ones share stands here: Piccolo takes every other module for a migration.
+The first one makes the schema from the files in schema/. Piccolo takes every other module here for
+a migration, so what they share stands in this one.
 """
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Final
+
 from piccolo.apps.migrations.auto.migration_manager import MigrationManager
 from piccolo.engine import engine_finder
 
-
-async def execute(script: str) -> None:
-    """Run SQL inside the migration's transaction.
-
-    Several statements in one call need the simple protocol, hence the connection itself.
-    """
-    engine = engine_finder()
-    assert engine is not None
-    await engine.current_transaction.get().connection.execute(script)
+SCHEMA: Final = Path(__file__).parent / "schema"
 
 
-def append_only(*tables: str) -> str:
-    """SQL that lets rows of these tables be added and nothing else."""
-    return "".join(
-        f"""
-CREATE TRIGGER refuse_change BEFORE UPDATE OR DELETE ON {table}
-    FOR EACH ROW EXECUTE FUNCTION refuse_change();
-CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON {table}
-    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
-"""
-        for table in tables
-    )
+def read(pattern: str) -> str:
+    """Join the schema's files of this pattern, in the order of their names."""
+    return "\n".join(path.read_text("utf-8") for path in sorted(SCHEMA.glob(pattern)))
 
 
 def migration(migration_id: str, description: str, *, up: str, down: str) -> MigrationManager:
-    """A migration whose two directions are SQL."""
+    """Make a migration whose two directions are SQL scripts."""
     manager = MigrationManager(
         migration_id=migration_id, app_name="tallybook", description=description
     )
 
     async def forwards() -> None:
-        await execute(up)
+        await _execute(up)
 
     async def backwards() -> None:
-        await execute(down)
+        await _execute(down)
 
     manager.add_raw(forwards)
     manager.add_raw_backwards(backwards)
     return manager
+
+
+async def _execute(script: str) -> None:
+    engine = engine_finder()
+    assert engine is not None
+    # Several statements in one call need the simple protocol, hence the connection itself.
+    await engine.current_transaction.get().connection.execute(script)

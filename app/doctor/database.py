@@ -7,6 +7,7 @@ from typing import Final
 
 from app.doctor.finding import Finding, fail, ok, ok_or_fail, warn
 from app.doctor.surroundings import Surroundings
+from app.errors import ConfigurationError
 from app.infrastructure import migrations
 from app.infrastructure.db import Database
 from app.verify.verify import verify_structure
@@ -65,17 +66,21 @@ async def _set_clock(database: Database, around: Surroundings) -> Finding:
 
 
 async def _migrations(database: Database) -> Finding:
+    try:
+        await migrations.refuse_unreleased(database)
+    except ConfigurationError as error:
+        return fail("migrations", error.detail, "a new database")
     missing = await migrations.missing(database)
     if missing:
         return fail("migrations", f"missing: {', '.join(missing)}", "tallybook migrate")
-    rows = await database.fetch("SELECT name FROM migration WHERE app_name = 'tallybook'")
-    newer = sorted({row["name"] for row in rows} - {*migrations.known()})
+    applied = await migrations.applied(database)
+    newer = sorted(applied - {*migrations.known()})
     if newer:
         return warn(
             "migrations", f"the database is ahead of this program: {', '.join(newer)}",
             "fine while an upgrade is under way; else install the newer version",
         )  # fmt: skip
-    return ok("migrations", f"all {len(rows)} are applied")
+    return ok("migrations", f"all {len(applied)} are applied")
 
 
 async def _structure(database: Database) -> Finding:

@@ -43,13 +43,32 @@ def _id(stem: str) -> str:
     return f"{day.replace('_', '-')}T{hour.replace('_', ':')}"
 
 
+async def applied(database: Asking) -> set[str]:
+    """The ids of the migrations that this database has had."""
+    if not await database.fetchval("SELECT to_regclass('migration') IS NOT NULL"):
+        return set()
+    rows = await database.fetch("SELECT name FROM migration WHERE app_name = 'tallybook'")
+    return {row["name"] for row in rows}
+
+
 async def missing(database: Asking) -> list[str]:
     """The migrations that this database lacks."""
-    if not await database.fetchval("SELECT to_regclass('migration') IS NOT NULL"):
-        return known()
-    rows = await database.fetch("SELECT name FROM migration WHERE app_name = 'tallybook'")
-    done = {row["name"] for row in rows}
+    done = await applied(database)
     return [name for name in known() if name not in done]
+
+
+async def refuse_unreleased(database: Asking) -> None:
+    """Raise ConfigurationError if an unreleased version made this database.
+
+    Its migrations are older than the first that this version ships, and lead to another schema.
+    """
+    older = sorted(name for name in await applied(database) if name < known()[0])
+    if older:
+        raise ConfigurationError(
+            "An unreleased version of Tallybook made this database (its first migration is "
+            f"{older[0]}), and this version cannot use it: give `tallybook up` a new --data-dir, "
+            "or drop the database, create it again and run `tallybook migrate`."
+        )
 
 
 async def migrate(owner_url: str, logins: dict[str, str]) -> list[str]:
@@ -57,11 +76,13 @@ async def migrate(owner_url: str, logins: dict[str, str]) -> list[str]:
 
     ``logins`` maps DATABASE_URL and DATABASE_READ_URL to their values: their users are let into
     the group roles that the schema grants to. A second caller waits for the first. Raises BusyError
-    where somebody keeps a table locked: the migration that needed it changed nothing.
+    where somebody keeps a table locked: the migration that needed it changed nothing; and
+    ConfigurationError if an unreleased version made the database.
     """
     connection = await asyncpg.connect(owner_url, timeout=10)
     try:
         await connection.execute("SELECT pg_advisory_lock($1)", LOCK)
+        await refuse_unreleased(connection)
         wanted = await missing(connection)
         if wanted:
             try:

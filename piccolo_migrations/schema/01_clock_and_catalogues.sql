@@ -1,0 +1,20 @@
+-- The time that a book goes by; empty in production, where it is the database's own.
+CREATE TABLE dev_clock (
+    only_row boolean PRIMARY KEY DEFAULT true CHECK (only_row),
+    standing_at timestamptz,
+    ahead interval NOT NULL DEFAULT '0'
+);
+
+-- Tell the book's time: the one that was set, else the database's.
+CREATE FUNCTION tallybook_now() RETURNS timestamptz LANGUAGE sql VOLATILE AS $$
+    SELECT coalesce((SELECT coalesce(standing_at, clock_timestamp() + ahead) FROM dev_clock),
+                    clock_timestamp())
+$$;
+
+-- Each catalogue of tiers that was applied, as it was read; the newest is in force.
+CREATE TABLE catalogues (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    content text NOT NULL,
+    applied_at timestamptz NOT NULL,
+    applied_by text NOT NULL
+);

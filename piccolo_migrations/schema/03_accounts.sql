@@ -1,0 +1,74 @@
+-- The accounts: each with its balance, its tier and its running day.
+CREATE TABLE accounts (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    external_id text UNIQUE CHECK (external_id ~ '^[A-Za-z0-9._:@-]{1,128}$'),
+    opened_at timestamptz NOT NULL,
+    closed_at timestamptz,
+    joined_to bigint REFERENCES accounts ON DELETE RESTRICT,
+    last_used_at timestamptz, -- its last spend, hold or capture; null for none yet
+
+    -- The sums of the account's entries; 9007199254740991 is 2^53 - 1, JSON's largest integer.
+    free bigint NOT NULL DEFAULT 0 CHECK (free BETWEEN 0 AND 9007199254740991),
+    held bigint NOT NULL DEFAULT 0 CHECK (held BETWEEN 0 AND 9007199254740991),
+    debt bigint NOT NULL DEFAULT 0 CHECK (debt BETWEEN 0 AND 9007199254740991),
+
+    -- The running day.
+    tier text NOT NULL,
+    time_zone text NOT NULL DEFAULT 'UTC',
+    day_on date,
+    day_opening integer NOT NULL DEFAULT 1,
+    day_starts_at timestamptz,
+    day_ends_at timestamptz,
+    day_lot_id bigint, -- references lots, see 06_ledger.sql
+    day_catalogue_id bigint REFERENCES catalogues ON DELETE RESTRICT,
+    day_used_brought bigint NOT NULL DEFAULT 0 CHECK (day_used_brought >= 0), -- sum of brought_use
+    day_withdrawn boolean NOT NULL DEFAULT false, -- the running day's opening was reversed
+    -- When the tick looks at it next. Past day_ends_at it is dormant: its next use opens its day.
+    due_at timestamptz NOT NULL,
+
+    CONSTRAINT debt_never_beside_free CHECK (debt = 0 OR free = 0),
+    CONSTRAINT day_whole CHECK (num_nulls(day_on, day_starts_at, day_ends_at) IN (0, 3)),
+    CONSTRAINT joined_is_closed CHECK (joined_to IS NULL OR closed_at IS NOT NULL)
+) WITH (fillfactor = 80);
+CREATE INDEX accounts_due ON accounts (due_at, id);
+CREATE INDEX accounts_dormant ON accounts (time_zone)
+    WHERE due_at > day_ends_at AND closed_at IS NULL;
+
+-- What other accounts had used on an account's day when they were joined to it, counted once.
+CREATE TABLE brought_use (
+    account_id bigint NOT NULL REFERENCES accounts ON DELETE RESTRICT,
+    day_on date NOT NULL,
+    opening integer NOT NULL,
+    from_account_id bigint NOT NULL REFERENCES accounts ON DELETE RESTRICT,
+    amount bigint NOT NULL CHECK (amount >= 0),
+    PRIMARY KEY (account_id, day_on, opening, from_account_id)
+);
+
+-- Stripe's customers, each tied to one account by the strongest claim.
+CREATE TABLE customers (
+    id text PRIMARY KEY,
+    account_id bigint NOT NULL REFERENCES accounts ON DELETE RESTRICT,
+    -- 1 PUT, 2 client_reference_id, 3 subscription metadata, 4 customer metadata, 5 its own id
+    rank smallint NOT NULL CHECK (rank BETWEEN 1 AND 5),
+    tied_at timestamptz NOT NULL,
+    -- Once deleted its subscriptions are canceled, later arrivals too.
+    deleted_at timestamptz,
+    deleted_event_id text REFERENCES events ON DELETE RESTRICT
+);
+CREATE INDEX customers_account ON customers (account_id);
+
+-- Each account that an event names for a customer; the tie is derived from all of them.
+CREATE TABLE claims (
+    customer_id text NOT NULL,
+    rank smallint NOT NULL CHECK (rank BETWEEN 2 AND 4), -- as customers.rank
+    -- The subscription or customer whose metadata says it; empty for a Checkout session.
+    object_id text NOT NULL,
+    -- Empty if the metadata names no account.
+    external_id text NOT NULL CHECK (external_id ~ '^[A-Za-z0-9._:@-]{0,128}$'),
+    first_at timestamptz NOT NULL,
+    first_event_id text NOT NULL REFERENCES events ON DELETE RESTRICT,
+    last_at timestamptz NOT NULL,
+    last_event_id text NOT NULL REFERENCES events ON DELETE RESTRICT,
+    stands boolean NOT NULL, -- the object's latest snapshot says so
+    PRIMARY KEY (customer_id, rank, object_id, external_id)
+);

@@ -1,0 +1,24 @@
+-- Each account-day as it was opened: exactly once, by its primary key.
+CREATE TABLE daily_grants (
+    account_id bigint NOT NULL REFERENCES accounts ON DELETE RESTRICT,
+    day_on date NOT NULL,
+    opening integer NOT NULL CHECK (opening >= 1),
+    starts_at timestamptz NOT NULL,
+    ends_at timestamptz NOT NULL,
+    time_zone text NOT NULL,
+    tier text NOT NULL,
+    credits bigint NOT NULL CHECK (credits >= 0),
+    previous_on date, -- the account's day before; the dates between were not opened
+    -- Runs had skipped the account as dormant: the dates between were not missed.
+    after_dormancy boolean NOT NULL DEFAULT false,
+    lot_id bigint NOT NULL REFERENCES lots ON DELETE RESTRICT,
+    run_id bigint REFERENCES runs ON DELETE RESTRICT,
+    recorded_at timestamptz NOT NULL,
+    PRIMARY KEY (account_id, day_on, opening),
+    CONSTRAINT days_ascend CHECK (previous_on IS NULL OR opening > 1 OR previous_on < day_on)
+);
+CREATE INDEX daily_grants_wave ON daily_grants (day_on, starts_at);
+CREATE INDEX daily_grants_by_use ON daily_grants (day_on, starts_at)
+    WHERE run_id IS NULL AND previous_on IS NOT NULL AND NOT after_dormancy;
+CREATE INDEX daily_grants_empty ON daily_grants (run_id, account_id)
+    WHERE credits = 0 AND run_id IS NOT NULL;

@@ -1,0 +1,44 @@
+-- Each reversal of a journal, an event or a run, and what it came to.
+CREATE TABLE reversals (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    of_journal_id bigint UNIQUE REFERENCES journals ON DELETE RESTRICT,
+    of_run_id bigint UNIQUE REFERENCES runs ON DELETE RESTRICT,
+    of_event_id text UNIQUE REFERENCES events ON DELETE RESTRICT,
+    part_of bigint REFERENCES reversals ON DELETE RESTRICT,
+
+    journal_id bigint UNIQUE REFERENCES journals ON DELETE RESTRICT,
+    account_id bigint REFERENCES accounts ON DELETE RESTRICT,
+    lot_id bigint REFERENCES lots ON DELETE RESTRICT,
+    entry_id bigint REFERENCES entries ON DELETE RESTRICT,
+    house text,
+    policy text NOT NULL CHECK (policy IN ('write_off', 'debt', 'reject')),
+    -- How an event's refund or dispute counts since this reversal, despite what Stripe says.
+    standing text CHECK (standing IN ('out', 'counted', 'frozen')),
+
+    requested bigint NOT NULL DEFAULT 0 CHECK (requested >= 0),
+    clawed bigint NOT NULL DEFAULT 0 CHECK (clawed >= 0),
+    held bigint NOT NULL DEFAULT 0 CHECK (held >= 0),
+    shortfall bigint NOT NULL DEFAULT 0 CHECK (shortfall >= 0),
+    expired bigint NOT NULL DEFAULT 0 CHECK (expired >= 0),
+    to_claw bigint NOT NULL DEFAULT 0 CHECK (to_claw >= 0), -- still held; taken at its release
+    undone bigint NOT NULL DEFAULT 0 CHECK (undone >= 0),   -- of the shortfall, since undone
+    lifted bigint NOT NULL DEFAULT 0 CHECK (lifted >= 0),   -- of the shortfall, by a repeated run
+
+    -- The progress of a run's reversal.
+    state text NOT NULL CHECK (state IN ('going', 'done')),
+    journal_count bigint NOT NULL DEFAULT 0,
+    skipped bigint NOT NULL DEFAULT 0,
+    last_journal_id bigint NOT NULL DEFAULT 0,
+
+    idempotency_key text UNIQUE,
+    request_hash bytea,
+    actor text NOT NULL,
+    reason text NOT NULL,
+    created_at timestamptz NOT NULL,
+    finished_at timestamptz,
+    CONSTRAINT one_thing CHECK (num_nonnulls(of_journal_id, of_run_id, of_event_id) = 1),
+    CONSTRAINT never_more_than_requested CHECK (clawed + held + shortfall + expired <= requested)
+);
+CREATE INDEX reversals_lot ON reversals (lot_id) WHERE lot_id IS NOT NULL;
+CREATE INDEX reversals_part ON reversals (part_of, id) WHERE part_of IS NOT NULL;
+CREATE INDEX reversals_going ON reversals (id) WHERE state = 'going';

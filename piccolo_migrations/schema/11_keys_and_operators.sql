@@ -1,0 +1,26 @@
+-- The API keys, by their hash.
+CREATE TABLE api_keys (
+    id text PRIMARY KEY,
+    name text NOT NULL,
+    scopes text[] NOT NULL CHECK (scopes <@ ARRAY['service', 'auditor', 'operator']
+        AND cardinality(scopes) > 0),
+    secret_hash bytea NOT NULL,
+    created_at timestamptz NOT NULL,
+    expires_at timestamptz,
+    revoked_at timestamptz
+);
+
+-- What operators did, each with a reason.
+CREATE TABLE operator_acts (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    actor text NOT NULL CHECK (actor <> ''), -- a key's id, or cli: and a user of the machine
+    act text NOT NULL CHECK (act ~ '^[a-z_]{1,40}$'),
+    reason text CHECK (reason <> ''),
+    subject text CHECK (subject <> ''), -- a key, a catalogue, a reversal
+    account_id bigint REFERENCES accounts ON DELETE RESTRICT,
+    journal_id bigint REFERENCES journals ON DELETE RESTRICT,
+    event_id text REFERENCES events ON DELETE RESTRICT,
+    run_id bigint REFERENCES runs ON DELETE RESTRICT,
+    at timestamptz NOT NULL
+);
+CREATE INDEX operator_acts_account ON operator_acts (account_id, id) WHERE account_id IS NOT NULL;

@@ -1,0 +1,38 @@
+-- Refuse to change or remove a row.
+CREATE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION '% is append-only: % refused', TG_TABLE_NAME, TG_OP
+        USING ERRCODE = 'insufficient_privilege', HINT = 'Write a reversal instead.';
+END $$;
+
+-- These tables take new rows and nothing else.
+DO $$
+DECLARE
+    append_only text;
+BEGIN
+    FOREACH append_only IN ARRAY ARRAY[
+        'journals', 'entries', 'moved_lots', 'daily_grants',
+        'facts', 'transitions', 'money_facts', 'purchases',
+        'deliveries', 'fetched_events', 'catalogues', 'operator_acts', 'verifications', 'alerts'
+    ] LOOP
+        EXECUTE format('CREATE TRIGGER refuse_change BEFORE UPDATE OR DELETE ON %I '
+                       'FOR EACH ROW EXECUTE FUNCTION refuse_change()', append_only);
+        EXECUTE format('CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON %I '
+                       'FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()', append_only);
+    END LOOP;
+END $$;
+
+-- An event's verdict changes; what Stripe sent does not.
+CREATE FUNCTION keep_payload() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF ROW(NEW.id, NEW.type, NEW.created_at, NEW.received_at, NEW.payload)
+        IS DISTINCT FROM ROW(OLD.id, OLD.type, OLD.created_at, OLD.received_at, OLD.payload) THEN
+        RAISE EXCEPTION 'events keep what Stripe sent: UPDATE refused'
+            USING ERRCODE = 'insufficient_privilege';
+    END IF;
+    RETURN NEW;
+END $$;
+CREATE TRIGGER keep_payload BEFORE UPDATE ON events FOR EACH ROW EXECUTE FUNCTION keep_payload();
+CREATE TRIGGER refuse_delete BEFORE DELETE ON events FOR EACH ROW EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON events
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
