@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import tempfile
 from collections.abc import Iterator
@@ -14,16 +15,28 @@ from granian.server import Server
 from granian.server.common import AbstractServer
 
 from app.infrastructure import settings
+from app.infrastructure.checked_database import checked
+from app.infrastructure.db import Database
+from app.infrastructure.settings import Settings
 
 HEADER_TIMEOUT_MS: Final = 10_000  # a client that sends its headers slowly is cut off
 SHUTDOWN_SECONDS_MAX: Final = 10
 
 
 def serve(host: str, port: int, workers: int) -> None:
-    """Serve until SIGTERM or SIGINT; refuses to start on bad settings with a sentence."""
-    settings.load()
+    """Serve until SIGTERM or SIGINT.
+
+    Raises ConfigurationError for bad settings or a database that cannot be used: once here, since
+    each worker process would answer with a traceback.
+    """
+    asyncio.run(_try_database(settings.load()))
     with _shared_counts():
         _server(host, port, workers).serve()
+
+
+async def _try_database(configured: Settings) -> None:
+    async with checked(Database(configured.database_url, 1)):
+        pass
 
 
 def _server(host: str, port: int, workers: int) -> AbstractServer[Any]:

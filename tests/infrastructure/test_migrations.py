@@ -10,10 +10,12 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
+from zipfile import ZipFile
 
 import asyncpg
 import pytest
 
+from app.errors import ConfigurationError
 from app.infrastructure import migrations
 from app.infrastructure.db import Database
 from tests.conftest import Server
@@ -278,6 +280,57 @@ async def test_the_applications_role_may_change_no_guarded_table(server: Server)
     )
     assert {grant.split()[0] for grant in granted} & GUARDED == {"events"}
     assert {grant.split()[1] for grant in granted} == {"UPDATE"}
+
+
+@pytest.fixture
+async def unreleased(server: Server) -> Server:
+    """A database that the first unreleased version made."""
+    owner = await asyncpg.connect(server.owner_url)
+    await owner.execute("UPDATE migration SET name = '2026-11-22T08:00:00:000000'")
+    await owner.close()
+    return server
+
+
+REMEDY = "An unreleased version of Tallybook made this database"
+
+
+async def test_a_database_of_an_unreleased_version_is_not_migrated(unreleased: Server) -> None:
+    with pytest.raises(ConfigurationError, match=REMEDY):
+        await migrations.migrate(unreleased.owner_url, {})
+
+
+@pytest.mark.parametrize("command", ["migrate", "serve", "worker"])
+async def test_a_command_tells_the_remedy_for_the_database_of_an_unreleased_version(
+    unreleased: Server, command: str
+) -> None:
+    done = await asyncio.to_thread(
+        subprocess.run,
+        [BIN / "tallybook", command],
+        env={
+            **environment(unreleased),
+            "STRIPE_WEBHOOK_SECRET": "whsec_of_the_test",
+            "CRON_SECRET": "cron-secret-of-the-test",
+            "TALLYBOOK_KEY_PEPPER": "pepper-of-the-test-0000",
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith(REMEDY), done.stderr
+    assert "new --data-dir" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+async def test_the_installed_package_carries_the_schema(folder: Path) -> None:
+    build = (sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder))
+    await asyncio.to_thread(subprocess.run, build, cwd=ROOT, check=True, capture_output=True)
+    with ZipFile(next(folder.glob("*.whl"))) as wheel:
+        carried = {name for name in wheel.namelist() if name.endswith(".sql")}
+    shipped = {str(path.relative_to(ROOT)) for path in (ROOT / "piccolo_migrations").rglob("*.sql")}
+    assert len(shipped) > 10
+    assert shipped <= carried
 
 
 NEXT_MIGRATION = """
