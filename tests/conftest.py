@@ -85,7 +85,6 @@ hypothesis.settings.load_profile("tallybook")
 # Not durable: the tests that kill a server start one of their own.
 FAST = {
     "fsync": "off",
-    "synchronous_commit": "off",
     "full_page_writes": "off",
     "max_connections": "300",
     "shared_buffers": "128MB",

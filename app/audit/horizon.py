@@ -51,12 +51,18 @@ class Horizons:
     async def find(self, database: Database) -> Horizon:
         """The horizon now; waits up to a second for what was committed before the caller came.
 
-        Raises BusyError where a writer took longer and no earlier horizon is known.
+        Raises BusyError if a writer took longer and no earlier horizon is known, or if the server
+        is a standby.
         """
         marked = await database.fetchrow(
-            "SELECT last_value, is_called, tallybook_now() AS now FROM entries_id_seq"
+            """SELECT last_value, is_called, tallybook_now() AS now,
+                      pg_is_in_recovery() AS in_recovery FROM entries_id_seq"""
         )
         assert marked is not None
+        if marked["in_recovery"]:
+            # Its pg_locks shows no writer of the primary, and its last_value may be 32 ahead: an
+            # export named a complete_to before which entries then arrived.
+            raise BusyError("This server is a standby and knows no horizon: ask the primary.")
         # A second statement: whoever drew an id by then held its account's lock already.
         writers = await database.fetchval(_WRITERS)
         if not await self._ended(database, writers):

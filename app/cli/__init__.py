@@ -22,11 +22,10 @@ from app.cli.words import (
     TiersFile,
     Why,
     console,
-    errors_console,
+    refusals,
     run,
 )
 from app.commands.why import why
-from app.errors import TallybookError
 
 app = typer.Typer(
     name="tallybook",
@@ -82,11 +81,8 @@ def serve(
     """Serve HTTP; settings come from the environment."""
     from app.server import serve as start
 
-    try:
+    with refusals():
         start(host, port, workers)
-    except TallybookError as error:
-        errors_console.print(error.detail, style="red", markup=False, soft_wrap=True)
-        raise typer.Exit(1) from None
 
 
 @app.command()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -54,17 +55,25 @@ def group(help_text: str) -> typer.Typer:
 
 
 def run(coroutine: Coroutine[Any, Any, int | None]) -> None:
-    """Run a command to its exit code; what its user can mend is a sentence, not a traceback."""
-    from app.commands.sentences import sentence
+    """Run a command to its exit code."""
     from app.infrastructure import logs
 
     logs.to_standard_error()
-    try:
+    with refusals():
         code = asyncio.run(coroutine)
+    raise typer.Exit(code or 0)
+
+
+@contextmanager
+def refusals() -> Iterator[None]:
+    """End with exit code 1 and a sentence, not a traceback, for what the user can mend."""
+    from app.commands.sentences import sentence
+
+    try:
+        yield
     except Exception as error:
         told = error.detail if isinstance(error, TallybookError) else sentence(error)
         if told is None:
             raise
         errors_console.print(told, style="red", markup=False, soft_wrap=True)
-        code = 1
-    raise typer.Exit(code or 0)
+        raise typer.Exit(1) from None

@@ -1,4 +1,4 @@
-"""The database: version, clock, migrations, triggers and constraints."""
+"""The database: server, settings, clock, migrations, triggers and constraints."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from app.doctor.finding import Finding, fail, ok, ok_or_fail, warn
 from app.doctor.surroundings import Surroundings
 from app.errors import ConfigurationError
 from app.infrastructure import migrations
+from app.infrastructure.checked_database import server_faults, setting_faults
 from app.infrastructure.db import Database
 from app.verify.verify import verify_structure
 
-VERSION_MIN: Final = 150_000
 SKEW_SECONDS_WARN: Final = 2.0
 SKEW_SECONDS_MAX: Final = 30.0  # a tenth of what a webhook's signature may be late
 
 
 async def findings(database: Database, around: Surroundings) -> list[Finding]:
     """What the schema must be before anybody relies on it."""
-    number = int(await database.fetchval("SHOW server_version_num"))
     return [
-        of_version(number),
+        await server(database),
+        await _settings(database),
         await _clock(database),
         await _set_clock(database, around),
         await _migrations(database),
@@ -30,12 +30,16 @@ async def findings(database: Database, around: Surroundings) -> list[Finding]:
     ]
 
 
-def of_version(number: int) -> Finding:
-    """Judge PostgreSQL's version number, such as 150004."""
-    said = f"PostgreSQL {number // 10_000}.{number % 10_000}"
-    if number < VERSION_MIN:
-        return fail("PostgreSQL", said, "use PostgreSQL 15 or later")
-    return ok("PostgreSQL", said)
+async def server(database: Database) -> Finding:
+    """Judge the server: a plain PostgreSQL, new enough, and no standby."""
+    wrong = await server_faults(database)
+    said = f"PostgreSQL {await database.fetchval('SHOW server_version')}"
+    return ok_or_fail("PostgreSQL", wrong, said, "use a primary server of PostgreSQL 15 or later")
+
+
+async def _settings(database: Database) -> Finding:
+    wrong = await setting_faults(database)
+    return ok_or_fail("session settings", wrong, "as pinned", "tallybook migrate")
 
 
 async def _clock(database: Database) -> Finding:

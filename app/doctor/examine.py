@@ -38,8 +38,8 @@ async def _of_database(around: Surroundings) -> list[Finding]:
 
 async def _of_book(database: Database, around: Surroundings) -> list[Finding]:
     if not await database.fetchval("SELECT to_regclass('dev_clock') IS NOT NULL"):
-        version = schema.of_version(int(await database.fetchval("SHOW server_version_num")))
-        return [version, fail("migrations", "this is an empty database", "tallybook migrate")]
+        server = await schema.server(database)
+        return [server, fail("migrations", "this is an empty database", "tallybook migrate")]
     found = await schema.findings(database, around)
     found += await roles.findings(database)
     return found + await work.findings(database, around)

@@ -16,6 +16,7 @@ import asyncpg
 
 from app.errors import BusyError, ConfigurationError
 from app.infrastructure.db import LOCK_TIMEOUT_MS
+from app.infrastructure.pins import PINS
 
 FOLDER: Final = Path(__file__).parents[2] / "piccolo_migrations"
 LOCK: Final = 0x7A11_1E57  # the advisory lock of whoever migrates
@@ -75,11 +76,13 @@ async def migrate(owner_url: str, logins: dict[str, str]) -> list[str]:
     """Bring the database up to date as its owner; returns what was run.
 
     ``logins`` maps DATABASE_URL and DATABASE_READ_URL to their values: their users are let into
-    the group roles that the schema grants to. A second caller waits for the first. Raises BusyError
-    where somebody keeps a table locked: the migration that needed it changed nothing; and
-    ConfigurationError if an unreleased version made the database.
+    the group roles that the schema grants to, and get the settings of `PINS`. A second caller
+    waits for the first.
+
+    Raises BusyError if somebody keeps a table locked: the migration that needed it changed
+    nothing. Raises ConfigurationError if an unreleased version made the database.
     """
-    connection = await asyncpg.connect(owner_url, timeout=10)
+    connection = await _connect(owner_url)
     try:
         await connection.execute("SELECT pg_advisory_lock($1)", LOCK)
         await refuse_unreleased(connection)
@@ -91,6 +94,7 @@ async def migrate(owner_url: str, logins: dict[str, str]) -> list[str]:
                 raise BusyError(await _locked(connection)) from None
         for name, url in logins.items():
             await _let_in(connection, ROLE_OF[name], url, owner_url)
+            await _pin(url)
     finally:
         await connection.close()  # and with it the advisory lock
     return wanted
@@ -145,6 +149,26 @@ def _piccolo_environment(owner_url: str) -> Iterator[None]:
         os.environ.clear()
         os.environ.update(before)
         sys.path[:] = path
+
+
+async def _connect(url: str) -> asyncpg.Connection:
+    return await asyncpg.connect(url, timeout=10, server_settings=dict(PINS))
+
+
+async def _pin(url: str) -> None:
+    """Let this login's sessions in this database begin with the settings of PINS.
+
+    By the login itself, which may: for another role it takes CREATEROLE and more.
+    """
+    connection = await _connect(url)
+    try:
+        database = await connection.fetchval("SELECT quote_ident(current_database())")
+        for name in PINS:
+            await connection.execute(
+                f"ALTER ROLE CURRENT_USER IN DATABASE {database} SET {name} FROM CURRENT"
+            )
+    finally:
+        await connection.close()
 
 
 async def _let_in(connection: asyncpg.Connection, role: str, url: str, owner_url: str) -> None:

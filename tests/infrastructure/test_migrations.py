@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
+from urllib.parse import urlsplit
 from zipfile import ZipFile
 
 import asyncpg
@@ -183,7 +184,8 @@ async def test_a_server_can_tell_what_its_database_lacks(empty: Server, database
 async def test_the_login_of_the_read_url_is_let_into_the_reading_role(server: Server) -> None:
     name = f"login_{secrets.token_hex(4)}"
     superuser = await asyncpg.connect(server.superuser_url)
-    await superuser.execute(f'CREATE ROLE "{name}" LOGIN')
+    password = urlsplit(server.application_url).password
+    await superuser.execute(f"CREATE ROLE \"{name}\" LOGIN PASSWORD '{password}'")
     try:
         url = server.application_url.replace("//tallybook:", f"//{name}:")
         await migrations.migrate(server.owner_url, {"DATABASE_READ_URL": url})
