@@ -10,13 +10,10 @@ import msgspec
 from app.audit.entries import account_numbers
 from app.audit.horizon import Horizons
 from app.errors import AccountUnknownError, BeyondHorizonError
+from app.infrastructure import sql
 from app.infrastructure.db import Database
 
-# The last entry of an account: now, by the order of commits; as of an instant, by its own index.
-_LAST: Final = {
-    True: "ORDER BY id DESC",
-    False: "AND recorded_at <= $2 ORDER BY recorded_at DESC, id DESC",
-}
+_SQL: Final = sql.beside(__file__)
 
 
 class BalanceAsOf(msgspec.Struct, frozen=True):
@@ -46,18 +43,16 @@ async def balance(
             "as_of is later than what is complete; ask for complete_to or earlier.",
             complete_to=horizon.complete_to,
         )
+    account_ids = list(numbers)
     row = await database.fetchrow(
-        f"""SELECT coalesce(sum(free_after), 0)::bigint AS free,
-                  coalesce(sum(held_after), 0)::bigint AS held,
-                  coalesce(sum(debt_after), 0)::bigint AS debt, tallybook_now() AS now
-             FROM unnest($1::bigint[]) AS account (id)
-             JOIN LATERAL (SELECT free_after, held_after, debt_after FROM entries
-                            WHERE entries.account_id = account.id {_LAST[as_of is None]}
-                            LIMIT 1) AS last ON true""",
-        *((list(numbers),) if as_of is None else (list(numbers), as_of)),
+        *(
+            _SQL["now"](account_ids=account_ids)
+            if as_of is None
+            else _SQL["as_of"](account_ids=account_ids, as_of=as_of)
+        )
     )
     assert row is not None
     total = row["free"] + row["held"] - row["debt"]
     return BalanceAsOf(
-        total, row["free"], row["held"], row["debt"], as_of or row["now"], horizon.complete_to
+        total, row["free"], row["held"], row["debt"], row["now"], horizon.complete_to
     )

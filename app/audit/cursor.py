@@ -1,15 +1,34 @@
-"""Opaque keyset cursors, bound to the list and the filters they were made for."""
+"""Pages of lists, and the opaque keyset cursors between them.
+
+A cursor is bound to the list and the filters that it was made for.
+"""
 
 from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Sequence
 
 import msgspec
 
 from app.errors import InvalidCursorError
+from app.infrastructure.db import Record
 
 _DIGEST_BYTES = 8
+
+
+class Page(msgspec.Struct, frozen=True):
+    """Some rows, and the cursor to the next; None at the end."""
+
+    rows: Sequence[Record]
+    next_cursor: str | None
+
+
+def page(rows: Sequence[Record], limit: int, query: object, key: str = "id") -> Page:
+    """A page of at most ``limit`` of the rows, of which one more was asked for."""
+    if len(rows) <= limit:
+        return Page(rows, None)
+    return Page(rows[:limit], encode(str(rows[limit - 1][key]), query))
 
 
 def encode(last: str, query: object) -> str:
@@ -32,8 +51,10 @@ def decode(cursor: str, query: object) -> str:
     return last
 
 
-def decode_number(cursor: str, query: object) -> int:
-    """The same for lists whose key is a number."""
+def decode_number(cursor: str | None, query: object, start: int = 0) -> int:
+    """The number to go on after; ``start`` without a cursor."""
+    if cursor is None:
+        return start
     last = decode(cursor, query)
     if not (last.isascii() and last.isdigit() and len(last) < 19):
         raise InvalidCursorError("The cursor is not one of ours.")

@@ -10,31 +10,13 @@ import msgspec
 
 from app.audit import cursor as cursors
 from app.audit.horizon import Horizon, Horizons
+from app.infrastructure import sql
 from app.infrastructure.db import Database, Record
 
 PAGE_SIZE_MAX: Final = 1_000
 
-# What an entry says beyond its own row: its journal's header and the account's present id.
-SELECT: Final = """
-SELECT entries.id, entries.journal_id, entries.kind, entries.debit, entries.credit,
-       entries.amount,
-       entries.amount * ((entries.credit IN ('free', 'held', 'debt'))::int
-                         - (entries.debit IN ('free', 'held', 'debt'))::int) AS change,
-       entries.free_after + entries.held_after - entries.debt_after AS balance_after,
-       entries.lot_id, lots.source AS lot_source, entries.hold_id, entries.reverses_entry_id,
-       entries.effective_at, entries.recorded_at,
-       journals.event_id, journals.run_id, journals.idempotency_key, journals.source,
-       journals.actor, notes.reason,
-       coalesce(present.external_id,
-                (SELECT customers.id FROM customers WHERE customers.account_id = present.id
-                  ORDER BY rank, tied_at DESC, customers.id LIMIT 1)) AS account_id
-  FROM entries
-  JOIN journals ON journals.id = entries.journal_id
-  JOIN lots ON lots.id = entries.lot_id
-  JOIN accounts AS owner ON owner.id = entries.account_id
-  JOIN accounts AS present ON present.id = coalesce(owner.joined_to, owner.id)
-  LEFT JOIN notes ON notes.journal_id = entries.journal_id
-"""
+SELECT: Final = "SELECT * FROM audited_entries AS entries"
+_SQL: Final = sql.beside(__file__)
 
 
 class OfAccount(msgspec.Struct, frozen=True):
@@ -80,7 +62,7 @@ class EntryPage(msgspec.Struct, frozen=True):
 
 
 _CONDITIONS: Final = {
-    "of_account": "entries.account_id = ANY({}::bigint[])",
+    "of_account": "entries.owner_id = ANY({}::bigint[])",
     "kind": "entries.kind = {}",
     "journal_id": "entries.journal_id = {}",
     "run_id": "entries.journal_id IN (SELECT id FROM journals WHERE run_id = {})",
@@ -128,7 +110,7 @@ def where(query: EntryQuery, horizon: Horizon) -> tuple[str, list[object]]:
             values.append(value)
         elif len(value.numbers) == 1:
             # By "=" its own index gives the order; by ANY the whole ledger is walked in order.
-            condition = "entries.account_id = {}"
+            condition = "entries.owner_id = {}"
             values.append(value.numbers[0])
         else:
             values.append(list(value.numbers))
@@ -138,9 +120,7 @@ def where(query: EntryQuery, horizon: Horizon) -> tuple[str, list[object]]:
 
 async def of_journal(database: Database, journal_id: int) -> list[Record]:
     """A journal's entries, in order."""
-    return await database.fetch(
-        f"{SELECT} WHERE entries.journal_id = $1 ORDER BY entries.id", journal_id
-    )
+    return await database.fetch(*_SQL["of_journal"](journal_id=journal_id))
 
 
 async def of_account(database: Database, public_id: str | None) -> OfAccount | None:
@@ -152,12 +132,5 @@ async def of_account(database: Database, public_id: str | None) -> OfAccount | N
 
 async def account_numbers(database: Database, public_id: str) -> tuple[int, ...]:
     """The internal ids behind a public one: the account, and those that were joined to it."""
-    rows = await database.fetch(
-        """WITH named AS (
-               SELECT id FROM accounts WHERE external_id = $1
-               UNION SELECT account_id FROM customers WHERE id = $1)
-           SELECT accounts.id FROM accounts JOIN named
-               ON accounts.id = named.id OR accounts.joined_to = named.id ORDER BY accounts.id""",
-        public_id,
-    )
+    rows = await database.fetch(*_SQL["account_ids"](public_id=public_id))
     return tuple(row["id"] for row in rows)

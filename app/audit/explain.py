@@ -10,31 +10,13 @@ import msgspec
 
 from app.audit.entries import account_numbers
 from app.errors import AccountUnknownError
+from app.infrastructure import sql
 from app.infrastructure.db import Database, Record
 
 ENTRIES_PER_LOT_MAX: Final = 1_000
 ENTRIES_MAX: Final = 10_000  # over all lots, so that many of them do not make an answer of any size
 
-_ENTRY: Final = """
-SELECT entries.id, entries.journal_id, entries.kind, journals.kind AS journal_kind,
-       entries.debit, entries.credit, entries.amount,
-       entries.amount * ((entries.credit IN ('free', 'held', 'debt'))::int
-                         - (entries.debit IN ('free', 'held', 'debt'))::int) AS change,
-       entries.hold_id, journals.event_id, notes.reason, entries.effective_at, entries.recorded_at,
-       {lot} AS lot_id
-  FROM entries
-  JOIN journals ON journals.id = entries.journal_id
-  LEFT JOIN notes ON notes.journal_id = entries.journal_id
-"""
-_OF_LOTS: Final = f"""
-SELECT behind.* FROM unnest($1::bigint[]) AS lot (id)
- CROSS JOIN LATERAL ({_ENTRY.format(lot="lot.id")} WHERE entries.lot_id = lot.id
-                      ORDER BY entries.id DESC LIMIT $2) AS behind
-"""
-_OF_DEBT: Final = f"""{_ENTRY.format(lot="entries.lot_id")}
- WHERE entries.account_id = ANY($1::bigint[]) AND 'debt' IN (entries.debit, entries.credit)
- ORDER BY entries.id DESC LIMIT $2
-"""
+_SQL: Final = sql.beside(__file__)
 
 
 class Behind(msgspec.Struct, frozen=True):
@@ -72,15 +54,12 @@ async def explain(database: Database, public_id: str) -> Explained:
         numbers = list(await account_numbers(database, public_id))
         if not numbers:
             raise AccountUnknownError(f"No account has the id {public_id!r}.", account_id=public_id)
-        sides = await database.fetchrow(
-            """SELECT sum(free)::bigint AS free, sum(held)::bigint AS held,
-                      sum(debt)::bigint AS debt
-                 FROM accounts WHERE id = ANY($1::bigint[])""",
-            numbers,
-        )
+        sides = await database.fetchrow(*_SQL["sides"](account_ids=numbers))
         assert sides is not None
         lots = await _lots(database, numbers)
-        owed = await database.fetch(_OF_DEBT, numbers, ENTRIES_PER_LOT_MAX + 1)
+        owed = await database.fetch(
+            *_SQL["behind_debt"](account_ids=numbers, limit=ENTRIES_PER_LOT_MAX + 1)
+        )
     return Explained(
         free=sides["free"],
         held=sides["held"],
@@ -91,14 +70,10 @@ async def explain(database: Database, public_id: str) -> Explained:
 
 
 async def _lots(database: Database, numbers: Sequence[int]) -> list[ExplainedLot]:
-    rows = await database.fetch(
-        """SELECT * FROM lots WHERE account_id = ANY($1::bigint[]) AND live AND free + held > 0
-            ORDER BY priority, expires_at, granted_at, id""",
-        numbers,
-    )
+    rows = await database.fetch(*_SQL["lots"](account_ids=numbers))
     limit = min(ENTRIES_PER_LOT_MAX, max(1, ENTRIES_MAX // max(1, len(rows))))
     entries: dict[int, list[Record]] = {row["id"]: [] for row in rows}
-    for entry in await database.fetch(_OF_LOTS, list(entries), limit + 1):
+    for entry in await database.fetch(*_SQL["behind_lots"](lot_ids=list(entries), limit=limit + 1)):
         entries[entry["lot_id"]].append(entry)
     return [_lot(row, _behind(entries[row["id"]], limit)) for row in rows]
 

@@ -1,7 +1,9 @@
 """The horizon: up to which entry, and which instant, nothing can still commit.
 
-Within an account the order of ids is the order of commits; across accounts it is not. Whoever
-lists entries by id must stop below what is still under way, or skip it for ever.
+Within an account the order of ids is the order of commits; across accounts it is not. A list by id
+must stop below what is still under way, or its reader goes past an id that commits later and never
+sees it. Every list of an append-only table has a horizon: `Horizons.find` for entries,
+`Horizons.of` for the others.
 """
 
 from __future__ import annotations
@@ -19,20 +21,38 @@ WAIT_SECONDS_MAX: Final = 1.0
 _POLL_SECONDS: Final = 0.005
 _MICROSECOND: Final = timedelta(microseconds=1)
 
-# The transactions that hold a row lock on accounts: every writer of entries takes one before it
-# draws an id. Asking for xmin and xmax instead would not do: a snapshot's xmax is the youngest
-# transaction that ended, plus one, so that a younger one which still runs is not below it; and
-# xmin is held back by every other database of the cluster.
+# The transactions that may still commit an id which they drew. A writer of entries locks its rows
+# of accounts before it draws; one that begins a run takes the advisory lock of the trigger
+# `mark_adding`; any other draws while it holds the lock of its own table.
+# Asking for xmin and xmax instead would not do: a snapshot's xmax is the youngest transaction that
+# ended, plus one, so that a younger one which still runs is not below it; and xmin is held back by
+# every other database of the cluster.
 _WRITERS: Final = """
 SELECT coalesce(array_agg(DISTINCT virtualtransaction), '{}') FROM pg_locks
- WHERE locktype = 'relation' AND relation = 'accounts'::regclass
+ WHERE locktype = 'relation' AND relation = $1::text::regclass
    AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
    AND mode IN ('RowShareLock', 'RowExclusiveLock') AND pid <> pg_backend_pid()
+"""
+_BEGINNERS: Final = """
+SELECT coalesce(array_agg(DISTINCT virtualtransaction), '{}') FROM pg_locks
+ WHERE locktype = 'advisory' AND classid = $1::text::regclass AND objid = 0 AND objsubid = 2
+   AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+   AND pid <> pg_backend_pid()
 """
 _STILL_WRITING: Final = """
 SELECT EXISTS (SELECT FROM pg_locks
                 WHERE locktype = 'virtualxid' AND virtualtransaction = ANY($1::text[]))
 """
+
+
+# Other append-only lists, with the column that orders them.
+LISTS: Final = {
+    "alerts": "id",
+    "events": "number",
+    "operator_acts": "id",
+    "runs": "id",
+    "transitions": "id",
+}
 
 
 class Horizon(msgspec.Struct, frozen=True):
@@ -47,6 +67,7 @@ class Horizons:
 
     def __init__(self) -> None:
         self._last: Horizon | None = None
+        self._last_of: dict[str, int] = {}
 
     async def find(self, database: Database) -> Horizon:
         """The horizon now; waits up to a second for what was committed before the caller came.
@@ -64,8 +85,7 @@ class Horizons:
             # export named a complete_to before which entries then arrived.
             raise BusyError("This server is a standby and knows no horizon: ask the primary.")
         # A second statement: whoever drew an id by then held its account's lock already.
-        writers = await database.fetchval(_WRITERS)
-        if not await self._ended(database, writers):
+        if not await _writers_end(database, "accounts"):
             if self._last is None:
                 raise BusyError("A writer is taking long; ask again.")
             return self._last
@@ -73,16 +93,34 @@ class Horizons:
         self._last = Horizon(entry_id, await _complete_to(database, entry_id, marked["now"]))
         return self._last
 
-    async def _ended(self, database: Database, writers: list[str]) -> bool:
-        loop = asyncio.get_running_loop()
-        ends_at = loop.time() + WAIT_SECONDS_MAX
-        while writers:
-            if not await database.fetchval(_STILL_WRITING, writers):
-                break
-            if loop.time() >= ends_at:
-                return False
-            await asyncio.sleep(_POLL_SECONDS)
-        return True
+    async def of(self, database: Database, table: str) -> int:
+        """The highest number in one of `LISTS` below which no row can still commit.
+
+        Waits up to a second as `find` does, and raises BusyError as it does.
+        """
+        sequence = f"{table}_{LISTS[table]}_seq"
+        drawn: int = await database.fetchval(
+            f"SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM {sequence}"
+        )
+        if await _writers_end(database, table):
+            self._last_of[table] = drawn
+        elif table not in self._last_of:
+            raise BusyError("A writer is taking long; ask again.")
+        return self._last_of[table]
+
+
+async def _writers_end(database: Database, table: str) -> bool:
+    """Whether all that write the table now have ended within the time that a read waits."""
+    writers = await database.fetchval(_BEGINNERS if table == "runs" else _WRITERS, table)
+    loop = asyncio.get_running_loop()
+    ends_at = loop.time() + WAIT_SECONDS_MAX
+    while writers:
+        if not await database.fetchval(_STILL_WRITING, writers):
+            break
+        if loop.time() >= ends_at:
+            return False
+        await asyncio.sleep(_POLL_SECONDS)
+    return True
 
 
 async def _complete_to(database: Database, entry_id: int, now: datetime) -> datetime:

@@ -1,21 +1,17 @@
-"""What auditors read of the life cycle: subscriptions, transitions, events, runs."""
+"""Life cycles as auditors read them: subscriptions, transitions, events, runs."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Final, Literal
 
 import msgspec
 
 from app.audit import cursor as cursors
+from app.audit.cursor import Page
 from app.audit.entries import OfAccount
-from app.errors import (
-    EventUnknownError,
-    InvalidCursorError,
-    RunUnknownError,
-    SubscriptionUnknownError,
-)
+from app.audit.horizon import Horizons
+from app.errors import EventUnknownError, RunUnknownError, SubscriptionUnknownError
+from app.infrastructure import sql
 from app.infrastructure.db import Database, Record
 from app.runs import run_row
 
@@ -23,26 +19,8 @@ DELIVERIES_MAX: Final = 1_000  # of one event in one answer
 
 Order = Literal["asc", "desc"]
 
-_SUBSCRIPTION: Final = """
-SELECT subscriptions.*,
-       coalesce(accounts.external_id,
-                (SELECT customers.id FROM customers WHERE customers.account_id = accounts.id
-                  ORDER BY rank, tied_at DESC, customers.id LIMIT 1)) AS public_account_id
-  FROM subscriptions JOIN accounts ON accounts.id = subscriptions.account_id
-"""
-# The payload is half a kilobyte to half a megabyte: a list leaves it out.
-_EVENT: Final = """
-SELECT id, type, api_version, livemode, created_at, received_at, verdict, verdict_reason,
-       subscription_id, customer_id, attempt_count, next_attempt_at, error, delivery_count{more}
-  FROM events
-"""
-
-
-class Page(msgspec.Struct, frozen=True):
-    """Some rows, and the cursor to the next."""
-
-    rows: Sequence[Record]
-    next_cursor: str | None
+_SQL: Final = sql.beside(__file__)
+_PAST_EVERY_NUMBER: Final = 2**63 - 1
 
 
 class SubscriptionQuery(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,7 +31,7 @@ class SubscriptionQuery(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def asked(self) -> SubscriptionQuery:
-        """What a cursor is bound to."""
+        """The query that a cursor is bound to."""
         return msgspec.structs.replace(self, of_account=self.of_account and self.of_account.asked)
 
 
@@ -63,7 +41,14 @@ class EventQuery(msgspec.Struct, frozen=True, kw_only=True):
     verdict: str | None = None
     type: str | None = None
     subscription_id: str | None = None
+    customer_id: str | None = None
+    of_account: OfAccount | None = None
     order: Order = "asc"
+
+    @property
+    def asked(self) -> EventQuery:
+        """The query that a cursor is bound to."""
+        return msgspec.structs.replace(self, of_account=self.of_account and self.of_account.asked)
 
 
 async def subscriptions(
@@ -71,22 +56,19 @@ async def subscriptions(
 ) -> Page:
     """One page by id; raises InvalidCursorError."""
     rows = await database.fetch(
-        f"""{_SUBSCRIPTION}
-            WHERE ($1::bigint[] IS NULL OR subscriptions.account_id = ANY($1))
-              AND ($2::text IS NULL OR subscriptions.state = $2)
-              AND ($3::text IS NULL OR subscriptions.id > $3)
-            ORDER BY subscriptions.id LIMIT $4""",
-        None if query.of_account is None else list(query.of_account.numbers),
-        query.state,
-        None if cursor is None else cursors.decode(cursor, query.asked),
-        limit + 1,
+        *_SQL["subscriptions"](
+            account_ids=query.of_account and list(query.of_account.numbers),
+            state=query.state,
+            after="" if cursor is None else cursors.decode(cursor, query.asked),
+            limit=limit + 1,
+        )
     )
-    return _page(rows, limit, query.asked, "{id}")
+    return cursors.page(rows, limit, query.asked)
 
 
 async def subscription(database: Database, subscription_id: str) -> Record:
-    """One; SubscriptionUnknownError without it."""
-    row = await database.fetchrow(f"{_SUBSCRIPTION} WHERE subscriptions.id = $1", subscription_id)
+    """One subscription; raises SubscriptionUnknownError."""
+    row = await database.fetchrow(*_SQL["subscription"](id=subscription_id))
     if row is None:
         raise SubscriptionUnknownError(
             f"No event told of a subscription {subscription_id!r}.", subscription_id=subscription_id
@@ -95,95 +77,87 @@ async def subscription(database: Database, subscription_id: str) -> Record:
 
 
 async def transitions(
-    database: Database, subscription_id: str, cursor: str | None, limit: int
+    database: Database, horizons: Horizons, subscription_id: str, cursor: str | None, limit: int
 ) -> Page:
-    """One page of a subscription's transitions, oldest first; SubscriptionUnknownError."""
+    """One page of a subscription's steps, oldest first.
+
+    Raises SubscriptionUnknownError and InvalidCursorError.
+    """
     await subscription(database, subscription_id)
     query = ("transitions", subscription_id)
     rows = await database.fetch(
-        """SELECT * FROM transitions WHERE subscription_id = $1 AND id > $2
-            ORDER BY id LIMIT $3""",
-        subscription_id,
-        _after_number(cursor, query),
-        limit + 1,
+        *_SQL["transitions"](
+            subscription_id=subscription_id,
+            after=cursors.decode_number(cursor, query),
+            horizon=await horizons.of(database, "transitions"),
+            limit=limit + 1,
+        )
     )
-    return _page(rows, limit, query, "{id}")
+    return cursors.page(rows, limit, query)
 
 
-async def events(database: Database, query: EventQuery, cursor: str | None, limit: int) -> Page:
-    """One page by (received_at, id); raises InvalidCursorError."""
-    received_at, event_id = _after_event(cursor, query)
+async def events(
+    database: Database, horizons: Horizons, query: EventQuery, cursor: str | None, limit: int
+) -> Page:
+    """One page in order of receipt; raises InvalidCursorError."""
+    up = query.order == "asc"
+    after = cursors.decode_number(cursor, query.asked, 0 if up else _PAST_EVERY_NUMBER)
     rows = await database.fetch(
-        f"""{_EVENT.format(more="")}
-            WHERE ($1::text IS NULL OR verdict = $1) AND ($2::text IS NULL OR type = $2)
-              AND ($3::text IS NULL OR subscription_id = $3)
-              AND ($4::timestamptz IS NULL
-                   OR (received_at, id) {">" if query.order == "asc" else "<"} ($4, $5::text))
-            ORDER BY received_at {query.order}, id {query.order} LIMIT $6""",
-        query.verdict,
-        query.type,
-        query.subscription_id,
-        received_at,
-        event_id,
-        limit + 1,
+        *_SQL["events_up" if up else "events_down"](
+            verdict=query.verdict,
+            type=query.type,
+            subscription_id=query.subscription_id,
+            customer_ids=await _customers(database, query),
+            after=after,
+            horizon=await horizons.of(database, "events"),
+            limit=limit + 1,
+        )
     )
-    return _page(rows, limit, query, "{received_at:%Y%m%dT%H%M%S%f} {id}")
+    return cursors.page(rows, limit, query.asked, "number")
+
+
+async def _customers(database: Database, query: EventQuery) -> list[str] | None:
+    """The customers whose events are asked for; None for everybody's."""
+    if query.of_account is None:
+        return None if query.customer_id is None else [query.customer_id]
+    account_ids = list(query.of_account.numbers)
+    rows = await database.fetch(*_SQL["customers_of"](account_ids=account_ids))
+    return [row["id"] for row in rows if query.customer_id in (None, row["id"])]
 
 
 async def event(database: Database, event_id: str) -> Record:
-    """One, with its payload; EventUnknownError without it."""
-    row = await database.fetchrow(f"{_EVENT.format(more=', payload')} WHERE id = $1", event_id)
+    """One event with its payload; raises EventUnknownError."""
+    row = await database.fetchrow(*_SQL["event"](id=event_id))
     if row is None:
         raise EventUnknownError(f"No event {event_id!r} was received.", event_id=event_id)
     return row
 
 
 async def deliveries(database: Database, event_id: str) -> list[Record]:
-    """What was ruled at each delivery and try of an event, oldest first; the newest 1,000."""
-    rows = await database.fetch(
-        "SELECT * FROM deliveries WHERE event_id = $1 ORDER BY id DESC LIMIT $2",
-        event_id,
-        DELIVERIES_MAX,
-    )
+    """The verdicts of an event's deliveries and tries, oldest first; the newest 1,000."""
+    rows = await database.fetch(*_SQL["deliveries"](event_id=event_id, limit=DELIVERIES_MAX))
     return rows[::-1]
 
 
-async def runs(database: Database, cursor: str | None, limit: int, order: Order) -> Page:
+async def runs(
+    database: Database, horizons: Horizons, cursor: str | None, limit: int, order: Order
+) -> Page:
     """One page by id; raises InvalidCursorError."""
     query = ("runs", order)
-    rows = await database.fetch(
-        f"""{run_row.ROWS} WHERE $1::bigint IS NULL OR id {">" if order == "asc" else "<"} $1
-             ORDER BY id {order} LIMIT $2""",
-        None if cursor is None else cursors.decode_number(cursor, query),
-        limit + 1,
+    up = order == "asc"
+    rows = await run_row.listed(
+        database,
+        after=cursors.decode_number(cursor, query, 0 if up else _PAST_EVERY_NUMBER),
+        horizon=await horizons.of(database, "runs"),
+        limit=limit + 1,
+        newest_first=not up,
     )
-    return _page(rows, limit, query, "{id}")
+    return cursors.page(rows, limit, query)
 
 
 async def run(database: Database, number: int | None, public_id: str) -> Record:
-    """One; RunUnknownError without it."""
+    """One run; raises RunUnknownError."""
     rows = await run_row.runs_of(database, [number or 0])
     if not rows:
         raise RunUnknownError(f"There is no run {public_id!r}.", run_id=public_id)
     return rows[0]
-
-
-def _page(rows: Sequence[Record], limit: int, query: object, key: str) -> Page:
-    if len(rows) <= limit:
-        return Page(rows, None)
-    return Page(rows[:limit], cursors.encode(key.format(**rows[limit - 1]), query))
-
-
-def _after_number(cursor: str | None, query: object) -> int:
-    return 0 if cursor is None else cursors.decode_number(cursor, query)
-
-
-def _after_event(cursor: str | None, query: EventQuery) -> tuple[datetime | None, str | None]:
-    if cursor is None:
-        return None, None
-    received, _, event_id = cursors.decode(cursor, query).partition(" ")
-    try:
-        received_at = datetime.strptime(received, "%Y%m%dT%H%M%S%f").replace(tzinfo=UTC)
-    except ValueError:
-        raise InvalidCursorError("The cursor is not one of ours.") from None
-    return received_at, event_id

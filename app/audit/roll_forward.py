@@ -10,9 +10,11 @@ import msgspec
 from app.audit.entries import account_numbers
 from app.audit.horizon import Horizons
 from app.errors import AccountUnknownError, BeyondHorizonError, RefusedError
+from app.infrastructure import sql
 from app.infrastructure.db import Database
 
 _MICROSECOND: Final = timedelta(microseconds=1)
+_SQL: Final = sql.beside(__file__)
 
 
 class RangeReversedError(RefusedError):
@@ -44,26 +46,6 @@ class RollForward(msgspec.Struct, frozen=True, kw_only=True):
     complete_to: datetime
 
 
-# Each kind that changes a balance has one place; the closing is summed apart from them all.
-_SUMS: Final = """
-SELECT coalesce(sum(change) FILTER (WHERE recorded_at < $1), 0) AS opening,
-       coalesce(sum(change) FILTER (WHERE within AND kind = 'grant'), 0) AS granted,
-       coalesce(sum(change) FILTER (WHERE within AND kind = 'purchase'), 0) AS purchased,
-       coalesce(-sum(change) FILTER (WHERE within AND kind = 'spend'), 0) AS spent,
-       coalesce(-sum(change) FILTER (WHERE within AND kind = 'refund'), 0) AS refunded,
-       coalesce(-sum(change) FILTER (WHERE within AND kind = 'expiry'), 0) AS expired,
-       coalesce(sum(change) FILTER (WHERE within AND kind = 'adjustment'), 0) AS adjusted,
-       coalesce(sum(change) FILTER (WHERE within AND kind = 'transfer'), 0) AS transferred,
-       coalesce(sum(change) FILTER (WHERE within AND kind = 'reversal'), 0) AS reversed,
-       coalesce(sum(change), 0) AS closing
-  FROM (SELECT kind, recorded_at, recorded_at >= $1 AS within,
-               amount * ((credit IN ('free', 'held', 'debt'))::int
-                         - (debit IN ('free', 'held', 'debt'))::int) AS change
-          FROM entries
-         WHERE recorded_at < $2 AND ($3::bigint[] IS NULL OR account_id = ANY($3))) AS changes
-"""
-
-
 async def roll_forward(
     database: Database,
     horizons: Horizons,
@@ -89,7 +71,9 @@ async def roll_forward(
             "to is later than what is complete; ask for complete_to or earlier.",
             complete_to=horizon.complete_to,
         )
-    row = await database.fetchrow(_SUMS, start, end, numbers and list(numbers))
+    row = await database.fetchrow(
+        *_SQL["sums"](start=start, end=end, account_ids=numbers and list(numbers))
+    )
     assert row is not None
     sums = {name: int(value) for name, value in row.items()}
     return RollForward(**sums, start=start, end=end, complete_to=horizon.complete_to)

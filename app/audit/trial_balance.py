@@ -9,11 +9,14 @@ import msgspec
 
 from app.audit.horizon import Horizons
 from app.errors import BeyondHorizonError
+from app.infrastructure import sql
 from app.infrastructure.db import Database
 from app.ledger.kinds import House, Side
 
 # Always all of them, in this order: a line of zeros says more than a missing one.
 ACCOUNTS: Final = (*Side, *House)
+
+_SQL: Final = sql.beside(__file__)
 
 
 class Line(msgspec.Struct, frozen=True):
@@ -49,17 +52,7 @@ async def trial_balance(
             complete_to=horizon.complete_to,
         )
     at = as_of or horizon.complete_to
-    # Debits and credits are summed apart, so that equal totals are found and not assumed.
-    rows = await database.fetch(
-        """WITH summed AS MATERIALIZED (
-               SELECT debit, credit, sum(amount) AS amount FROM entries
-                WHERE recorded_at <= $1 GROUP BY debit, credit)
-           SELECT account, sum(debits) AS debits, sum(credits) AS credits
-             FROM (SELECT debit AS account, amount AS debits, 0 AS credits FROM summed
-                   UNION ALL SELECT credit, 0, amount FROM summed) AS sided
-            GROUP BY account""",
-        at,
-    )
+    rows = await database.fetch(*_SQL["sums"](as_of=at))
     # The sums are numeric: 2**63 is fewer than ten million of the largest amounts.
     sums = {row["account"]: (int(row["debits"]), int(row["credits"])) for row in rows}
     lines = [_line(str(account), *sums.get(account, (0, 0))) for account in ACCOUNTS]

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from app.audit import life_cycle
+from app.audit.horizon import Horizons
 from app.audit.life_cycle import EventQuery
 from app.book import Book
 from app.commands.book import opened_book
@@ -26,7 +27,7 @@ async def list_events(
     """`tallybook events list`."""
     async with opened_book(data_dir) as book:
         query = EventQuery(verdict=verdict, order="desc")
-        page = await life_cycle.events(book.database, query, None, limit)
+        page = await life_cycle.events(book.database, Horizons(), query, None, limit)
     table = Table(
         "received",
         Column("event", no_wrap=True),  # to be copied whole

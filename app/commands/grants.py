@@ -14,6 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.table import Table
 
 from app.audit import life_cycle
+from app.audit.horizon import Horizons
 from app.book import Book
 from app.commands.book import database_url
 from app.infrastructure import ids
@@ -154,7 +155,7 @@ def _skipped_of(one: PlannedRun) -> str:
 async def list_runs(console: Console, limit: int, data_dir: Path | None) -> int:
     """`tallybook grants list`."""
     async with opened(database_url(data_dir)) as database:
-        page = await life_cycle.runs(database, None, limit, "desc")
+        page = await life_cycle.runs(database, Horizons(), None, limit, "desc")
     for row in page.rows:
         _tell(console, row)
     if not page.rows:

@@ -249,6 +249,18 @@ async def runs_of(database: Database, run_ids: Collection[int]) -> list[Record]:
     )
 
 
+async def listed(
+    database: Database, *, after: int, horizon: int, limit: int, newest_first: bool
+) -> list[Record]:
+    """At most ``limit`` runs past ``after`` up to the horizon, in order of their ids."""
+    way = (
+        "id < $1 AND id <= $2 ORDER BY id DESC"
+        if newest_first
+        else "id > $1 AND id <= $2 ORDER BY id"
+    )
+    return await database.fetch(f"{ROWS} WHERE {way} LIMIT $3", after, horizon, limit)
+
+
 async def runs_going(database: Database) -> list[Record]:
     """The same of those that are under way, the ones that are run again too."""
     return await database.fetch(f"{ROWS} WHERE state = 'going' ORDER BY runs.id")

@@ -14,10 +14,15 @@ import structlog
 
 from app.allowance.catalogue import Catalogue
 from app.audit import cursor as cursors
+from app.audit.cursor import Page
 from app.audit.entries import OfAccount
-from app.infrastructure.db import Database, Record
+from app.audit.horizon import Horizons
+from app.infrastructure import sql
+from app.infrastructure.db import Database
 
 log = structlog.get_logger(__name__)
+
+_SQL: Final = sql.beside(__file__)
 
 # Entries $3 to $4 of accounts on the tiers $1 with the thresholds $2. A journal's first and last
 # entry tell the balance around it: an opening empties one lot and fills another.
@@ -84,13 +89,6 @@ class AlertQuery(msgspec.Struct, frozen=True, kw_only=True):
         return msgspec.structs.replace(self, of_account=self.of_account and self.of_account.asked)
 
 
-class AlertPage(msgspec.Struct, frozen=True):
-    """Some alerts, and the cursor to the next."""
-
-    rows: list[Record]
-    next_cursor: str | None
-
-
 def watches(catalogue: Catalogue) -> Watches:
     """What the catalogue sets."""
     return Watches(
@@ -122,22 +120,16 @@ async def raise_alerts(database: Database, watches: Watches, after: int, to: int
 
 
 async def alerts(
-    database: Database, query: AlertQuery, cursor: str | None, limit: int
-) -> AlertPage:
+    database: Database, horizons: Horizons, query: AlertQuery, cursor: str | None, limit: int
+) -> Page:
     """One page by id, oldest first; raises InvalidCursorError."""
     rows = await database.fetch(
-        """SELECT alerts.*, coalesce(external_id,
-                      (SELECT customers.id FROM customers WHERE customers.account_id = accounts.id
-                        ORDER BY rank, tied_at DESC, customers.id LIMIT 1)) AS public_account_id
-             FROM alerts JOIN accounts ON accounts.id = alerts.account_id
-            WHERE alerts.id > $1 AND ($2::text IS NULL OR kind = $2)
-              AND ($3::bigint[] IS NULL OR alerts.account_id = ANY($3))
-            ORDER BY alerts.id LIMIT $4""",
-        0 if cursor is None else cursors.decode_number(cursor, query.asked),
-        query.kind,
-        query.of_account and list(query.of_account.numbers),
-        limit + 1,
+        *_SQL["page"](
+            kind=query.kind,
+            account_ids=query.of_account and list(query.of_account.numbers),
+            after=cursors.decode_number(cursor, query.asked),
+            horizon=await horizons.of(database, "alerts"),
+            limit=limit + 1,
+        )
     )
-    if len(rows) <= limit:
-        return AlertPage(rows, None)
-    return AlertPage(rows[:limit], cursors.encode(str(rows[limit - 1]["id"]), query.asked))
+    return cursors.page(rows, limit, query.asked)

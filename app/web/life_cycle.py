@@ -20,6 +20,7 @@ from statemachine import State as SubscriptionState
 
 SubscriptionId = Annotated[str, PathParameter(pattern=STRIPE_ID)]
 SubscriptionFilter = Annotated[str | None, QueryParameter(pattern=STRIPE_ID)]
+CustomerFilter = Annotated[str | None, QueryParameter(pattern=STRIPE_ID)]
 TypeFilter = Annotated[
     str | None,
     QueryParameter(name="type", pattern=EVENT_TYPE, description="Such as invoice.paid."),
@@ -71,7 +72,9 @@ async def list_transitions(
     subscription_id: SubscriptionId, state: State, cursor: Cursor = None, limit: Limit = 100
 ) -> report_views.TransitionList:
     """A subscription's steps through the state machine, oldest first, with the event of each."""
-    page = await life_cycle.transitions(state.book.database, subscription_id, cursor, limit)
+    page = await life_cycle.transitions(
+        state.book.database, state.horizons, subscription_id, cursor, limit
+    )
     return report_answers.transitions(page)
 
 
@@ -83,14 +86,25 @@ async def list_transitions(
 )
 async def list_events(
     state: State, verdict: FromQuery[Verdict | None] = None, event_type: TypeFilter = None,
-    subscription_id: SubscriptionFilter = None, order: FromQuery[Order] = "asc",
+    subscription_id: SubscriptionFilter = None, stripe_customer_id: CustomerFilter = None,
+    account_id: AccountFilter = None, order: FromQuery[Order] = "asc",
     cursor: Cursor = None, limit: Limit = 100,
 ) -> report_views.EventList:  # fmt: skip
-    """The inbox in order of receipt, filtered, without the payloads."""
+    """The inbox in order of receipt, filtered, without the payloads.
+
+    An account's events are those of the customers that are tied to it now.
+    """
+    database = state.book.database
     query = EventQuery(
-        verdict=verdict, type=event_type, subscription_id=subscription_id, order=order
+        verdict=verdict,
+        type=event_type,
+        subscription_id=subscription_id,
+        customer_id=stripe_customer_id,
+        of_account=await entries.of_account(database, account_id),
+        order=order,
     )
-    return report_answers.events(await life_cycle.events(state.book.database, query, cursor, limit))
+    page = await life_cycle.events(database, state.horizons, query, cursor, limit)
+    return report_answers.events(page)
 
 
 @get(

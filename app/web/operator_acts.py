@@ -53,7 +53,7 @@ async def list_operator_acts(
     cursor: Cursor = None, limit: Limit = 100,
 ) -> OperatorActList:  # fmt: skip
     """What operators did; append-only, each written in the transaction of the act itself."""
-    page = await acts(state.book.database, act, cursor, limit)
+    page = await acts(state.book.database, state.horizons, act, cursor, limit)
     return OperatorActList(data=[_answer(row) for row in page.rows], next_cursor=page.next_cursor)
 
 

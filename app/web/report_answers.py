@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import msgspec
 import orjson
 
+from app.audit.cursor import Page
 from app.audit.explain import Behind, Explained
-from app.audit.life_cycle import Page
 from app.audit.roll_forward import RollForward
 from app.audit.trial_balance import TrialBalance
 from app.infrastructure import ids

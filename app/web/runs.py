@@ -95,7 +95,7 @@ async def list_runs(
     state: State, order: FromQuery[Order] = "asc", cursor: Cursor = None, limit: Limit = 100
 ) -> run_views.RunList:
     """The daily runs by id: expected, issued, skipped, failed, not opened."""
-    page = await life_cycle.runs(state.book.database, cursor, limit, order)
+    page = await life_cycle.runs(state.book.database, state.horizons, cursor, limit, order)
     return run_views.RunList(
         data=[run_views.run(row) for row in page.rows], next_cursor=page.next_cursor
     )

@@ -10,11 +10,12 @@ from litestar.datastructures import State
 from litestar.params import FromQuery, QueryParameter
 
 from app.audit import entries
+from app.audit.cursor import Page
 from app.infrastructure import ids
 from app.infrastructure.db import Record
 from app.usage import alerts
 from app.usage import fold as reports
-from app.usage.alerts import AlertPage, AlertQuery
+from app.usage.alerts import AlertQuery
 from app.usage.fold import UsagePage, UsageQuery
 from app.web import problems
 from app.web.access import Access, access
@@ -102,7 +103,7 @@ async def list_alerts(
     """What rose, oldest first; the thresholds stand in the catalogue."""
     database = state.book.database
     query = AlertQuery(kind=kind, of_account=await entries.of_account(database, account_id))
-    return _alerts(await alerts.alerts(database, query, cursor, limit))
+    return _alerts(await alerts.alerts(database, state.horizons, query, cursor, limit))
 
 
 def _usage(page: UsagePage) -> UsageList:
@@ -111,7 +112,7 @@ def _usage(page: UsagePage) -> UsageList:
     )
 
 
-def _alerts(page: AlertPage) -> AlertList:
+def _alerts(page: Page) -> AlertList:
     return AlertList(data=[_alert(row) for row in page.rows], next_cursor=page.next_cursor)
 
 

@@ -1,6 +1,7 @@
 -- Stripe's events as received, once each, with the newest verdict on their effects.
 CREATE TABLE events (
     id text PRIMARY KEY,
+    number bigint GENERATED ALWAYS AS IDENTITY, -- the order of receipt; lists go by it
     type text NOT NULL,
     api_version text,
     livemode boolean NOT NULL,
@@ -24,7 +25,8 @@ CREATE INDEX events_queued ON events (next_attempt_at) WHERE verdict = 'queued';
 CREATE INDEX events_parked ON events (received_at) WHERE verdict = 'parked';
 CREATE INDEX events_subscription ON events (subscription_id, created_at)
     WHERE subscription_id IS NOT NULL;
-CREATE INDEX events_received ON events (received_at, id);
+CREATE UNIQUE INDEX events_number ON events (number);
+CREATE INDEX events_customer ON events (customer_id, number) WHERE customer_id IS NOT NULL;
 
 -- The verdict of each delivery of an event, and of each later try of its effects.
 CREATE TABLE deliveries (

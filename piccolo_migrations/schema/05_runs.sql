@@ -32,6 +32,15 @@ CREATE TABLE runs (
         (skipped = skipped_by_use + skipped_closed + skipped_dormant + skipped_day_over)
 );
 
+-- Mark the transaction as one that adds runs: the horizon of their list waits for it. A chunk, which
+-- only counts in the row of its run, has the table's lock as well and is not waited for.
+CREATE FUNCTION mark_adding() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM pg_advisory_xact_lock_shared(TG_RELID::int, 0);
+    RETURN NULL;
+END $$;
+CREATE TRIGGER mark_adding BEFORE INSERT ON runs FOR EACH STATEMENT EXECUTE FUNCTION mark_adding();
+
 -- The past dates that accounts of a run's wave had not opened when this day was, by zone.
 CREATE TABLE run_not_opened (
     run_id bigint NOT NULL REFERENCES runs ON DELETE RESTRICT,

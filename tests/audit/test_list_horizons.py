@@ -1,0 +1,105 @@
+"""Every list of an append-only table has a horizon: a walk misses nothing that commits late."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import asyncpg
+import pytest
+
+from app.audit.horizon import LISTS
+from app.infrastructure.db import Database
+from tests.api_client import Api
+from tests.conftest import NOW
+from tests.stripe_events import make_subscription_event
+
+SUBSCRIPTION = "sub_walked"
+PATHS = {
+    "alerts": "/api/v1/alerts",
+    "events": "/api/v1/events",
+    "operator_acts": "/api/v1/operator-acts",
+    "runs": "/api/v1/runs",
+    "transitions": f"/api/v1/subscriptions/{SUBSCRIPTION}/transitions",
+}
+# A row of each list, as its writer adds it; $1 is a number that tells the rows apart.
+INSERT = {
+    "alerts": """INSERT INTO alerts (kind, account_id, tier, day_on, threshold, value, raised_at)
+                 SELECT 'unusual_use', min(id), 'PRO', date '2026-01-01' + $1::int, 1, 1, now()
+                   FROM accounts""",
+    "events": """INSERT INTO events (id, type, livemode, created_at, received_at, payload, verdict,
+                                     verdict_reason)
+                 VALUES ('evt_late_' || $1::int, 'charge.updated', false, now(), now(), '',
+                         'ignored', 'no credits')""",
+    "operator_acts": """INSERT INTO operator_acts (actor, act, reason, at)
+                        VALUES ('cli:tests', 'tests_' || chr(96 + $1::int), 'a walk', now())""",
+    "runs": """INSERT INTO runs (day_on, wave_at, catalogue_id, state, started_by, started_at,
+                                 expected, finished_at)
+               SELECT date '2030-01-01' + $1::int,
+                      timestamptz '2030-01-01' + make_interval($1::int),
+                      min(id), 'done', 'tests', now(), 0, now() FROM catalogues""",
+    "transitions": """INSERT INTO transitions (subscription_id, event_id, from_state, to_state,
+                                               trigger, effective_at, recorded_at)
+                      SELECT subscription_id, event_id, from_state, to_state, trigger,
+                             effective_at + make_interval(secs => $1::int), recorded_at
+                        FROM transitions ORDER BY id LIMIT 1""",
+}
+
+
+def test_each_list_has_its_path_and_its_row() -> None:
+    assert set(PATHS) == set(INSERT) == set(LISTS)
+
+
+@asynccontextmanager
+async def writer(database: Database) -> AsyncIterator[asyncpg.Connection]:
+    """A connection of its own, with the application's login."""
+    connection = await asyncpg.connect(database.url)
+    try:
+        yield connection
+    finally:
+        await connection.close()
+
+
+async def _next(api: Api, path: str, cursor: str | None) -> tuple[list[dict[str, Any]], str | None]:
+    """The next page of two rows; what a held-up horizon refuses is asked again."""
+    query = {} if cursor is None else {"cursor": cursor}
+    while True:
+        answer = await api.get(path, limit=2, **query)
+        if answer.status_code != 503:
+            assert answer.status_code == 200, answer.text
+            return answer.json()["data"], answer.json()["next_cursor"]
+        await asyncio.sleep(0.05)
+
+
+@pytest.mark.parametrize("table", sorted(LISTS))
+async def test_a_row_that_commits_late_is_not_passed_by(
+    api: Api, database: Database, table: str
+) -> None:
+    event = make_subscription_event("evt_1", "created", NOW, subscription=SUBSCRIPTION)
+    assert await api.deliver(event) == "applied"
+    path, insert = PATHS[table], INSERT[table]
+    for number in (1, 2):
+        await database.execute(insert, number)
+    before, _ = await _next(api, path, None)
+    async with writer(database) as late:
+        transaction = late.transaction()
+        await transaction.start()
+        await late.execute(insert, 3)  # its number is drawn, it is not committed
+        await database.execute(insert, 4)
+        await database.execute(insert, 5)
+        seen, cursor = await _next(api, path, None)
+        while cursor is not None:
+            rows, cursor = await _next(api, path, cursor)
+            seen += rows
+        assert seen[: len(before)] == before
+        held_back = len(seen)
+        await transaction.commit()
+    walked, cursor = await _next(api, path, None)
+    while cursor is not None:
+        rows, cursor = await _next(api, path, cursor)
+        walked += rows
+    assert walked[:held_back] == seen, "what was shown stays where it stood"
+    total = await database.fetchval(f"SELECT count(*) FROM {table}")
+    assert len(walked) == total
