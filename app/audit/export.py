@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+import msgspec
+
 from app.audit import entries
 from app.audit.entries import EntryQuery
 from app.audit.horizon import Horizon
@@ -20,18 +22,31 @@ CLIENT_STALL_SECONDS_MAX: Final = 120  # a reader slower than this for one chunk
 AT_ONCE_MAX: Final = 4  # each holds a connection of the pool, which spends need too
 
 
+class Ending(msgspec.Struct, frozen=True, kw_only=True):
+    """An export's last record: it proves that nothing was cut off.
+
+    ``sha256`` is of all bytes before it. Two exports of different epochs may give one id to
+    different entries; see ops/backup.md.
+    """
+
+    count: int
+    sha256: str
+    complete_to: datetime
+    epoch: int
+
+
 @dataclass(frozen=True, slots=True)
 class Form:
     """How entries are written: the bytes before the first, of some, and after the last.
 
-    ``end`` is given their count, the SHA-256 of all bytes before it, and ``complete_to``.
+    ``end`` is given an `Ending`.
     """
 
     media_type: str
     suffix: str
     head: bytes
     rows: Callable[[Sequence[Record]], bytes]
-    end: Callable[[int, str, datetime], bytes]
+    end: Callable[[Ending], bytes]
 
 
 async def stream(
@@ -50,7 +65,14 @@ async def stream(
             digest.update(chunk)
             count += len(rows)
             yield chunk
-    yield form.end(count, digest.hexdigest(), horizon.complete_to)
+    yield form.end(
+        Ending(
+            count=count,
+            sha256=digest.hexdigest(),
+            complete_to=horizon.complete_to,
+            epoch=await database.fetchval("SELECT epoch FROM book"),
+        )
+    )
 
 
 async def _chunks(

@@ -41,13 +41,27 @@ def ledger_rebuild(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Change nothing; 1 where something differs.")
     ] = False,
+    after_restore: Annotated[
+        bool,
+        typer.Option(
+            "--after-restore",
+            help="Move all ids past those handed out before a restore. Takes the owner's login.",
+        ),
+    ] = False,
     reason: Why = None,
 ) -> None:
-    """Set balances, lots and holds to what the entries say, in one transaction."""
-    from app.commands.ledger import rebuild_ledger
+    """Set balances, lots and holds to what the entries say, in one transaction.
 
+    After a restore to an earlier moment run it with --after-restore, once, before anybody writes:
+    the ids that were handed out since that moment must not name other things.
+    """
+    from app.commands import ledger as commands
+
+    if after_restore:
+        run(commands.after_restore(console, data_dir, why(reason)))
+        return
     run(
-        rebuild_ledger(
+        commands.rebuild_ledger(
             console, data_dir, dry_run=dry_run, reason=reason if dry_run else why(reason)
         )
     )

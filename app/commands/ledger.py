@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from contextlib import aclosing
+from collections.abc import Iterator
+from contextlib import aclosing, contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -26,6 +27,7 @@ from app.operators import acts
 from app.operators.acts import OperatorAct
 from app.usage import fold
 from app.verify import rebuild as rebuilding
+from app.verify import restore
 from app.verify.checks import CHECKS
 from app.verify.verify import Check, store_verdict, verifying
 from app.web.export_forms import FORMS, FormName
@@ -101,6 +103,32 @@ async def rebuild_ledger(
     return 1 if dry_run else 0
 
 
+async def after_restore(console: Console, data_dir: Path | None, reason: str | None) -> int:
+    """`tallybook ledger rebuild --after-restore`; DATABASE_URL must be the schema's owner here."""
+    with _by_owner():
+        async with opened(database_url(data_dir)) as database, database.transaction():
+            epoch = await restore.begin_epoch(database)
+            by = acts.at_the_machine(reason)
+            await acts.record(database, OperatorAct.RESTORE, by, subject=f"epoch {epoch}")
+    console.print(
+        f"Ids go on {restore.IDS_SKIPPED:,} higher, and the book's epoch is {epoch}: no id that was"
+        " handed out before the restore names another thing."
+    )
+    return 0
+
+
+@contextmanager
+def _by_owner() -> Iterator[None]:
+    """Turn the refusal of another login into a sentence."""
+    try:
+        yield
+    except asyncpg.InsufficientPrivilegeError:
+        raise ConfigurationError(
+            "Only the schema's owner may do this: run it with the owner's URL in DATABASE_URL. "
+            "Nothing was changed."
+        ) from None
+
+
 async def _rebuild(database: Database, reason: str | None) -> list[rebuilding.Difference]:
     async with database.transaction():
         found = await rebuilding.rebuild(database)
@@ -113,17 +141,12 @@ async def _rebuild(database: Database, reason: str | None) -> list[rebuilding.Di
 
 async def erase_notes(console: Console, public_id: str, reason: str | None = None) -> int:
     """`tallybook ledger erase`; DATABASE_URL must be the schema's owner here."""
-    try:
+    with _by_owner():
         url = database_url()
         async with opened(url, command_timeout_s=None) as database, database.transaction():
             number = await require(Book(database), public_id)
             erased = await erase.erase_notes(database, number)
             by = acts.at_the_machine(reason)
             await acts.record(database, OperatorAct.ERASE, by, account_id=number)
-    except asyncpg.InsufficientPrivilegeError:
-        raise ConfigurationError(
-            "Only the schema's owner may erase: run this with the owner's URL in DATABASE_URL. "
-            "Nothing was changed."
-        ) from None
     console.print(f"Erased the reasons and metadata of {erased} journals; every entry stands.")
     return 0

@@ -27,6 +27,7 @@ class OperatorAct(StrEnum):
     REPLAY = "replay"
     RECONCILE = "reconcile"
     REBUILD = "rebuild"
+    RESTORE = "restore"
     ERASE = "erase"
     KEY_CREATED = "key_created"
     KEY_REVOKED = "key_revoked"

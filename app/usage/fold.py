@@ -22,6 +22,7 @@ from app.allowance.catalogues import Catalogues
 from app.audit import cursor as cursors
 from app.audit.horizon import Horizons
 from app.errors import BusyError, InvalidCursorError
+from app.infrastructure import sql
 from app.infrastructure.db import Database, Record
 from app.usage import alerts
 
@@ -65,6 +66,7 @@ SELECT day_on, tier, sum(granted)::bigint AS granted, sum(spent)::bigint AS spen
  GROUP BY day_on, tier ORDER BY day_on, tier LIMIT $8
 """
 _LAST: Final = 2**63 - 1
+_SQL: Final = sql.beside(__file__)
 
 
 class UsageQuery(msgspec.Struct, frozen=True, kw_only=True):
@@ -145,8 +147,11 @@ async def _fold_chunk(database: Database, horizon: int, watches: alerts.Watches)
     """Whether there is more to fold."""
     async with database.transaction():
         after: int = await database.fetchval("SELECT entry_id FROM usage_fold FOR UPDATE")
-        to = min(horizon, after + CHUNK_ENTRIES)
-        if to <= after:
+        # By count, not by id: after a restore the ids go on a billion higher.
+        to: int | None = await database.fetchval(
+            *_SQL["chunk_end"](after=after, horizon=horizon, limit=CHUNK_ENTRIES)
+        )
+        if to is None:
             return False
         await database.execute(_FOLD, after, to)
         await alerts.raise_alerts(database, watches, after, to)

@@ -5,13 +5,12 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
 import msgspec
 
-from app.audit.export import Form
+from app.audit.export import Ending, Form
 from app.infrastructure.db import Record
 from app.web.answers import entry
 from app.web.instants import instant
@@ -36,8 +35,8 @@ def _ndjson_rows(rows: Sequence[Record]) -> bytes:
     return _ENCODER.encode_lines([entry(row) for row in rows])
 
 
-def _ndjson_end(count: int, sha256: str, complete_to: datetime) -> bytes:
-    last = {"count": count, "sha256": sha256, "complete_to": instant(complete_to)}
+def _ndjson_end(ending: Ending) -> bytes:
+    last = {**msgspec.structs.asdict(ending), "complete_to": instant(ending.complete_to)}
     return _ENCODER.encode_lines([last])
 
 
@@ -57,8 +56,14 @@ def _cell(name: str, value: object) -> object:
     return value
 
 
-def _csv_end(count: int, sha256: str, complete_to: datetime) -> bytes:
-    return _csv([["#count", count, "sha256", sha256, "complete_to", instant(complete_to)]])
+def _csv_end(ending: Ending) -> bytes:
+    told = [
+        *("#count", ending.count),
+        *("sha256", ending.sha256),
+        *("complete_to", instant(ending.complete_to)),
+        *("epoch", ending.epoch),
+    ]
+    return _csv([told])
 
 
 FORMS: Final[Mapping[FormName, Form]] = {

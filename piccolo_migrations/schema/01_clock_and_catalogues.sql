@@ -5,6 +5,14 @@ CREATE TABLE dev_clock (
     ahead interval NOT NULL DEFAULT '0'
 );
 
+-- The book itself. Its epoch counts restores to an earlier moment: an id means the same thing in
+-- two exports only if none of what lies between was lost, and a higher epoch says that some was.
+CREATE TABLE book (
+    only_row boolean PRIMARY KEY DEFAULT true CHECK (only_row),
+    epoch integer NOT NULL DEFAULT 1 CHECK (epoch > 0)
+);
+INSERT INTO book DEFAULT VALUES;
+
 -- Tell the book's time: the one that was set, else the database's.
 CREATE FUNCTION tallybook_now() RETURNS timestamptz LANGUAGE sql VOLATILE AS $$
     SELECT coalesce((SELECT coalesce(standing_at, clock_timestamp() + ahead) FROM dev_clock),

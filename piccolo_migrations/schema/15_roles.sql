@@ -33,7 +33,7 @@ GRANT SELECT, INSERT, UPDATE ON
     TO tallybook_app;
 -- and removes none.
 GRANT SELECT, UPDATE ON usage_fold TO tallybook_app;
-GRANT SELECT ON migration, account_names, entry_changes, audited_entries TO tallybook_app;
+GRANT SELECT ON migration, book, account_names, entry_changes, audited_entries TO tallybook_app;
 GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA public TO tallybook_app;
 
 -- Auditors read everything but the keys.

@@ -15,11 +15,13 @@ import asyncpg
 import pytest
 from msgspec.structs import replace
 
+from app.allowance.catalogues import Catalogues
 from app.embedded.ports import free_port
 from app.embedded.postgres import EmbeddedPostgres, Passwords, find_binaries
 from app.embedded.program import Guard
 from app.infrastructure.db import Database
 from app.infrastructure.settings import Settings
+from app.usage.fold import fold
 from tests.api_client import Api, open_api
 from tests.conftest import FAST, NOW, Server, open_database
 from tests.invariants import differences
@@ -103,6 +105,12 @@ async def test_the_copy_verifies_clean_and_the_work_goes_on_there(
     said = await asyncio.to_thread(run, "check", new)
     assert re.findall(r"│ fail +│", said) == ["│ fail │"], "only that the cluster is not durable"
 
+    said = await asyncio.to_thread(run, "ids", new)
+    assert "epoch is 2" in said
+    await asyncio.to_thread(run, "export", {**new, "BACKUP": str(folder)})
+    ending = (folder / "ledger.ndjson").read_text().splitlines()[-1]
+    assert '"epoch":2' in ending
+
     async with open_database(elsewhere.application_url) as copy:
         await works_on(copy, api, settings, event, first, before)
     assert await shape(elsewhere.owner_url) == await shape(server.owner_url)
@@ -126,7 +134,13 @@ async def works_on(
         assert await restored.deliver(event) == "duplicate"
         new = await restored.spend("una", 1, "key-2")
         assert new.json()["balance"] == first.json()["balance"] - 1
-        assert min(new.json()["entries"]) > max(first.json()["entries"]), "sequences went along"
+        assert new.json()["id"] > first.json()["id"]
+        handed_out = await copy.fetchval("SELECT max(id) FROM entries WHERE id < 1000000000")
+        assert await copy.fetchval("SELECT max(id) FROM entries") > handed_out + 999_999_999
+        await fold(copy, Catalogues(), 5.0)
+        assert await copy.fetchval(
+            "SELECT (SELECT entry_id FROM usage_fold) = (SELECT max(id) FROM entries)"
+        ), "the fold goes over the gap at once"
     assert await differences(copy) == []
     with pytest.raises(asyncpg.InsufficientPrivilegeError):
         await copy.execute("UPDATE entries SET amount = 1")
@@ -158,5 +172,5 @@ async def shape(url: str) -> list[tuple[Any, ...]]:
 
 
 def test_every_block_of_the_page_is_run() -> None:
-    assert set(BLOCKS) == {"dump", "export", "roles", "restore", "check"}
+    assert set(BLOCKS) == {"dump", "export", "roles", "restore", "check", "ids"}
     assert PAGE.count("```sh") == len(BLOCKS)
