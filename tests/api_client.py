@@ -16,9 +16,9 @@ from litestar import Litestar
 from app.asgi import furnish, routed
 from app.infrastructure.db import Database
 from app.infrastructure.settings import Settings
-from app.operators import keys
 from app.operators.keys import Scope
 from app.webhooks.signature import sign
+from tests.as_owner import make_key
 
 BASE = "http://tallybook.test"
 
@@ -103,19 +103,19 @@ async def serving(app: Litestar) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def open_api(database: Database, settings: Settings) -> AsyncIterator[Api]:
-    """The service on this database, with a new key for each scope."""
-    tokens = {
-        scope: await keys.create(database, settings.key_pepper, scope, [scope]) for scope in Scope
+async def open_api(
+    database: Database, settings: Settings, tokens: dict[str, str] | None = None
+) -> AsyncIterator[Api]:
+    """The service on this database, with a new key for each scope where none are given."""
+    tokens = tokens or {
+        str(scope): await make_key(database, settings.key_pepper, scope, [scope]) for scope in Scope
     }
     with furnished(settings) as app:
         async with (
             serving(app),
             httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url=BASE) as client,
         ):
-            yield Api(
-                client, {str(k): v for k, v in tokens.items()}, settings.stripe_webhook_secrets[0]
-            )
+            yield Api(client, tokens, settings.stripe_webhook_secrets[0])
 
 
 _spare: dict[bool, list[Litestar]] = {True: [], False: []}

@@ -32,12 +32,12 @@ from app.infrastructure import clock, migrations
 from app.infrastructure.db import Database
 from app.infrastructure.settings import Settings
 from tests.api_client import Api, open_api
+from tests.as_owner import VARIABLE
 from tests.running_redis import RunningRedis
 from tests.stripe_events import make_subscription_event
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 TEMPLATE = "tallybook_template"
-VARIABLE = "TALLYBOOK_TEST_POSTGRES"
 RUN = "tallybook-tests-"
 LONG = (
     "tests/bench/",
@@ -173,10 +173,10 @@ async def _make_template(urls: dict[str, str]) -> None:
     owner = await asyncpg.connect(urls["superuser"])
     await owner.execute(f"CREATE DATABASE {TEMPLATE} OWNER tallybook_owner")
     await owner.close()
-    await migrations.migrate(
-        on_database(urls["owner"], TEMPLATE), {"DATABASE_URL": urls["application"]}
-    )
-    database = Database(on_database(urls["application"], TEMPLATE))
+    owner_url = on_database(urls["owner"], TEMPLATE)
+    logins = {"DATABASE_URL": on_database(urls["application"], TEMPLATE)}
+    await migrations.migrate(owner_url, logins, "development")
+    database = Database(owner_url)
     await database.open()
     await apply_catalogue.apply(Book(database), default_text(), "tiers.toml", "tests")
     await database.close()
@@ -201,6 +201,11 @@ async def new_server() -> AsyncIterator[Server]:
     await connection.execute(
         # Copying files costs a fifth less here than logging every page.
         f"CREATE DATABASE {name} TEMPLATE {TEMPLATE} OWNER tallybook_owner STRATEGY FILE_COPY"
+    )
+    # A template's rights are not copied: these are as `migrate` leaves them.
+    await connection.execute(
+        f"""REVOKE CONNECT, TEMPORARY ON DATABASE {name} FROM PUBLIC;
+            GRANT CONNECT ON DATABASE {name} TO tallybook_app, tallybook_read"""
     )
     try:
         yield Server(urls, name)

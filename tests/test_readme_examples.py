@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from app.infrastructure.db import Database
-from app.operators import keys
 from app.operators.keys import Scope
+from tests.as_owner import make_key
 from tests.conftest import Server
 from tests.served_book import served
 
@@ -60,7 +60,7 @@ def run_python(source: str, names: dict[str, str]) -> dict[str, Any]:
 async def test_the_examples_for_curl_are_answered_with_success(
     server: Server, database: Database
 ) -> None:
-    key = await keys.create(database, PEPPER, "readme", [Scope.SERVICE])
+    key = await make_key(database, PEPPER, "readme", [Scope.SERVICE])
     settings = variables(server)
     async with served(settings) as base:
         names = {"BASE": base, "SERVICE_KEY": key, "CRON_SECRET": settings["CRON_SECRET"]}
@@ -77,7 +77,7 @@ async def test_the_examples_for_curl_are_answered_with_success(
 async def test_the_example_in_python_spends_and_tells_when_credits_are_out(
     server: Server, database: Database, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    key = await keys.create(database, PEPPER, "readme", [Scope.SERVICE])
+    key = await make_key(database, PEPPER, "readme", [Scope.SERVICE])
     async with served(variables(server)) as base:
         names = {"BASE": base, "SERVICE_KEY": key}
         (source,) = blocks("python")

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from rich.console import Console
 from rich.table import Table
 
-from app.commands.book import database_url
+from app.commands.book import database_url, opened_by_owner
 from app.errors import ConfigurationError
 from app.infrastructure import settings
 from app.infrastructure.db import Database, opened
@@ -26,7 +26,7 @@ async def create_key(
             f"No such scope: {', '.join(sorted(wrong))}. Use {', '.join(Scope)}."
         )
     pepper = settings.load().key_pepper
-    async with opened(database_url()) as database, database.transaction():
+    async with opened_by_owner() as database, database.transaction():
         wanted = [Scope(scope) for scope in scopes]
         token = await keys.create(database, pepper, name, wanted, expires_at)
         await _record(database, OperatorAct.KEY_CREATED, keys.id_of(token), reason)
@@ -48,7 +48,7 @@ async def list_keys(console: Console) -> int:
 
 async def revoke_key(console: Console, key_id: str, reason: str | None) -> int:
     """`tallybook keys revoke`."""
-    async with opened(database_url()) as database, database.transaction():
+    async with opened_by_owner() as database, database.transaction():
         done = await keys.revoke(database, key_id)
         if done:
             await _record(database, OperatorAct.KEY_REVOKED, key_id, reason)
@@ -59,7 +59,7 @@ async def revoke_key(console: Console, key_id: str, reason: str | None) -> int:
 async def rotate_key(console: Console, key_id: str, overlap_s: int, reason: str | None) -> int:
     """`tallybook keys rotate`."""
     pepper = settings.load().key_pepper
-    async with opened(database_url()) as database, database.transaction():
+    async with opened_by_owner() as database, database.transaction():
         token, ends_at = await keys.rotate(database, pepper, key_id, timedelta(seconds=overlap_s))
         subject = f"{key_id} to {keys.id_of(token)}"
         await _record(database, OperatorAct.KEY_ROTATED, subject, reason)

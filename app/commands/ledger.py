@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Iterator
-from contextlib import aclosing, contextmanager
+from contextlib import aclosing
 from pathlib import Path
 from typing import Final
 
-import asyncpg
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -19,8 +17,7 @@ from app.audit import export
 from app.audit.entries import EntryQuery
 from app.audit.horizon import Horizons
 from app.book import Book
-from app.commands.book import database_url
-from app.errors import ConfigurationError
+from app.commands.book import database_url, opened_by_owner
 from app.infrastructure.db import Database, opened
 from app.ledger import erase
 from app.operators import acts
@@ -104,29 +101,16 @@ async def rebuild_ledger(
 
 
 async def after_restore(console: Console, data_dir: Path | None, reason: str | None) -> int:
-    """`tallybook ledger rebuild --after-restore`; DATABASE_URL must be the schema's owner here."""
-    with _by_owner():
-        async with opened(database_url(data_dir)) as database, database.transaction():
-            epoch = await restore.begin_epoch(database)
-            by = acts.at_the_machine(reason)
-            await acts.record(database, OperatorAct.RESTORE, by, subject=f"epoch {epoch}")
+    """`tallybook ledger rebuild --after-restore`, by the schema's owner."""
+    async with opened_by_owner(data_dir) as database, database.transaction():
+        epoch = await restore.begin_epoch(database)
+        by = acts.at_the_machine(reason)
+        await acts.record(database, OperatorAct.RESTORE, by, subject=f"epoch {epoch}")
     console.print(
         f"Ids go on {restore.IDS_SKIPPED:,} higher, and the book's epoch is {epoch}: no id that was"
         " handed out before the restore names another thing."
     )
     return 0
-
-
-@contextmanager
-def _by_owner() -> Iterator[None]:
-    """Turn the refusal of another login into a sentence."""
-    try:
-        yield
-    except asyncpg.InsufficientPrivilegeError:
-        raise ConfigurationError(
-            "Only the schema's owner may do this: run it with the owner's URL in DATABASE_URL. "
-            "Nothing was changed."
-        ) from None
 
 
 async def _rebuild(database: Database, reason: str | None) -> list[rebuilding.Difference]:
@@ -140,13 +124,11 @@ async def _rebuild(database: Database, reason: str | None) -> list[rebuilding.Di
 
 
 async def erase_notes(console: Console, public_id: str, reason: str | None = None) -> int:
-    """`tallybook ledger erase`; DATABASE_URL must be the schema's owner here."""
-    with _by_owner():
-        url = database_url()
-        async with opened(url, command_timeout_s=None) as database, database.transaction():
-            number = await require(Book(database), public_id)
-            erased = await erase.erase_notes(database, number)
-            by = acts.at_the_machine(reason)
-            await acts.record(database, OperatorAct.ERASE, by, account_id=number)
+    """`tallybook ledger erase`, by the schema's owner."""
+    async with opened_by_owner(command_timeout_s=None) as database, database.transaction():
+        number = await require(Book(database), public_id)
+        erased = await erase.erase_notes(database, number)
+        by = acts.at_the_machine(reason)
+        await acts.record(database, OperatorAct.ERASE, by, account_id=number)
     console.print(f"Erased the reasons and metadata of {erased} journals; every entry stands.")
     return 0

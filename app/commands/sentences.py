@@ -27,7 +27,7 @@ def sentence(error: Exception) -> str | None:  # noqa: PLR0911 - one for each ki
     if isinstance(error, _LOGIN):
         return f"The database refuses this login: {error}. Correct DATABASE_URL."
     if isinstance(error, asyncpg.InsufficientPrivilegeError):
-        return f"The login's role may not do this: {error}."
+        return f"The login's role may not do this: {error}. See DATABASE_OWNER_URL."
     if isinstance(error, asyncpg.ClientConfigurationError):
         return "DATABASE_URL is no address such as postgresql://USER:PASSWORD@HOST/DATABASE."
     if isinstance(error, OSError) and error.filename:

@@ -15,7 +15,7 @@ from rich.table import Table
 from app.accounts import apply_catalogue as tiers_use_case
 from app.allowance.catalogue import Catalogue, CatalogueError, diff, parse
 from app.book import Book
-from app.commands.book import database_url
+from app.commands.book import database_url, opened_by_owner
 from app.commands.why import why
 from app.errors import ConfigurationError
 from app.infrastructure.db import Database, opened
@@ -81,7 +81,7 @@ async def apply_tiers(
     """`tallybook tiers apply`; a person at a terminal is asked before anything changes."""
     content = await _read(file)
     wanted = parse(content, str(file))
-    async with opened(database_url(data_dir)) as database:
+    async with opened_by_owner(data_dir) as database:
         await _compare(console, database, wanted)
         if dry_run:
             console.print("A dry run: nothing was applied.")

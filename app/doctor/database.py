@@ -59,14 +59,19 @@ def of_skew(skew_s: float) -> Finding:
 
 async def _set_clock(database: Database, around: Surroundings) -> Finding:
     was_set = await database.fetchval("SELECT count(*) FROM dev_clock")
-    if not was_set:
-        return ok("book's clock", "runs by the database's")
     if around.read("TALLYBOOK_ENV") == "development":
-        return ok("book's clock", "was set, as development may")
-    return fail(
-        "book's clock", "was set in development: this book's days are not the world's",
-        "start production with a database of its own",
-    )  # fmt: skip
+        return ok("book's clock", "was set, as development may" if was_set else "is the database's")
+    if was_set:
+        said = "was set in development: this book's days are not the world's"
+        return fail("book's clock", said, "start production with a database of its own")
+    role = await database.fetchval(
+        """SELECT current_user::text WHERE has_any_column_privilege('dev_clock', 'INSERT')
+                                        OR has_any_column_privilege('dev_clock', 'UPDATE')"""
+    )
+    if role is not None:
+        said = f"{role} may set it, and with it every day and deadline"
+        return fail("book's clock", said, f"REVOKE tallybook_clock FROM {role}")
+    return ok("book's clock", "is the database's, and nobody may set it")
 
 
 async def _migrations(database: Database) -> Finding:

@@ -39,6 +39,14 @@ SELECT format('%s may %s %s', current_user, privilege, guarded.oid::regclass)
    AND (has_table_privilege(current_user, guarded.oid, privilege)
      OR (privilege = 'UPDATE'
          AND has_any_column_privilege(current_user, guarded.oid, privilege)))
+UNION ALL SELECT format('%s may %s %s', current_user, privilege, owners)
+  FROM unnest(ARRAY['api_keys', 'catalogues']) AS owners,
+       unnest(ARRAY['INSERT', 'UPDATE', 'DELETE', 'TRUNCATE']) AS privilege
+ WHERE has_table_privilege(current_user, owners, privilege)
+    OR (privilege IN ('INSERT', 'UPDATE')
+        AND has_any_column_privilege(current_user, owners, privilege))
+UNION ALL SELECT format('%s may make temporary tables', current_user)
+ WHERE has_database_privilege(current_user, current_database(), 'TEMPORARY')
 UNION ALL SELECT format('%s may CREATE in the schema public', current_user)
  WHERE has_schema_privilege(current_user, 'public', 'CREATE')
 UNION ALL SELECT format('everybody may %s %s', privilege_type, oid::regclass)
@@ -52,10 +60,9 @@ WITH worked_on AS (SELECT oid FROM pg_class WHERE relnamespace = 'public'::regna
 SELECT format('%s may not %s %s', current_user, privilege, oid::regclass)
   FROM worked_on, unnest(ARRAY['SELECT', 'INSERT']) AS privilege
  WHERE NOT has_table_privilege(current_user, oid, privilege)
-UNION ALL SELECT format('%s may not draw from %s', current_user, objid::regclass)
-  FROM pg_depend JOIN pg_class ON pg_class.oid = objid
- WHERE refobjid IN (SELECT oid FROM worked_on)
-   AND CASE WHEN relkind = 'S' THEN NOT has_sequence_privilege(current_user, objid, 'USAGE') END
+UNION ALL SELECT format('%s may not draw from %s', current_user, drawn)
+  FROM unnest(ARRAY['journals_id_seq', 'lots_id_seq', 'holds_id_seq']) AS drawn
+ WHERE NOT has_sequence_privilege(current_user, drawn, 'USAGE')
 """
 _READER_WRITES: Final = """
 SELECT format('%s may %s %s', current_user, privilege, oid::regclass)
@@ -80,7 +87,8 @@ async def findings(database: Database) -> list[Finding]:
             "give DATABASE_URL a role of its own; the schema belongs to DATABASE_OWNER_URL's",
         ),
         ok_or_fail(
-            "application changes no entry", too_much, f"{role} may only add to the ledger",
+            "application changes no entry", too_much,
+            f"{role} may only add to the ledger, and writes no key and no catalogue",
             "REVOKE what is named; `tallybook migrate` grants what is needed",
         ),
         ok_or_fail(

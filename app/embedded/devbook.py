@@ -14,6 +14,7 @@ class DevKeys:
 class DevBook:
     base_url: str
     database_url: str
+    database_owner_url: str | None = None  # for the commands that only the schema's owner may give
     redis_url: str | None  # None: there is no Redis, nudges fall back to polling
     stripe_webhook_secret: str
     cron_secret: str

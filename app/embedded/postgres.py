@@ -269,8 +269,11 @@ def _plain_environment() -> dict[str, str]:
 
 
 def _making_statements() -> list[str]:
+    groups = "tallybook_app, tallybook_read, tallybook_clock"
     return [
-        f"CREATE ROLE {OWNER} LOGIN CREATEROLE;",
+        *(f"CREATE ROLE {group} NOLOGIN;" for group in groups.split(", ")),
+        f"CREATE ROLE {OWNER} LOGIN;",
+        f"GRANT {groups} TO {OWNER} WITH ADMIN OPTION;",  # it lets logins into them, no more
         f"CREATE ROLE {APPLICATION} LOGIN;",
         f"CREATE DATABASE {DATABASE} OWNER {OWNER};",
     ]

@@ -34,8 +34,9 @@ async def prepare(
     them, the owner's URL does not.
     """
     url = environment["DATABASE_URL"]
-    await migrations.migrate(environment.get("DATABASE_OWNER_URL", url), {"DATABASE_URL": url})
-    async with opened(url) as database:
+    owner_url = environment.get("DATABASE_OWNER_URL", url)
+    await migrations.migrate(owner_url, {"DATABASE_URL": url}, environment["TALLYBOOK_ENV"])
+    async with opened(owner_url) as database:
         await _set_clock(database, environment, clock, tell)
         await _apply_catalogue(database, tiers, tell)
         pepper = environment.get("TALLYBOOK_KEY_PEPPER", secrets.key_pepper)

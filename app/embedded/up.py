@@ -131,11 +131,12 @@ class _Start:
         keys = await prepare(
             environment, tiers=tiers, clock=clock, secrets=secrets, tell=self._announce.print
         )
-        environment.pop("DATABASE_OWNER_URL", None)
+        owner_url = environment.pop("DATABASE_OWNER_URL", None)
         await self._start_service(environment, port)
         book = DevBook(
             base_url=f"http://{LOOPBACK}:{port}",
             database_url=environment["DATABASE_URL"],
+            database_owner_url=owner_url,
             redis_url=environment.get("REDIS_URL"),
             stripe_webhook_secret=environment["STRIPE_WEBHOOK_SECRET"].split(",")[0].strip(),
             cron_secret=environment["CRON_SECRET"],

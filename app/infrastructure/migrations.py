@@ -21,6 +21,7 @@ from app.infrastructure.pins import PINS
 FOLDER: Final = Path(__file__).parents[2] / "piccolo_migrations"
 LOCK: Final = 0x7A11_1E57  # the advisory lock of whoever migrates
 ROLE_OF: Final = {"DATABASE_URL": "tallybook_app", "DATABASE_READ_URL": "tallybook_read"}
+CLOCK_ROLE: Final = "tallybook_clock"  # its members set the book's clock: in development alone
 
 
 class Asking(Protocol):
@@ -72,11 +73,14 @@ async def refuse_unreleased(database: Asking) -> None:
         )
 
 
-async def migrate(owner_url: str, logins: dict[str, str]) -> list[str]:
+async def migrate(
+    owner_url: str, logins: dict[str, str], environment: str = "production"
+) -> list[str]:
     """Bring the database up to date as its owner; returns what was run.
 
-    ``logins`` maps DATABASE_URL and DATABASE_READ_URL to their values: their users are let into
-    the group roles that the schema grants to, and get the settings of `PINS`. A second caller
+    ``logins`` maps DATABASE_URL and DATABASE_READ_URL to their values: their users, and nobody
+    else but the owner, may connect; they are let into the group roles that the schema grants to,
+    and get the settings of `PINS`. In development the first may set the clock too. A second caller
     waits for the first.
 
     Raises BusyError if somebody keeps a table locked: the migration that needed it changed
@@ -92,8 +96,11 @@ async def migrate(owner_url: str, logins: dict[str, str]) -> list[str]:
                 await _run_piccolo(owner_url)
             except asyncpg.LockNotAvailableError:
                 raise BusyError(await _locked(connection)) from None
+        await _keep_others_out(connection)
         for name, url in logins.items():
             await _let_in(connection, ROLE_OF[name], url, owner_url)
+            if name == "DATABASE_URL" and environment == "development":
+                await _let_in(connection, CLOCK_ROLE, url, owner_url)
             await _pin(url)
     finally:
         await connection.close()  # and with it the advisory lock
@@ -153,6 +160,18 @@ def _piccolo_environment(owner_url: str) -> Iterator[None]:
 
 async def _connect(url: str) -> asyncpg.Connection:
     return await asyncpg.connect(url, timeout=10, server_settings=dict(PINS))
+
+
+async def _keep_others_out(connection: asyncpg.Connection) -> None:
+    """Let nobody else connect or make temporary tables, which PostgreSQL allows to everybody.
+
+    Again at each call: a dump of the database does not hold its rights.
+    """
+    database = await connection.fetchval("SELECT quote_ident(current_database())")
+    await connection.execute(
+        f"""REVOKE CONNECT, TEMPORARY ON DATABASE {database} FROM PUBLIC;
+            GRANT CONNECT ON DATABASE {database} TO {", ".join(ROLE_OF.values())}"""
+    )
 
 
 async def _pin(url: str) -> None:

@@ -61,7 +61,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 NAMES: Final[Mapping[str, str]] = {
     "DATABASE_URL": "the application's role on PostgreSQL 15 or later",
     "DATABASE_READ_URL": "an auditor's own login to PostgreSQL; `migrate` lets it read, no more",
-    "DATABASE_OWNER_URL": "the schema's owner, read by `tallybook migrate` alone",
+    "DATABASE_OWNER_URL": "the schema's owner, for `migrate`, `keys`, `tiers apply`; no server's",
     "REDIS_URL": "arq's nudges and the rate limits; both do without it",
     "STRIPE_WEBHOOK_SECRET": "the endpoint's signing secret; comma-separated while rolling",
     "STRIPE_API_KEY": "sk_… or rk_…: asks Stripe itself; without it nothing is fetched",

@@ -13,11 +13,11 @@ CREATE TABLE book (
 );
 INSERT INTO book DEFAULT VALUES;
 
--- Tell the book's time: the one that was set, else the database's.
-CREATE FUNCTION tallybook_now() RETURNS timestamptz LANGUAGE sql VOLATILE AS $$
-    SELECT coalesce((SELECT coalesce(standing_at, clock_timestamp() + ahead) FROM dev_clock),
-                    clock_timestamp())
-$$;
+-- Tell the book's time: the one that was set, else the database's. Its names are looked up now, as
+-- it is made, so that no session's search path changes what they are.
+CREATE FUNCTION tallybook_now() RETURNS timestamptz LANGUAGE sql VOLATILE
+RETURN coalesce((SELECT coalesce(standing_at, clock_timestamp() + ahead) FROM dev_clock),
+                clock_timestamp());
 
 -- Each catalogue of tiers that was applied, as it was read; the newest is in force.
 CREATE TABLE catalogues (

@@ -34,7 +34,8 @@ CREATE TABLE runs (
 
 -- Mark the transaction as one that adds runs: the horizon of their list waits for it. A chunk, which
 -- only counts in the row of its run, has the table's lock as well and is not waited for.
-CREATE FUNCTION mark_adding() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION mark_adding() RETURNS trigger LANGUAGE plpgsql
+SET search_path = pg_catalog AS $$
 BEGIN
     PERFORM pg_advisory_xact_lock_shared(TG_RELID::int, 0);
     RETURN NULL;

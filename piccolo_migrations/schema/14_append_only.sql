@@ -1,5 +1,6 @@
 -- Refuse to change or remove a row.
-CREATE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql
+SET search_path = pg_catalog AS $$
 BEGIN
     RAISE EXCEPTION '% is append-only: % refused', TG_TABLE_NAME, TG_OP
         USING ERRCODE = 'insufficient_privilege', HINT = 'Write a reversal instead.';
@@ -23,7 +24,8 @@ BEGIN
 END $$;
 
 -- An event's verdict changes; what Stripe sent does not.
-CREATE FUNCTION keep_payload() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION keep_payload() RETURNS trigger LANGUAGE plpgsql
+SET search_path = pg_catalog AS $$
 BEGIN
     IF ROW(NEW.id, NEW.type, NEW.created_at, NEW.received_at, NEW.payload)
         IS DISTINCT FROM ROW(OLD.id, OLD.type, OLD.created_at, OLD.received_at, OLD.payload) THEN

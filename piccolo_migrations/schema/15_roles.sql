@@ -1,42 +1,87 @@
--- Two group roles, which own nothing. `tallybook migrate` puts the login of DATABASE_URL into
--- tallybook_app and that of DATABASE_READ_URL into tallybook_read. Roles belong to the cluster:
--- another book in it may have made them already, or may make them at this moment.
+-- Three group roles, which own nothing. `tallybook migrate` puts the login of DATABASE_URL into
+-- tallybook_app and that of DATABASE_READ_URL into tallybook_read; in development the first goes
+-- into tallybook_clock too. Roles belong to the cluster: ops/make_roles.sh or another book may have
+-- made them already, or may make them at this moment.
 DO $$
 DECLARE
     role_name text;
 BEGIN
-    FOREACH role_name IN ARRAY ARRAY['tallybook_app', 'tallybook_read'] LOOP
+    FOREACH role_name IN ARRAY ARRAY['tallybook_app', 'tallybook_read', 'tallybook_clock'] LOOP
         BEGIN
             IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = role_name) THEN
                 EXECUTE format('CREATE ROLE %I NOLOGIN', role_name);
             END IF;
-        EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL;
+        EXCEPTION
+            WHEN duplicate_object OR unique_violation THEN NULL;
+            WHEN insufficient_privilege THEN RAISE EXCEPTION USING
+                ERRCODE = 'insufficient_privilege',
+                MESSAGE = format('the role %s is missing, and %s may not create it: '
+                                 'a superuser can, as ops/make_roles.sh does',
+                                 role_name, current_user);
         END;
     END LOOP;
 END $$;
 
 REVOKE ALL ON ALL TABLES IN SCHEMA public FROM PUBLIC;
+REVOKE ALL ON ALL SEQUENCES IN SCHEMA public FROM PUBLIC;
+REVOKE ALL ON ALL ROUTINES IN SCHEMA public FROM PUBLIC;
 REVOKE CREATE ON SCHEMA public FROM PUBLIC;
-GRANT USAGE ON SCHEMA public TO tallybook_app, tallybook_read;
+GRANT USAGE ON SCHEMA public TO tallybook_app, tallybook_read, tallybook_clock;
+GRANT EXECUTE ON FUNCTION tallybook_now TO tallybook_app, tallybook_read, tallybook_clock;
 
--- The server adds rows to these,
-GRANT SELECT, INSERT ON
+-- The server and the auditors read every table; the hashes of the keys are the server's alone.
+GRANT SELECT ON ALL TABLES IN SCHEMA public TO tallybook_app, tallybook_read;
+GRANT SELECT ON ALL SEQUENCES IN SCHEMA public TO tallybook_app, tallybook_read;
+REVOKE SELECT ON api_keys FROM tallybook_read;
+
+-- The server adds rows to these tables and changes none,
+GRANT INSERT ON
     journals, entries, notes, moved_lots, daily_grants,
     facts, transitions, money_facts, purchases,
-    deliveries, fetched_events, catalogues, operator_acts, verifications, alerts
+    deliveries, fetched_events, operator_acts, verifications, alerts
     TO tallybook_app;
--- adds and changes rows of these,
-GRANT SELECT, INSERT, UPDATE ON
-    accounts, brought_use, customers, claims, lots, holds, reversals, runs, run_not_opened,
-    events, subscriptions, backings, money_back, reconciliations, sightings,
-    usage_days, api_keys, dev_clock
-    TO tallybook_app;
--- and removes none.
-GRANT SELECT, UPDATE ON usage_fold TO tallybook_app;
-GRANT SELECT ON migration, book, account_names, entry_changes, audited_entries TO tallybook_app;
-GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA public TO tallybook_app;
 
--- Auditors read everything but the keys.
-GRANT SELECT ON ALL TABLES IN SCHEMA public TO tallybook_read;
-REVOKE SELECT ON api_keys FROM tallybook_read;
-GRANT SELECT ON ALL SEQUENCES IN SCHEMA public TO tallybook_read;
+-- adds rows to these,
+GRANT INSERT ON
+    accounts, customers, claims, brought_use, lots, holds, reversals, runs, run_not_opened, events,
+    subscriptions, backings, money_back, reconciliations, sightings, usage_days
+    TO tallybook_app;
+-- It draws these numbers itself; a column that is an identity draws without a right.
+GRANT USAGE ON SEQUENCE journals_id_seq, lots_id_seq, holds_id_seq TO tallybook_app;
+
+-- and changes them, but for the columns that say what a row is. It removes none.
+DO $$
+DECLARE
+    kept record;
+    changing text;
+BEGIN
+    FOR kept IN SELECT * FROM (VALUES
+        ('accounts', '{id, opened_at}'::text[]),
+        ('customers', '{id}'),
+        ('claims', '{customer_id, rank, object_id, external_id}'),
+        ('brought_use', '{account_id, day_on, opening, from_account_id}'),
+        ('lots', '{id, account_id, source, priority, granted_at}'),
+        ('holds', '{id, amount, created_at}'),
+        ('reversals', '{id, of_journal_id, of_run_id, of_event_id, part_of, journal_id, entry_id,
+            house, policy, standing, idempotency_key, request_hash, actor, reason, created_at}'),
+        ('runs', '{id, day_on, wave_at, opening, catalogue_id, started_by, started_at}'),
+        ('run_not_opened', '{run_id, time_zone, day_on, opened_by}'),
+        ('events', '{id, number, type, api_version, livemode, created_at, received_at, payload}'),
+        ('subscriptions', '{id}'),
+        ('backings', '{id, credits}'),
+        ('money_back', '{kind, id, payment_key}'),
+        ('reconciliations', '{id, hour_at, started_by, dry_run, since_at, started_at}'),
+        ('sightings', '{subscription_id}'),
+        ('usage_days', '{day_on, tier}'),
+        ('usage_fold', '{only_row}')
+    ) AS kept (table_name, columns) LOOP
+        SELECT string_agg(quote_ident(attname), ', ') INTO STRICT changing FROM pg_attribute
+         WHERE attrelid = kept.table_name::regclass AND attnum > 0 AND NOT attisdropped
+           AND attname <> ALL (kept.columns);
+        EXECUTE format('GRANT UPDATE (%s) ON %I TO tallybook_app', changing, kept.table_name);
+    END LOOP;
+END $$;
+
+-- Keys and catalogues are written by the owner: `tallybook keys` and `tallybook tiers apply`.
+-- The clock is set in development.
+GRANT SELECT, INSERT, UPDATE ON dev_clock TO tallybook_clock;

@@ -7,7 +7,6 @@ import json
 
 import asyncpg
 
-from app.accounts import apply_catalogue
 from app.accounts.subscribe import take_fact
 from app.allowance.catalogue import default_text
 from app.jobs.tick import tick
@@ -15,6 +14,7 @@ from app.subscriptions.facts import Fact
 from app.webhooks import inbox
 from app.webhooks.envelope import envelope
 from app.webhooks.translate import translate
+from tests.as_owner import apply_tiers
 from tests.conftest import NOW
 from tests.invariants import differences
 from tests.stripe_events import make_subscription_event
@@ -40,7 +40,7 @@ async def test_a_subscription_that_begins_while_a_catalogue_is_applied_comes_to_
     event = make_subscription_event("evt_1", "created", NOW, price="price_new")
     webhook = asyncio.create_task(_take(book, event, taken, go_on))
     await taken.wait()
-    await apply_catalogue.apply(book, NEW, "tiers.toml", "tests")
+    await apply_tiers(book, NEW)
     go_on.set()
     await webhook
     await tick(book)
@@ -66,7 +66,7 @@ async def test_a_subscription_that_fails_stops_no_catalogue_and_follows_at_the_n
     await owner.execute(
         "ALTER TABLE subscriptions ADD CONSTRAINT broken CHECK (id <> 'sub_1' OR tier IS NULL)"
     )
-    await apply_catalogue.apply(book, NEW, "tiers.toml", "tests")
+    await apply_tiers(book, NEW)
     assert (await api.account("cus_2"))["tier"] == "PRO"
     assert (await api.account("cus_1"))["tier"] == "FREE"
     await owner.execute("ALTER TABLE subscriptions DROP CONSTRAINT broken")

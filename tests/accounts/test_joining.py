@@ -6,10 +6,10 @@ import asyncio
 from collections import Counter
 from itertools import product
 
-from app.accounts import apply_catalogue
 from app.accounts.put import put
 from app.allowance.catalogue import default_text
 from tests.acts import Acts
+from tests.as_owner import apply_tiers
 from tests.conftest import NOW
 from tests.invariants import differences
 from tests.stripe_events import make_subscription_event
@@ -112,7 +112,7 @@ async def test_what_the_joined_had_used_counts_on_that_day_only(api) -> None:
 
 async def test_carried_credits_move_with_a_join(api, book, database) -> None:
     text = default_text().replace("carry_over_max = 0", "carry_over_max = 10")
-    await apply_catalogue.apply(book, text, "tiers.toml", "tests")
+    await apply_tiers(book, text)
     await api.deliver(make_subscription_event("evt_1", "created", NOW))
     await api.set_clock(NOW.replace(day=2))
     await api.put("/api/v1/accounts/user-1", {})

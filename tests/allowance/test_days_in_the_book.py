@@ -7,11 +7,11 @@ from datetime import UTC, datetime, timedelta
 import asyncpg
 import pytest
 
-from app.accounts import apply_catalogue
 from app.allowance.catalogue import default_text
 from app.jobs.tick import tick
 from app.runs.plan import planned
 from tests.api_client import Api
+from tests.as_owner import apply_tiers
 from tests.conftest import NOW
 from tests.invariants import differences
 from tests.stripe_events import make_subscription_event
@@ -204,7 +204,7 @@ async def test_paying_within_the_grace_leaves_no_trace_in_the_credits(pro, datab
 
 async def test_carried_credits_come_from_yesterday_and_last_a_day(api, book, database) -> None:
     text = default_text().replace("carry_over_max = 0", "carry_over_max = 10")
-    await apply_catalogue.apply(book, text, "tiers.toml", "tests")
+    await apply_tiers(book, text)
     await api.deliver(make_subscription_event("evt_1", "created", NOW))
     await api.spend("cus_1", 13, "key-1")
     await api.set_clock(NOW + timedelta(days=1))
@@ -229,7 +229,7 @@ async def test_carried_credits_come_from_yesterday_and_last_a_day(api, book, dat
 
 async def test_changed_amounts_count_from_the_next_day(pro, book, database) -> None:
     text = default_text().replace("daily_credits = 20", "daily_credits = 70")
-    await apply_catalogue.apply(book, text, "tiers.toml", "tests")
+    await apply_tiers(book, text)
     assert await available(pro) == 20
     upgrade = make_subscription_event("evt_2", "updated", NOW, price=ENTERPRISE, previous={})
     await pro.deliver(upgrade)
@@ -244,7 +244,7 @@ async def test_a_changed_grace_counts_from_the_next_day(pro, book) -> None:
     await past_due(pro)
     await pro.set_clock(NOW + timedelta(days=1))
     text = default_text().replace("past_due_grace_days = 7", "past_due_grace_days = 0")
-    await apply_catalogue.apply(book, text, "tiers.toml", "tests")
+    await apply_tiers(book, text)
     assert await available(pro) == 20
     await pro.set_clock(NOW + timedelta(days=2))
     assert await available(pro) == 5
@@ -255,7 +255,7 @@ async def test_a_longer_grace_revives_the_tier_from_the_next_day(pro, book, data
     await pro.set_clock(ends_at + timedelta(minutes=1))
     assert await available(pro) == 5
     text = default_text().replace("past_due_grace_days = 7", "past_due_grace_days = 9")
-    await apply_catalogue.apply(book, text, "tiers.toml", "tests")
+    await apply_tiers(book, text)
     assert await available(pro) == 5
     await pro.set_clock(ends_at + timedelta(days=1))
     account = await pro.account("user-1")

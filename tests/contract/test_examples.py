@@ -14,7 +14,6 @@ from typing import Any
 import jsonschema_rs
 import pytest
 
-from app.accounts import apply_catalogue
 from app.allowance.catalogue import default_text
 from app.book import Book
 from app.infrastructure.db import Database
@@ -24,6 +23,7 @@ from app.operators import keys
 from app.operators.keys import Scope
 from app.web import openapi_extras
 from tests.api_client import Api
+from tests.as_owner import apply_tiers, owner_of
 from tests.contract.example_story import WRITTEN, Story, tell
 
 FILE = Path(openapi_extras.__file__).with_name("examples.json")
@@ -37,12 +37,13 @@ async def story(api: Api, database: Database, settings: Settings, book: Book) ->
     text = default_text().replace(
         "daily_credits = 20", "daily_credits = 20\nlow_balance_alert = 15"
     )
-    await apply_catalogue.apply(book, text, "tiers.toml", "tests")
+    await apply_tiers(book, text)
     tokens = {"cron": settings.cron_secret or ""}
-    for scope, key_id in (("service", "0shapp0001"), ("operator", "0anna00001")):
-        tokens[scope] = await keys.create_known(
-            database, settings.key_pepper, key_id, "0" * 40, scope, [Scope(scope)]
-        )
+    async with owner_of(database) as owner:
+        for scope, key_id in (("service", "0shapp0001"), ("operator", "0anna00001")):
+            tokens[scope] = await keys.create_known(
+                owner, settings.key_pepper, key_id, "0" * 40, scope, [Scope(scope)]
+            )
     return Story(api.client, tokens, api.secret, partial(tick, book))
 
 

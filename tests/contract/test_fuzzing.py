@@ -14,9 +14,9 @@ from app.asgi import create_app
 from app.book import Book
 from app.infrastructure.db import Database
 from app.infrastructure.settings import Settings
-from app.operators import keys
 from app.operators.keys import Scope
 from ops.fuzzing import configuration, run
+from tests.as_owner import make_key
 
 # Of each operation and phase: most where most is allowed, the others are mostly told 401 or 403.
 EXAMPLES_MAX = {"operator": 10, "service": 4, "auditor": 6, "cron": 4}
@@ -30,8 +30,7 @@ async def bearers(database: Database, settings: Settings, book: Book) -> dict[st
     """A token for each kind of caller, and an account for them to find."""
     await put(book, "user-1", "cus_1", None, "tests")
     made = {
-        str(scope): await keys.create(database, settings.key_pepper, scope, [scope])
-        for scope in Scope
+        str(scope): await make_key(database, settings.key_pepper, scope, [scope]) for scope in Scope
     }
     assert settings.cron_secret
     return {**made, "cron": settings.cron_secret}

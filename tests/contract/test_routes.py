@@ -25,6 +25,7 @@ from app.operators import keys
 from app.operators.keys import Scope
 from app.web.access import Access, access
 from tests.api_client import Api
+from tests.as_owner import make_key, owner_of
 
 PLACES = {
     "account_id": "user-1",
@@ -71,10 +72,11 @@ async def callers(
     await put(book, "user-1", "cus_1", None, "tests")
 
     async def made(**more: Any) -> str:
-        return await keys.create(database, settings.key_pepper, "t", [Scope.OPERATOR], **more)
+        return await make_key(database, settings.key_pepper, "t", [Scope.OPERATOR], **more)
 
     revoked = await made()
-    await keys.revoke(database, revoked.split("_")[1])
+    async with owner_of(database) as owner:
+        await keys.revoke(owner, revoked.split("_")[1])
     expired = await made(expires_at=datetime.now(UTC) - timedelta(seconds=1))
     good = api.tokens["operator"]
     bad = good[:-1] + ("0" if good[-1] != "0" else "1")

@@ -130,7 +130,7 @@ async def test_the_owners_login_is_not_the_applications(
 ) -> None:
     found = await findings({**variables, "DATABASE_URL": server.owner_url})
     assert found["application owns nothing"].level is Level.FAIL
-    assert "may make roles" in found["application owns nothing"].said
+    assert "tallybook_owner owns the table" in found["application owns nothing"].said
 
 
 async def test_an_auditors_login_that_writes_fails(

@@ -144,10 +144,12 @@ async def test_postgresql_started_again_in_mid_run_costs_nobody_a_day(
     with Guard(f"mid-run {folder}") as watcher:
         postgres.start(watcher)
         await asyncio.to_thread(postgres.ready, 30)
-        await migrations.migrate(postgres.owner_url, {"DATABASE_URL": postgres.application_url})
+        logins = {"DATABASE_URL": postgres.application_url}
+        await migrations.migrate(postgres.owner_url, logins, "development")
+        async with open_database(postgres.owner_url, 1) as owner:
+            await apply_catalogue.apply(Book(owner), default_text(), "tiers.toml", "tests")
         async with open_database(postgres.application_url, 2) as database:
             book = Book(database)
-            await apply_catalogue.apply(book, default_text(), "tiers.toml", "tests")
             await clock.stand(database, NOW)
             for n in range(ACCOUNTS):
                 await put(book, f"user-{n}", None, "UTC", "tests")

@@ -48,7 +48,9 @@ async def superuser(server: Server) -> AsyncIterator[asyncpg.Connection]:
 async def login(server: Server, superuser: asyncpg.Connection) -> AsyncIterator[str]:
     """The URL of a login of the test's own: what is set for it is set for no other test."""
     name = f"login_{secrets.token_hex(4)}"
-    await superuser.execute(f"CREATE ROLE {name} LOGIN PASSWORD 'secret'")
+    await superuser.execute(
+        f"CREATE ROLE {name} LOGIN PASSWORD 'secret'; GRANT tallybook_app TO {name}"
+    )
     url = urlsplit(server.application_url)
     yield urlunsplit(url._replace(netloc=f"{name}:secret@{url.netloc.rpartition('@')[2]}"))
     await superuser.execute(f"DROP OWNED BY {name}; DROP ROLE {name}")

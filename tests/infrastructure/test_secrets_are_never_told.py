@@ -38,6 +38,7 @@ class Run:
 
     def __init__(self, server: Server, folder: Path) -> None:
         self.log = folder / "log"
+        self.owner_url = server.owner_url
         self.said = ""
         self.keys: list[str] = []
         self.port = free_port()
@@ -65,7 +66,8 @@ class Run:
 
     def key(self, scope: str) -> str:
         """A new key; the one place where it may be read is the command's own output."""
-        done = self.command("keys", "create", scope, "--scope", scope)
+        owner = {"DATABASE_OWNER_URL": self.owner_url}
+        done = self.command("keys", "create", scope, "--scope", scope, **owner)
         assert done.returncode == 0, done.stderr
         self.said += done.stdout.replace(done.stdout.strip(), "")
         self.keys.append(done.stdout.strip())

@@ -165,6 +165,7 @@ async def test_pages_follow_one_another_by_cursor(api: Api, book: Book) -> None:
 @pytest.fixture
 def at_the_machine(monkeypatch: pytest.MonkeyPatch, server: Server, settings: Settings) -> Console:
     monkeypatch.setenv("DATABASE_URL", server.application_url)
+    monkeypatch.setenv("DATABASE_OWNER_URL", server.owner_url)
     monkeypatch.setenv("TALLYBOOK_KEY_PEPPER", settings.key_pepper)
     monkeypatch.setenv("STRIPE_WEBHOOK_SECRET", settings.stripe_webhook_secrets[0])
     return Console(quiet=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -11,8 +12,16 @@ from app.errors import UnauthenticatedError
 from app.infrastructure.db import Database
 from app.operators import keys
 from app.operators.keys import CACHE_KEYS_MAX, CACHE_SECONDS, ApiKey, Keyring, Scope
+from tests.as_owner import owner_of
 from tests.conftest import Server, open_database
 from tests.operators.conftest import PEPPER, Stopwatch
+
+
+@pytest.fixture
+async def database(database: Database) -> AsyncIterator[Database]:
+    """The book by its owner's login: no server writes keys."""
+    async with owner_of(database) as owner:
+        yield owner
 
 
 async def create(database: Database, *scopes: Scope, expires_at: datetime | None = None) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -10,12 +11,20 @@ from app.errors import KeyUnknownError, UnauthenticatedError
 from app.infrastructure.db import Database
 from app.operators import keys
 from app.operators.keys import CACHE_SECONDS, Keyring, Scope, id_of
+from tests.as_owner import owner_of
 from tests.conftest import Server, open_database
 from tests.operators.conftest import PEPPER, Stopwatch
 from tests.operators.test_keys import create
 
 HOUR = timedelta(hours=1)
 REVOKED_EVERYWHERE_SECONDS_MAX = 5.0
+
+
+@pytest.fixture
+async def database(database: Database) -> AsyncIterator[Database]:
+    """The book by its owner's login: no server writes keys."""
+    async with owner_of(database) as owner:
+        yield owner
 
 
 async def test_both_keys_are_good_until_the_overlap_ends(

@@ -42,6 +42,7 @@ async def elsewhere(folder: Path) -> AsyncIterator[EmbeddedPostgres]:
         connection = await asyncpg.connect(postgres.superuser_url)
         await connection.execute("DROP DATABASE tallybook")
         await connection.execute("DROP ROLE tallybook, tallybook_owner")
+        await connection.execute("DROP ROLE tallybook_app, tallybook_read, tallybook_clock")
         await connection.close()
         yield postgres
         postgres.stop()
@@ -124,9 +125,8 @@ async def works_on(
     first: Any,
     before: dict[str, Any],
 ) -> None:
-    url = copy.url
-    async with open_api(copy, replace(settings, database_url=url)) as opened:
-        restored = Api(opened.client, api.tokens, settings.stripe_webhook_secrets[0])
+    theirs = replace(settings, database_url=copy.url)
+    async with open_api(copy, theirs, api.tokens) as restored:
         assert await restored.account("una") == before, "old keys are good, balances the same"
         replayed = await restored.spend("una", 3, "key-1")
         assert replayed.json() == first.json()

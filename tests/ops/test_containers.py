@@ -84,9 +84,10 @@ def test_a_container_of_ours_writes_nothing_and_is_given_secrets_as_files(name: 
         assert service["command"][0] in COMMANDS
 
 
-def test_only_migrate_knows_the_owner() -> None:
+def test_only_migrate_and_a_persons_commands_know_the_owner() -> None:
     knows = {name for name, one in OURS.items() if "database_owner_url" in one["secrets"]}
-    assert knows == {"migrate"}
+    assert knows == {"migrate", "operator"}
+    assert OURS["operator"]["profiles"] == ["operator"], "it starts by `run` alone"
 
 
 def test_the_proxy_passes_the_api_and_keeps_the_figures_inside() -> None:

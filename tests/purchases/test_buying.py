@@ -7,9 +7,9 @@ from datetime import timedelta
 
 import pytest
 
-from app.accounts import apply_catalogue
 from app.allowance.catalogue import default_text
 from tests.acts import Acts
+from tests.as_owner import apply_tiers
 from tests.conftest import NOW
 from tests.invariants import differences
 from tests.money_events import make_refund_event, make_session_event
@@ -95,7 +95,7 @@ async def test_a_paid_session_of_no_known_pack_is_parked_with_its_remedy(
 
 async def test_prices_that_are_ignored_open_nothing_silently(api, book) -> None:
     text = 'ignored_prices = ["price_of_a_mug"]\n' + default_text()
-    await apply_catalogue.apply(book, text, "tiers.toml", "tests")
+    await apply_tiers(book, text)
     items = {"data": [{"price": "price_of_a_mug", "quantity": 1}]}
     event = make_session_event("evt_1", NOW, metadata={}, line_items=items)
     assert await api.deliver(event) == "ignored"

@@ -10,7 +10,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.accounts.apply_catalogue import apply
 from app.accounts.put import put
 from app.book import Book
 from app.infrastructure import clock
@@ -20,6 +19,7 @@ from app.ledger.claws import Policy
 from app.reversals import run_again
 from app.runs.run_row import runs_of
 from tests.acts import DAY, Acts, ledger_differences, subscribe
+from tests.as_owner import apply_tiers
 from tests.conftest import NOW
 from tests.invariants import differences
 from tests.reversals.test_run_bulk import Story, last_run, next_day, taken_back
@@ -192,7 +192,9 @@ async def test_it_grants_by_the_catalogue_that_is_in_force_now(api, database, bo
     (acts,) = await people(api, 1)
     await reverse_run(api, acts)
     text = await database.fetchval("SELECT content FROM catalogues ORDER BY id DESC LIMIT 1")
-    number = await apply(book, text.replace("daily_credits = 5\n", "daily_credits = 7\n"), "t", "t")
+    number = await apply_tiers(
+        book, text.replace("daily_credits = 5\n", "daily_credits = 7\n"), "t", "t"
+    )
     (told,) = (await again(api)).json()["runs"]
     assert (told["catalogue"], told["issued_credits"]) == (number, 7)
     assert await acts.available() == 7

@@ -8,7 +8,6 @@ from typing import Any
 import asyncpg
 import pytest
 
-from app.accounts.apply_catalogue import apply
 from app.allowance.catalogue import default_text
 from app.jobs.tick import tick
 from app.ledger.claws import Policy
@@ -17,6 +16,7 @@ from app.reversals.record import find
 from app.runs.run import run_due
 from tests.accounts.test_racing_joins import WAITING
 from tests.acts import DAY, Acts, ledger_differences, subscribe
+from tests.as_owner import apply_tiers
 from tests.conftest import NOW, open_database
 from tests.invariants import differences
 from tests.reversals.test_run_again import again, latest_run, people
@@ -76,7 +76,7 @@ async def test_one_account_that_fails_holds_up_no_reversal_of_its_run(
 async def one_asleep(api, book) -> tuple[Acts, Acts]:
     """The day's run has opened the first's day; the second is dormant until it is woken."""
     text = "dormant_after_days = 2\n" + default_text()
-    await apply(book, text, "tiers.toml", "tests")
+    await apply_tiers(book, text)
     awake, asleep = await new_people(api, 2)
     await api.set_clock(NOW + 2 * DAY)
     await awake.done(await awake.spend(1))
@@ -91,7 +91,7 @@ async def test_what_a_tick_opens_while_its_run_is_taken_back_is_taken_back_too(
     order = reversal_order(Policy.WRITE_OFF)
     begun = await reverse_run.reverse_run(book, run_id, order, dry_run=False, within_s=0)
     assert begun.state == "going"
-    await apply(book, default_text(), "tiers.toml", "tests")  # nobody is dormant any more
+    await apply_tiers(book, default_text())  # nobody is dormant any more
 
     async def opened() -> None:
         async with database.transaction():
@@ -117,7 +117,7 @@ async def test_what_a_tick_opens_while_its_run_is_taken_back_is_taken_back_too(
 async def test_a_day_that_was_opened_with_nothing_is_withdrawn_with_its_run(
     api, database, book
 ) -> None:
-    await apply(book, default_text().replace(FREE_GIVES, "daily_credits = 0\n"), "t", "t")
+    await apply_tiers(book, default_text().replace(FREE_GIVES, "daily_credits = 0\n"), "t", "t")
     await api.set_clock(NOW + DAY)  # the tier gives nothing from the next day on
     poor, riser, risen = await people_of(api, 3)
     await subscribe(risen, "PRO")
@@ -158,7 +158,7 @@ async def test_a_day_that_was_used_up_and_opened_again_with_nothing_follows_its_
     await taken_back(api, spender)
     await subscribe(spender, "PRO")
     assert [await one.sides() for one in (spender, saver)] == [(0, 0, 0)] * 2
-    await apply(book, default_text().replace(FREE_GIVES, "daily_credits = 7\n"), "t", "t")
+    await apply_tiers(book, default_text().replace(FREE_GIVES, "daily_credits = 7\n"), "t", "t")
     (third,) = (await again(api)).json()["runs"]
     assert (third["opening"], third["expected"], third["issued"]) == (3, 2, 2)
     assert [await one.available() for one in (spender, saver)] == [15, 7]
@@ -170,7 +170,7 @@ async def test_the_journal_of_an_opening_that_gave_nothing_is_not_reversed(
 ) -> None:
     """What was left of the day before lapsed in it, and stays lapsed."""
     await api.put("/api/v1/accounts/user-1", {})
-    await apply(book, default_text().replace(FREE_GIVES, "daily_credits = 0\n"), "t", "t")
+    await apply_tiers(book, default_text().replace(FREE_GIVES, "daily_credits = 0\n"), "t", "t")
     await api.set_clock(NOW + DAY)
     acts = Acts(api)
     answer = await api.get("/api/v1/ledger/entries", kind="expiry")

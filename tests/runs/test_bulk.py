@@ -14,7 +14,6 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from app.accounts import apply_catalogue
 from app.accounts.put import put
 from app.allowance import load
 from app.allowance.catalogue import default_text
@@ -34,6 +33,7 @@ from app.spending import corrections, hold
 from app.spending.keyed import Order
 from app.spending.spend import SpendOrder, spend
 from app.webhooks.receive import receive
+from tests.as_owner import apply_tiers
 from tests.both_ways import undone, written
 from tests.conftest import NOW
 from tests.invariants import differences
@@ -256,7 +256,7 @@ async def let_live(book: Book, everybody: list[Person], drawn: Rules, hours: int
     """All that befalls them, up to the hour at which their days are opened."""
     await clock.stand(book.database, NOW)
     content = catalogue(drawn.carry, drawn.grace, drawn.trial)
-    await apply_catalogue.apply(book, content, "tiers.toml", "tests")
+    await apply_tiers(book, content)
     for n, person in enumerate(everybody):
         await live(book, n, person)
     if drawn.day_between:
@@ -264,7 +264,7 @@ async def let_live(book: Book, everybody: list[Person], drawn: Rules, hours: int
         await run.run_due(book.database, book.catalogues, "tick", 60)
         hours += 25
     later = catalogue(drawn.carry, drawn.later_grace, drawn.trial, drawn.later_pro)
-    await apply_catalogue.apply(book, later, "tiers.toml", "tests")
+    await apply_tiers(book, later)
     await clock.stand(book.database, NOW + timedelta(hours=hours))
 
 
@@ -368,7 +368,7 @@ async def test_the_set_based_way_takes_all_of_whom_nothing_is_due_before(
 ) -> None:
     """Else the property above would compare the pure way with itself."""
     database = book.database
-    await apply_catalogue.apply(book, catalogue(carry, 7, True), "tiers.toml", "tests")
+    await apply_tiers(book, catalogue(carry, 7, True))
     plain = Person(
         zone="UTC",
         prices=[PRICES[0]],

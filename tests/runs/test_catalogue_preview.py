@@ -11,14 +11,14 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from app.accounts import apply_catalogue
 from app.allowance.catalogue import CatalogueError, default_text, parse
 from app.book import Book
 from app.commands import tiers as commands
 from app.infrastructure.db import Database
 from app.runs.catalogue_preview import Preview, preview
 from tests.api_client import Api
-from tests.conftest import NOW
+from tests.as_owner import apply_tiers
+from tests.conftest import NOW, Server
 from tests.stripe_events import make_invoice_event, make_subscription_event
 
 PRO, ENTERPRISE = "price_pro_monthly", "price_enterprise_monthly"
@@ -100,7 +100,7 @@ async def test_what_is_previewed_is_what_the_catalogue_then_does(
         told_before[move.before, move.credits_before] += move.accounts
         told_after[move.after, move.credits_after] += move.accounts
     assert told_before == await entitled(book.database, default_text())
-    await apply_catalogue.apply(book, CHANGES[name], "new.toml", "tests")
+    await apply_tiers(book, CHANGES[name], "new.toml", "tests")
     assert told_after == await entitled(book.database, CHANGES[name])
 
 
@@ -123,9 +123,10 @@ async def test_it_names_the_prices_that_become_known_or_unknown(
 
 
 @pytest.fixture
-def data_dir(folder: Path, database: Database) -> Path:
+def data_dir(folder: Path, server: Server) -> Path:
     """A folder that names the test's database as a running `up` does."""
-    (folder / "dev.json").write_text(json.dumps({"database_url": database.url}))
+    urls = {"database_url": server.application_url, "database_owner_url": server.owner_url}
+    (folder / "dev.json").write_text(json.dumps(urls))
     return folder
 
 

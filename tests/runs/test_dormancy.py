@@ -6,13 +6,13 @@ from datetime import timedelta
 
 import pytest
 
-from app.accounts import apply_catalogue
 from app.allowance.catalogue import CatalogueError, default_text, diff, parse
 from app.jobs.tick import tick
 from app.ledger.idempotency import request_key
 from app.runs.dormancy import is_dormant, used_since
 from app.spending import corrections
 from app.spending.keyed import Order
+from tests.as_owner import apply_tiers
 from tests.conftest import NOW, open_database
 from tests.invariants import differences
 from tests.runs.test_daily_runs import open_accounts, openings
@@ -26,7 +26,7 @@ def after(days: int) -> str:
 @pytest.fixture
 async def sleepy(api, book):
     """user-0 to user-2, of whom user-0 spends on January 3; dormant after three days."""
-    await apply_catalogue.apply(book, after(3), "tiers.toml", "tests")
+    await apply_tiers(book, after(3))
     await open_accounts(api, 3)
     await api.set_clock(NOW + timedelta(days=2))
     assert (await api.spend("user-0", 1, "key-0")).status_code == 201
@@ -118,7 +118,7 @@ async def test_what_else_falls_due_of_a_dormant_account_is_posted(sleepy, databa
 
 async def test_a_catalogue_without_it_opens_everybodys_day_again(sleepy, database, book) -> None:
     await sleepy.set_clock(NOW + timedelta(days=9))
-    await apply_catalogue.apply(book, default_text(), "tiers.toml", "tests")
+    await apply_tiers(book, default_text())
     await sleepy.set_clock(NOW + timedelta(days=10))
     last = (await runs(sleepy))[-1]
     assert (last["issued"], last["skipped_reasons"]["dormant"]) == (3, 0)
@@ -130,7 +130,7 @@ async def test_whom_nobody_could_wake_while_it_was_locked_the_next_run_wakes(
     await sleepy.set_clock(NOW + timedelta(days=9))
     async with open_database(server.application_url) as other, other.transaction():
         await other.execute("SELECT FROM accounts WHERE external_id = 'user-1' FOR UPDATE")
-        await apply_catalogue.apply(book, default_text(), "tiers.toml", "tests")
+        await apply_tiers(book, default_text())
     await sleepy.set_clock(NOW + timedelta(days=10))
     last = (await runs(sleepy))[-1]
     assert (last["issued"], last["skipped_reasons"]["dormant"]) == (3, 0)

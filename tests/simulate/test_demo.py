@@ -19,7 +19,6 @@ from app.asgi import create_app
 from app.embedded.devbook import DevKeys
 from app.infrastructure.db import Database
 from app.infrastructure.settings import Settings
-from app.operators import keys
 from app.operators.keys import Scope
 from app.simulate import sample_tape
 from app.simulate.book_client import Account, BookClient, connected
@@ -29,6 +28,7 @@ from app.simulate.play import Played, play
 from app.simulate.report import Found, print_report
 from app.simulate.sample_tape import TAPE_LENGTH
 from app.simulate.tape import TAPE_START
+from tests.as_owner import make_key
 from tests.simulate.small_book import dev_book
 
 START = datetime(2026, 1, 2, tzinfo=UTC)  # the test's clock stands at noon of the day before
@@ -39,7 +39,7 @@ DATA_DIR = Path(".tallybook")
 async def at_the_service(database: Database, settings: Settings) -> AsyncIterator[BookClient]:
     """A client of the real service over ASGI."""
     tokens = [
-        await keys.create(database, settings.key_pepper, scope, [scope])
+        await make_key(database, settings.key_pepper, scope, [scope])
         for scope in (Scope.SERVICE, Scope.AUDITOR, Scope.OPERATOR)
     ]
     book = replace(

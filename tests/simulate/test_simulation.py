@@ -11,7 +11,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.accounts import apply_catalogue as tiers_use_case
 from app.book import Book
 from app.errors import ConfigurationError
 from app.infrastructure.db import Database
@@ -23,6 +22,7 @@ from app.simulate.cast import LIFE_CYCLES, TAPE_NAME
 from app.simulate.disorder import Disorder
 from app.simulate.life_cycles import SUBSCRIPTIONS
 from tests.api_client import BASE, Api, open_api
+from tests.as_owner import apply_tiers
 from tests.conftest import Server, new_server, open_database
 from tests.invariants import differences
 from tests.simulate.playing import Player, player_of, player_with_clock
@@ -199,7 +199,7 @@ async def test_one_s_own_catalogue_is_tried(folder: Path, settings: Settings) ->
     tiers = folder / "tiers.toml"
     tiers.write_text(content)
     async with new_server() as server, open_database(server.application_url) as database:
-        await tiers_use_case.apply(Book(database), content, "tiers.toml", "tests")
+        await apply_tiers(Book(database), content)
         own = msgspec.structs.replace(settings, database_url=server.application_url)
         async with open_api(database, own) as api:
             played = await player_of(api)(tiers=tiers, names=WITHOUT_PACKS)

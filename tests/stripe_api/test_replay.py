@@ -9,7 +9,6 @@ from typing import Any
 import asyncpg
 import pytest
 
-from app.accounts import apply_catalogue
 from app.allowance.catalogue import default_text
 from app.book import Book
 from app.errors import EventUnknownError
@@ -17,6 +16,7 @@ from app.infrastructure.db import Database
 from app.operators.acts import Operator
 from app.webhooks.replay import parked, replay
 from tests.api_client import Api
+from tests.as_owner import apply_tiers
 from tests.conftest import NOW
 from tests.invariants import differences
 from tests.money_events import make_session_event
@@ -124,7 +124,7 @@ async def test_a_test_event_that_waits_in_the_inbox_never_touches_a_book_that_be
     assert await api.deliver(parked_one) == "parked"
     live = Book(database, livemode=True)
     content = default_text().replace("[packs.P100]", "[packs.P999]")
-    await apply_catalogue.apply(live, content, "tiers.toml", "tests")
+    await apply_tiers(live, content)
     assert (await replay(live, "evt_1", OPERATOR)).outcome == "refused"
     assert (await api.account("cus_1"))["free"] == 5
 
@@ -145,7 +145,7 @@ async def test_ten_replays_at_once_apply_it_once(api, database, book) -> None:
     await api.deliver(make_subscription_event("evt_1", "created", NOW, price="price_new"))
     assert (await event_row(database, "evt_1"))["verdict"] == "parked"
     content = default_text().replace('"price_pro_monthly"', '"price_pro_monthly", "price_new"')
-    await apply_catalogue.apply(book, content, "tiers.toml", "tests")
+    await apply_tiers(book, content)
     answers = await asyncio.gather(*(post(api, "evt_1") for _ in range(10)))
     assert {answer["verdict"] for answer in answers} == {"applied"}
     assert (await api.account("cus_1"))["available"] == 20

@@ -7,7 +7,6 @@ from datetime import date, timedelta
 
 import pytest
 
-from app.accounts.apply_catalogue import apply
 from app.allowance.catalogue import default_text
 from app.book import Book
 from app.infrastructure.db import Database
@@ -15,6 +14,7 @@ from app.jobs.tick import tick
 from app.usage import fold
 from tests.acts import DAY, HOUR, Acts, subscribe
 from tests.api_client import Api
+from tests.as_owner import apply_tiers
 from tests.conftest import NOW
 from tests.invariants import differences
 
@@ -141,7 +141,7 @@ async def watched(api: Api, book: Book) -> Acts:
     text = default_text().replace(
         "daily_credits = 5\n", "daily_credits = 5\nlow_balance_alert = 3\nunusual_use_alert = 6\n"
     )
-    await apply(book, text, "tiers.toml", "tests")
+    await apply_tiers(book, text)
     await api.put("/api/v1/accounts/user-1", {})
     return Acts(api)
 

@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from app.accounts import apply_catalogue
 from app.allowance.catalogue import default_text
 from app.infrastructure.db import Database
 from app.webhooks.signature import TOLERANCE_S, sign
 from tests.api_client import Api
+from tests.as_owner import apply_tiers
 from tests.conftest import NOW
 from tests.invariants import differences
 from tests.stripe_events import make_event, make_invoice_event, make_subscription_event
@@ -219,7 +219,7 @@ async def test_an_unknown_price_is_parked_until_the_catalogue_knows_it(api, data
     assert (account["state"], account["tier"], account["available"]) == ("active", "FREE", 5)
     await api.spend("cus_1", 3, "key-1")
     text = default_text().replace('"price_pro_monthly"', '"price_pro_monthly", "price_new"')
-    await apply_catalogue.apply(book, text, "tiers.toml", "tests")
+    await apply_tiers(book, text)
     account = await api.account("cus_1")
     assert (account["tier"], account["free"], account["available"]) == ("PRO", 17, 17)
     assert await differences(database) == []
@@ -236,7 +236,7 @@ async def test_a_change_to_an_unknown_price_keeps_the_tier_and_parks(api) -> Non
 
 async def test_an_ignored_price_grants_nothing_and_is_no_alarm(api, book) -> None:
     text = f'ignored_prices = ["price_hours"]\n{default_text()}'
-    await apply_catalogue.apply(book, text, "tiers.toml", "tests")
+    await apply_tiers(book, text)
     event = make_subscription_event("evt_1", "created", NOW, price="price_hours")
     assert await api.deliver(event) == "applied"
     assert (await api.account("cus_1"))["available"] == 5

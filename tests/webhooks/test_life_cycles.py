@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from app.accounts import apply_catalogue
 from app.allowance.catalogue import default_text
 from tests.api_client import Api
+from tests.as_owner import apply_tiers
 from tests.conftest import NOW
 from tests.invariants import differences
 from tests.stripe_events import make_event, make_invoice_event, make_subscription_event
@@ -80,9 +80,7 @@ async def test_a_trial_of_a_tier_without_trial_grants_begins_to_give_once_active
     life, book, database
 ) -> None:
     text = default_text().replace("[tiers.PRO]", "[tiers.PRO]\ntrial_grants = false", 1)
-    await apply_catalogue.apply(
-        book, text.replace("trial_grants = true\n", ""), "tiers.toml", "tests"
-    )
+    await apply_tiers(book, text.replace("trial_grants = true\n", ""), "tiers.toml", "tests")
     await life.told("created", "trialing")
     assert await life.stands() == ("active", "FREE", 5)
     await life.told("updated", "active")
@@ -182,7 +180,7 @@ async def test_quantity_does_not_multiply(life) -> None:
 
 
 async def test_the_best_of_several_items_counts_and_others_do_no_harm(life, book) -> None:
-    await apply_catalogue.apply(book, f'ignored_prices = ["hours"]\n{default_text()}', "t", "tests")
+    await apply_tiers(book, f'ignored_prices = ["hours"]\n{default_text()}', "t", "tests")
     await life.told("created", items=items("hours", PRO, "price_nobody_knows"))
     assert await life.stands() == ("active", "PRO", 20)
     await life.told("updated", items=items(PRO, ENTERPRISE))
