@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from importlib.metadata import version
 from typing import Any, Final
 
@@ -19,12 +20,14 @@ from app.book import Book, book_of, close_stripe
 from app.infrastructure import logs, traces
 from app.infrastructure import settings as settings_module
 from app.infrastructure.checked_database import checked
-from app.infrastructure.db import Database
+from app.infrastructure.db import Database, kept_open
 from app.infrastructure.limiter import Limiter
 from app.infrastructure.metrics import Metrics
 from app.infrastructure.settings import Settings
 from app.operators.keys import Keyring
+from app.spending import queue, turns
 from app.spending.queue import SpendQueue
+from app.spending.turns import Turns
 from app.web import (
     access,
     accounts,
@@ -135,7 +138,17 @@ def furnish(app: Litestar, settings: Settings) -> None:
     failed = counts.rate_limit_errors.inc if settings.rate_limits else _nothing
     limiter = Limiter(settings.redis_url, failed) if settings.redis_url else None
     book = book_of(settings, Database(settings.database_url, settings.pool_size_max))
-    app.state.update({**_state(settings, book), "metrics": counts, "limiter": limiter})
+    # Connections of their own: spends go on, whatever waits on the others for a lock.
+    spending = replace(
+        book,
+        database=Database(
+            settings.database_url,
+            queue.CONNECTIONS + turns.CONNECTIONS,
+            application="tallybook spends",
+            patience=queue.PATIENCE,
+        ),
+    )
+    app.state.update({**_state(settings, book, spending), "metrics": counts, "limiter": limiter})
 
 
 def _routes(settings: Settings) -> list[ControllerRouterHandler]:
@@ -147,7 +160,7 @@ async def _lifespan(app: Litestar) -> AsyncIterator[None]:
     book: Book = app.state.book
     counts: Metrics = app.state.metrics
     limiter: Limiter | None = app.state.limiter
-    async with checked(book.database):
+    async with checked(book.database), kept_open(app.state.spending.database):
         if limiter is not None:
             await limiter.open()
         watching = asyncio.create_task(_watch(book.database, counts))
@@ -162,12 +175,14 @@ async def _lifespan(app: Litestar) -> AsyncIterator[None]:
             await close_stripe(book)
 
 
-def _state(settings: Settings, book: Book) -> dict[str, Any]:
+def _state(settings: Settings, book: Book, spending: Book) -> dict[str, Any]:
     return {
         **openapi.published(_routes(settings), version("tallybook")),
         "settings": settings,
         "book": book,
-        "spends": SpendQueue(book),
+        "spending": spending,
+        "spends": SpendQueue(spending),
+        "turns": Turns(),
         "webhook_groups": WebhookGroups(book),
         "keyring": Keyring(book.database, settings.key_pepper),
         "gauges": Gauges(book.database),

@@ -10,10 +10,13 @@ from app.allowance import load
 from app.allowance.day import AccountDay, Origin
 from app.book import Book
 from app.errors import AccountUnknownError
+from app.infrastructure import sql
 from app.infrastructure.db import Record
 
 CUSTOMER_LOCK: Final = 0x0CC5  # seeds the customers' advisory locks
 ID_LOCK: Final = 0x0CC6  # and those of the application's ids, which are taken first
+
+_SQL: Final = sql.beside(__file__)
 
 
 class TieRank(IntEnum):
@@ -28,31 +31,23 @@ class TieRank(IntEnum):
 
 async def find(book: Book, public_id: str) -> int | None:
     """The internal id behind the application's or the customer's id."""
-    return await book.database.fetchval(  # type: ignore[no-any-return]
-        """SELECT id FROM accounts WHERE external_id = $1
-           UNION ALL SELECT account_id FROM customers WHERE id = $1 LIMIT 1""",
-        public_id,
-    )
+    number: int | None = await book.database.fetchval(*_SQL["find"](public_id=public_id))
+    return number
 
 
-async def lock_named(book: Book, public_ids: Iterable[str]) -> list[Record]:
-    """Find and lock accounts by their public ids; ``public_ids`` is by which each was found.
+async def lock_named(
+    book: Book, public_ids: Iterable[str], *, waiting: bool
+) -> tuple[list[Record], set[str]]:
+    """Find and lock accounts by their public ids; ``public_ids`` of a row are those it has.
 
-    Their rows in the order of the locks; unknown ids are left out.
+    Returns the rows that are locked, and the ids of accounts that somebody else has locked: none
+    if it is ``waiting``, which raises asyncpg.LockNotAvailableError after the lock timeout.
+    Unknown ids are left out.
     """
-    return await book.database.fetch(
-        """WITH named AS MATERIALIZED (
-               SELECT external_id AS public_id, id FROM accounts
-                WHERE external_id = ANY($1::text[])
-               UNION ALL
-               SELECT customers.id, account_id FROM customers
-                WHERE customers.id = ANY($1::text[])
-                  AND NOT EXISTS (SELECT FROM accounts WHERE external_id = customers.id))
-           SELECT accounts.*,
-                  array(SELECT public_id FROM named WHERE named.id = accounts.id) AS public_ids
-             FROM accounts WHERE id = ANY(array(SELECT id FROM named)) ORDER BY id FOR UPDATE""",
-        list(set(public_ids)),
-    )
+    statement = _SQL["wait_and_lock_named" if waiting else "lock_named"]
+    rows = await book.database.fetch(*statement(public_ids=list(set(public_ids))))
+    taken = {public_id for row in rows if row["id"] is None for public_id in row["public_ids"]}
+    return [row for row in rows if row["id"] is not None], taken
 
 
 async def is_a_customers(book: Book, external_id: str, besides: str | None) -> bool:
@@ -62,10 +57,7 @@ async def is_a_customers(book: Book, external_id: str, besides: str | None) -> b
     by a payment link writes its client_reference_id.
     """
     return await book.database.fetchval(  # type: ignore[no-any-return]
-        """SELECT EXISTS (SELECT FROM customers WHERE id = $1 AND id IS DISTINCT FROM $2)
-              AND NOT EXISTS (SELECT FROM accounts WHERE external_id = $1)""",
-        external_id,
-        besides,
+        *_SQL["is_a_customers"](external_id=external_id, besides=besides)
     )
 
 
@@ -86,12 +78,7 @@ async def insert(book: Book, external_id: str | None, time_zone: str) -> int | N
     """A new account's row, its day not yet opened; None where the id is taken."""
     _, catalogue = await book.catalogues.present(book.database)
     return await book.database.fetchval(  # type: ignore[no-any-return]
-        """INSERT INTO accounts (external_id, tier, time_zone, due_at, opened_at)
-           SELECT $1, $2, $3, now, now FROM (SELECT tallybook_now() AS now) AS clock
-           ON CONFLICT (external_id) DO NOTHING RETURNING id""",
-        external_id,
-        catalogue.best([]),
-        time_zone,
+        *_SQL["insert"](external_id=external_id, tier=catalogue.best([]), time_zone=time_zone)
     )
 
 
@@ -133,12 +120,4 @@ async def account_of(book: Book, customer_id: str) -> int | None:
 
 async def tie(book: Book, customer_id: str, number: int, rank: TieRank) -> None:
     """Point the customer to the account; the caller holds the customer's lock."""
-    await book.database.execute(
-        """INSERT INTO customers (id, account_id, rank, tied_at)
-           VALUES ($1, $2, $3, tallybook_now())
-           ON CONFLICT (id) DO UPDATE SET account_id = excluded.account_id, rank = excluded.rank,
-                                          tied_at = excluded.tied_at""",
-        customer_id,
-        number,
-        rank,
-    )
+    await book.database.execute(*_SQL["tie"](customer_id=customer_id, account_id=number, rank=rank))

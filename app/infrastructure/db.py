@@ -8,14 +8,16 @@ tests beside this module's: a failed COMMIT, a nested block, a restart of Postgr
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from contextvars import ContextVar
 from types import TracebackType
-from typing import Any, Final, Literal, Protocol, TypeAlias, cast
+from typing import Any, Final, Literal, NamedTuple, Protocol, TypeAlias, cast
 
 import asyncpg
 from piccolo.engine.postgres import PostgresEngine, PostgresTransaction
 
+from app.errors import BusyError
 from app.infrastructure import traces
 from app.infrastructure.pins import PINS
 
@@ -23,7 +25,30 @@ CONNECT_TIMEOUT_S: Final = 5.0
 COMMAND_TIMEOUT_S: Final = 40.0  # after the server's own, which leaves the connection usable
 LOCK_TIMEOUT_MS: Final = 5_000  # the contract: one in flight is waited for, 5 s at most
 STATEMENT_TIMEOUT_MS: Final = 30_000
+CONNECTION_WAIT_S: Final = 10.0  # for one of a pool's connections to become free
 Record: TypeAlias = asyncpg.Record
+
+
+class Patience(NamedTuple):
+    """How long the server lets a connection of ours wait for locks, work, and stand idle."""
+
+    lock_ms: int = LOCK_TIMEOUT_MS
+    statement_ms: int = STATEMENT_TIMEOUT_MS
+    idle_in_transaction_ms: int = STATEMENT_TIMEOUT_MS
+
+
+PATIENCE: Final = Patience()
+_lock_wait_ms: ContextVar[int | None] = ContextVar("lock_wait_ms", default=None)
+
+
+@contextmanager
+def waiting_for_locks(milliseconds: int) -> Iterator[None]:
+    """Let the transactions that this task begins in the block wait so long for a lock."""
+    token = _lock_wait_ms.set(milliseconds)
+    try:
+        yield
+    finally:
+        _lock_wait_ms.reset(token)
 
 
 class Runner(Protocol):
@@ -51,7 +76,7 @@ class Transaction(PostgresTransaction):
             return self
         self._span = traces.begin("transaction")
         try:
-            connection = await self.get_connection()  # type: ignore[no-untyped-call]
+            connection = await cast("Engine", self.engine).free_connection()
         except BaseException as error:
             traces.end(self._span, error)
             raise
@@ -59,6 +84,8 @@ class Transaction(PostgresTransaction):
         try:
             self.transaction = connection.transaction()
             await self.transaction.start()
+            if (wait_ms := _lock_wait_ms.get()) is not None:
+                await connection.execute(f"SET LOCAL lock_timeout = {wait_ms}")
         except BaseException:
             await self._give_back()
             raise
@@ -121,6 +148,20 @@ class Engine(PostgresEngine):
     def transaction(self, allow_nested: bool = True) -> Transaction:
         return Transaction(engine=self, allow_nested=allow_nested)
 
+    async def free_connection(self) -> asyncpg.Connection:
+        """A connection of the pool, or one of its own without a pool.
+
+        Raises BusyError when none becomes free in time.
+        """
+        if self.pool is None:
+            return await self.get_new_connection()
+        if self.pool.get_idle_size() or self.pool.get_size() < self.pool.get_max_size():
+            return await self.pool.acquire()
+        try:
+            return await self.pool.acquire(timeout=CONNECTION_WAIT_S)
+        except TimeoutError:
+            raise BusyError("No connection to the database became free in time.") from None
+
 
 class Database:
     """The engine and its pool; every query runs in the task's transaction where there is one."""
@@ -132,8 +173,10 @@ class Database:
         *,
         application: str = "tallybook",
         command_timeout_s: float | None = COMMAND_TIMEOUT_S,
+        patience: Patience = PATIENCE,
     ) -> None:
         self.url = url
+        self._patience = patience
         self._pool_size_max = pool_size_max
         self._application = application
         self._command_timeout_s = command_timeout_s
@@ -156,9 +199,9 @@ class Database:
                 # turn, the planner mistrusts the plans that it has made, and a spend's statements
                 # are planned anew each time: a third of what they cost.
                 "random_page_cost": "1.1",
-                "lock_timeout": str(LOCK_TIMEOUT_MS),
-                "statement_timeout": str(STATEMENT_TIMEOUT_MS),
-                "idle_in_transaction_session_timeout": str(STATEMENT_TIMEOUT_MS),
+                "lock_timeout": str(self._patience.lock_ms),
+                "statement_timeout": str(self._patience.statement_ms),
+                "idle_in_transaction_session_timeout": str(self._patience.idle_in_transaction_ms),
             },
         )
 
@@ -191,7 +234,7 @@ class Database:
             return cast("Runner", current.connection)
         if self.engine.pool is None:
             raise RuntimeError("The database's pool is not open.")
-        return cast("Runner", self.engine.pool)
+        return _Pooled(self.engine)
 
     @property
     def in_transaction(self) -> bool:
@@ -233,6 +276,38 @@ class Database:
         await self.execute("SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off")
 
 
+class _Pooled:
+    """Runs each query on a connection of the pool, waiting for one no longer than a call may."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    async def fetch(self, query: str, *args: Any) -> list[Record]:
+        async with self._connection() as connection:
+            return await connection.fetch(query, *args)  # type: ignore[no-any-return]
+
+    async def fetchrow(self, query: str, *args: Any) -> Record | None:
+        async with self._connection() as connection:
+            return await connection.fetchrow(query, *args)
+
+    async def fetchval(self, query: str, *args: Any) -> Any:
+        async with self._connection() as connection:
+            return await connection.fetchval(query, *args)
+
+    async def execute(self, query: str, *args: Any) -> str:
+        async with self._connection() as connection:
+            return await connection.execute(query, *args)  # type: ignore[no-any-return]
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[asyncpg.Connection]:
+        connection = await self._engine.free_connection()
+        try:
+            yield connection
+        finally:
+            if self._engine.pool:
+                await asyncio.shield(self._engine.pool.release(connection))
+
+
 async def _keep_session(connection: asyncpg.Connection) -> None:
     if connection.is_in_transaction():  # known locally, no round trip
         await connection.execute("ROLLBACK")
@@ -244,14 +319,15 @@ async def opened(
 ) -> AsyncIterator[Database]:
     """A database for the length of a block, as commands use it; None waits for ever."""
     database = Database(url, pool_size_max, command_timeout_s=command_timeout_s)
+    async with kept_open(database):
+        yield database
+
+
+@asynccontextmanager
+async def kept_open(database: Database) -> AsyncIterator[None]:
+    """Keep the pool open for the length of a block."""
     await database.open()
     try:
-        yield database
+        yield
     finally:
         await database.close()
-
-
-def bind(database: Database, tables: Sequence[Any]) -> None:
-    """Let Piccolo's table classes query this database."""
-    for table in tables:
-        table._meta.db = database.engine

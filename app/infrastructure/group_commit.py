@@ -16,8 +16,9 @@ Result = TypeVar("Result")
 class GroupQueue(Generic[Work, Result]):
     """Work of one process that waits, taken in groups by at most ``drains_max`` tasks at once.
 
-    ``carry_out`` has a result for each of a group, in its order; what it raises, each is told.
-    No two of one group share any of their ``names``: the second waits for the next.
+    ``carry_out`` returns a result for each of a group, in its order. Its exception reaches every
+    caller of the group, and so does a wrong number of results. No two of one group share any of
+    their ``names``: the second waits for the next group.
     """
 
     def __init__(
@@ -54,11 +55,13 @@ class GroupQueue(Generic[Work, Result]):
         await asyncio.gather(*self._drains, return_exceptions=True)
 
     async def _drain(self) -> None:
-        while self._waiting:
-            await self._answer(self._next_group())
-        # Directly after the test, not in a done callback: whoever comes between the two would
-        # find every drain counted and none at work.
-        self._drains.discard(cast("asyncio.Task[None]", asyncio.current_task()))
+        try:
+            while self._waiting:
+                await self._answer(self._next_group())
+        finally:
+            # Directly after the test, not in a done callback: work that came between the two would
+            # find every drain counted and none at work.
+            self._drains.discard(cast("asyncio.Task[None]", asyncio.current_task()))
 
     def _next_group(self) -> list[tuple[Work, asyncio.Future[Result]]]:
         """A share for each drain, so that Python drafts while PostgreSQL writes."""
@@ -80,10 +83,15 @@ class GroupQueue(Generic[Work, Result]):
     async def _answer(self, group: list[tuple[Work, asyncio.Future[Result]]]) -> None:
         try:
             results = await self._carry_out([work for work, _ in group])
-        except Exception as error:  # every caller is told
+            if len(results) != len(group):
+                raise RuntimeError(f"{len(results)} results for {len(group)} of a group.")
+        except BaseException as error:
             for _, future in group:
-                if not future.done():
+                if isinstance(error, Exception) and not future.done():
                     future.set_exception(error)
+                future.cancel()  # the drain ends: whoever waits must not wait for ever
+            if not isinstance(error, Exception):
+                raise
             return
         for (_, future), result in zip(group, results, strict=True):
             if not future.done():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 import msgspec
 
@@ -20,7 +21,7 @@ from app.ledger.sheet import JournalDraft
 
 
 class SpendOrder(msgspec.Struct, frozen=True, kw_only=True):
-    """What is asked for: so many credits of one account, under a key."""
+    """Credits to spend from one account, under a key."""
 
     account_id: str
     amount: int
@@ -31,7 +32,7 @@ class SpendOrder(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Spent(msgspec.Struct, frozen=True, kw_only=True):
-    """A journal that stands; ``replayed`` where an earlier request made it."""
+    """A spend's journal; ``replayed`` if an earlier request made it."""
 
     journal_id: int
     account_id: str
@@ -42,19 +43,32 @@ class Spent(msgspec.Struct, frozen=True, kw_only=True):
     replayed: bool
 
 
-Drafted = JournalDraft | StoredAnswer | TallybookError
+class AccountTaken(msgspec.Struct, frozen=True):
+    """Somebody else has the account's lock: nothing was done, the order is to be tried again."""
 
 
-async def spend(book: Book, orders: Sequence[SpendOrder]) -> list[Spent | TallybookError]:
+ACCOUNT_TAKEN: Final = AccountTaken()
+Drafted = JournalDraft | StoredAnswer | TallybookError | AccountTaken
+Result = Spent | TallybookError | AccountTaken
+
+
+async def spend(book: Book, orders: Sequence[SpendOrder], *, waiting: bool = False) -> list[Result]:
     """Carry out the orders in one transaction, a result for each, in order.
 
-    A refusal leaves nothing behind but what was due anyway, which is kept. Raises
-    asyncpg.UniqueViolationError where a key was taken meanwhile through another account.
+    A refusal leaves nothing behind but what was due anyway, which is kept. Accounts that somebody
+    else has locked are passed over, so that they delay no other; if ``waiting`` they are waited
+    for, and asyncpg.LockNotAvailableError is raised after the lock timeout.
+    Raises asyncpg.UniqueViolationError when a key was taken meanwhile through another account.
     """
     async with book.database.transaction():
-        numbers, accounts, answers = await _lock(book, orders)
+        numbers, taken, accounts, answers = await _lock(book, orders, waiting=waiting)
         drafting = _Drafting(accounts, answers)
-        drafted = [drafting.draft(order, numbers.get(order.account_id)) for order in orders]
+        drafted = [
+            ACCOUNT_TAKEN
+            if order.account_id in taken
+            else drafting.draft(order, numbers.get(order.account_id))
+            for order in orders
+        ]
         await store_drawn(book.database, accounts.values())
     return [_spent(one, seen) for one, seen in zip(drafted, drafting.replays(drafted), strict=True)]
 
@@ -104,20 +118,22 @@ class _Drafting:
 
 
 async def _lock(
-    book: Book, orders: Sequence[SpendOrder]
-) -> tuple[dict[str, int], dict[int, Drawable], dict[str, StoredAnswer]]:
-    """Lock, and look at what stands under the keys now that whoever held the locks has committed.
+    book: Book, orders: Sequence[SpendOrder], *, waiting: bool
+) -> tuple[dict[str, int], set[str], dict[int, Drawable], dict[str, StoredAnswer]]:
+    """Lock the accounts, then read what stands under the keys: earlier holders have committed.
 
-    Again where a join came between finding and locking, since its target has it all.
+    Repeats when a join came between finding and locking, since its target has everything now.
     """
     origin = Origin("due", orders[0].actor)
     keys = [order.key.key for order in orders]
     while True:
-        rows = await lock_named(book, [order.account_id for order in orders])
+        rows, taken = await lock_named(
+            book, [order.account_id for order in orders], waiting=waiting
+        )
         accounts, answers = await load.to_draw(book.database, book.catalogues, rows, keys, origin)
         if all(row["joined_to"] is None for row in rows):
             numbers = {public_id: row["id"] for row in rows for public_id in row["public_ids"]}
-            return numbers, accounts, answers
+            return numbers, taken, accounts, answers
 
 
 def _draw(order: SpendOrder, account: Drawable) -> JournalDraft:
@@ -143,8 +159,8 @@ def _draw(order: SpendOrder, account: Drawable) -> JournalDraft:
     return journal
 
 
-def _spent(one: Drafted, replayed: bool) -> Spent | TallybookError:
-    if isinstance(one, TallybookError):
+def _spent(one: Drafted, replayed: bool) -> Result:
+    if isinstance(one, TallybookError | AccountTaken):
         return one
     if isinstance(one, StoredAnswer):
         return _answer(one.journal_id, one.answer, one.entry_ids, replayed=True)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+import asyncio
+from typing import Any, Final, Literal
 
 import msgspec
 from litestar import Request, get
@@ -13,6 +14,8 @@ from app.infrastructure import migrations
 from app.infrastructure.limiter import Limiter
 from app.web import problems
 from app.web.access import Access, access
+
+STALLED_S_MAX: Final = 2.0
 
 
 class Live(msgspec.Struct, frozen=True):
@@ -37,14 +40,27 @@ def live() -> Live:
     return Live("live")
 
 
+async def _require_spends(state: State) -> None:
+    """Raise BusyError if no spend would go through now."""
+    stalled_s = state.spends.stalled_s()
+    if stalled_s > STALLED_S_MAX:
+        raise BusyError(f"Spends do not go through: one has been under way for {stalled_s:.0f} s.")
+    try:
+        async with asyncio.timeout(STALLED_S_MAX):
+            await state.spending.database.fetchval("SELECT 1")
+    except TimeoutError:
+        raise BusyError("Spends do not go through: their connections are all taken.") from None
+
+
 @get("/health/ready", responses=problems.declared(400), tags=["Health"], **access(Access.OPEN))
 async def ready(request: Request[Any, Any, Any], state: State) -> Ready:
-    """200 when the database answers and is migrated; Redis and late runs only degrade."""
+    """200 when spends go through and migrations are done; Redis and late runs only degrade."""
     missing = await migrations.missing(state.book.database)
     if missing:
         raise BusyError(
             f"The database lacks migrations: {', '.join(missing)}. Run `tallybook migrate`."
         )
+    await _require_spends(state)
     late = await state.book.database.fetchval(
         """SELECT exists(SELECT FROM accounts
                           WHERE due_at < (SELECT tallybook_now()) - interval '5 minutes')"""

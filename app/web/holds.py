@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated, Any
 
 import msgspec
@@ -18,7 +19,7 @@ from app.web import answers, problems, views
 from app.web.access import Access, access
 from app.web.parameters import AccountId, IdempotencyKey
 from app.web.patterns import id_pattern
-from app.web.requests import NothingBody, Reason, answered, order, within_patience
+from app.web.requests import NothingBody, Reason, answered, order
 
 HoldId = Annotated[str, PathParameter(pattern=id_pattern(ids.HOLD))]
 HoldSeconds = Annotated[
@@ -53,8 +54,10 @@ async def place_hold(
 ) -> Response[views.HoldAnswer]:  # fmt: skip
     """Reserve credits; a hold past its deadline holds nothing."""
     wanted = order(request, idempotency_key, data, data.reason)
-    placing = holds.place(state.book, account_id, data.amount, data.expires_in_s, wanted)
-    return _answer(await within_patience(placing), 201)
+    placing = partial(
+        holds.place, state.spending, account_id, data.amount, data.expires_in_s, wanted
+    )
+    return _answer(await state.turns.act(account_id, placing), 201)
 
 
 @get(
@@ -82,8 +85,8 @@ async def capture_hold(
     """Spend this much of the hold; the rest is given back."""
     wanted = order(request, idempotency_key, data)
     number = ids.number(ids.HOLD, hold_id)
-    capturing = holds.capture(state.book, number, data.amount, wanted)
-    return _answer(await within_patience(capturing), 200)
+    capturing = partial(holds.capture, state.spending, number, data.amount, wanted)
+    return _answer(await state.turns.act(hold_id, capturing), 200)
 
 
 @post(
@@ -98,8 +101,8 @@ async def release_hold(
 ) -> Response[views.HoldAnswer]:
     """Give back all of the hold."""
     wanted: Order = order(request, idempotency_key, NothingBody())
-    releasing = holds.release(state.book, ids.number(ids.HOLD, hold_id), wanted)
-    return _answer(await within_patience(releasing), 200)
+    releasing = partial(holds.release, state.spending, ids.number(ids.HOLD, hold_id), wanted)
+    return _answer(await state.turns.act(hold_id, releasing), 200)
 
 
 def _answer(done: Done, status: int) -> Response[views.HoldAnswer]:

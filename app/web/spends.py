@@ -12,7 +12,7 @@ from litestar.params import JSONBody
 
 from app.errors import TallybookError
 from app.ledger.idempotency import request_key
-from app.spending.queue import Outcome, carry_out
+from app.spending.queue import Outcome
 from app.spending.spend import SpendOrder, Spent
 from app.web import answers, problems, views
 from app.web.access import Access, access, caller
@@ -117,7 +117,7 @@ async def batch_route(
         )
         for item in data.spends
     ]
-    results = await carry_out(state.book, orders)
+    results = await state.spends.batch(orders)
     return views.BatchAnswer(results=[_item(result) for result in results])
 
 

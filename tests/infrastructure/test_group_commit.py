@@ -66,3 +66,26 @@ async def test_a_caller_that_left_keeps_nobody_from_an_answer() -> None:
     assert await asyncio.gather(*callers[:2], *callers[3:]) == [0, 2, 6, 8, 10]
     await groups.queue.close()
     assert len(groups.queue) == 0
+
+
+@pytest.mark.parametrize("misbehave", ["too_few", "cancelled", "exits"])
+async def test_every_caller_is_answered_however_the_work_misbehaves(misbehave: str) -> None:
+    async def carry_out(group: list[int]) -> list[int]:
+        if 13 not in group:
+            return group
+        if misbehave == "too_few":
+            return group[1:]
+        if misbehave == "cancelled":
+            raise asyncio.CancelledError
+        raise _Exit
+
+    queue: GroupQueue[int, int] = GroupQueue(carry_out, drains_max=1, group_max=8)
+    async with asyncio.timeout(10):
+        told = await asyncio.gather(*map(queue.put, (13, 14, 15)), return_exceptions=True)
+        assert all(isinstance(one, BaseException) for one in told[:1])
+        assert await queue.put(16) == 16, "the queue goes on"
+        await queue.close()
+
+
+class _Exit(BaseException):
+    """Not an Exception, as SystemExit is none."""

@@ -45,7 +45,7 @@ async def test_an_account_whose_due_cannot_be_posted_fails_no_other_spend_of_its
     await owner.execute(broken)
     await owner.close()
     await clock.stand(book.database, NOW + timedelta(days=1))
-    ada, *others = await spend_queue.carry_out(book, [_order(name, 1) for name in names])
+    ada, *others = await SpendQueue(book).batch([_order(name, 1) for name in names])
     assert isinstance(ada, TallybookError)
     assert ada.code == told
     assert [type(one) for one in others] == [Spent, Spent]
