@@ -237,6 +237,14 @@ async def database(server: Server) -> AsyncIterator[Database]:
         yield opened
 
 
+@pytest.fixture
+async def superuser(server: Server) -> AsyncIterator[asyncpg.Connection]:
+    """A connection with every right, on the test's own database."""
+    connection = await asyncpg.connect(server.superuser_url)
+    yield connection
+    await connection.close()
+
+
 @asynccontextmanager
 async def open_database(url: str, pool_size_max: int = 16) -> AsyncIterator[Database]:
     """A pool for the length of a block."""

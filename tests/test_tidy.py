@@ -46,6 +46,7 @@ def _tracked() -> list[Path]:
 FILES = _tracked()
 SOURCES = [path for path in FILES if path.suffix == ".py"]
 OURS = [path for path in SOURCES if path.relative_to(ROOT).parts[0] in ("app", "statemachine")]
+WRITERS = [*OURS, *(path for path in FILES if path.match("app/**/*.sql"))]
 
 
 def _name(path: Path) -> str:
@@ -92,7 +93,7 @@ def test_nothing_unfinished_is_marked() -> None:
 def test_one_module_writes_a_subscriptions_state_and_one_the_ledger() -> None:
     def writers(pattern: str) -> set[str]:
         wanted = re.compile(pattern)
-        return {_name(path) for path in OURS if wanted.search(path.read_text(encoding="utf-8"))}
+        return {_name(path) for path in WRITERS if wanted.search(path.read_text("utf-8"))}
 
     assert writers("INSERT INTO (subscriptions|transitions)") == {"app/subscriptions/store.py"}
     assert writers("UPDATE subscriptions") == {
@@ -105,14 +106,14 @@ def test_one_module_writes_a_subscriptions_state_and_one_the_ledger() -> None:
     assert writers("INSERT INTO facts") == facts
     assert writers("(INSERT INTO|UPDATE) (events|deliveries)\\b") == {"app/webhooks/inbox.py"}
     assert writers("INSERT INTO (journals|entries|lots)") == {
-        "app/ledger/statement.py",
+        "app/ledger/statement.sql",
         # The set-based ways, each held to the other by a test.
         "app/runs/bulk.py",
         "app/reversals/run_bulk.py",
     }
     assert writers("INSERT INTO (purchases|money_facts|money_back)") == {"app/purchases/store.py"}
     assert writers("(INSERT INTO|UPDATE) backings") == {"app/ledger/reserved.py"}
-    assert writers("INSERT INTO daily_grants") == {"app/allowance/store.py", "app/runs/bulk.py"}
+    assert writers("INSERT INTO daily_grants") == {"app/allowance/store.sql", "app/runs/bulk.py"}
 
 
 def test_the_lock_file_holds_hashes_and_no_addresses() -> None:

@@ -7,45 +7,13 @@ from typing import Final
 
 from app.allowance.day import AccountDay, OpenedDay
 from app.allowance.load import Drawable
+from app.infrastructure import sql
 from app.infrastructure.db import Database
 from app.ledger import post, reserved
 from app.ledger.sheet import Sheet
-from app.ledger.statement import Drafts, sides_of, transposed
+from app.ledger.statement import Drafts, sides_of
 
-# Parameters 50 to 66: the accounts' rows, whole. 67 to 80: the days opened. A lot that is new has
-# no number yet but an ordinal in ``lot_in``.
-_DAYS: Final = """
-opened AS (
-    INSERT INTO daily_grants (account_id, day_on, opening, starts_at, ends_at, time_zone, tier,
-                              credits, previous_on, lot_id, run_id, recorded_at, after_dormancy)
-    SELECT day.account_id, day_on, opening, starts_at, ends_at, time_zone, tier, credits,
-           previous_on, coalesce(day.lot_id, lot_in.id), run_id, recorded_at, after_dormancy
-      FROM unnest($67::bigint[], $68::date[], $69::int[], $70::timestamptz[], $71::timestamptz[],
-                  $72::text[], $73::text[], $74::bigint[], $75::date[], $76::bigint[],
-                  $77::bigint[], $78::bigint[], $79::timestamptz[], $80::boolean[])
-        AS day (account_id, day_on, opening, starts_at, ends_at, time_zone, tier, credits,
-                previous_on, lot_id, lot_ord, run_id, recorded_at, after_dormancy)
-      LEFT JOIN lot_in ON lot_in.ord = day.lot_ord
-), days_changed AS (
-    UPDATE accounts SET
-        free = change.free, held = change.held, debt = change.debt,
-        last_used_at = coalesce(change.used_at, accounts.last_used_at),
-        tier = change.tier, time_zone = change.time_zone,
-        day_on = change.day_on, day_opening = change.day_opening,
-        day_starts_at = change.day_starts_at, day_ends_at = change.day_ends_at,
-        day_lot_id = coalesce(change.day_lot_id, lot_in.id),
-        day_catalogue_id = change.day_catalogue_id, day_used_brought = change.day_used_brought,
-        day_withdrawn = change.day_withdrawn, due_at = change.due_at
-      FROM unnest($50::bigint[], $51::bigint[], $52::bigint[], $53::bigint[], $54::timestamptz[],
-                  $55::text[], $56::text[], $57::date[], $58::int[], $59::timestamptz[],
-                  $60::timestamptz[], $61::bigint[], $62::bigint[], $63::bigint[], $64::bigint[],
-                  $65::boolean[], $66::timestamptz[])
-        AS change (id, free, held, debt, used_at, tier, time_zone, day_on, day_opening,
-                   day_starts_at, day_ends_at, day_lot_id, day_lot_ord, day_catalogue_id,
-                   day_used_brought, day_withdrawn, due_at)
-      LEFT JOIN lot_in ON lot_in.ord = change.day_lot_ord
-     WHERE accounts.id = change.id
-)"""
+_SQL: Final = sql.beside(__file__)
 
 
 async def store_drawn(database: Database, drawn: Iterable[Drawable]) -> None:
@@ -75,19 +43,19 @@ async def _store(database: Database, days: Sequence[AccountDay], others: Sequenc
 class _Days:
     """Opened and changed days, beside the journals of their sheets."""
 
-    ctes = _DAYS
+    statement = _SQL["write"]
 
     def __init__(self, days: Sequence[AccountDay]) -> None:
         self._days = days
         self.sheets: Sequence[Sheet] = [day.sheet for day in days]
 
-    def columns(self, drafts: Drafts) -> list[list[object]]:
+    def parameters(self, drafts: Drafts) -> dict[str, object]:
         """The accounts' rows, and those of the days that were opened."""
         opened = [(day, row) for day in self._days for row in day.opened]
-        return [
-            *transposed([_account_row(day, drafts) for day in self._days], 17),
-            *transposed([_opened_row(day, row, drafts) for day, row in opened], 14),
-        ]
+        return {
+            "days": [_account_row(day, drafts) for day in self._days],
+            "opened": [_opened_row(day, row, drafts) for day, row in opened],
+        }
 
 
 def _account_row(day: AccountDay, drafts: Drafts) -> tuple[object, ...]:

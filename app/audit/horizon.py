@@ -12,6 +12,7 @@ import asyncio
 from datetime import datetime, timedelta
 from typing import Final
 
+import asyncpg
 import msgspec
 
 from app.errors import BusyError
@@ -19,6 +20,7 @@ from app.infrastructure.db import Database
 
 WAIT_SECONDS_MAX: Final = 1.0
 _POLL_SECONDS: Final = 0.005
+FLOOR_AGE_MAX: Final = timedelta(milliseconds=100)
 _MICROSECOND: Final = timedelta(microseconds=1)
 
 # The transactions that may still commit an id which they drew. A writer of entries locks its rows
@@ -75,22 +77,15 @@ class Horizons:
         Raises BusyError if a writer took longer and no earlier horizon is known, or if the server
         is a standby.
         """
-        marked = await database.fetchrow(
-            """SELECT last_value, is_called, tallybook_now() AS now,
-                      pg_is_in_recovery() AS in_recovery FROM entries_id_seq"""
-        )
-        assert marked is not None
-        if marked["in_recovery"]:
-            # Its pg_locks shows no writer of the primary, and its last_value may be 32 ahead: an
-            # export named a complete_to before which entries then arrived.
-            raise BusyError("This server is a standby and knows no horizon: ask the primary.")
+        # First the floor: whoever locks an account from now on records nothing before it.
+        floor = await _raise_floor(database)
+        drawn = await _drawn(database, "entries_id_seq")
         # A second statement: whoever drew an id by then held its account's lock already.
         if not await _writers_end(database, "accounts"):
             if self._last is None:
                 raise BusyError("A writer is taking long; ask again.")
             return self._last
-        entry_id = marked["last_value"] if marked["is_called"] else 0
-        self._last = Horizon(entry_id, await _complete_to(database, entry_id, marked["now"]))
+        self._last = Horizon(drawn, await _complete_to(database, drawn, floor))
         return self._last
 
     async def of(self, database: Database, table: str) -> int:
@@ -98,15 +93,29 @@ class Horizons:
 
         Waits up to a second as `find` does, and raises BusyError as it does.
         """
-        sequence = f"{table}_{LISTS[table]}_seq"
-        drawn: int = await database.fetchval(
-            f"SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM {sequence}"
-        )
+        drawn = await _drawn(database, f"{table}_{LISTS[table]}_seq")
         if await _writers_end(database, table):
             self._last_of[table] = drawn
         elif table not in self._last_of:
             raise BusyError("A writer is taking long; ask again.")
         return self._last_of[table]
+
+
+async def _drawn(database: Database, sequence: str) -> int:
+    """The last number of a sequence; raises BusyError on a standby.
+
+    Its pg_locks shows no writer of the primary, and its last_value may be 32 ahead: an export named
+    a complete_to before which entries then arrived.
+    """
+    row = await database.fetchrow(
+        f"""SELECT CASE WHEN is_called THEN last_value ELSE 0 END AS last,
+                   pg_is_in_recovery() AS in_recovery FROM {sequence}"""
+    )
+    assert row is not None
+    if row["in_recovery"]:
+        raise BusyError("This server is a standby and knows no horizon: ask the primary.")
+    last: int = row["last"]
+    return last
 
 
 async def _writers_end(database: Database, table: str) -> bool:
@@ -123,13 +132,33 @@ async def _writers_end(database: Database, table: str) -> bool:
     return True
 
 
-async def _complete_to(database: Database, entry_id: int, now: datetime) -> datetime:
+async def _raise_floor(database: Database) -> datetime:
+    """The book's floor, raised to now if it is older than a tenth of a second.
+
+    Each writer reads it with its account's lock and records nothing before it, also when the clock
+    steps back. So what was said to be complete stays so.
+    """
+    row = await database.fetchrow("SELECT floor, tallybook_now() AS now FROM book")
+    assert row is not None
+    floor: datetime = row["floor"]
+    if row["now"] - floor < FLOOR_AGE_MAX:
+        return floor  # young enough, or the clock stepped back
+    try:
+        raised: datetime | None = await database.fetchval(
+            "UPDATE book SET floor = $1 WHERE floor < $1 RETURNING floor", row["now"]
+        )
+    except (asyncpg.InsufficientPrivilegeError, asyncpg.ReadOnlySQLTransactionError):
+        return floor  # an auditor's own login: the server's reads raise it
+    return raised or await database.fetchval("SELECT floor FROM book")
+
+
+async def _complete_to(database: Database, entry_id: int, floor: datetime) -> datetime:
     """The last instant of which no entry lies above the horizon.
 
-    Who was under way at ``now`` may have read the clock before and drawn its id after; and
-    under a standing clock more may yet be recorded at ``now`` itself.
+    Who was under way when the floor was raised may have read the clock before and drawn its id
+    after; and more may yet be recorded at the floor itself.
     """
     above: datetime | None = await database.fetchval(
         "SELECT min(recorded_at) FROM entries WHERE id > $1", entry_id
     )
-    return min(now, above or now) - _MICROSECOND
+    return min(floor, above or floor) - _MICROSECOND

@@ -72,7 +72,7 @@ NAMES: Final[Mapping[str, str]] = {
     "TALLYBOOK_ENV": "production (default) or development",
     "TALLYBOOK_CLOCK": "settable: development only, the clock can be set over HTTP",
     "TALLYBOOK_LOG_LEVEL": "DEBUG, INFO (default), WARNING or ERROR",
-    "TALLYBOOK_POOL_SIZE_MAX": "database connections of one process, 16; spends have 14 more of their own",
+    "TALLYBOOK_POOL_SIZE_MAX": "database connections of one process, 16; spends have 14 more",
     "TALLYBOOK_GRANT_CHUNKS": "chunks of daily grants side by side, 1; a core of the database each",
     "TALLYBOOK_RATE_LIMIT": "calls/seconds of a key, then of an address without: 30000/60,120/60",
     "TALLYBOOK_OTEL": "true: traces by OpenTelemetry; so does OTEL_EXPORTER_OTLP_ENDPOINT",

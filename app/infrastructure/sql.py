@@ -7,6 +7,16 @@ it does; parameters have names, as in psql::
     -- Lock these accounts in the order of their ids.
     SELECT id, free FROM accounts WHERE id = ANY(:account_ids) ORDER BY id FOR UPDATE
 
+A part is no statement by itself; statements include it, and each other's files' too::
+
+    -- part: locked
+    WITH locked AS (SELECT id FROM accounts FOR UPDATE)
+
+    -- name: count_locked
+    -- Lock every account and count them.
+    -- include: ledger/statement.sql locked
+    SELECT count(*) FROM locked
+
 In the module of the same name::
 
     _SQL: Final = sql.beside(__file__)
@@ -20,10 +30,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Final
 
-_NAME: Final = re.compile(r"^-- name: (\w+)$", re.MULTILINE)
+_HEAD: Final = re.compile(r"^-- (name|part): (\w+)$", re.MULTILINE)
+_INCLUDE: Final = re.compile(r"^-- include: ([\w/]+\.sql) (\w+)$", re.MULTILINE)
+_ROOT: Final = Path(__file__).parents[1]  # the folder that includes are relative to
 # Strings, comments and casts are passed over, so that a colon in them is no parameter.
 _TOKEN: Final = re.compile(r"'(?:[^']|'')*'|--[^\n]*|::|:(?P<parameter>[a-z_][a-z0-9_]*)")
 
@@ -59,7 +72,7 @@ class Statement:
         return self.text, *(values[parameter] for parameter in self.parameters)
 
 
-def beside(module: str) -> Mapping[str, Statement]:
+def beside(module: str | Path) -> Mapping[str, Statement]:
     """The statements of the ``.sql`` file beside a module's ``__file__``, by name."""
     return read(Path(module).with_suffix(".sql"))
 
@@ -69,12 +82,28 @@ def read(path: Path) -> Mapping[str, Statement]:
 
     Raises ValueError when a name is given twice or text stands before the first.
     """
-    before, *parts = _NAME.split(path.read_text(encoding="utf-8"))
+    return {
+        name: Statement(name, _INCLUDE.sub(_included, source))
+        for name, (kind, source) in _read(path).items()
+        if kind == "name"
+    }
+
+
+@cache
+def _read(path: Path) -> Mapping[str, tuple[str, str]]:
+    """The statements and parts of a file: (name or part, text) by name."""
+    before, *found = _HEAD.split(path.read_text(encoding="utf-8"))
     if any(line and not line.startswith("--") for line in before.splitlines()):
         raise ValueError(f"{path.name}: a statement stands before the first '-- name:'.")
-    statements: dict[str, Statement] = {}
-    for name, source in zip(parts[::2], parts[1::2], strict=True):
-        if name in statements:
+    read: dict[str, tuple[str, str]] = {}
+    for kind, name, source in zip(found[::3], found[1::3], found[2::3], strict=True):
+        if name in read:
             raise ValueError(f"{path.name}: the name {name} is given twice.")
-        statements[name] = Statement(name, source)
-    return statements
+        read[name] = kind, source
+    return read
+
+
+def _included(include: re.Match[str]) -> str:
+    path, part = include.groups()
+    _, source = _read(_ROOT / path)[part]
+    return _INCLUDE.sub(_included, source.strip())

@@ -1,24 +1,43 @@
-"""The only writer of the ledger: lock accounts, load their sheets, write what was drafted."""
+"""Lock accounts, load their sheets, and write what was drafted on them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from pathlib import Path
+from typing import Final, Protocol
 
+from app.infrastructure import sql
 from app.infrastructure.db import Database, Record
+from app.infrastructure.sql import Statement
 from app.ledger import idempotency
 from app.ledger.idempotency import StoredAnswer
 from app.ledger.kinds import LotSource
 from app.ledger.sheet import Lot, Sheet
-from app.ledger.statement import Beside, Drafts, statement
+from app.ledger.statement import Drafts
 
+_SQL: Final = sql.beside(Path(__file__).with_name("statement.sql"))
 _LOOK: Final = f"""
 SELECT seen.*, lots.*
-  FROM (SELECT tallybook_now() AS now, {idempotency.ANSWERS.format(keys="$2::text[]")} AS answers)
-    AS seen
+  FROM (SELECT greatest(tallybook_now(), (SELECT floor FROM book)) AS now,
+               {idempotency.ANSWERS.format(keys="$2::text[]")} AS answers) AS seen
   LEFT JOIN lots ON lots.account_id = ANY($1::bigint[]) AND lots.live
 """
+
+
+class MoreWrites(Protocol):
+    """Rows that another package writes of accounts by the ledger's statement.
+
+    Its ``statement`` includes the ledger's parts. It writes the sides of its ``sheets`` too, since
+    one statement can change a row but once.
+    """
+
+    statement: Statement
+    sheets: Sequence[Sheet]
+
+    def parameters(self, drafts: Drafts) -> dict[str, object]:
+        """The values of the statement's further parameters, by name."""
+        ...
 
 
 @dataclass(slots=True)
@@ -53,7 +72,9 @@ async def sheets_and_answers(
 ) -> tuple[dict[int, Locked], dict[str, StoredAnswer]]:
     """The same beside what was answered under these keys, for the price of one round trip."""
     found = await database.fetch(_LOOK, [row["id"] for row in rows], keys)
-    now = found[0]["now"]
+    # The clock may have stepped back since an account was written, or since lists were said to be
+    # complete: what is recorded now still stands after both.
+    now = max([found[0]["now"], *(row["written_at"] for row in rows)])
     locked = {
         row["id"]: Locked(row, Sheet(row["id"], row["free"], row["held"], row["debt"], [], now))
         for row in rows
@@ -90,22 +111,25 @@ def lot_of(record: Record) -> Lot:
     )
 
 
-async def write(database: Database, sheets: Iterable[Sheet], beside: Beside | None = None) -> None:
+async def write(
+    database: Database, sheets: Iterable[Sheet], more: MoreWrites | None = None
+) -> None:
     """Write all that was drafted on these sheets, in one statement of the caller's transaction.
 
-    ``beside`` writes by the same statement; its sheets are among ``sheets``.
+    ``more`` writes by the same statement; its sheets are among ``sheets``.
     Fills in the numbers of journals, lots and entries. Raises asyncpg.UniqueViolationError when
     an idempotency key was used meanwhile.
     """
     drafted = [
         sheet for sheet in sheets if sheet.journals or any(lot.changed for lot in sheet.lots)
     ]
-    if not drafted and beside is None:
+    if not drafted and more is None:
         return
-    theirs = {sheet.account_id for sheet in beside.sheets} if beside else set()
+    theirs = {sheet.account_id for sheet in more.sheets} if more else set()
     drafts = Drafts(drafted, [sheet for sheet in drafted if sheet.account_id not in theirs])
-    columns = [*drafts.columns(), *(beside.columns(drafts) if beside else [])]
-    record = await database.fetchrow(statement(beside), *columns)
+    statement = more.statement if more else _SQL["write"]
+    parameters = drafts.parameters() | (more.parameters(drafts) if more else {})
+    record = await database.fetchrow(*statement(**parameters))
     assert record is not None
     drafts.number(record)
     for sheet in drafted:

@@ -19,9 +19,11 @@ from app.reversals.record import ReversalOrder
 # First the locks, then a statement of its own for the rest: its snapshot is taken after them.
 _LOCK: Final = "SELECT FROM accounts WHERE id = ANY($1::bigint[]) ORDER BY id FOR UPDATE"
 
-# $1 journals of openings, $2 policy, $3 actor, $4 reason, $5 the run's reversal.
+# $1 journals of openings, $2 policy, $3 actor, $4 reason, $5 the run's reversal, $6 accounts.
 _REVERSE: Final = """
-WITH clock AS MATERIALIZED (SELECT tallybook_now() AS now
+WITH clock AS MATERIALIZED (
+    SELECT greatest(tallybook_now(), (SELECT floor FROM book),
+                    (SELECT max(written_at) FROM accounts WHERE id = ANY($6::bigint[]))) AS now
 ), common AS MATERIALIZED (
     SELECT journals.id AS of_journal_id, entries.id AS entry_id, entries.amount AS requested,
            accounts.id AS account_id, accounts.free - lots.free AS free_left, accounts.day_ends_at,
@@ -77,7 +79,7 @@ WITH clock AS MATERIALIZED (SELECT tallybook_now() AS now
 ), emptied AS (
     UPDATE lots SET free = 0 FROM taken WHERE lots.id = taken.lot_id AND clawed > 0
 ), withdrawn AS (
-    UPDATE accounts SET free = free_left, debt = owed,
+    UPDATE accounts SET free = free_left, debt = owed, written_at = (SELECT now FROM clock),
            day_withdrawn = accounts.day_withdrawn
                OR accounts.day_lot_id IS NOT DISTINCT FROM taken.lot_id,
            due_at = least(taken.day_ends_at,
@@ -116,7 +118,13 @@ async def take_back(
     await database.join_by_index()
     await database.execute(_LOCK, list(account_ids))
     rows = await database.fetch(
-        _REVERSE, list(journal_ids), str(order.policy), order.actor, order.reason, order.part_of
+        _REVERSE,
+        list(journal_ids),
+        str(order.policy),
+        order.actor,
+        order.reason,
+        order.part_of,
+        list(account_ids),
     )
     taken = [row for row in rows if row["outcome"] == "taken"]
     return Taken(

@@ -40,7 +40,9 @@ _LOCK: Final = f"{_NEXT} FOR UPDATE SKIP LOCKED"
 # The entries' order is that of ``app.allowance.day``: other lots that end with the day lapse, then
 # the day's rest lapses but for what is carried over, then the grant, which repays what is owed.
 _OPEN: Final = f"""
-WITH {TIERS}, {CARRIES}, clock AS MATERIALIZED (SELECT tallybook_now() AS now
+WITH {TIERS}, {CARRIES}, clock AS MATERIALIZED (
+    SELECT greatest(tallybook_now(), (SELECT floor FROM book),
+                    (SELECT max(written_at) FROM accounts WHERE id = ANY($7::bigint[]))) AS now
 ), chunk AS MATERIALIZED (
     SELECT accounts.id, accounts.free - others.free AS free, accounts.held, accounts.debt,
            time_zone, day_on, day_ends_at, lots.id AS old_lot_id, lots.held > 0 AS old_lot_live,
@@ -127,7 +129,7 @@ WITH {TIERS}, {CARRIES}, clock AS MATERIALIZED (SELECT tallybook_now() AS now
         free = chunk.free - rest + credits - repaid, debt = chunk.debt - repaid, tier = chunk.tier,
         day_on = $10, day_opening = 1, day_starts_at = $11, day_ends_at = $12,
         day_lot_id = chunk.lot_id, day_catalogue_id = $16, day_used_brought = 0,
-        day_withdrawn = false,
+        day_withdrawn = false, written_at = (SELECT now FROM clock),
         due_at = least($12::timestamptz,
             (SELECT min({GRACE_END}) FROM subscriptions LEFT JOIN tiers ON tiers.name = grace_tier
               WHERE account_id = accounts.id AND subscriptions.tier IS NULL

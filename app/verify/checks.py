@@ -22,6 +22,21 @@ CHECKS: Final[Mapping[str, tuple[str, str]]] = {
         "SELECT count(*) FROM accounts",
         differences(ACCOUNTS, "account", "last_used_at"),
     ),
+    "time never runs back within an account": (
+        "SELECT count(*) FROM entries",
+        """SELECT format('entry %s of account %s was recorded at %s, before the one before it',
+                  id, account_id, recorded_at)
+             FROM (SELECT id, account_id, recorded_at,
+                          lag(recorded_at) OVER (PARTITION BY account_id ORDER BY id) AS before
+                     FROM entries) AS chained
+            WHERE recorded_at < before
+           UNION ALL
+           SELECT format('account %s was written at %s, before its entry %s of %s',
+                  accounts.id, written_at, last.id, last.recorded_at)
+             FROM accounts JOIN LATERAL (SELECT id, recorded_at FROM entries
+                   WHERE account_id = accounts.id ORDER BY id DESC LIMIT 1) AS last ON true
+            WHERE written_at < last.recorded_at""",
+    ),
     "every entry's balance follows from the one before it": (
         "SELECT count(*) FROM entries",
         """SELECT format('entry %s of account %s does not follow from the one before',

@@ -9,7 +9,9 @@ CREATE TABLE dev_clock (
 -- two exports only if none of what lies between was lost, and a higher epoch says that some was.
 CREATE TABLE book (
     only_row boolean PRIMARY KEY DEFAULT true CHECK (only_row),
-    epoch integer NOT NULL DEFAULT 1 CHECK (epoch > 0)
+    epoch integer NOT NULL DEFAULT 1 CHECK (epoch > 0),
+    -- Nothing is recorded before this instant any more: lists were said to be complete up to it.
+    floor timestamptz NOT NULL DEFAULT 'epoch'
 );
 INSERT INTO book DEFAULT VALUES;
 

@@ -6,6 +6,7 @@ CREATE TABLE accounts (
     closed_at timestamptz,
     joined_to bigint REFERENCES accounts ON DELETE RESTRICT,
     last_used_at timestamptz, -- its last spend, hold or capture; null for none yet
+    written_at timestamptz NOT NULL DEFAULT 'epoch', -- nothing is recorded before it any more
 
     -- The sums of the account's entries; 9007199254740991 is 2^53 - 1, JSON's largest integer.
     free bigint NOT NULL DEFAULT 0 CHECK (free BETWEEN 0 AND 9007199254740991),

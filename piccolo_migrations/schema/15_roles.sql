@@ -61,7 +61,7 @@ BEGIN
         ('claims', '{customer_id, rank, object_id, external_id}'),
         ('brought_use', '{account_id, day_on, opening, from_account_id}'),
         ('lots', '{id, account_id, source, priority, granted_at}'),
-        ('holds', '{id, amount, created_at}'),
+        ('holds', '{id, created_at}'),
         ('reversals', '{id, of_journal_id, of_run_id, of_event_id, part_of, journal_id, entry_id,
             house, policy, standing, idempotency_key, request_hash, actor, reason, created_at}'),
         ('runs', '{id, day_on, wave_at, opening, catalogue_id, started_by, started_at}'),
@@ -73,7 +73,8 @@ BEGIN
         ('reconciliations', '{id, hour_at, started_by, dry_run, since_at, started_at}'),
         ('sightings', '{subscription_id}'),
         ('usage_days', '{day_on, tier}'),
-        ('usage_fold', '{only_row}')
+        ('usage_fold', '{only_row}'),
+        ('book', '{only_row, epoch}')
     ) AS kept (table_name, columns) LOOP
         SELECT string_agg(quote_ident(attname), ', ') INTO STRICT changing FROM pg_attribute
          WHERE attrelid = kept.table_name::regclass AND attnum > 0 AND NOT attisdropped

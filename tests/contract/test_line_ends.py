@@ -24,6 +24,7 @@ GOOD = {
     "reversal_id": "rev_0000000000001",
     "event_id": "evt_1",
     "subscription_id": "sub_1",
+    "stripe_customer_id": "cus_1",
     "Idempotency-Key": "key-1",
     "Stripe-Signature": f"t=1,v1={'0' * 64}",
     "cursor": "abc",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -42,13 +42,6 @@ Variables = dict[str, str]
 @pytest.fixture
 def variables(server: Server) -> Variables:
     return {**GOOD, "DATABASE_URL": server.application_url}
-
-
-@pytest.fixture
-async def superuser(server: Server) -> AsyncIterator[asyncpg.Connection]:
-    connection = await asyncpg.connect(server.superuser_url)
-    yield connection
-    await connection.close()
 
 
 async def findings(

@@ -38,13 +38,6 @@ OTHERS = {
 
 
 @pytest.fixture
-async def superuser(server: Server) -> AsyncIterator[asyncpg.Connection]:
-    connection = await asyncpg.connect(server.superuser_url)
-    yield connection
-    await connection.close()
-
-
-@pytest.fixture
 async def login(server: Server, superuser: asyncpg.Connection) -> AsyncIterator[str]:
     """The URL of a login of the test's own: what is set for it is set for no other test."""
     name = f"login_{secrets.token_hex(4)}"

@@ -21,11 +21,12 @@ from tests.conftest import Server
 # it may, and of all tables that are not here none.
 KEPT = {
     "accounts": {"id", "opened_at"},
+    "book": {"only_row", "epoch"},
     "customers": {"id"},
     "claims": {"customer_id", "rank", "object_id", "external_id"},
     "brought_use": {"account_id", "day_on", "opening", "from_account_id"},
     "lots": {"id", "account_id", "source", "priority", "granted_at"},
-    "holds": {"id", "amount", "created_at"},
+    "holds": {"id", "created_at"},
     "reversals": {
         *("id", "of_journal_id", "of_run_id", "of_event_id", "part_of", "journal_id", "entry_id"),
         *("house", "policy", "standing", "idempotency_key", "request_hash", "actor", "reason"),
@@ -45,13 +46,6 @@ KEPT = {
     "usage_days": {"day_on", "tier"},
     "usage_fold": {"only_row"},
 }
-
-
-@pytest.fixture
-async def superuser(server: Server) -> AsyncIterator[asyncpg.Connection]:
-    connection = await asyncpg.connect(server.superuser_url)
-    yield connection
-    await connection.close()
 
 
 @pytest.fixture
@@ -87,7 +81,6 @@ async def attempt(url: str, statement: str) -> None:
         "UPDATE lots SET account_id = 1",
         "UPDATE lots SET source = 'purchased', priority = 0",
         "UPDATE reversals SET policy = 'debt'",
-        "UPDATE holds SET amount = 1",
         "UPDATE notes SET answer = NULL",
         "DELETE FROM accounts",
         "TRUNCATE lots",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from collections.abc import AsyncIterator
 
 import asyncpg
 import pytest
@@ -36,13 +35,6 @@ DAMAGE = (
     "UPDATE holds SET captured = 0",
     "UPDATE holds SET amount = amount + 1",
 )
-
-
-@pytest.fixture
-async def superuser(server: Server) -> AsyncIterator[asyncpg.Connection]:
-    connection = await asyncpg.connect(server.superuser_url)
-    yield connection
-    await connection.close()
 
 
 async def content(connection: asyncpg.Connection) -> dict[str, list[str]]:
