@@ -16,7 +16,7 @@ from ops.benchmarks.sizes import Sizes
 
 async def measure(server: Server, ledger: Ledger, sizes: Sizes) -> Figure:
     """Authenticated, validated, idempotent, against none of it."""
-    async with opened(ledger.application_url) as database:
+    async with opened(ledger.superuser_url) as database:
         token = await keys.create(database, served.PEPPER, "bench", [Scope.SERVICE])
     bare = (sys.executable, "-m", "ops.benchmarks.bare")
     async with (

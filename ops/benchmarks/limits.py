@@ -49,7 +49,7 @@ async def measure(server: Server, ledger: Ledger, sizes: Sizes) -> list[Figure]:
 
 
 async def _spends(server: Server, ledger: Ledger, sizes: Sizes, redis_url: str) -> Figure:
-    async with opened(ledger.application_url) as database:
+    async with opened(ledger.superuser_url) as database:
         token = await keys.create(database, served.PEPPER, "bench", [Scope.SERVICE])
     path = "/api/v1/accounts/bench-{account}/spends"
     limit = f"{NEVER_REACHED.limit}/{NEVER_REACHED.window_s}"

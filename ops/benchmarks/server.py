@@ -84,9 +84,10 @@ async def make_ledger(server: Server, name: str) -> Ledger:
 
 
 async def _migrate(server: Server) -> None:
-    url = _on(server.application_url, TEMPLATE)
-    await migrations.migrate(_on(server.owner_url, TEMPLATE), {"DATABASE_URL": url})
-    async with opened(url) as database:
+    owner_url = _on(server.owner_url, TEMPLATE)
+    logins = {"DATABASE_URL": _on(server.application_url, TEMPLATE)}
+    await migrations.migrate(owner_url, logins, "development")  # the grants' clock is moved
+    async with opened(owner_url) as database:
         await apply_catalogue.apply(Book(database), default_text(), "tiers.toml", "bench")
 
 
