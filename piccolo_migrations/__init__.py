@@ -1,4 +1,4 @@
-"""Piccolo's migrations, in the order of their timestamps; they never import app.
+"""Piccolo's migrations, in the order of their timestamps.
 
 The first one makes the schema from the files in schema/. Piccolo takes every other module here for
 a migration, so what they share stands in this one.
@@ -6,11 +6,14 @@ a migration, so what they share stands in this one.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from piccolo.apps.migrations.auto.diffable_table import DiffableTable
 from piccolo.apps.migrations.auto.migration_manager import MigrationManager
 from piccolo.engine import engine_finder
+from piccolo.table import Table
 
 SCHEMA: Final = Path(__file__).parent / "schema"
 
@@ -20,11 +23,27 @@ def read(pattern: str) -> str:
     return "\n".join(path.read_text("utf-8") for path in sorted(SCHEMA.glob(pattern)))
 
 
-def migration(migration_id: str, description: str, *, up: str, down: str) -> MigrationManager:
-    """Make a migration whose two directions are SQL scripts."""
-    manager = MigrationManager(
-        migration_id=migration_id, app_name="tallybook", description=description
-    )
+class _BySql(MigrationManager):
+    """A migration whose SQL makes its tables; Piccolo only hears of them, for an automatic next."""
+
+    async def _run_add_tables(self, backwards: bool = False) -> None:
+        pass
+
+
+def migration(
+    migration_id: str,
+    description: str,
+    *,
+    up: str,
+    down: str,
+    makes: Sequence[type[Table]] = (),
+) -> MigrationManager:
+    """Make a migration whose two directions are SQL scripts; ``makes`` are its new tables."""
+    manager = _BySql(migration_id=migration_id, app_name="tallybook", description=description)
+    manager.add_tables = [
+        DiffableTable(table.__name__, table._meta.tablename, columns=table._meta.columns)
+        for table in makes
+    ]
 
     async def forwards() -> None:
         await _execute(up)

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from typing import Final
 
+import msgspec
+from piccolo.querystring import QueryString
+
 from app.allowance.catalogue import Catalogue, parse
 from app.errors import ConfigurationError
 from app.infrastructure.db import Database
+from app.tables import clock_and_catalogues as rows
 
 APPLY_LOCK: Final = 0x7A11_B00C  # one apply at a time, over all processes
 
@@ -30,26 +34,43 @@ class Catalogues:
     async def of(self, database: Database, number: int) -> Catalogue:
         """The catalogue of this id."""
         if number not in self._parsed:
-            content = await database.fetchval(
-                "SELECT content FROM catalogues WHERE id = $1", number
+            row = await database.run(
+                rows.Catalogues.select().where(rows.Catalogues.id == number).first()
             )
-            self._parsed[number] = parse(content, f"catalogue {number}")
+            assert row is not None
+            self._parsed[number] = parse(row["content"], f"catalogue {number}")
         return self._parsed[number]
 
     async def carries(self, database: Database) -> tuple[list[int], list[str], list[int]]:
         """(catalogue, tier, the most that it carries over) as columns: what CARRIES takes."""
-        rows = [
+        numbers = await database.run(rows.Catalogues.select(rows.Catalogues.id))
+        carries = [
             (row["id"], tier.name, tier.carry_over_max)
-            for row in await database.fetch("SELECT id FROM catalogues")
+            for row in numbers
             for tier in (await self.of(database, row["id"])).tiers
         ]
-        return [row[0] for row in rows], [row[1] for row in rows], [row[2] for row in rows]
+        return [one[0] for one in carries], [one[1] for one in carries], [one[2] for one in carries]
 
 
 # Parameters 4 to 6 of a statement: the columns of ``Catalogues.carries``.
 CARRIES: Final = """carries AS MATERIALIZED (
     SELECT * FROM unnest($4::bigint[], $5::text[], $6::bigint[])
         AS carry (catalogue_id, tier, credits_max))"""
+
+
+class Applied(msgspec.Struct, frozen=True):
+    """A catalogue as it was applied."""
+
+    id: int
+    content: str
+
+
+async def newest(database: Database) -> Applied | None:
+    """The catalogue in force; None before the first."""
+    columns = (rows.Catalogues.id, rows.Catalogues.content)
+    newest_first = rows.Catalogues.select(*columns).order_by(rows.Catalogues.id, ascending=False)
+    row = await database.run(newest_first.first())
+    return None if row is None else Applied(**row)
 
 
 async def apply(database: Database, content: str, file: str, applied_by: str) -> int:
@@ -60,15 +81,12 @@ async def apply(database: Database, content: str, file: str, applied_by: str) ->
     parse(content, file)
     async with database.transaction():
         await database.execute("SELECT pg_advisory_xact_lock($1)", APPLY_LOCK)
-        newest = await database.fetchrow(
-            "SELECT id, content FROM catalogues ORDER BY id DESC LIMIT 1"
+        before = await newest(database)
+        if before is not None and before.content == content:
+            return before.id
+        row = rows.Catalogues(
+            content=content, applied_at=QueryString("tallybook_now()"), applied_by=applied_by
         )
-        if newest is not None and newest["content"] == content:
-            number: int = newest["id"]
-            return number
-        return await database.fetchval(  # type: ignore[no-any-return]
-            """INSERT INTO catalogues (content, applied_at, applied_by)
-               VALUES ($1, tallybook_now(), $2) RETURNING id""",
-            content,
-            applied_by,
-        )
+        (added,) = await database.run(rows.Catalogues.insert(row))
+        number: int = added["id"]
+        return number

@@ -14,6 +14,7 @@ from app.infrastructure.db import Database, opened
 from app.operators import acts, keys
 from app.operators.acts import OperatorAct, at_the_machine
 from app.operators.keys import Scope
+from app.tables.keys_and_operators import ApiKeys
 
 
 async def create_key(
@@ -38,7 +39,7 @@ async def list_keys(console: Console) -> int:
     """`tallybook keys list`."""
     table = Table("id", "name", "scopes", "created", "expires", "revoked")
     async with opened(database_url()) as database:
-        for row in await database.fetch("SELECT * FROM api_keys ORDER BY created_at"):
+        for row in await database.run(ApiKeys.select().order_by(ApiKeys.created_at)):
             instants = (row["created_at"], row["expires_at"], row["revoked_at"])
             shown = [f"{at:%Y-%m-%d %H:%M}" if at else "" for at in instants]
             table.add_row(row["id"], row["name"], ", ".join(row["scopes"]), *shown)

@@ -13,6 +13,7 @@ from rich.prompt import Confirm
 from rich.table import Table
 
 from app.accounts import apply_catalogue as tiers_use_case
+from app.allowance import catalogues
 from app.allowance.catalogue import Catalogue, CatalogueError, diff, parse
 from app.book import Book
 from app.commands.book import database_url, opened_by_owner
@@ -22,6 +23,7 @@ from app.infrastructure.db import Database, opened
 from app.infrastructure.settings import read_variable
 from app.operators.acts import at_the_machine
 from app.runs.catalogue_preview import Preview, preview
+from app.tables.clock_and_catalogues import Catalogues
 
 NOT_APPLIED = "No catalogue is applied; run `tallybook tiers apply FILE`."
 
@@ -44,11 +46,9 @@ async def check_tiers(console: Console, file: Path, data_dir: Path | None) -> in
 async def show_tiers(console: Console, version: int | None, data_dir: Path | None) -> int:
     """`tallybook tiers show`: the file as it was applied."""
     async with opened(database_url(data_dir)) as database:
-        row = await database.fetchrow(
-            """SELECT * FROM catalogues WHERE $1::bigint IS NULL OR id = $1
-                ORDER BY id DESC LIMIT 1""",
-            version,
-        )
+        newest_first = Catalogues.select().order_by(Catalogues.id, ascending=False)
+        wanted = newest_first if version is None else newest_first.where(Catalogues.id == version)
+        row = await database.run(wanted.first())
     if row is None:
         raise ConfigurationError(NOT_APPLIED if version is None else f"No catalogue is {version}.")
     console.print(f"# catalogue {row['id']}, applied {row['applied_at']:%Y-%m-%d %H:%M} UTC")
@@ -111,11 +111,11 @@ async def _read(file: Path) -> str:
 
 async def _compare(console: Console, database: Database, wanted: Catalogue) -> None:
     """Print the difference to the catalogue in force, and what it means to the customers."""
-    before = await database.fetchval("SELECT content FROM catalogues ORDER BY id DESC LIMIT 1")
+    before = await catalogues.newest(database)
     if before is None:
         console.print("No catalogue is applied yet.")
         return
-    present = parse(before, "the catalogue in force")
+    present = parse(before.content, "the catalogue in force")
     lines = diff(present, wanted)
     console.print("Changes:" if lines else "It says what the catalogue in force says.")
     for line in lines:

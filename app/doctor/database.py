@@ -11,6 +11,7 @@ from app.errors import ConfigurationError
 from app.infrastructure import migrations
 from app.infrastructure.checked_database import server_faults, setting_faults
 from app.infrastructure.db import Database
+from app.tables.clock_and_catalogues import DevClock
 from app.verify.verify import verify_structure
 
 SKEW_SECONDS_WARN: Final = 2.0
@@ -58,7 +59,7 @@ def of_skew(skew_s: float) -> Finding:
 
 
 async def _set_clock(database: Database, around: Surroundings) -> Finding:
-    was_set = await database.fetchval("SELECT count(*) FROM dev_clock")
+    was_set = await database.run(DevClock.exists())
     if around.read("TALLYBOOK_ENV") == "development":
         return ok("book's clock", "was set, as development may" if was_set else "is the database's")
     if was_set:

@@ -8,6 +8,7 @@ from typing import Final
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from app.allowance import catalogues
 from app.allowance.catalogue import default_text, diff, parse
 from app.doctor.finding import Finding, fail, ok, ok_or_fail, warn
 from app.doctor.surroundings import Surroundings
@@ -30,21 +31,21 @@ async def findings(database: Database, around: Surroundings) -> list[Finding]:
 
 
 async def _catalogue(database: Database, around: Surroundings) -> Finding:
-    row = await database.fetchrow("SELECT id, content FROM catalogues ORDER BY id DESC LIMIT 1")
-    if row is None:
+    newest = await catalogues.newest(database)
+    if newest is None:
         return fail("catalogue", "none is applied", "tallybook tiers apply FILE")
-    applied = parse(row["content"], f"catalogue {row['id']}")
+    applied = parse(newest.content, f"catalogue {newest.id}")
     if around.tiers is None:
-        if row["content"] == default_text() and around.read("TALLYBOOK_ENV") != "development":
+        if newest.content == default_text() and around.read("TALLYBOOK_ENV") != "development":
             return warn(
-                "catalogue", f"catalogue {row['id']} is the shipped sample, not your prices",
+                "catalogue", f"catalogue {newest.id} is the shipped sample, not your prices",
                 "write your price ids into a copy, then tallybook tiers apply FILE",
             )  # fmt: skip
-        return ok("catalogue", f"catalogue {row['id']} is applied; --tiers FILE compares it")
+        return ok("catalogue", f"catalogue {newest.id} is applied; --tiers FILE compares it")
     text = await asyncio.to_thread(around.tiers.read_text, encoding="utf-8")
     changes = diff(applied, parse(text, str(around.tiers)))
     return ok_or_fail(
-        "catalogue", changes, f"catalogue {row['id']} says what {around.tiers} says",
+        "catalogue", changes, f"catalogue {newest.id} says what {around.tiers} says",
         f"tallybook tiers apply {around.tiers}",
     )  # fmt: skip
 

@@ -8,6 +8,7 @@ from datetime import datetime
 from pathlib import Path
 
 from app.accounts import apply_catalogue as tiers_use_case
+from app.allowance import catalogues
 from app.allowance.catalogue import default_text, diff, parse
 from app.book import Book
 from app.embedded.devbook import DevKeys
@@ -74,13 +75,13 @@ async def _apply_catalogue(
     if tiers is not None:
         content = await asyncio.to_thread(tiers.read_text, encoding="utf-8")
     named = str(tiers) if tiers else "the shipped tiers.toml"
-    applied = await database.fetchval("SELECT content FROM catalogues ORDER BY id DESC LIMIT 1")
+    applied = await catalogues.newest(database)
     if applied is None:
         await tiers_use_case.apply(Book(database), content, named, "first start")
         return
-    if tiers is None or applied == content:
+    if tiers is None or applied.content == content:
         return
-    changes = diff(parse(applied, "the applied catalogue"), parse(content, named))
+    changes = diff(parse(applied.content, "the applied catalogue"), parse(content, named))
     if changes:
         listed = "\n".join(f"  {line}" for line in changes)
         tell(

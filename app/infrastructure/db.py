@@ -12,10 +12,11 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from types import TracebackType
-from typing import Any, Final, Literal, NamedTuple, Protocol, TypeAlias, cast
+from typing import Any, Final, Literal, NamedTuple, Protocol, TypeAlias, TypeVar, cast
 
 import asyncpg
 from piccolo.engine.postgres import PostgresEngine, PostgresTransaction
+from piccolo.querystring import QueryString
 
 from app.errors import BusyError
 from app.infrastructure import traces
@@ -27,6 +28,7 @@ LOCK_TIMEOUT_MS: Final = 5_000  # the contract: one in flight is waited for, 5 s
 STATEMENT_TIMEOUT_MS: Final = 30_000
 CONNECTION_WAIT_S: Final = 10.0  # for one of a pool's connections to become free
 Record: TypeAlias = asyncpg.Record
+Answer_co = TypeVar("Answer_co", covariant=True)
 
 
 class Patience(NamedTuple):
@@ -58,6 +60,12 @@ class Runner(Protocol):
     async def fetchrow(self, query: str, *args: Any) -> Record | None: ...
     async def fetchval(self, query: str, *args: Any) -> Any: ...
     async def execute(self, query: str, *args: Any) -> str: ...
+
+
+class Query(Protocol[Answer_co]):
+    """A query that Piccolo's builder made."""
+
+    async def run(self) -> Answer_co: ...
 
 
 class Transaction(PostgresTransaction):
@@ -161,6 +169,26 @@ class Engine(PostgresEngine):
             return await self.pool.acquire(timeout=CONNECTION_WAIT_S)
         except TimeoutError:
             raise BusyError("No connection to the database became free in time.") from None
+
+
+_asked: ContextVar[Database | None] = ContextVar("asked", default=None)
+
+
+class TableEngine(Engine):
+    """The engine of app.tables: it tells Piccolo which SQL to write, and leads to no database.
+
+    A process may work on several: `Database.run` says on which a query runs.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(config={}, extensions=())
+
+    async def run_querystring(self, querystring: QueryString, in_pool: bool = True) -> list[Record]:
+        database = _asked.get()
+        if database is None:
+            raise RuntimeError("A query of a table runs by `await database.run(query)`.")
+        text, values = querystring.compile_string()
+        return await database.fetch(text, *values)
 
 
 class Database:
@@ -267,6 +295,14 @@ class Database:
     async def execute(self, query: str, *args: Any) -> str:
         """Run it; returns PostgreSQL's command tag."""
         return await self._runner.execute(query, *args)
+
+    async def run(self, query: Query[Answer_co]) -> Answer_co:
+        """Run what Piccolo's query builder made of a table in app.tables."""
+        token = _asked.set(self)
+        try:
+            return await query.run()
+        finally:
+            _asked.reset(token)
 
     async def join_by_index(self) -> None:
         """For the rest of this transaction, which works on a sliver of its tables.

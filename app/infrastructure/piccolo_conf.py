@@ -19,4 +19,4 @@ _URL = read_variable(os.environ, "DATABASE_OWNER_URL") or read_variable(os.envir
 # Whoever waits for a table's lock makes all others wait behind it: a migration gives up soon.
 _SESSION = {**PINS, "lock_timeout": str(LOCK_TIMEOUT_MS), "application_name": "tallybook migrate"}
 DB = Engine(config={"dsn": _URL, "server_settings": _SESSION}, extensions=())
-APP_REGISTRY = AppRegistry(apps=["app.infrastructure.piccolo_app"])
+APP_REGISTRY = AppRegistry(apps=["app.tables.piccolo_app"])

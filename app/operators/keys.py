@@ -11,15 +11,18 @@ from enum import StrEnum
 from typing import Final
 
 import msgspec
+from piccolo.querystring import QueryString
 
 from app.errors import KeyUnknownError, UnauthenticatedError
 from app.infrastructure.db import Database
 from app.infrastructure.ids import random_token
+from app.tables.keys_and_operators import ApiKeys
 
 ID_CHARS: Final = 10
 SECRET_CHARS: Final = 40  # 200 bits
 CACHE_SECONDS: Final = 2.0  # a revoked key is refused within this time in every process
 CACHE_KEYS_MAX: Final = 1_000
+_NOW: Final = QueryString("clock_timestamp()")
 
 
 class Scope(StrEnum):
@@ -67,15 +70,15 @@ async def create_known(
     expires_at: datetime | None = None,
 ) -> str:
     """Make a key whose id and secret are given; one that stands already stays as it is."""
-    await database.execute(
-        """INSERT INTO api_keys (id, name, scopes, secret_hash, created_at, expires_at)
-           VALUES ($1, $2, $3, $4, clock_timestamp(), $5) ON CONFLICT (id) DO NOTHING""",
-        key_id,
-        name,
-        sorted(scopes),
-        _hash(pepper, secret),
-        expires_at,
+    key = ApiKeys(
+        id=key_id,
+        name=name,
+        scopes=sorted(scopes),
+        secret_hash=_hash(pepper, secret),
+        created_at=_NOW,
+        expires_at=expires_at,
     )
+    await database.run(ApiKeys.insert(key).on_conflict(ApiKeys.id, "DO NOTHING"))
     return f"tb_{key_id}_{secret}"
 
 
@@ -86,12 +89,9 @@ def id_of(token: str) -> str:
 
 async def revoke(database: Database, key_id: str) -> bool:
     """Revoke a key; False where none of this id was good."""
-    done = await database.fetchval(
-        """UPDATE api_keys SET revoked_at = clock_timestamp()
-            WHERE id = $1 AND revoked_at IS NULL RETURNING true""",
-        key_id,
-    )
-    return done is True
+    good = (ApiKeys.id == key_id) & ApiKeys.revoked_at.is_null()
+    revoked = ApiKeys.update({ApiKeys.revoked_at: _NOW}).where(good).returning(ApiKeys.id)
+    return bool(await database.run(revoked))
 
 
 async def rotate(
@@ -102,24 +102,18 @@ async def rotate(
     Returns the new key, the only time it is seen, and when the old one ends. Raises
     KeyUnknownError where none of this id is good.
     """
+    unended = ApiKeys.expires_at.is_null() | (ApiKeys.expires_at > _NOW)
+    good = (ApiKeys.id == key_id) & ApiKeys.revoked_at.is_null() & unended
+    ended = QueryString("least(expires_at, clock_timestamp() + {})", overlap)
+    end = ApiKeys.update({ApiKeys.expires_at: ended}).where(ApiKeys.id == key_id)
     async with database.transaction():
-        old = await database.fetchrow(
-            """SELECT *, clock_timestamp() + $2 AS overlap_ends_at FROM api_keys
-                WHERE id = $1 AND revoked_at IS NULL
-                  AND coalesce(expires_at > clock_timestamp(), true) FOR UPDATE""",
-            key_id,
-            overlap,
-        )
+        old = await database.run(ApiKeys.select().where(good).lock_rows("UPDATE").first())
         if old is None:
             raise KeyUnknownError(f"No good key has the id {key_id}.")
         scopes = [Scope(scope) for scope in old["scopes"]]
         token = await create(database, pepper, old["name"], scopes, old["expires_at"])
-        ends_at: datetime = await database.fetchval(
-            "UPDATE api_keys SET expires_at = least(expires_at, $2) WHERE id = $1"
-            " RETURNING expires_at",
-            key_id,
-            old["overlap_ends_at"],
-        )
+        (row,) = await database.run(end.returning(ApiKeys.expires_at))
+    ends_at: datetime = row["expires_at"]
     return token, ends_at
 
 
@@ -155,7 +149,7 @@ class Keyring:
         seen = self._seen.get(key_id)
         if seen is not None and self._monotonic() < seen[0]:
             return seen[1]
-        row = await self._database.fetchrow("SELECT * FROM api_keys WHERE id = $1", key_id)
+        row = await self._database.run(ApiKeys.select().where(ApiKeys.id == key_id).first())
         if row is None:
             return None
         if len(self._seen) >= CACHE_KEYS_MAX:

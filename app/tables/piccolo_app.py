@@ -1,4 +1,4 @@
-"""Where Piccolo finds our migrations."""
+"""Piccolo's app: its tables, and where its migrations are."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ from pathlib import Path
 
 from piccolo.conf.apps import AppConfig
 
+from app.tables import TABLES
+
 APP_CONFIG = AppConfig(
     app_name="tallybook",
     migrations_folder_path=str(Path(__file__).parents[2] / "piccolo_migrations"),
+    table_classes=TABLES,
 )

@@ -1,0 +1,52 @@
+"""Verifications, usage by day, alerts."""
+
+from __future__ import annotations
+
+from piccolo.columns import BigInt, BigSerial, Boolean, Date, Integer, Text, Timestamptz
+from piccolo.table import Table
+
+from app.tables.accounts import Accounts
+from app.tables.ledger import Journals
+from app.tables.reference import references
+
+
+class Verifications(Table, tablename="verifications"):
+    """The result of each whole `ledger verify`."""
+
+    id = BigSerial(primary_key=True)
+    finished_at = Timestamptz(null=False, default=None)
+    check_count = Integer(null=False, default=None)
+    row_count = BigInt(null=False, default=None)
+    difference_count = BigInt(null=False, default=None)
+
+
+class UsageDays(Table, tablename="usage_days"):
+    """Credits by day and tier: the sums of the entries up to usage_fold.entry_id."""
+
+    day_on = Date(primary_key=True, null=False, default=None)
+    tier = Text(primary_key=True, null=False, default=None)
+    granted = BigInt(null=False, default=0)
+    spent = BigInt(null=False, default=0)
+    expired = BigInt(null=False, default=0)
+    purchased = BigInt(null=False, default=0)
+
+
+class UsageFold(Table, tablename="usage_fold"):
+    """The last entry that usage_days counts."""
+
+    only_row = Boolean(primary_key=True, null=False, default=True)
+    entry_id = BigInt(null=False, default=0)
+
+
+class Alerts(Table, tablename="alerts"):
+    """Crossings of a threshold, each once: by its journal, or by its account-day."""
+
+    id = BigSerial(primary_key=True)
+    kind = Text(null=False, default=None)
+    account_id = references(Accounts)
+    tier = Text(null=False, default=None)
+    day_on = Date(null=True, default=None)
+    journal_id = references(Journals, null=True)
+    threshold = BigInt(null=False, default=None)
+    value = BigInt(null=False, default=None)
+    raised_at = Timestamptz(null=False, default=None)

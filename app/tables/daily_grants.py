@@ -1,0 +1,29 @@
+"""The days of accounts as they were opened."""
+
+from __future__ import annotations
+
+from piccolo.columns import BigInt, Boolean, Date, Integer, Text, Timestamptz
+from piccolo.table import Table
+
+from app.tables.accounts import Accounts
+from app.tables.ledger import Lots
+from app.tables.reference import references
+from app.tables.runs import Runs
+
+
+class DailyGrants(Table, tablename="daily_grants"):
+    """Each account-day as it was opened: exactly once, by its primary key."""
+
+    account_id = references(Accounts, primary_key=True)
+    day_on = Date(primary_key=True, null=False, default=None)
+    opening = Integer(primary_key=True, null=False, default=None)
+    starts_at = Timestamptz(null=False, default=None)
+    ends_at = Timestamptz(null=False, default=None)
+    time_zone = Text(null=False, default=None)
+    tier = Text(null=False, default=None)
+    credits = BigInt(null=False, default=None)
+    previous_on = Date(null=True, default=None)
+    after_dormancy = Boolean(null=False, default=False)
+    lot_id = references(Lots)
+    run_id = references(Runs, null=True)
+    recorded_at = Timestamptz(null=False, default=None)

@@ -1,0 +1,39 @@
+"""API keys, and what operators did."""
+
+from __future__ import annotations
+
+from piccolo.columns import Array, BigSerial, Bytea, Text, Timestamptz
+from piccolo.table import Table
+
+from app.tables.accounts import Accounts
+from app.tables.inbox import Events
+from app.tables.ledger import Journals
+from app.tables.reference import references
+from app.tables.runs import Runs
+
+
+class ApiKeys(Table, tablename="api_keys"):
+    """The API keys, by their hash."""
+
+    id = Text(primary_key=True, null=False, default=None)
+    name = Text(null=False, default=None)
+    scopes = Array(base_column=Text(), null=False, default=None)
+    secret_hash = Bytea(null=False, default=None)
+    created_at = Timestamptz(null=False, default=None)
+    expires_at = Timestamptz(null=True, default=None)
+    revoked_at = Timestamptz(null=True, default=None)
+
+
+class OperatorActs(Table, tablename="operator_acts"):
+    """What operators did, each with a reason."""
+
+    id = BigSerial(primary_key=True)
+    actor = Text(null=False, default=None)
+    act = Text(null=False, default=None)
+    reason = Text(null=True, default=None)
+    subject = Text(null=True, default=None)
+    account_id = references(Accounts, null=True)
+    journal_id = references(Journals, null=True)
+    event_id = references(Events, null=True)
+    run_id = references(Runs, null=True)
+    at = Timestamptz(null=False, default=None)
