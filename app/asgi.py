@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from importlib.metadata import version
@@ -28,77 +28,12 @@ from app.operators.keys import Keyring
 from app.spending import queue, turns
 from app.spending.queue import SpendQueue
 from app.spending.turns import Turns
-from app.web import (
-    access,
-    accounts,
-    body,
-    corrections,
-    cron,
-    dev_clock,
-    health,
-    holds,
-    hosted_pages,
-    ledger,
-    ledger_reports,
-    life_cycle,
-    metrics,
-    openapi,
-    operator_acts,
-    problems,
-    replaying,
-    request_log,
-    runs,
-    spends,
-    usage,
-    webhook,
-)
+from app.web import schema
+from app.web.http import access, body, problems, request_log
+from app.web.routes import CLOCK_ROUTES, ROUTES
 from app.webhooks.group import WebhookGroups
 
 POOL_WATCH_SECONDS: Final = 5.0
-ROUTES: Final[Sequence[ControllerRouterHandler]] = (
-    webhook.stripe_webhook,
-    cron.reset_credits,
-    accounts.put_account_route,
-    accounts.get_account_route,
-    hosted_pages.checkout_route,
-    hosted_pages.portal_route,
-    ledger.get_balance,
-    spends.spend_route,
-    spends.batch_route,
-    holds.place_hold,
-    holds.get_hold,
-    holds.capture_hold,
-    holds.release_hold,
-    corrections.grant_route,
-    corrections.adjust_route,
-    corrections.close_route,
-    corrections.reverse_route,
-    corrections.get_reversal,
-    ledger.list_entries,
-    ledger.get_journal,
-    ledger_reports.get_trial_balance,
-    ledger_reports.get_roll_forward,
-    ledger_reports.export_entries,
-    ledger_reports.explain_balance,
-    life_cycle.list_subscriptions,
-    life_cycle.get_subscription,
-    life_cycle.list_transitions,
-    life_cycle.list_events,
-    life_cycle.get_event,
-    replaying.replay_event,
-    runs.start_run,
-    runs.list_runs,
-    runs.get_run,
-    operator_acts.list_operator_acts,
-    usage.get_usage,
-    usage.list_alerts,
-    health.live,
-    health.ready,
-    metrics.metrics,
-    openapi.openapi_json,
-    openapi.openapi_page,
-)
-CLOCK_ROUTES: Final[Sequence[ControllerRouterHandler]] = (dev_clock.put_clock, dev_clock.get_clock)
 
 
 def create_app(settings: Settings) -> Litestar:
@@ -177,7 +112,7 @@ async def _lifespan(app: Litestar) -> AsyncIterator[None]:
 
 def _state(settings: Settings, book: Book, spending: Book) -> dict[str, Any]:
     return {
-        **openapi.published(_routes(settings), version("tallybook")),
+        **schema.published(_routes(settings), version("tallybook")),
         "settings": settings,
         "book": book,
         "spending": spending,

@@ -1,4 +1,4 @@
-"""Every error that Tallybook raises, as one tree; HTTP is decided in app.web.problems.
+"""Every error that Tallybook raises, as one tree; HTTP is decided in app.web.http.problems.
 
 TallybookError
 ├── InvalidRequestError         the request is not what the schema says

@@ -11,8 +11,8 @@ from typing import Final
 from litestar.handlers import HTTPRouteHandler
 
 from app import asgi
-from app.web import codes
-from app.web.access import Access
+from app.web.http import codes
+from app.web.http.access import Access
 
 README: Final = Path(__file__).parent.parent / "README.md"
 CALLERS: Final = ("none", "auditor", "service", "operator", "revoked", "expired")

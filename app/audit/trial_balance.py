@@ -19,8 +19,8 @@ ACCOUNTS: Final = (*Side, *House)
 _SQL: Final = sql.beside(__file__)
 
 
-class Line(msgspec.Struct, frozen=True):
-    """One account's sums; balance = credits - debits, so that what is owed is negative."""
+class TrialBalanceLine(msgspec.Struct, frozen=True):
+    """A side of all accounts (free, held, debt) or a house account; balance = credits - debits."""
 
     account: str
     debits: int
@@ -33,7 +33,7 @@ class TrialBalance(msgspec.Struct, frozen=True):
 
     as_of: datetime
     complete_to: datetime
-    lines: list[Line]
+    lines: list[TrialBalanceLine]
     debits: int
     credits: int
 
@@ -65,5 +65,5 @@ async def trial_balance(
     )
 
 
-def _line(account: str, debits: int, credits: int) -> Line:
-    return Line(account, debits, credits, credits - debits)
+def _line(account: str, debits: int, credits: int) -> TrialBalanceLine:
+    return TrialBalanceLine(account, debits, credits, credits - debits)

@@ -27,8 +27,8 @@ from app.verify import rebuild as rebuilding
 from app.verify import restore
 from app.verify.checks import CHECKS
 from app.verify.verify import Check, store_verdict, verifying
-from app.web.export_forms import FORMS, FormName
-from app.web.instants import instant
+from app.web.exports import FORMS, FormName
+from app.web.http.instants import instant
 
 DIFFERENCES_SHOWN: Final = 5
 

@@ -1,21 +1,27 @@
-"""PUT and GET /api/v1/accounts/{account_id}."""
+"""Accounts: open or tie one, look at it, close it."""
 
 from __future__ import annotations
 
 from typing import Annotated, Any
 
 import msgspec
-from litestar import Request, Response, get, put
+from litestar import Request, Response, get, post, put
 from litestar.datastructures import State
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import JSONBody
 
-from app.accounts.put import put as put_account
-from app.accounts.view import view
-from app.web import answers, problems, views
-from app.web.access import Access, access, caller
-from app.web.parameters import AccountId
-from app.web.patterns import STRIPE_ID
+from app.accounts.put import put as put_account_row
+from app.accounts.view import AccountView, view
+from app.infrastructure import ids
+from app.infrastructure.db import Record
+from app.spending import corrections
+from app.web.http import problems
+from app.web.http.access import Access, access, caller
+from app.web.http.acts import MaybeReason, operator
+from app.web.http.instants import Instant
+from app.web.http.parameters import AccountId
+from app.web.http.patterns import STRIPE_ID
+from app.web.http.views import View, view_of
 
 CustomerId = Annotated[str, msgspec.Meta(pattern=STRIPE_ID, min_length=1, max_length=255)]
 ZoneName = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
@@ -28,27 +34,78 @@ class AccountBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     time_zone: ZoneName | msgspec.UnsetType = msgspec.UNSET
 
 
+class LotAnswer(View, frozen=True, kw_only=True):
+    """What is left of one grant; ``expires_at`` null never expires."""
+
+    id: str
+    source: str
+    free: int
+    held: int
+    priority: int
+    expires_at: Instant | None
+
+
+class SubscriptionAnswer(View, frozen=True, kw_only=True):
+    """A subscription: our state beside Stripe's status.
+
+    `grace_ends_at` is by the newest catalogue, which counts from the account's next day.
+    """
+
+    id: str
+    stripe_customer_id: str
+    state: str
+    status: str | None
+    price_id: str | None
+    price_ids: list[str]
+    period_end_at: Instant | None
+    billing_cycle: str | None
+    cancel_at_period_end: bool
+    tier: str | None
+    grace_tier: str | None
+    grace_ends_at: Instant | None
+    created_at: Instant
+    updated_at: Instant
+
+
+class AccountAnswer(View, frozen=True, kw_only=True):
+    """An account: balance to lots as posted, the rest as a spend would find it."""
+
+    id: str
+    stripe_customer_id: str | None
+    time_zone: str
+    tier: str
+    state: str | None
+    balance: int
+    free: int
+    held: int
+    debt: int
+    available: int
+    next_grant_at: Instant | None
+    lots: list[LotAnswer]
+    subscriptions: list[SubscriptionAnswer]
+
+
 @put(
     "/api/v1/accounts/{account_id:str}",
     status_code=200,
     responses={
-        201: ResponseSpec(views.AccountAnswer, description="New.", generate_examples=False),
+        201: ResponseSpec(AccountAnswer, description="New.", generate_examples=False),
         **problems.declared(400, 401, 403, 409, 413, 422),
     },
     tags=["Accounts"],
     **access(Access.SERVICE),
 )
-async def put_account_route(
+async def put_account(
     account_id: AccountId,
     data: JSONBody[AccountBody],
     request: Request[Any, Any, Any],
     state: State,
-) -> Response[views.AccountAnswer]:
+) -> Response[AccountAnswer]:
     """Open the account of one of the application's users, or tie it to its Stripe customer."""
     customer_id = data.stripe_customer_id if data.stripe_customer_id else None
     time_zone = data.time_zone if data.time_zone else None
-    new = await put_account(state.book, account_id, customer_id, time_zone, caller(request).id)
-    answer = answers.account(await view(state.book, account_id))
+    new = await put_account_row(state.book, account_id, customer_id, time_zone, caller(request).id)
+    answer = account_answer(await view(state.book, account_id))
     return Response(answer, status_code=201 if new else 200)
 
 
@@ -58,6 +115,37 @@ async def put_account_route(
     tags=["Accounts"],
     **access(Access.SERVICE_OR_AUDITOR),
 )
-async def get_account_route(account_id: AccountId, state: State) -> views.AccountAnswer:
+async def get_account(account_id: AccountId, state: State) -> AccountAnswer:
     """The account as it stands, and what a spend would find now."""
-    return answers.account(await view(state.book, account_id))
+    return account_answer(await view(state.book, account_id))
+
+
+@post(
+    "/api/v1/accounts/{account_id:str}/close",
+    status_code=200,
+    responses=problems.declared(400, 401, 403, 404, 413),
+    tags=["Corrections"],
+    **access(Access.OPERATOR),
+)
+async def close_account(
+    account_id: AccountId, request: Request[Any, Any, Any], state: State, data: MaybeReason = None
+) -> AccountAnswer:
+    """End the account's grants; what it has can still be spent. A reason may come along."""
+    await corrections.close(state.book, account_id, operator(request, data))
+    return account_answer(await view(state.book, account_id))
+
+
+def account_answer(one: AccountView) -> AccountAnswer:
+    """The account's answer."""
+    return view_of(
+        AccountAnswer,
+        one,
+        id=one.public_id,
+        stripe_customer_id=one.customer_id,
+        lots=[view_of(LotAnswer, lot, id=ids.public(ids.LOT, lot.number)) for lot in one.lots],
+        subscriptions=[_subscription_answer(row) for row in one.subscriptions],
+    )
+
+
+def _subscription_answer(row: Record) -> SubscriptionAnswer:
+    return view_of(SubscriptionAnswer, row, stripe_customer_id=row["customer_id"])

@@ -1,4 +1,4 @@
-"""GET and POST /api/cron/reset-credits: the daily run, for schedulers outside."""
+"""The daily run for schedulers outside: GET and POST /api/cron/reset-credits."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from litestar.enums import HttpMethod
 from litestar.openapi.datastructures import ResponseSpec
 
 from app.runs.run import run_due
-from app.runs.run_row import runs_of
-from app.web import problems, run_views
-from app.web.access import Access, access
+from app.web.http import problems
+from app.web.http.access import Access, access
+from app.web.runs import RunsAnswer, runs_answer
 
 CRON_SECONDS_MAX: Final = 4.0  # the contract answers within 5
 
@@ -22,20 +22,16 @@ CRON_SECONDS_MAX: Final = 4.0  # the contract answers within 5
     http_method=[HttpMethod.GET, HttpMethod.POST],
     status_code=200,
     responses={
-        202: ResponseSpec(
-            run_views.RunsAnswer, description="Going on; call again.", generate_examples=False
-        ),
+        202: ResponseSpec(RunsAnswer, description="Going on; call again.", generate_examples=False),
         **problems.declared(400, 401),
     },
     tags=["Cron"],
     **access(Access.CRON),
 )
-async def reset_credits(state: State) -> Response[run_views.RunsAnswer]:
+async def reset_credits(state: State) -> Response[RunsAnswer]:
     """Open every account's day that is due; safe to call as often as one likes."""
     book = state.book
     ticked = await run_due(
         book.database, book.catalogues, "cron", CRON_SECONDS_MAX, at_once=book.grant_chunks
     )
-    rows = await runs_of(book.database, ticked.run_ids)
-    answer = run_views.RunsAnswer(runs=[run_views.run(row) for row in rows])
-    return Response(answer, status_code=200 if ticked.done else 202)
+    return Response(await runs_answer(book, ticked), status_code=200 if ticked.done else 202)

@@ -1,33 +1,25 @@
-"""PUT /api/v1/dev/clock: move a development clock forward; absent in production."""
+"""The development clock, moved forward by hand; absent in production."""
 
 from __future__ import annotations
-
-from typing import Annotated
 
 import msgspec
 from litestar import get, put
 from litestar.datastructures import State
 from litestar.params import JSONBody
 
-from app.errors import ConflictError, InvalidRequestError
+from app.errors import ConflictError
 from app.infrastructure import clock
 from app.jobs.tick import advance_clock
-from app.web import problems
-from app.web.access import Access, access
-from app.web.instants import INSTANT_PATTERN, Instant, instant
-from app.web.parameters import moment
+from app.web.http import problems
+from app.web.http.access import Access, access
+from app.web.http.instants import BodyInstant, Instant, instant
+from app.web.http.parameters import parse_instant
 
 
 class ClockBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Where to; ``tick`` false only moves it, as an outage would."""
 
-    now: Annotated[
-        str,
-        msgspec.Meta(
-            pattern=INSTANT_PATTERN,
-            extra_json_schema={"format": "date-time"},
-        ),
-    ]
+    now: BodyInstant
     tick: bool = True
 
 
@@ -50,11 +42,9 @@ class ClockBackwardsError(ConflictError):
     tags=["Development"],
     **access(Access.OPERATOR),
 )
-async def put_clock(data: JSONBody[ClockBody], state: State) -> ClockAnswer:
+async def set_clock(data: JSONBody[ClockBody], state: State) -> ClockAnswer:
     """Move the clock forward as if each minute's tick had run, in time order."""
-    to = moment(data.now, "now")
-    if to is None:
-        raise InvalidRequestError("now: missing.")
+    to = parse_instant(data.now, "now")
     now = await clock.now(state.book.database)
     if to < now:
         raise ClockBackwardsError(f"The clock stands at {instant(now)} and never goes back.")
@@ -63,9 +53,11 @@ async def put_clock(data: JSONBody[ClockBody], state: State) -> ClockAnswer:
 
 
 @get(
-    "/api/v1/dev/clock", responses=problems.declared(400, 401, 403), tags=["Development"],
+    "/api/v1/dev/clock",
+    responses=problems.declared(400, 401, 403),
+    tags=["Development"],
     **access(Access.OPERATOR),
-)  # fmt: skip
+)
 async def get_clock(state: State) -> ClockAnswer:
     """Where the clock is."""
     return ClockAnswer(instant(await clock.now(state.book.database)))

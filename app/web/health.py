@@ -1,19 +1,19 @@
-"""/health: whether the process lives, and whether it can serve."""
+"""Health: whether the process lives, and whether it can serve."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 import msgspec
-from litestar import Request, get
+from litestar import get
 from litestar.datastructures import State
 
 from app.errors import BusyError
 from app.infrastructure import migrations
 from app.infrastructure.limiter import Limiter
-from app.web import problems
-from app.web.access import Access, access
+from app.web.http import problems
+from app.web.http.access import Access, access
 
 STALLED_S_MAX: Final = 2.0
 
@@ -32,28 +32,19 @@ class Ready(msgspec.Struct, frozen=True):
 
 
 @get(
-    "/health/live", responses=problems.declared(400), tags=["Health"], sync_to_thread=False,
+    "/health/live",
+    responses=problems.declared(400),
+    tags=["Health"],
+    sync_to_thread=False,
     **access(Access.OPEN),
-)  # fmt: skip
-def live() -> Live:
+)
+def get_liveness() -> Live:
     """200 while the process answers."""
     return Live("live")
 
 
-async def _require_spends(state: State) -> None:
-    """Raise BusyError if no spend would go through now."""
-    stalled_s = state.spends.stalled_s()
-    if stalled_s > STALLED_S_MAX:
-        raise BusyError(f"Spends do not go through: one has been under way for {stalled_s:.0f} s.")
-    try:
-        async with asyncio.timeout(STALLED_S_MAX):
-            await state.spending.database.fetchval("SELECT 1")
-    except TimeoutError:
-        raise BusyError("Spends do not go through: their connections are all taken.") from None
-
-
 @get("/health/ready", responses=problems.declared(400), tags=["Health"], **access(Access.OPEN))
-async def ready(request: Request[Any, Any, Any], state: State) -> Ready:
+async def get_readiness(state: State) -> Ready:
     """200 when spends go through and migrations are done; Redis and late runs only degrade."""
     missing = await migrations.missing(state.book.database)
     if missing:
@@ -68,3 +59,15 @@ async def ready(request: Request[Any, Any, Any], state: State) -> Ready:
     limiter: Limiter | None = state.limiter
     away = limiter is not None and limiter.away
     return Ready("ready", [*(["runs_late"] if late else []), *(["redis_away"] if away else [])])
+
+
+async def _require_spends(state: State) -> None:
+    """Raise BusyError if no spend would go through now."""
+    stalled_s = state.spends.stalled_s()
+    if stalled_s > STALLED_S_MAX:
+        raise BusyError(f"Spends do not go through: one has been under way for {stalled_s:.0f} s.")
+    try:
+        async with asyncio.timeout(STALLED_S_MAX):
+            await state.spending.database.fetchval("SELECT 1")
+    except TimeoutError:
+        raise BusyError("Spends do not go through: their connections are all taken.") from None

@@ -15,11 +15,13 @@ from app.ledger.holds import HOLD_SECONDS_DEFAULT, HOLD_SECONDS_MAX
 from app.spending import hold as holds
 from app.spending.hold import HoldView
 from app.spending.keyed import Done, Order
-from app.web import answers, problems, views
-from app.web.access import Access, access
-from app.web.parameters import AccountId, IdempotencyKey
-from app.web.patterns import id_pattern
-from app.web.requests import NothingBody, Reason, answered, order
+from app.web.http import problems
+from app.web.http.access import Access, access
+from app.web.http.acts import Amount, NothingBody, Reason, answered, order
+from app.web.http.instants import Instant
+from app.web.http.parameters import AccountId, IdempotencyKey
+from app.web.http.patterns import id_pattern
+from app.web.http.views import View, view_of
 
 HoldId = Annotated[str, PathParameter(pattern=id_pattern(ids.HOLD))]
 HoldSeconds = Annotated[
@@ -28,9 +30,9 @@ HoldSeconds = Annotated[
 
 
 class HoldBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """So many whole credits, for at most so long."""
+    """Amount to reserve, in whole credits, and the hold's maximum lifetime."""
 
-    amount: views.Amount
+    amount: Amount
     expires_in_s: HoldSeconds = HOLD_SECONDS_DEFAULT
     reason: Reason | None = None
 
@@ -38,7 +40,18 @@ class HoldBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 class CaptureBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How much of the hold is spent; the rest is given back."""
 
-    amount: views.Amount
+    amount: Amount
+
+
+class HoldAnswer(View, frozen=True, kw_only=True):
+    """A hold; `state` is held, captured, released or expired."""
+
+    id: str
+    account_id: str
+    amount: int
+    captured: int
+    state: str
+    expires_at: Instant
 
 
 @post(
@@ -49,15 +62,18 @@ class CaptureBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     **access(Access.SERVICE),
 )
 async def place_hold(
-    account_id: AccountId, data: JSONBody[HoldBody], idempotency_key: IdempotencyKey,
-    request: Request[Any, Any, Any], state: State,
-) -> Response[views.HoldAnswer]:  # fmt: skip
+    account_id: AccountId,
+    data: JSONBody[HoldBody],
+    idempotency_key: IdempotencyKey,
+    request: Request[Any, Any, Any],
+    state: State,
+) -> Response[HoldAnswer]:
     """Reserve credits; a hold past its deadline holds nothing."""
     wanted = order(request, idempotency_key, data, data.reason)
     placing = partial(
         holds.place, state.spending, account_id, data.amount, data.expires_in_s, wanted
     )
-    return _answer(await state.turns.act(account_id, placing), 201)
+    return _done(await state.turns.act(account_id, placing), 201)
 
 
 @get(
@@ -66,9 +82,9 @@ async def place_hold(
     tags=["Holds"],
     **access(Access.SERVICE_OR_AUDITOR),
 )
-async def get_hold(hold_id: HoldId, state: State) -> views.HoldAnswer:
+async def get_hold(hold_id: HoldId, state: State) -> HoldAnswer:
     """A hold as it stands now."""
-    return answers.hold(await holds.find(state.book, ids.number(ids.HOLD, hold_id)))
+    return _answer(await holds.find(state.book, ids.number(ids.HOLD, hold_id)))
 
 
 @post(
@@ -79,14 +95,17 @@ async def get_hold(hold_id: HoldId, state: State) -> views.HoldAnswer:
     **access(Access.SERVICE),
 )
 async def capture_hold(
-    hold_id: HoldId, data: JSONBody[CaptureBody], idempotency_key: IdempotencyKey,
-    request: Request[Any, Any, Any], state: State,
-) -> Response[views.HoldAnswer]:  # fmt: skip
+    hold_id: HoldId,
+    data: JSONBody[CaptureBody],
+    idempotency_key: IdempotencyKey,
+    request: Request[Any, Any, Any],
+    state: State,
+) -> Response[HoldAnswer]:
     """Spend this much of the hold; the rest is given back."""
     wanted = order(request, idempotency_key, data)
     number = ids.number(ids.HOLD, hold_id)
     capturing = partial(holds.capture, state.spending, number, data.amount, wanted)
-    return _answer(await state.turns.act(hold_id, capturing), 200)
+    return _done(await state.turns.act(hold_id, capturing), 200)
 
 
 @post(
@@ -98,14 +117,18 @@ async def capture_hold(
 )
 async def release_hold(
     hold_id: HoldId, idempotency_key: IdempotencyKey, request: Request[Any, Any, Any], state: State
-) -> Response[views.HoldAnswer]:
+) -> Response[HoldAnswer]:
     """Give back all of the hold."""
     wanted: Order = order(request, idempotency_key, NothingBody())
     releasing = partial(holds.release, state.spending, ids.number(ids.HOLD, hold_id), wanted)
-    return _answer(await state.turns.act(hold_id, releasing), 200)
+    return _done(await state.turns.act(hold_id, releasing), 200)
 
 
-def _answer(done: Done, status: int) -> Response[views.HoldAnswer]:
+def _answer(hold: HoldView) -> HoldAnswer:
+    return view_of(HoldAnswer, hold, id=ids.public(ids.HOLD, hold.number))
+
+
+def _done(done: Done, status: int) -> Response[HoldAnswer]:
     members = {"number": done.answer["hold_id"], **done.answer}
     members.pop("hold_id")
-    return answered(answers.hold(msgspec.convert(members, HoldView)), done.replayed, status)
+    return answered(_answer(msgspec.convert(members, HoldView)), done.replayed, status)

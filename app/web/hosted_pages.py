@@ -1,4 +1,4 @@
-"""POST …/checkout-sessions and …/portal-sessions: Stripe's hosted pages."""
+"""Stripe's hosted pages: Checkout and customer portal."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from litestar.datastructures import State
 from litestar.params import HeaderParameter, JSONBody
 
 from app.accounts.hosted_pages import Purchase, open_checkout, open_portal
-from app.web import problems, views
-from app.web.access import Access, access
-from app.web.parameters import AccountId
-from app.web.patterns import KEY, PAGE_URL, STRIPE_ID
+from app.web.http import problems
+from app.web.http.access import Access, access
+from app.web.http.parameters import AccountId
+from app.web.http.patterns import KEY, PAGE_URL, STRIPE_ID
+from app.web.http.views import View
 
 URL_CHARS_MAX: Final = 2_000
 QUANTITY_MAX: Final = 1_000
@@ -28,7 +29,7 @@ PageUrl = Annotated[
 ]
 PriceId = Annotated[str, msgspec.Meta(pattern=STRIPE_ID, min_length=1, max_length=255)]
 Quantity = Annotated[int, msgspec.Meta(ge=1, le=QUANTITY_MAX)]
-KeyAtWill = Annotated[
+OptionalIdempotencyKey = Annotated[
     str | None,
     HeaderParameter(
         name="Idempotency-Key",
@@ -55,14 +56,14 @@ class PortalBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     return_url: PageUrl
 
 
-class CheckoutAnswer(views.View, frozen=True, kw_only=True):
+class CheckoutAnswer(View, frozen=True, kw_only=True):
     """A Checkout session."""
 
     id: str
     url: str
 
 
-class PortalAnswer(views.View, frozen=True, kw_only=True):
+class PortalAnswer(View, frozen=True, kw_only=True):
     """A portal session."""
 
     url: str
@@ -77,24 +78,30 @@ _OPENED: Final[dict[str, Any]] = {
 
 
 @post("/api/v1/accounts/{account_id:str}/checkout-sessions", **_OPENED)
-async def checkout_route(
-    account_id: AccountId, data: JSONBody[CheckoutBody], state: State,
-    idempotency_key: KeyAtWill = None,
-) -> CheckoutAnswer:  # fmt: skip
+async def create_checkout_session(
+    account_id: AccountId,
+    data: JSONBody[CheckoutBody],
+    state: State,
+    idempotency_key: OptionalIdempotencyKey = None,
+) -> CheckoutAnswer:
     """Open Stripe's page on which this account buys a tier or a pack of the catalogue."""
     wanted = Purchase(
-        price=data.price, success_url=data.success_url, cancel_url=data.cancel_url,
+        price=data.price,
+        success_url=data.success_url,
+        cancel_url=data.cancel_url,
         quantity=data.quantity,
-    )  # fmt: skip
+    )
     page = await open_checkout(state.book, account_id, wanted, idempotency_key)
     return CheckoutAnswer(id=page.id, url=page.url)
 
 
 @post("/api/v1/accounts/{account_id:str}/portal-sessions", **_OPENED)
-async def portal_route(
-    account_id: AccountId, data: JSONBody[PortalBody], state: State,
-    idempotency_key: KeyAtWill = None,
-) -> PortalAnswer:  # fmt: skip
+async def create_portal_session(
+    account_id: AccountId,
+    data: JSONBody[PortalBody],
+    state: State,
+    idempotency_key: OptionalIdempotencyKey = None,
+) -> PortalAnswer:
     """Open Stripe's portal, in which the account's customer changes or ends what it pays for."""
     page = await open_portal(state.book, account_id, data.return_url, idempotency_key)
     return PortalAnswer(url=page.url)

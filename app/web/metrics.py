@@ -1,4 +1,4 @@
-"""GET /metrics: what Prometheus scrapes; it answers while the database is away, too."""
+"""Metrics for Prometheus; they are answered while the database is away, too."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Final
 from litestar import Response, get
 from litestar.datastructures import State
 
-from app.web import problems
-from app.web.access import Access, access
+from app.web.http import problems
+from app.web.http.access import Access, access
 
 MEDIA_TYPE: Final = "text/plain"
 CONTENT_TYPE: Final = f"{MEDIA_TYPE}; version=0.0.4"  # Litestar adds the charset
@@ -21,7 +21,7 @@ CONTENT_TYPE: Final = f"{MEDIA_TYPE}; version=0.0.4"  # Litestar adds the charse
     tags=["Health"],
     **access(Access.OPEN),
 )
-async def metrics(state: State) -> Response[bytes]:
+async def get_metrics(state: State) -> Response[bytes]:
     """Counts, times and gauges in Prometheus' text format."""
     text = state.metrics.text() + await state.gauges.text()
     return Response(text, media_type=CONTENT_TYPE)

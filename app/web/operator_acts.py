@@ -1,4 +1,4 @@
-"""GET /api/v1/operator-acts: what operators did, at the API and at the machine."""
+"""Operators' acts, at the API and at the machine."""
 
 from __future__ import annotations
 
@@ -12,12 +12,11 @@ from app.audit.operator_acts import acts
 from app.infrastructure import ids
 from app.infrastructure.db import Record
 from app.operators.acts import OperatorAct
-from app.web import problems
-from app.web.access import Access, access
-from app.web.instants import Instant
-from app.web.parameters import Cursor, Limit
-from app.web.rows import told
-from app.web.views import View
+from app.web.http import problems
+from app.web.http.access import Access, access
+from app.web.http.instants import Instant
+from app.web.http.parameters import Cursor, Limit
+from app.web.http.views import View, view_of
 
 
 class OperatorActAnswer(View, frozen=True, kw_only=True):
@@ -49,16 +48,18 @@ class OperatorActList(View, frozen=True, kw_only=True):
     **access(Access.AUDITOR),
 )
 async def list_operator_acts(
-    state: State, act: Annotated[OperatorAct | None, QueryParameter()] = None,
-    cursor: Cursor = None, limit: Limit = 100,
-) -> OperatorActList:  # fmt: skip
+    state: State,
+    act: Annotated[OperatorAct | None, QueryParameter()] = None,
+    cursor: Cursor = None,
+    limit: Limit = 100,
+) -> OperatorActList:
     """What operators did; append-only, each written in the transaction of the act itself."""
     page = await acts(state.book.database, state.horizons, act, cursor, limit)
     return OperatorActList(data=[_answer(row) for row in page.rows], next_cursor=page.next_cursor)
 
 
 def _answer(row: Record) -> OperatorActAnswer:
-    return told(
+    return view_of(
         OperatorActAnswer,
         row,
         id=ids.public(ids.ACT, row["id"]),

@@ -1,4 +1,4 @@
-"""The runs: start one, ask what it would do, list them, look at one."""
+"""Runs of the daily grants: start one, ask what it would do, list them, look at one."""
 
 from __future__ import annotations
 
@@ -16,16 +16,19 @@ from app.audit.life_cycle import Order
 from app.book import Book
 from app.errors import RefusedError
 from app.infrastructure import ids
+from app.infrastructure.db import Record
 from app.operators.acts import Operator
 from app.reversals.run_again import run_again
-from app.runs.plan import plan
+from app.runs.plan import PlannedRun, PlannedTier, plan
 from app.runs.run import Ticked, run_due
 from app.runs.run_row import runs_of
-from app.web import problems, run_views
-from app.web.access import Access, access, caller
-from app.web.parameters import Cursor, Limit
-from app.web.patterns import id_pattern
-from app.web.requests import Reason
+from app.web.http import problems
+from app.web.http.access import Access, access, caller
+from app.web.http.acts import Reason
+from app.web.http.instants import Instant
+from app.web.http.parameters import Cursor, Limit
+from app.web.http.patterns import id_pattern
+from app.web.http.views import View, public_or_none, view_of
 
 RunId = Annotated[str, PathParameter(pattern=id_pattern(ids.RUN))]
 RUN_SECONDS_MAX: Final = 4.0  # the tick goes on with what is left
@@ -43,46 +46,113 @@ class RunBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     reason: Reason | None = None
 
 
+class SkippedAnswer(View, frozen=True, kw_only=True):
+    """Accounts that a run did not open, by reason: their own use opened the day; they are closed;
+    nobody uses them; their day had ended before a run came to them after a crash."""
+
+    opened_by_use: int
+    closed: int
+    dormant: int
+    day_over: int
+
+
+class NotOpenedAnswer(View, frozen=True, kw_only=True):
+    """So many accounts of a zone had not opened this past date."""
+
+    time_zone: str
+    on: date
+    accounts: int
+
+
+class RunAnswer(View, frozen=True, kw_only=True):
+    """One execution of the daily grants for one date and the instant it starts at.
+
+    `skipped` is the sum of `skipped_reasons`; `not_opened` counts past account-days,
+    `not_opened_dates` tells them by zone; `took_ms` is the time worked on it. `reversed_by` took it
+    back; `opening` above 1 is a run that was run again after that.
+    """
+
+    id: str
+    on: date
+    wave_at: Instant
+    opening: int
+    reversed_by: str | None
+    state: str
+    catalogue: int
+    started_by: str
+    started_at: Instant
+    finished_at: Instant | None
+    took_ms: int
+    expected: int
+    issued: int
+    issued_credits: int
+    expired_credits: int
+    skipped: int
+    skipped_reasons: SkippedAnswer
+    failed: int
+    not_opened: int
+    not_opened_dates: list[NotOpenedAnswer]
+
+
+class RunsAnswer(View, frozen=True, kw_only=True):
+    """The runs that a nudge worked on."""
+
+    runs: list[RunAnswer]
+
+
+class RunList(View, frozen=True, kw_only=True):
+    """A page of runs."""
+
+    data: list[RunAnswer]
+    next_cursor: str | None
+
+
+class PlannedRunAnswer(View, frozen=True, kw_only=True):
+    """One wave that a run would open, and whom it would skip."""
+
+    on: date
+    wave_at: Instant
+    time_zones: list[str]
+    tiers: list[PlannedTier]
+    closed: int
+    dormant: int
+    not_opened: int
+
+
+class PlanAnswer(View, frozen=True, kw_only=True):
+    """What a run would do now; nothing was written."""
+
+    plan: list[PlannedRunAnswer]
+
+
 @post(
     "/api/v1/runs",
     status_code=202,
     responses={
         202: ResponseSpec(
-            run_views.RunsAnswer, description="The runs that it worked on; the tick goes on.",
+            RunsAnswer,
+            description="The runs that it worked on; the tick goes on.",
             generate_examples=False,
         ),
         200: ResponseSpec(
-            run_views.PlanAnswer, description="A dry run: nothing was changed.",
-            generate_examples=False,
+            PlanAnswer, description="A dry run: nothing was changed.", generate_examples=False
         ),
         **problems.declared(400, 401, 403, 409, 413, 422),
     },
     tags=["Life cycle"],
     **access(Access.OPERATOR),
-)  # fmt: skip
+)
 async def start_run(
     data: JSONBody[RunBody], request: Request[Any, Any, Any], state: State
-) -> Response[run_views.RunsAnswer] | Response[run_views.PlanAnswer]:
+) -> Response[RunsAnswer] | Response[PlanAnswer]:
     """Open every account's day that is due, as the tick does; a past day is never opened."""
     book = state.book
     if data.dry_run and not data.again:
         planned = await plan(book.database, book.catalogues, data.on)
-        return Response(run_views.plan(planned), status_code=200)
+        return Response(PlanAnswer(plan=[_plan_answer(one) for one in planned]), status_code=200)
     by = Operator(actor=caller(request).id, reason=data.reason)
     ticked = await _start(book, data, by)
-    rows = await runs_of(book.database, ticked.run_ids)
-    return Response(run_views.RunsAnswer(runs=[run_views.run(row) for row in rows]))
-
-
-async def _start(book: Book, data: RunBody, by: Operator) -> Ticked:
-    if not data.again:
-        return await run_due(
-            book.database, book.catalogues, by.actor, RUN_SECONDS_MAX, data.on, by,
-            book.grant_chunks,
-        )  # fmt: skip
-    if data.on is None or data.dry_run:
-        raise RefusedError("`again` needs `on`, and has no dry run.")
-    return await run_again(book, data.on, by.actor, RUN_SECONDS_MAX, by)
+    return Response(await runs_answer(book, ticked))
 
 
 @get(
@@ -93,12 +163,10 @@ async def _start(book: Book, data: RunBody, by: Operator) -> Ticked:
 )
 async def list_runs(
     state: State, order: FromQuery[Order] = "asc", cursor: Cursor = None, limit: Limit = 100
-) -> run_views.RunList:
+) -> RunList:
     """The daily runs by id: expected, issued, skipped, failed, not opened."""
     page = await life_cycle.runs(state.book.database, state.horizons, cursor, limit, order)
-    return run_views.RunList(
-        data=[run_views.run(row) for row in page.rows], next_cursor=page.next_cursor
-    )
+    return RunList(data=[_answer(row) for row in page.rows], next_cursor=page.next_cursor)
 
 
 @get(
@@ -107,7 +175,51 @@ async def list_runs(
     tags=["Life cycle"],
     **access(Access.AUDITOR),
 )
-async def get_run(run_id: RunId, state: State) -> run_views.RunAnswer:
+async def get_run(run_id: RunId, state: State) -> RunAnswer:
     """One execution of the daily grants."""
     number = ids.number(ids.RUN, run_id)
-    return run_views.run(await life_cycle.run(state.book.database, number, run_id))
+    return _answer(await life_cycle.run(state.book.database, number, run_id))
+
+
+async def runs_answer(book: Book, ticked: Ticked) -> RunsAnswer:
+    """The runs that were worked on, as they stand."""
+    rows = await runs_of(book.database, ticked.run_ids)
+    return RunsAnswer(runs=[_answer(row) for row in rows])
+
+
+async def _start(book: Book, data: RunBody, by: Operator) -> Ticked:
+    if not data.again:
+        return await run_due(
+            book.database,
+            book.catalogues,
+            by.actor,
+            RUN_SECONDS_MAX,
+            data.on,
+            by,
+            book.grant_chunks,
+        )
+    if data.on is None or data.dry_run:
+        raise RefusedError("`again` needs `on`, and has no dry run.")
+    return await run_again(book, data.on, by.actor, RUN_SECONDS_MAX, by)
+
+
+def _answer(row: Record) -> RunAnswer:
+    return view_of(
+        RunAnswer,
+        row,
+        id=ids.public(ids.RUN, row["id"]),
+        on=row["day_on"],
+        reversed_by=public_or_none(ids.REVERSAL, row["reversal_id"]),
+        catalogue=row["catalogue_id"],
+        skipped_reasons=SkippedAnswer(
+            opened_by_use=row["skipped_by_use"],
+            closed=row["skipped_closed"],
+            dormant=row["skipped_dormant"],
+            day_over=row["skipped_day_over"],
+        ),
+        not_opened_dates=msgspec.json.decode(row["not_opened_dates"], type=list[NotOpenedAnswer]),
+    )
+
+
+def _plan_answer(planned: PlannedRun) -> PlannedRunAnswer:
+    return view_of(PlannedRunAnswer, planned, on=planned.day_on, time_zones=planned.zones)

@@ -11,16 +11,18 @@ from litestar.datastructures import State
 from litestar.params import JSONBody
 
 from app.errors import TallybookError
+from app.infrastructure import ids
 from app.ledger.idempotency import request_key
 from app.spending.queue import Outcome
 from app.spending.spend import SpendOrder, Spent
-from app.web import answers, problems, views
-from app.web.access import Access, access, caller
-from app.web.body import BODY_BYTES_MAX, DEPTH_MAX
-from app.web.instants import instant
-from app.web.parameters import AccountId, IdempotencyKey
-from app.web.patterns import ACCOUNT_ID, KEY
-from app.web.requests import Reason, answered
+from app.web.http import problems
+from app.web.http.access import Access, access, caller
+from app.web.http.acts import Amount, Reason, answered
+from app.web.http.body import BODY_BYTES_MAX, DEPTH_MAX
+from app.web.http.instants import Instant, instant
+from app.web.http.parameters import AccountId, IdempotencyKey
+from app.web.http.patterns import ACCOUNT_ID, KEY
+from app.web.http.views import View
 
 METADATA_KEYS_MAX: Final = 50
 BATCH_SPENDS_MAX: Final = 1_000
@@ -39,9 +41,9 @@ ItemAccount = Annotated[str, msgspec.Meta(pattern=ACCOUNT_ID)]
 
 
 class SpendBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """So many whole credits, and at will what for."""
+    """Amount to spend, in whole credits, with an optional reason and metadata."""
 
-    amount: views.Amount
+    amount: Amount
     reason: Reason | None = None
     metadata: Metadata | None = None
 
@@ -50,7 +52,7 @@ class BatchItemBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """One spend of a batch, under its own key."""
 
     account_id: ItemAccount
-    amount: views.Amount
+    amount: Amount
     idempotency_key: ItemKey
     reason: Reason | None = None
     metadata: Metadata | None = None
@@ -62,6 +64,42 @@ class BatchBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     spends: Annotated[list[BatchItemBody], msgspec.Meta(min_length=1, max_length=BATCH_SPENDS_MAX)]
 
 
+class SpendAnswer(View, frozen=True, kw_only=True):
+    """A spend, grant or adjustment that stands; ``entries`` are ids, one for each lot it moved."""
+
+    id: str
+    account_id: str
+    amount: int
+    balance: int
+    available: int
+    entries: list[str]
+
+
+class ItemProblem(msgspec.Struct, frozen=True, kw_only=True):
+    """Why an item was refused; further facts as in the problem it would have had alone."""
+
+    code: str
+    detail: str
+    retryable: bool
+    available: int | None = None
+    required: int | None = None
+    next_grant_at: Instant | None = None
+
+
+class BatchItemAnswer(View, frozen=True, kw_only=True):
+    """One spend's result: `status` as it would have had alone, its answer or its problem."""
+
+    status: int
+    spend: SpendAnswer | None
+    problem: ItemProblem | None
+
+
+class BatchAnswer(View, frozen=True, kw_only=True):
+    """A result for each spend, in order."""
+
+    results: list[BatchItemAnswer]
+
+
 @post(
     "/api/v1/accounts/{account_id:str}/spends",
     status_code=201,
@@ -69,17 +107,46 @@ class BatchBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     tags=["Spends"],
     **access(Access.SERVICE),
 )
-async def spend_route(
-    account_id: AccountId, data: JSONBody[SpendBody], idempotency_key: IdempotencyKey,
-    request: Request[Any, Any, Any], state: State,
-) -> Response[views.SpendAnswer]:  # fmt: skip
+async def spend(
+    account_id: AccountId,
+    data: JSONBody[SpendBody],
+    idempotency_key: IdempotencyKey,
+    request: Request[Any, Any, Any],
+    state: State,
+) -> Response[SpendAnswer]:
     """Spend credits, all or nothing; under one key it happens once."""
     order = _order(account_id, data, idempotency_key, caller(request).id)
     with state.metrics.spend_seconds.time():
         result = await state.spends.spend(order)
     if isinstance(result, TallybookError):
         raise result
-    return answered(answers.spent(result), result.replayed, 201)
+    return answered(_answer(result), result.replayed, 201)
+
+
+@post(
+    "/api/v1/spends/batch",
+    status_code=200,
+    request_max_body_size=BATCH_BODY_BYTES_MAX,
+    responses=problems.declared(400, 401, 403, 413),
+    tags=["Spends"],
+    **access(Access.SERVICE),
+)
+async def spend_batch(
+    data: JSONBody[BatchBody], request: Request[Any, Any, Any], state: State
+) -> BatchAnswer:
+    """Carry out up to a thousand spends, a result for each."""
+    actor = caller(request).id
+    orders = [
+        _order(
+            item.account_id,
+            SpendBody(amount=item.amount, reason=item.reason, metadata=item.metadata),
+            item.idempotency_key,
+            actor,
+        )
+        for item in data.spends
+    ]
+    results = await state.spends.batch(orders)
+    return BatchAnswer(results=[_item(result) for result in results])
 
 
 def _order(account_id: str, body: SpendBody, key: str, actor: str) -> SpendOrder:
@@ -95,45 +162,30 @@ def _order(account_id: str, body: SpendBody, key: str, actor: str) -> SpendOrder
     )
 
 
-@post(
-    "/api/v1/spends/batch",
-    status_code=200,
-    request_max_body_size=BATCH_BODY_BYTES_MAX,
-    responses=problems.declared(400, 401, 403, 413),
-    tags=["Spends"],
-    **access(Access.SERVICE),
-)
-async def batch_route(
-    data: JSONBody[BatchBody], request: Request[Any, Any, Any], state: State
-) -> views.BatchAnswer:
-    """Carry out up to a thousand spends, a result for each."""
-    actor = caller(request).id
-    orders = [
-        _order(
-            item.account_id,
-            SpendBody(amount=item.amount, reason=item.reason, metadata=item.metadata),
-            item.idempotency_key,
-            actor,
-        )
-        for item in data.spends
-    ]
-    results = await state.spends.batch(orders)
-    return views.BatchAnswer(results=[_item(result) for result in results])
-
-
-def _item(result: Outcome) -> views.BatchItemAnswer:
-    if isinstance(result, Spent):
-        return views.BatchItemAnswer(status=201, spend=answers.spent(result), problem=None)
-    return views.BatchItemAnswer(
-        status=problems.status_of(result), spend=None, problem=_problem(result)
+def _answer(spent: Spent) -> SpendAnswer:
+    return SpendAnswer(
+        id=ids.public(ids.JOURNAL, spent.journal_id),
+        account_id=spent.account_id,
+        amount=spent.amount,
+        balance=spent.balance,
+        available=spent.available,
+        entries=[ids.public(ids.ENTRY, number) for number in spent.entry_ids],
     )
 
 
-def _problem(error: TallybookError) -> views.ItemProblem:
+def _item(result: Outcome) -> BatchItemAnswer:
+    if isinstance(result, Spent):
+        return BatchItemAnswer(status=201, spend=_answer(result), problem=None)
+    return BatchItemAnswer(
+        status=problems.status_of(result), spend=None, problem=_item_problem(result)
+    )
+
+
+def _item_problem(error: TallybookError) -> ItemProblem:
     known = {
         name: instant(value) if isinstance(value, datetime) else value
         for name, value in error.facts.items()
         if name in ("available", "required", "next_grant_at")
     }
     members = {"code": error.code, "detail": error.detail, "retryable": error.retryable, **known}
-    return msgspec.convert(members, views.ItemProblem)
+    return msgspec.convert(members, ItemProblem)

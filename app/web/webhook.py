@@ -1,4 +1,4 @@
-"""POST /api/webhooks/stripe: Stripe's events, signed."""
+"""Stripe's events, signed: POST /api/webhooks/stripe."""
 
 from __future__ import annotations
 
@@ -9,12 +9,20 @@ from litestar import Request, post
 from litestar.datastructures import State
 
 from app.errors import SignatureRefusedError
-from app.web import problems, views
-from app.web.access import Access, access
+from app.web.http import problems
+from app.web.http.access import Access, access
+from app.web.http.views import View
 from app.webhooks.receive import receive_together
 from app.webhooks.signature import verify
 
 WEBHOOK_BODY_BYTES_MAX: Final = 524_288
+
+
+class WebhookAnswer(View, frozen=True, kw_only=True):
+    """What became of the delivery."""
+
+    event_id: str
+    outcome: str
 
 
 @post(
@@ -25,7 +33,7 @@ WEBHOOK_BODY_BYTES_MAX: Final = 524_288
     tags=["Stripe"],
     **access(Access.SIGNATURE),
 )
-async def stripe_webhook(request: Request[Any, Any, Any], state: State) -> views.WebhookAnswer:
+async def receive_stripe_event(request: Request[Any, Any, Any], state: State) -> WebhookAnswer:
     """Take in one Stripe event: stored once, its effects in the same transaction."""
     started = time.perf_counter()
     payload = await request.body()
@@ -36,4 +44,4 @@ async def stripe_webhook(request: Request[Any, Any, Any], state: State) -> views
     received = await receive_together(state.webhook_groups, state.book, payload)
     seconds = time.perf_counter() - started
     state.metrics.webhook(received.type, received.outcome, seconds)
-    return views.WebhookAnswer(event_id=received.event_id, outcome=received.outcome)
+    return WebhookAnswer(event_id=received.event_id, outcome=received.outcome)

@@ -23,7 +23,7 @@ from app.audit.horizon import Horizon, Horizons
 from app.commands import ledger as commands
 from app.errors import BusyError
 from app.infrastructure.db import Database
-from app.web.export_forms import FORMS, FormName
+from app.web.exports import FORMS, FormName
 from tests.api_client import Api
 from tests.audit.busy_ledger import BusyLedger, asked
 from tests.audit.test_entries import listed

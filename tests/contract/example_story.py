@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import httpx
 
-from app.web.openapi_extras import JSON_TYPES
+from app.web.http.openapi_examples import JSON_TYPES
 from app.webhooks.signature import sign
 from tests.stripe_events import make_subscription_event
 

@@ -21,12 +21,12 @@ from app.infrastructure.settings import Settings
 from app.jobs.tick import tick
 from app.operators import keys
 from app.operators.keys import Scope
-from app.web import openapi_extras
+from app.web.http import openapi_examples
 from tests.api_client import Api
 from tests.as_owner import apply_tiers, owner_of
 from tests.contract.example_story import WRITTEN, Story, tell
 
-FILE = Path(openapi_extras.__file__).with_name("examples.json")
+FILE = Path(openapi_examples.__file__).with_name("examples.json")
 # In the environment: the file is written anew from the story; then look at the difference.
 WRITE = "WRITE_EXAMPLES"
 

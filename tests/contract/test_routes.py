@@ -23,7 +23,7 @@ from app.infrastructure.db import Database
 from app.infrastructure.settings import Settings
 from app.operators import keys
 from app.operators.keys import Scope
-from app.web.access import Access, access
+from app.web.http.access import Access, access
 from tests.api_client import Api
 from tests.as_owner import make_key, owner_of
 

@@ -19,7 +19,7 @@ from app.book import Book
 from app.infrastructure.db import Database
 from app.infrastructure.settings import Settings
 from app.server import HEADER_TIMEOUT_MS
-from app.web.body import BODY_SECONDS_MAX
+from app.web.http.body import BODY_SECONDS_MAX
 from tests.api_client import Api, open_api
 from tests.conftest import Server
 from tests.contract.test_routes import is_problem
@@ -39,7 +39,7 @@ async def test_a_body_that_drips_is_refused_and_does_nothing(
     api: Api, book: Book, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await put(book, "user-1", None, None, "tests")
-    monkeypatch.setattr("app.web.body.BODY_SECONDS_MAX", 0.2)
+    monkeypatch.setattr("app.web.http.body.BODY_SECONDS_MAX", 0.2)
     headers = {"Idempotency-Key": "k", "Content-Type": "application/json"}
     spend = await api.client.post(
         SPENDS, content=dripping(), headers=api.headers("service", **headers)

@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from app.infrastructure.db import Database
-from app.web.body import BODY_BYTES_MAX, DEPTH_MAX
+from app.web.http.body import BODY_BYTES_MAX, DEPTH_MAX
 from tests.api_client import Api
 
 SPENDS = "/api/v1/accounts/user-1/spends"

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.infrastructure.db import Database
-from app.web import body
+from app.web.http import body
 from app.web.webhook import WEBHOOK_BODY_BYTES_MAX
 from app.webhooks.inbox import Verdict
 from app.webhooks.signature import sign

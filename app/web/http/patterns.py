@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from app.infrastructure import ids
-from app.web.instants import INSTANT_PATTERN
+from app.web.http.instants import INSTANT_PATTERN
 
 # Each ends in `\Z`: Python's `$` lets a line end through. The description has the `$` of ECMA.
 ACCOUNT_ID: Final = r"^[A-Za-z0-9._:@-]{1,128}\Z"

@@ -11,7 +11,7 @@ from litestar import Request
 
 from app.errors import InvalidRequestError, SlowBodyError
 from app.infrastructure.json_names import name_given_twice
-from app.web.patterns import in_words
+from app.web.http.patterns import in_words
 
 BODY_BYTES_MAX: Final = 262_144
 BODY_SECONDS_MAX: Final = 10.0

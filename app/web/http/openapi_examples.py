@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import msgspec
 
-from app.web import problems
+from app.web.http import problems
 
 _ACCOUNT: Final = "/api/v1/accounts/{account_id}"
 _JOURNAL: Final = "/api/v1/ledger/journals/{journal_id}"

@@ -23,7 +23,7 @@ from app.errors import (
 )
 from app.infrastructure.settings import Settings
 from app.operators.keys import ApiKey, Keyring, Scope
-from app.web import rate_limits
+from app.web.http import rate_limits
 
 
 class Access(StrEnum):

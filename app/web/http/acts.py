@@ -1,9 +1,9 @@
-"""What every keyed act shares: its order, its patience, its answer."""
+"""Members of the bodies of acts, and what every keyed act shares: its order, wait and answer."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Final, TypeVar
 
 import asyncpg
 import msgspec
@@ -13,13 +13,16 @@ from litestar.params import JSONBody
 
 from app.errors import KeyInFlightError
 from app.ledger.idempotency import request_key
+from app.ledger.kinds import AMOUNT_MAX
 from app.operators.acts import Operator
 from app.spending.keyed import Order
-from app.web import views
-from app.web.access import caller
+from app.web.http.access import caller
+
+TEXT_CHARS_MAX: Final = 500
 
 Result = TypeVar("Result")
-Reason = Annotated[str, msgspec.Meta(min_length=1, max_length=views.TEXT_CHARS_MAX)]
+Amount = Annotated[int, msgspec.Meta(ge=1, le=AMOUNT_MAX, description="Whole credits.")]
+Reason = Annotated[str, msgspec.Meta(min_length=1, max_length=TEXT_CHARS_MAX)]
 
 
 class ReasonBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -28,7 +31,7 @@ class ReasonBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     reason: Reason
 
 
-MaybeReason = JSONBody[ReasonBody | None]  # app.web.openapi says that it may be left out
+MaybeReason = JSONBody[ReasonBody | None]  # app.web.http.openapi says that it may be left out
 
 
 class NothingBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

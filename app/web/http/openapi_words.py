@@ -8,8 +8,8 @@ from typing import Any, Final
 
 import msgspec
 
-from app.web import codes
-from app.web.instants import Instant
+from app.web.http import codes
+from app.web.http.instants import Instant
 
 # What a refusal of each route may well be; of a status that is not here the first code there is.
 _USUAL: Final = {400: "invalid_request", 500: "internal", 503: "unavailable"}
@@ -43,7 +43,7 @@ def add(schema: dict[str, Any]) -> None:
         schema["components"]["schemas"][name]["properties"]["code"]["enum"] = known
     shapes = schema["components"]["schemas"]
     for kind in _structs(msgspec.Struct):
-        if kind.__name__ in shapes and kind.__module__.startswith("app.web"):
+        if kind.__name__ in shapes and kind.__module__.startswith("app."):
             _shape(shapes[kind.__name__], kind)
     for path, item in schema["paths"].items():
         for operation in item.values():

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import msgspec
 
 from app.errors import ConfigurationError, TallybookError
-from app.web import problems
+from app.web.http import problems
 
 
 class Code(msgspec.Struct, frozen=True, order=True):

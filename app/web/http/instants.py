@@ -20,6 +20,9 @@ INSTANT_PATTERN: Final = (
     r"(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])\Z"
 )
 Instant = Annotated[str, msgspec.Meta(extra_json_schema={"format": "date-time"})]
+BodyInstant = Annotated[
+    str, msgspec.Meta(pattern=INSTANT_PATTERN, extra_json_schema={"format": "date-time"})
+]
 
 
 def instant(moment: datetime) -> str:
@@ -28,6 +31,6 @@ def instant(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
-def maybe(moment: datetime | None) -> str | None:
-    """The same, None staying None; what never comes (the year 9999) is None too."""
+def instant_or_none(moment: datetime | None) -> str | None:
+    """As ``instant``; None, and what never comes (the year 9999), is None."""
     return None if moment is None or moment.year == 9999 else instant(moment)

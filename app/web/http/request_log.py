@@ -14,7 +14,7 @@ from litestar.types import ASGIApp, Message, Receive, Scope, Send
 from app.infrastructure import traces
 from app.infrastructure.ids import random_token
 from app.infrastructure.metrics import Metrics
-from app.web import rate_limits
+from app.web.http import rate_limits
 
 log = structlog.get_logger("tallybook.request")
 

@@ -17,8 +17,8 @@ from litestar.params import ParameterKwarg
 
 from app import errors
 from app.errors import TallybookError
-from app.web.instants import instant
-from app.web.patterns import in_words
+from app.web.http.instants import instant
+from app.web.http.patterns import in_words
 
 log = structlog.get_logger(__name__)
 
@@ -182,7 +182,7 @@ def of_validation(request: Request[Any, Any, Any], error: ValidationException) -
 
 
 def _told(request: Request[Any, Any, Any], key: str, message: str) -> str:
-    if key == "data":  # a body that is refused is told by app.web.body; here there was none
+    if key == "data":  # a body that is refused is told by app.web.http.body; here there was none
         return "The body is missing: send JSON with Content-Type: application/json."
     return f"{_sent_name(request, key)}: {in_words(message)}"
 

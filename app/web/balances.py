@@ -1,0 +1,119 @@
+"""An account's balance as the ledger stood, and what is behind it."""
+
+from __future__ import annotations
+
+from litestar import get
+from litestar.datastructures import State
+
+from app.audit.balance import balance
+from app.audit.explain import Behind, explain
+from app.infrastructure import ids
+from app.web.http import problems
+from app.web.http.access import Access, access
+from app.web.http.instants import Instant
+from app.web.http.parameters import AccountId, At, instant_if_given
+from app.web.http.views import View, view_of
+
+
+class BalanceAnswer(View, frozen=True, kw_only=True):
+    """The balance as the ledger stood at ``as_of``."""
+
+    balance: int
+    free: int
+    held: int
+    debt: int
+    as_of: Instant
+    complete_to: Instant
+
+
+class ExplainedEntry(View, frozen=True, kw_only=True):
+    """One entry behind a lot; ``change`` is what it did to the balance."""
+
+    entry_id: str
+    journal_id: str
+    kind: str
+    journal_kind: str
+    debit: str
+    credit: str
+    amount: int
+    change: int
+    hold_id: str | None
+    event_id: str | None
+    reason: str | None
+    effective_at: Instant
+    recorded_at: Instant
+
+
+class ExplainedLotAnswer(View, frozen=True, kw_only=True):
+    """A lot with something left, its entries newest first; ``truncated`` leaves out older ones."""
+
+    id: str
+    source: str
+    free: int
+    held: int
+    granted_at: Instant
+    expires_at: Instant | None
+    entries: list[ExplainedEntry]
+    truncated: bool
+
+
+class ExplainAnswer(View, frozen=True, kw_only=True):
+    """The balance as posted: free and held are the sums of the lots', debt is told by its own."""
+
+    account_id: str
+    balance: int
+    free: int
+    held: int
+    debt: int
+    lots: list[ExplainedLotAnswer]
+    debt_entries: list[ExplainedEntry]
+    debt_truncated: bool
+
+
+@get(
+    "/api/v1/accounts/{account_id:str}/balance",
+    responses=problems.declared(400, 401, 403, 404, 422),
+    tags=["Accounts"],
+    **access(Access.SERVICE_OR_AUDITOR),
+)
+async def get_balance(account_id: AccountId, state: State, as_of: At = None) -> BalanceAnswer:
+    """The balance as the ledger stood: now, or as of an instant up to `complete_to`."""
+    at = instant_if_given(as_of, "as_of")
+    stood = await balance(state.book.database, state.horizons, account_id, at)
+    return view_of(BalanceAnswer, stood)
+
+
+@get(
+    "/api/v1/accounts/{account_id:str}/balance/explain",
+    responses=problems.declared(400, 401, 403, 404),
+    tags=["Accounts"],
+    **access(Access.SERVICE_OR_AUDITOR),
+)
+async def explain_balance(account_id: AccountId, state: State) -> ExplainAnswer:
+    """Lot by lot what is free and held as posted, with the journals and events behind each."""
+    found = await explain(state.book.database, account_id)
+    return view_of(
+        ExplainAnswer,
+        found,
+        account_id=account_id,
+        balance=found.free + found.held - found.debt,
+        lots=[
+            view_of(
+                ExplainedLotAnswer,
+                lot,
+                id=ids.public(ids.LOT, lot.number),
+                entries=_entries(lot.behind),
+                truncated=lot.behind.truncated,
+            )
+            for lot in found.lots
+        ],
+        debt_entries=_entries(found.owed),
+        debt_truncated=found.owed.truncated,
+    )
+
+
+def _entries(behind: Behind) -> list[ExplainedEntry]:
+    return [
+        view_of(ExplainedEntry, row, entry_id=ids.public(ids.ENTRY, row["id"]))
+        for row in behind.entries
+    ]

@@ -1,0 +1,1 @@
+"""Machinery of the HTTP door: access, bodies, problems, parameters, rate limits, description."""

@@ -1,0 +1,71 @@
+"""Parameters that several routes share, bounded, and how their texts are read."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Final
+
+from litestar.params import HeaderParameter, PathParameter, QueryParameter
+
+from app.audit.entries import PAGE_SIZE_MAX
+from app.errors import InvalidRequestError
+from app.infrastructure import ids
+from app.web.http.instants import INSTANT_PATTERN
+from app.web.http.patterns import ACCOUNT_ID, CURSOR, KEY, STRIPE_ID, id_pattern
+
+NO_ROW: Final = 0  # an id that no row has: a well-formed id of nothing lists nothing
+
+AccountId = Annotated[
+    str,
+    PathParameter(pattern=ACCOUNT_ID, description="The application's or the Stripe customer's id."),
+]
+EventId = Annotated[str, PathParameter(pattern=STRIPE_ID)]
+IdempotencyKey = Annotated[
+    str,
+    HeaderParameter(
+        name="Idempotency-Key",
+        pattern=KEY,
+        min_length=1,
+        max_length=255,
+        description="One act, one key: a replay returns the first answer, for ever.",
+    ),
+]
+Limit = Annotated[int, QueryParameter(ge=1, le=PAGE_SIZE_MAX, description="Rows of one page.")]
+Cursor = Annotated[
+    str | None,
+    QueryParameter(pattern=CURSOR, description="`next_cursor` of the page before."),
+]
+At = Annotated[
+    str | None,
+    QueryParameter(
+        pattern=INSTANT_PATTERN,
+        description="An RFC 3339 instant, such as 2026-01-31T00:00:00Z.",
+    ),
+]
+AccountFilter = Annotated[str | None, QueryParameter(pattern=ACCOUNT_ID)]
+JournalFilter = Annotated[str | None, QueryParameter(pattern=id_pattern(ids.JOURNAL))]
+RunFilter = Annotated[str | None, QueryParameter(pattern=id_pattern(ids.RUN))]
+LotFilter = Annotated[str | None, QueryParameter(pattern=id_pattern(ids.LOT))]
+HoldFilter = Annotated[str | None, QueryParameter(pattern=id_pattern(ids.HOLD))]
+EventFilter = Annotated[str | None, QueryParameter(pattern=STRIPE_ID)]
+
+
+def parse_instant(text: str, name: str) -> datetime:
+    """The instant that a parameter or member of this name holds; raises InvalidRequestError."""
+    try:
+        parsed = datetime.fromisoformat(text)
+        if not 1970 <= parsed.year <= 9000:
+            raise ValueError
+    except ValueError:
+        raise InvalidRequestError(f"{name}: {text!r} is no RFC 3339 instant.") from None
+    return parsed
+
+
+def instant_if_given(text: str | None, name: str) -> datetime | None:
+    """The instant, None for None; raises InvalidRequestError."""
+    return None if text is None else parse_instant(text, name)
+
+
+def row_number(prefix: str, text: str | None) -> int | None:
+    """A filter's row number: None filters nothing."""
+    return None if text is None else ids.number(prefix, text) or NO_ROW

@@ -1,0 +1,134 @@
+"""Reversals of a journal, of an event's money, or of a whole run."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final, Literal
+
+import msgspec
+from litestar import Request, Response, get, post
+from litestar.datastructures import State
+from litestar.openapi.datastructures import ResponseSpec
+from litestar.params import JSONBody, PathParameter
+
+from app.errors import RefusedError
+from app.infrastructure import ids
+from app.ledger.claws import Policy
+from app.reversals import journal, run
+from app.reversals.event import reverse_event
+from app.reversals.record import ReversalOrder, Reversed, find
+from app.web.http import problems
+from app.web.http.access import Access, access, caller
+from app.web.http.acts import Reason, answered, order, within_patience
+from app.web.http.parameters import IdempotencyKey
+from app.web.http.patterns import STRIPE_ID, id_pattern
+from app.web.http.views import View, view_of
+
+RUN_REVERSAL_SECONDS_MAX: Final = 4.0
+
+ReversalId = Annotated[str, PathParameter(pattern=id_pattern(ids.REVERSAL))]
+
+
+class ReversalBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One of the three ids says what is reversed."""
+
+    reason: Reason
+    journal_id: Annotated[str, msgspec.Meta(pattern=id_pattern(ids.JOURNAL))] | None = None
+    event_id: Annotated[str, msgspec.Meta(pattern=STRIPE_ID)] | None = None
+    run_id: Annotated[str, msgspec.Meta(pattern=id_pattern(ids.RUN))] | None = None
+    shortfall: Literal["write_off", "debt", "reject"] = "write_off"
+    dry_run: bool = False
+
+
+class ReversalAnswer(View, frozen=True, kw_only=True):
+    """What a reversal took back: of `requested` credits so many were clawed, are held and taken
+    at their release, fell short (and went the way of the policy), or had expired.
+
+    A reversed spend takes nothing: `requested` came back, and `expired` of it lapsed at once.
+    A dry run has no id: there is nothing to look up.
+    """
+
+    id: str | msgspec.UnsetType = msgspec.UNSET
+    journal_id: str | None
+    of_journal_id: str | None
+    of_run_id: str | None
+    of_event_id: str | None
+    shortfall_policy: str
+    state: str
+    requested: int
+    clawed: int
+    held: int
+    shortfall: int
+    expired: int
+    journal_count: int
+    skipped: int
+    dry_run: bool
+
+
+@post(
+    "/api/v1/reversals",
+    status_code=201,
+    responses={
+        200: ResponseSpec(
+            ReversalAnswer, description="A dry run: nothing was changed.", generate_examples=False
+        ),
+        202: ResponseSpec(
+            ReversalAnswer, description="A run's reversal, going on.", generate_examples=False
+        ),
+        **problems.declared(400, 401, 403, 404, 409, 413, 422),
+    },
+    tags=["Corrections"],
+    **access(Access.OPERATOR),
+)
+async def reverse(
+    data: JSONBody[ReversalBody],
+    idempotency_key: IdempotencyKey,
+    request: Request[Any, Any, Any],
+    state: State,
+) -> Response[ReversalAnswer]:
+    """Reverse a journal, an event's purchase, refund or dispute, or a whole run.
+
+    Once: repeating it returns the first answer.
+    """
+    if [data.journal_id, data.event_id, data.run_id].count(None) != 2:
+        raise RefusedError("Name one of journal_id, event_id and run_id.")
+    wanted = ReversalOrder(
+        reason=data.reason,
+        policy=Policy(data.shortfall),
+        actor=caller(request).id,
+        key=order(request, idempotency_key, data).key,
+    )
+    done = await within_patience(_reverse(state, data, wanted))
+    status = 200 if done.dry_run else 201 if done.of_run_id is None else 202
+    return answered(_answer(done), done.replayed, status)
+
+
+@get(
+    "/api/v1/reversals/{reversal_id:str}",
+    responses=problems.declared(400, 401, 403, 404),
+    tags=["Corrections"],
+    **access(Access.OPERATOR),
+)
+async def get_reversal(reversal_id: ReversalId, state: State) -> ReversalAnswer:
+    """A reversal, as far as it has come."""
+    number = ids.number(ids.REVERSAL, reversal_id)
+    return _answer(await find(state.book.database, number))
+
+
+async def _reverse(state: State, data: ReversalBody, wanted: ReversalOrder) -> Reversed:
+    if data.journal_id is not None:
+        number = ids.number(ids.JOURNAL, data.journal_id)
+        return await journal.reverse_journal(state.book, number, wanted, dry_run=data.dry_run)
+    if data.event_id is not None:
+        return await reverse_event(state.book, data.event_id, wanted, dry_run=data.dry_run)
+    return await run.reverse_run(
+        state.book,
+        ids.number(ids.RUN, data.run_id or ""),
+        wanted,
+        dry_run=data.dry_run,
+        within_s=RUN_REVERSAL_SECONDS_MAX,
+    )
+
+
+def _answer(done: Reversed) -> ReversalAnswer:
+    number = msgspec.UNSET if done.number is None else ids.public(ids.REVERSAL, done.number)
+    return view_of(ReversalAnswer, done, id=number, shortfall_policy=done.policy)
