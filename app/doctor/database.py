@@ -1,4 +1,4 @@
-"""The database: server, settings, clock, migrations, triggers and constraints."""
+"""The database: server, settings, clock, migrations, structure."""
 
 from __future__ import annotations
 
@@ -96,10 +96,11 @@ async def _migrations(database: Database) -> Finding:
 async def _structure(database: Database) -> Finding:
     checks = await verify_structure(database)
     wrong = [text for check in checks for text in check.differences]
-    return ok_or_fail(
-        "triggers and constraints", wrong, f"{checks[0].rows} triggers stand, and what they call",
-        "restore them as the migrations have them, then find out who took them off",
-    )  # fmt: skip
+    said = f"{checks[0].rows} objects are defined as they were shipped"
+    remedy = "restore them as piccolo_migrations/schema has them, then find out who changed them"
+    if wrong and await migrations.applied(database) - {*migrations.known()}:
+        return warn("structure", "the database is ahead of this program", "ask the newer version's")
+    return ok_or_fail("structure", wrong, said, remedy)
 
 
 async def _durability(database: Database) -> Finding:

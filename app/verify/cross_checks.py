@@ -183,16 +183,4 @@ CROSS_CHECKS: Final[Mapping[str, tuple[str, str]]] = {
                   ORDER BY id DESC LIMIT 1) AS last ON true
             WHERE state IS DISTINCT FROM to_state""",
     ),
-    "new numbers are drawn above those that stand": (
-        "SELECT count(*) FROM (VALUES ('journals'), ('entries'), ('lots')) AS drawn (name)",
-        """SELECT format('%s: the next number is drawn after %s, and %s stands', name, drawn,
-                  highest)
-             FROM (SELECT 'journals' AS name, (SELECT last_value FROM journals_id_seq) AS drawn,
-                          (SELECT max(id) FROM journals) AS highest
-                   UNION ALL SELECT 'entries', (SELECT last_value FROM entries_id_seq),
-                          (SELECT max(id) FROM entries)
-                   UNION ALL SELECT 'lots', (SELECT last_value FROM lots_id_seq),
-                          (SELECT max(id) FROM lots)) AS numbered
-            WHERE highest > drawn""",
-    ),
 }

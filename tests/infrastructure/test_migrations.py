@@ -327,13 +327,18 @@ async def test_a_command_tells_the_remedy_for_the_database_of_an_unreleased_vers
     assert done.stderr.count("\n") == 1
 
 
-async def test_the_installed_package_carries_the_schema(folder: Path) -> None:
+async def test_the_installed_package_carries_the_schema_and_all_other_files(folder: Path) -> None:
     build = (sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder))
     await asyncio.to_thread(subprocess.run, build, cwd=ROOT, check=True, capture_output=True)
     with ZipFile(next(folder.glob("*.whl"))) as wheel:
-        carried = {name for name in wheel.namelist() if name.endswith(".sql")}
-    shipped = {str(path.relative_to(ROOT)) for path in (ROOT / "piccolo_migrations").rglob("*.sql")}
-    assert len(shipped) > 10
+        carried = set(wheel.namelist())
+    shipped = {
+        str(path.relative_to(ROOT))
+        for package in ("app", "piccolo_migrations")
+        for path in (ROOT / package).rglob("*")
+        if path.is_file() and path.suffix != ".pyc"
+    }
+    assert {"piccolo_migrations/schema/06_ledger.sql", "app/verify/structure.txt"} <= shipped
     assert shipped <= carried
 
 

@@ -158,12 +158,7 @@ DAMAGE = {
     ),
     "UPDATE purchases SET credits = credits + 1": "purchase",
     # the schema
-    "ALTER TABLE moved_lots DISABLE TRIGGER refuse_change": "table moved_lots lacks its enabled",
-    "DROP INDEX journals_key": "lacks its unique index journals_key",
-    """CREATE OR REPLACE FUNCTION tallybook_now() RETURNS timestamptz LANGUAGE sql
-       AS 'SELECT now() - interval ''1 year'''""": "function tallybook_now is not the shipped one",
-    # Last: no sequence is rolled back.
-    "SELECT setval('entries_id_seq', 1)": "entries: the next number is drawn after 1",
+    "SELECT setval('entries_id_seq', 1)": "entries.id: the next number is drawn after 1",
 }
 
 # What no row beside it tells of: an end or a text that an operator chose, an answer, a payload.

@@ -122,39 +122,6 @@ async def test_edited_projections_are_named(
         assert told in str(await differences(database))
 
 
-LOCKS = {
-    "DROP TRIGGER refuse_change ON entries": "table entries lacks its enabled trigger",
-    "DROP TRIGGER refuse_truncate ON journals": "table journals lacks its enabled trigger",
-    "ALTER TABLE events DISABLE TRIGGER keep_payload": "table events lacks its enabled trigger",
-    "ALTER TABLE facts ENABLE REPLICA TRIGGER refuse_change": "table facts lacks its enabled",
-    """ALTER TABLE entries DROP CONSTRAINT kind_has_its_house,
-       ADD CONSTRAINT kind_has_its_house CHECK (amount > 0) NOT VALID""": (
-        "constraint kind_has_its_house of entries is not validated"
-    ),
-}
-
-
-async def test_locks_that_were_taken_off_are_named(
-    superuser: asyncpg.Connection, database: Database
-) -> None:
-    for number, (change, told) in enumerate(LOCKS.items(), start=1):
-        await superuser.execute(change)
-        (found,) = (await differences(database)).values()
-        assert told in str(found)
-        assert len(found) == number
-
-
-async def test_a_function_that_no_longer_refuses_is_named(
-    superuser: asyncpg.Connection, database: Database
-) -> None:
-    await superuser.execute(
-        """CREATE OR REPLACE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql
-           AS 'BEGIN RETURN NEW; END'"""
-    )
-    (found,) = (await differences(database)).values()
-    assert found == ["function refuse_change is not the shipped one"]
-
-
 async def test_a_gift_without_a_grant_is_named(
     superuser: asyncpg.Connection, database: Database
 ) -> None:
