@@ -6,7 +6,7 @@ import asyncpg
 
 from app.doctor import database as schema
 from app.doctor import outside, roles, secrecy, work
-from app.doctor.finding import Finding, fail
+from app.doctor.finding import Finding, Level, fail
 from app.doctor.surroundings import Surroundings
 from app.errors import TallybookError
 from app.infrastructure.db import Database, opened
@@ -40,8 +40,11 @@ async def _of_book(database: Database, around: Surroundings) -> list[Finding]:
     if not await database.fetchval("SELECT to_regclass('dev_clock') IS NOT NULL"):
         server = await schema.server(database)
         return [server, fail("migrations", "this is an empty database", "tallybook migrate")]
+    member = await roles.membership(database)
+    if member.level is Level.FAIL:
+        return [await schema.server(database), member]  # it may not ask what the others do
     found = await schema.findings(database, around)
-    found += await roles.findings(database)
+    found += [member, *await roles.findings(database)]
     return found + await work.findings(database, around)
 
 
