@@ -31,6 +31,8 @@ PINS: Final[Mapping[str, str]] = {
     # Backslashes in the patterns of our SQL are backslashes, and `= NULL` is never true.
     "standard_conforming_strings": "on",
     "transform_null_equals": "off",
+    # The structure is compared as PostgreSQL writes it down.
+    "quote_all_identifiers": "off",
     # Row security that hides rows is an error: no balance is a sum of some of its entries.
     "row_security": "off",
 }

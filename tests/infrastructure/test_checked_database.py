@@ -34,6 +34,7 @@ OTHERS = {
     "standard_conforming_strings": "off",
     "transform_null_equals": "on",
     "row_security": "on",
+    "quote_all_identifiers": "on",
 }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterator
+from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 import pytest
@@ -41,7 +42,19 @@ async def test_the_shipped_structure_is_what_the_schema_makes(server: Server) ->
     assert text == SHIPPED.read_text("utf-8"), f"Set {WRITE}=1 to write structure.txt anew."
 
 
-async def test_the_applications_and_the_auditors_roles_can_compare_it(server: Server) -> None:
+async def test_each_role_can_compare_it_whatever_the_database_sets(
+    server: Server, superuser: asyncpg.Connection
+) -> None:
+    await superuser.execute(f"ALTER DATABASE {server.name} SET quote_all_identifiers = on")
+    await superuser.execute(f"ALTER DATABASE {server.name} SET search_path = pg_catalog")
+    auditor = f"auditor_{server.name}"
+    await superuser.execute(f"CREATE ROLE {auditor} LOGIN PASSWORD 'x' IN ROLE tallybook_read")
+    try:
+        url = urlsplit(server.application_url)
+        theirs = url._replace(netloc=f"{auditor}:x@{url.netloc.rpartition('@')[2]}")
+        assert await differences(urlunsplit(theirs)) == []
+    finally:
+        await superuser.execute(f"DROP ROLE {auditor}")
     assert await differences(server.application_url) == []
     assert await differences(server.owner_url) == []
 
