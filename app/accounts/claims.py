@@ -9,22 +9,23 @@ from typing import Final
 
 import msgspec
 
-from app.accounts.open import TieRank
+from app.accounts.open import TIES, Rank
+from app.infrastructure import ids
 from app.infrastructure.db import Database, Record
 
-_ACCOUNT_ID: Final = re.compile(r"[A-Za-z0-9._:@-]{1,128}")
+_ACCOUNT_ID: Final = re.compile(ids.ACCOUNT_ID)
 
 
 class Claim(msgspec.Struct, frozen=True, kw_only=True):
     """That an object of the customer's names this account.
 
-    ``object_id`` is the subscription or the customer whose metadata it is, and empty for a
-    Checkout session, which says it once and for all. ``first`` and ``last`` are the earliest and
-    the latest event that said so, by (created, event id). ``stands`` tells whether the object's
-    latest snapshot says so still.
+    ``object_id`` is the subscription, session or customer that says it, and of a receiver the
+    subscription that is received. ``first`` and ``last`` are the earliest and the latest event that
+    said so, by (created, event id). ``stands`` tells whether the object's latest snapshot says so
+    still; what a session says stands.
     """
 
-    rank: TieRank
+    rank: Rank
     object_id: str
     external_id: str
     first_at: datetime
@@ -51,7 +52,7 @@ class Said(msgspec.Struct, frozen=True, kw_only=True):
     by the events' own times.
     """
 
-    rank: TieRank
+    rank: Rank
     object_id: str
     external_id: str
     event_id: str
@@ -65,9 +66,20 @@ def is_account_id(value: str) -> bool:
 
 
 def best(claims: Iterable[Claim]) -> Claim | None:
-    """The claim that holds: of the best rank, and within it the earliest."""
-    standing = [claim for claim in claims if claim.stands and claim.external_id]
-    return min(standing, key=lambda claim: (claim.rank, claim.first), default=None)
+    """The claim that ties the customer: of the best rank, and within it the earliest."""
+    ties = [claim for claim in claims if claim.rank in TIES]
+    return min(_standing_names(ties), key=lambda claim: (claim.rank, claim.first), default=None)
+
+
+def receiver(claims: Iterable[Claim], subscription_id: str, *ranks: Rank) -> str | None:
+    """The account that is named for this subscription alone, by a claim of one of these ranks."""
+    of_it = [one for one in claims if one.object_id == subscription_id and one.rank in ranks]
+    best = min(_standing_names(of_it), key=lambda claim: (claim.rank, claim.first), default=None)
+    return best.external_id if best else None
+
+
+def _standing_names(claims: Iterable[Claim]) -> list[Claim]:
+    return [claim for claim in claims if claim.stands and claim.external_id]
 
 
 def with_said(claims: Sequence[Claim], said: Said) -> list[Claim]:
@@ -97,8 +109,8 @@ def with_said(claims: Sequence[Claim], said: Said) -> list[Claim]:
 
 
 def _standing(of_object: Mapping[str, Claim], said: Said) -> list[Claim]:
-    if said.rank is TieRank.CLIENT_REFERENCE:
-        return list(of_object.values())  # each session's stands for ever
+    if said.rank in (Rank.RECEIVER, Rank.REFERENCE):
+        return list(of_object.values())  # each session's stands
     latest = said.latest
     if latest is None:
         latest = max(of_object.values(), key=lambda claim: claim.last).external_id
@@ -111,7 +123,7 @@ def _standing(of_object: Mapping[str, Claim], said: Said) -> list[Claim]:
 def of_row(row: Record) -> Claim:
     """A claim as it is stored."""
     return Claim(
-        rank=TieRank(row["rank"]),
+        rank=Rank(row["rank"]),
         object_id=row["object_id"],
         external_id=row["external_id"],
         first_at=row["first_at"],

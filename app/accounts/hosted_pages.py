@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from app.accounts.open import require
-from app.allowance.catalogue import Catalogue
+from app.accounts.view import view
+from app.allowance.catalogue import ACCOUNT_KEY, Catalogue
 from app.book import Book
 from app.errors import (
     AccountClosedError,
@@ -21,8 +21,7 @@ from app.errors import (
 if TYPE_CHECKING:
     from app.stripe_client import Retrieved, StripeApi
 
-# What a later event of the purchase is tied by, and what it sells; app.webhooks reads both.
-ACCOUNT_KEY: Final = "tallybook_account_id"
+# The pack that a Checkout session sells; app.webhooks reads it.
 PACK_KEY: Final = "tallybook_pack"
 
 
@@ -65,7 +64,8 @@ async def open_portal(book: Book, public_id: str, return_url: str, key: str | No
     buyer = await _buyer(book, public_id)
     if buyer.customer_id is None:
         raise NoCustomerError(
-            f"Account {public_id!r} has no Stripe customer: it has bought nothing yet.",
+            f"Account {public_id!r} has no customer in Stripe: it has bought nothing yet, or its"
+            " customer was deleted there. A Checkout makes a new one.",
             account_id=public_id,
         )
     params = {"customer": buyer.customer_id, "return_url": return_url}
@@ -73,18 +73,10 @@ async def open_portal(book: Book, public_id: str, return_url: str, key: str | No
 
 
 async def _buyer(book: Book, public_id: str) -> _Buyer:
-    number = await require(book, public_id)
-    row = await book.database.fetchrow(
-        """SELECT external_id, closed_at, (SELECT customers.id FROM customers
-                    WHERE account_id = accounts.id ORDER BY rank, tied_at DESC, id LIMIT 1)
-                  AS customer_id
-             FROM accounts WHERE id = $1""",
-        number,
-    )
-    assert row is not None
-    if row["closed_at"] is not None:
+    seen = await view(book, public_id)
+    if seen.closed_at is not None:
         raise AccountClosedError(f"Account {public_id!r} is closed.", account_id=public_id)
-    return _Buyer(row["external_id"], row["customer_id"])
+    return _Buyer(seen.external_id, seen.customer_id)
 
 
 def _sold(catalogue: Catalogue, wanted: Purchase, buyer: _Buyer) -> dict[str, Any]:

@@ -1,6 +1,8 @@
-"""Join two accounts, or move a customer between two; the day's use is added up."""
+"""Join two accounts, or move subscriptions between two; the day's use is added up."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 from app.accounts.day_use import bring_use
 from app.accounts.move_backing import load_backings, move_backing, move_claws
@@ -53,13 +55,20 @@ async def join(book: Book, source: int, target: int, origin: Origin) -> None:
     )
 
 
-async def move_customer(
-    book: Book, customer_id: str, source: int, target: int, origin: Origin
-) -> None:
-    """Let a customer leave an account that the application named, for another.
+async def owes(book: Book, number: int) -> bool:
+    """Whether the account has debt; what an event says must not bring that to another account."""
+    return await book.database.fetchval(  # type: ignore[no-any-return]
+        "SELECT debt > 0 FROM accounts WHERE id = $1", number
+    )
 
-    Its subscriptions go with it and nothing else, and the day's use counts there too, so that
-    nobody has a day's allowance twice. The caller holds the customer's lock.
+
+async def move_subscriptions(
+    book: Book, subscription_ids: Sequence[str], source: int, target: int, origin: Origin
+) -> None:
+    """Let another account receive these subscriptions from now on.
+
+    Nothing else moves. The day's use counts there too, so that nobody has a day's allowance twice.
+    The caller holds the lock of their customer.
     """
     database = book.database
     days = await load.lock(database, book.catalogues, [source, target])
@@ -67,7 +76,9 @@ async def move_customer(
         day.post_due(origin)
     await bring_use(database, days[source], days[target])
     await database.execute(
-        "UPDATE subscriptions SET account_id = $2 WHERE customer_id = $1", customer_id, target
+        "UPDATE subscriptions SET account_id = $2 WHERE id = ANY($1::text[])",
+        list(subscription_ids),
+        target,
     )
     givings = await load.givings_of(database, [source, target])
     for number, day in days.items():

@@ -19,14 +19,22 @@ ID_LOCK: Final = 0x0CC6  # and those of the application's ids, which are taken f
 _SQL: Final = sql.beside(__file__)
 
 
-class TieRank(IntEnum):
-    """What ties a customer to an account; a lower number outranks a higher one."""
+class Rank(IntEnum):
+    """What names a customer's account; a lower number outranks a higher one.
+
+    The first four tie the customer. The last two say who receives one subscription: they tie
+    nothing, since what a browser can write is among them.
+    """
 
     PUT = 1
-    CLIENT_REFERENCE = 2
-    SUBSCRIPTION_METADATA = 3
-    CUSTOMER_METADATA = 4
-    OWN_ID = 5
+    CUSTOMER_METADATA = 2
+    NAMED = 3  # the metadata of a subscription or a Checkout session
+    OWN_ID = 4
+    RECEIVER = 5  # the metadata of the session that began the subscription
+    REFERENCE = 6  # that session's client_reference_id
+
+
+TIES: Final = frozenset({Rank.PUT, Rank.CUSTOMER_METADATA, Rank.NAMED})
 
 
 async def find(book: Book, public_id: str) -> int | None:
@@ -112,12 +120,12 @@ async def lock_customer(book: Book, customer_id: str) -> None:
 
 
 async def account_of(book: Book, customer_id: str) -> int | None:
-    """The account of a locked customer, if it has one."""
+    """The account of a locked customer, if it is tied to any."""
     return await book.database.fetchval(  # type: ignore[no-any-return]
         "SELECT account_id FROM customers WHERE id = $1", customer_id
     )
 
 
-async def tie(book: Book, customer_id: str, number: int, rank: TieRank) -> None:
-    """Point the customer to the account; the caller holds the customer's lock."""
+async def tie(book: Book, customer_id: str, number: int | None, rank: Rank) -> None:
+    """Point the customer to the account, or to none; the caller holds the customer's lock."""
     await book.database.execute(*_SQL["tie"](customer_id=customer_id, account_id=number, rank=rank))

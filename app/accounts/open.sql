@@ -1,7 +1,8 @@
 -- name: find
 -- The account behind the application's or the customer's id.
 SELECT id FROM accounts WHERE external_id = :public_id
- UNION ALL SELECT account_id FROM customers WHERE id = :public_id LIMIT 1
+ UNION ALL
+SELECT account_id FROM customers WHERE id = :public_id AND account_id IS NOT NULL LIMIT 1
 
 -- name: lock_named
 -- Find accounts by their public ids, and lock those that nobody else has locked. A row without an
@@ -11,7 +12,7 @@ WITH named AS MATERIALIZED (
      WHERE external_id = ANY(:public_ids::text[])
     UNION ALL
     SELECT customers.id, account_id FROM customers
-     WHERE customers.id = ANY(:public_ids)
+     WHERE customers.id = ANY(:public_ids) AND account_id IS NOT NULL
        AND NOT EXISTS (SELECT FROM accounts WHERE external_id = customers.id)
 ), locked AS MATERIALIZED (
     SELECT * FROM accounts WHERE id = ANY(array(SELECT id FROM named)) ORDER BY id
@@ -28,7 +29,7 @@ WITH named AS MATERIALIZED (
      WHERE external_id = ANY(:public_ids::text[])
     UNION ALL
     SELECT customers.id, account_id FROM customers
-     WHERE customers.id = ANY(:public_ids)
+     WHERE customers.id = ANY(:public_ids) AND account_id IS NOT NULL
        AND NOT EXISTS (SELECT FROM accounts WHERE external_id = customers.id)
 )
 SELECT accounts.*, array(SELECT public_id FROM named WHERE named.id = accounts.id) AS public_ids
@@ -36,7 +37,8 @@ SELECT accounts.*, array(SELECT public_id FROM named WHERE named.id = accounts.i
 
 -- name: is_a_customers
 -- Whether a customer other than :besides is found by this id, and no account is named so.
-SELECT EXISTS (SELECT FROM customers WHERE id = :external_id AND id IS DISTINCT FROM :besides::text)
+SELECT EXISTS (SELECT FROM customers WHERE id = :external_id AND account_id IS NOT NULL
+                                       AND id IS DISTINCT FROM :besides::text)
    AND NOT EXISTS (SELECT FROM accounts WHERE external_id = :external_id)
 
 -- name: insert

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from app.accounts.join import join, move_customer
-from app.accounts.open import TieRank, account_of, insert, lock_customer, lock_id, open_day, tie
+import msgspec
+
+from app.accounts import ties
+from app.accounts.join import join
+from app.accounts.open import Rank, insert, lock_customer, lock_id, open_day, tie
+from app.accounts.ties import LockedCustomer
 from app.allowance import load
 from app.allowance.day import Origin
 from app.allowance.store import store_days
@@ -11,13 +15,17 @@ from app.allowance.zones import known_zone
 from app.book import Book
 from app.errors import CustomerTakenError, UnknownZoneError
 
+CLEAR = ""  # in place of a customer's id: the account shall have none by PUT any more
+
 
 async def put(
     book: Book, external_id: str, customer_id: str | None, time_zone: str | None, actor: str
 ) -> bool:
-    """Open or change the account in one transaction; whether the id is new.
+    """Open or change the account in one transaction; returns whether it is new.
 
-    None keeps what stands. Raises CustomerTakenError, UnknownZoneError.
+    None keeps what stands; `CLEAR` takes the application's own ties away. The id of a known
+    customer, which the application did not give to any account, is that customer's account.
+    Raises CustomerTakenError, UnknownZoneError.
     """
     if time_zone is not None and not known_zone(time_zone):
         raise UnknownZoneError(
@@ -27,60 +35,99 @@ async def put(
     origin = Origin("api", actor)
     async with book.database.transaction():
         await lock_id(book, external_id)
-        customers_account = None
-        if customer_id is not None:
-            await lock_customer(book, customer_id)
-            customers_account = await account_of(book, customer_id)
-        number, new = await _account(book, external_id, customers_account, time_zone, origin)
-        if customer_id is not None:
-            await _tie(book, number, customer_id, customers_account, origin)
+        # The id may be a customer's of whom an event comes at this moment.
+        for name in sorted({external_id, customer_id or external_id}):
+            await lock_customer(book, name)
+        customer = await ties.lock(book, customer_id, None) if customer_id else None
+        number, new = await _account(book, external_id, customer, time_zone, origin)
+        if customer is not None:
+            await _tie(book, number, customer, external_id, origin)
+        elif customer_id == CLEAR:
+            await _clear(book, number, origin)
         if time_zone is not None:
             await _change_zone(book, number, time_zone, origin)
     return new
 
 
 async def _account(
-    book: Book, external_id: str, customers_account: int | None, zone: str | None, origin: Origin
+    book: Book,
+    external_id: str,
+    customer: LockedCustomer | None,
+    zone: str | None,
+    origin: Origin,
 ) -> tuple[int, bool]:
     database = book.database
     known = await database.fetchval("SELECT id FROM accounts WHERE external_id = $1", external_id)
+    if known is None:
+        known = await database.fetchval(
+            "SELECT account_id FROM customers WHERE id = $1 AND account_id IS NOT NULL", external_id
+        )
     if known is not None:
         return known, False
-    if customers_account is not None:
+    if customer is not None and customer.account is not None and customer.rank is Rank.OWN_ID:
         named = await database.fetchval(
             """UPDATE accounts SET external_id = $2 WHERE id = $1 AND external_id IS NULL
                RETURNING id""",
-            customers_account,
+            customer.account,
             external_id,
         )
         if named is not None:
             return named, True  # history and all
     number = await insert(book, external_id, zone or "UTC")
     if number is None:  # another PUT of this id was quicker
-        return await _account(book, external_id, customers_account, zone, origin)
+        return await _account(book, external_id, customer, zone, origin)
     await store_days(database, [await open_day(book, number, origin)])
     return number, True
 
 
 async def _tie(
-    book: Book, number: int, customer_id: str, customers_account: int | None, origin: Origin
+    book: Book, number: int, customer: LockedCustomer, external_id: str, origin: Origin
 ) -> None:
-    if customers_account is not None and customers_account != number:
-        owner = await book.database.fetchrow(
-            """SELECT external_id, rank FROM accounts JOIN customers ON account_id = accounts.id
-                WHERE customers.id = $1""",
-            customer_id,
+    """Tie the customer, with what it had under its own id; its subscriptions follow."""
+    if customer.rank is Rank.PUT and customer.account not in (None, number):
+        raise CustomerTakenError(
+            f"Customer {customer.id!r} belongs to another account.", customer_id=customer.id
         )
-        assert owner is not None
-        if owner["rank"] == TieRank.PUT:
-            raise CustomerTakenError(
-                f"Customer {customer_id!r} belongs to another account.", customer_id=customer_id
-            )
-        if owner["external_id"] is None:
-            await join(book, customers_account, number, origin)
-        else:  # an event tied it there
-            await move_customer(book, customer_id, customers_account, number, origin)
-    await tie(book, customer_id, number, TieRank.PUT)
+    own = customer.account if customer.rank is Rank.OWN_ID else None
+    left = await book.database.fetchval(
+        "SELECT left_account_id FROM customers WHERE id = $1", customer.id
+    )
+    for source in (own, left):
+        if source is not None and source != number and await _unnamed(book, source):
+            await join(book, source, number, origin)
+    await tie(book, customer.id, number, Rank.PUT)
+    if left is not None:
+        await book.database.execute(
+            "UPDATE customers SET left_account_id = NULL WHERE id = $1", customer.id
+        )
+    tied = msgspec.structs.replace(
+        customer, known=True, account=number, external_id=external_id, rank=Rank.PUT
+    )
+    await ties.place(book, tied, origin)
+
+
+async def _unnamed(book: Book, number: int) -> bool:
+    """Whether the account has only its customer's id, and is no other's by now."""
+    return await book.database.fetchval(  # type: ignore[no-any-return]
+        "SELECT external_id IS NULL AND joined_to IS NULL FROM accounts WHERE id = $1", number
+    )
+
+
+async def _clear(book: Book, number: int, origin: Origin) -> None:
+    """Take the application's ties of the account away: its customers are tied by events again."""
+    rows = await book.database.fetch(
+        "SELECT id FROM customers WHERE account_id = $1 AND rank = $2 ORDER BY id",
+        number,
+        Rank.PUT,
+    )
+    for row in rows:
+        customer = await ties.lock(book, row["id"], None)
+        if customer.account != number or customer.rank is not Rank.PUT:
+            continue
+        # As one that the account's own name holds: what events say is looked at anew.
+        customer = msgspec.structs.replace(customer, rank=Rank.NAMED)
+        customer = await ties.settle(book, customer, origin)
+        await ties.place(book, customer, origin)
 
 
 async def _change_zone(book: Book, number: int, zone: str, origin: Origin) -> None:

@@ -1,4 +1,4 @@
-"""What a fact about a subscription does: to its state, to the account's tier and day."""
+"""Apply a fact about a subscription: to its state, to ties, to the account's tier and day."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import msgspec
 
 from app.accounts import ties
 from app.accounts.claims import Said
-from app.accounts.open import TieRank
+from app.accounts.join import move_subscriptions
+from app.accounts.open import Rank, tie
 from app.accounts.ties import ClaimOutcome, LockedCustomer
 from app.allowance import load
 from app.allowance.day import Origin
@@ -16,13 +17,12 @@ from app.allowance.entitlement import CataloguePricing
 from app.allowance.store import store_days
 from app.book import Book
 from app.subscriptions import store
-from app.subscriptions.derive import Derived
 from app.subscriptions.facts import SNAPSHOT_KINDS, Fact, FactKind
 from app.subscriptions.store import Asked, OwnerConflict, Reading, Settled
 
 
 class Taken(msgspec.Struct, frozen=True):
-    """What a fact did: to its subscription, and to its customer's tie where it names an account."""
+    """What a fact did: to its subscription, and to its customer's tie if it names an account."""
 
     settled: Settled
     claim: ClaimOutcome | None
@@ -38,9 +38,7 @@ async def take_fact(book: Book, fact: Fact) -> Taken | OwnerConflict:
     reading = await _read(book, customer, fact.subscription_id, fact=fact)
     if isinstance(reading, OwnerConflict):
         return reading
-    claim = await _tie(book, customer, fact, reading.derived, origin)
-    number = claim.account if claim else await ties.settle(book, customer, origin)
-    return Taken(await _settle(book, reading, number, origin), claim)
+    return await _follow(book, customer, reading, origin)
 
 
 async def delete_customer(
@@ -52,7 +50,8 @@ async def delete_customer(
     """
     origin = Origin("webhook", "stripe", event_id=event_id)
     customer = await ties.lock(book, customer_id, None)
-    number = await ties.settle(book, customer, origin)
+    if not customer.known:
+        await tie(book, customer_id, None, Rank.OWN_ID)  # its deletion is kept for later arrivals
     deletion = (occurred_at, event_id)
     if customer.deleted_at is not None and customer.deleted_event_id is not None:
         deletion = min(deletion, (customer.deleted_at, customer.deleted_event_id))
@@ -62,7 +61,7 @@ async def delete_customer(
         *deletion,
     )
     customer = msgspec.structs.replace(
-        customer, deleted_at=deletion[0], deleted_event_id=deletion[1]
+        customer, known=True, deleted_at=deletion[0], deleted_event_id=deletion[1]
     )
     rows = await book.database.fetch(
         "SELECT id FROM subscriptions WHERE customer_id = $1 ORDER BY id", customer_id
@@ -70,17 +69,43 @@ async def delete_customer(
     for row in rows:
         reading = await _read(book, customer, row["id"], since=deletion[0])
         assert not isinstance(reading, OwnerConflict)
-        await _settle(book, reading, number, origin)
+        await _follow(book, customer, reading, origin)
     return len(rows)
 
 
 async def rederive(book: Book, subscription_id: str, customer_id: str, origin: Origin) -> Settled:
     """Derive a subscription again, as when the catalogue came to know its price."""
     customer = await ties.lock(book, customer_id, None)
-    number = await ties.settle(book, customer, origin)
     reading = await _read(book, customer, subscription_id)
     assert not isinstance(reading, OwnerConflict), "a subscription never changes its customer"
-    return await _settle(book, reading, number, origin)
+    return (await _follow(book, customer, reading, origin)).settled
+
+
+async def _follow(book: Book, customer: LockedCustomer, reading: Reading, origin: Origin) -> Taken:
+    """Let ties, the subscription's account and its tier follow from what was derived.
+
+    One of which no price was ever known gives nothing, ties nothing and stands on no account.
+    """
+    derived = reading.derived
+    if not derived.ever_known:
+        if not customer.known:
+            await tie(book, customer.id, None, Rank.OWN_ID)
+        return Taken(await store.settle(book.database, reading, None), None)
+    before = customer
+    said = await _said(book, customer, reading)
+    for one in said:
+        customer = await ties.keep(book, customer, one)
+    customer = await ties.settle(book, customer, origin)
+    subscription_id = reading.asked.subscription_id
+    number = await ties.receiver(book, customer, subscription_id, derived.state, origin)
+    customer = await ties.settle(book, customer, origin)  # receiver may have opened its account
+    await ties.place(book, customer, origin, but=subscription_id)
+    stood = reading.stored["account_id"] if reading.stored is not None else None
+    if stood is not None and stood != number:
+        await move_subscriptions(book, [subscription_id], stood, number, origin)
+    settled = await _settle(book, reading, number, origin)
+    claim = await ties.outcome(book, before, customer, said[-1]) if said else None
+    return Taken(settled, claim)
 
 
 async def _read(
@@ -115,25 +140,31 @@ def _deletion(customer: LockedCustomer, subscription_id: str) -> Fact | None:
     )
 
 
-async def _tie(
-    book: Book, customer: LockedCustomer, fact: Fact, derived: Derived, origin: Origin
-) -> ClaimOutcome | None:
-    """The subscription's metadata as its latest snapshot has it; None where none ever named any.
+async def _said(book: Book, customer: LockedCustomer, reading: Reading) -> list[Said]:
+    """What the subscription's metadata says, by its latest snapshot; [] if it never named anybody.
 
-    Also of one after the customer's deletion, which may be known before it or after.
+    Snapshots after the customer's deletion count too. What was said while no price was known counts
+    from when one is: so the order of events does not matter.
     """
-    named_before = any(claim.object_id == fact.subscription_id for claim in customer.claims)
-    if fact.kind not in SNAPSHOT_KINDS or not (fact.account_hint or named_before):
-        return None
-    said = Said(
-        rank=TieRank.SUBSCRIPTION_METADATA,
-        object_id=fact.subscription_id,
-        external_id=fact.account_hint or "",
-        event_id=fact.event_id,
-        occurred_at=fact.occurred_at,
-        latest=(derived.last_snapshot.account_hint or "") if derived.last_snapshot else "",
-    )
-    return await ties.take(book, customer, said, origin)
+    fact, derived = reading.asked.fact, reading.derived
+    subscription_id = reading.asked.subscription_id
+    named_before = any(claim.object_id == subscription_id for claim in customer.claims)
+    latest = (derived.last_snapshot.account_hint or "") if derived.last_snapshot else ""
+    facts = [fact] if fact is not None else []
+    if reading.stored is not None and reading.stored["account_id"] is None:
+        facts = await store.facts_of(book.database, subscription_id)
+    return [
+        Said(
+            rank=Rank.NAMED,
+            object_id=subscription_id,
+            external_id=one.account_hint or "",
+            event_id=one.event_id,
+            occurred_at=one.occurred_at,
+            latest=latest,
+        )
+        for one in facts
+        if one.kind in SNAPSHOT_KINDS and (one.account_hint or named_before)
+    ]
 
 
 async def _settle(book: Book, reading: Reading, number: int, origin: Origin) -> Settled:

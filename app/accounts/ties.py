@@ -1,9 +1,13 @@
-"""Whose account a customer is: every event's claim is kept, and the tie derived from all.
+"""Links customers to accounts, and each subscription to the account that receives it.
 
-PUT comes first and no event undoes it; then the best rank of the claims that stand, and within
-a rank the earliest. A late claim that is better moves the customer: an account that had only
-the customer's own id is named, or joined with its history; from one that the application named
-the customer takes its subscriptions and nothing else.
+Every claim is stored; the link is computed from all claims, so that the order of events does not
+matter. A customer is tied by the application's PUT, which no event undoes; else by its own
+metadata; else by the earliest name in the metadata of any of its subscriptions or Checkout
+sessions; else it has an account under its own id.
+
+A name on a subscription, or on the session that began it, decides for that subscription alone: one
+payer may pay for several accounts. A session's client_reference_id, which a browser can write, is
+asked last, and ties nothing.
 """
 
 from __future__ import annotations
@@ -11,14 +15,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
 
 import msgspec
 
 from app.accounts import claims
 from app.accounts.claims import Claim, Said
-from app.accounts.join import join, move_customer
+from app.accounts.join import join, move_subscriptions, owes
 from app.accounts.open import (
-    TieRank,
+    TIES,
+    Rank,
+    account_of,
     insert,
     is_a_customers,
     lock_customer,
@@ -31,6 +38,10 @@ from app.allowance.day import Origin
 from app.allowance.store import store_days
 from app.book import Book
 from app.errors import BusyError
+from app.infrastructure import sql
+from statemachine import State
+
+_SQL: Final = sql.beside(__file__)
 
 
 class Claimed(StrEnum):
@@ -39,33 +50,30 @@ class Claimed(StrEnum):
     TIED = "tied"  # the customer is this account's from now on
     ALREADY = "already"  # it was before
     OUTRANKED = "outranked"  # something of a better rank, or a later snapshot, says otherwise
-    CONFLICT = "conflict"  # an earlier event of the same rank names another account
     INVALID = "invalid"  # no account could have this id, or a customer has it
+    OWES = "owes"  # tied, but what the customer had before owes and stays apart
 
 
 class ClaimOutcome(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of the claim, why, and the account that the customer has now.
-
-    ``displaced`` is the event, if any, whose claim held until now and lost to an earlier one of
-    its rank: its verdict is to become parked, for ``reason``.
-    """
+    """What became of the claim, why, and the account that the customer has now, if any."""
 
     claimed: Claimed
-    account: int
+    account: int | None
     reason: str
-    displaced: str | None = None
 
 
 class LockedCustomer(msgspec.Struct, frozen=True, kw_only=True):
-    """A customer under its lock: where it is tied, by what, and all claims on it.
+    """A customer under its lock: its account and what ties it there, and all claims on it.
 
-    ``account`` is None where nobody introduced it yet; ``deleted_at`` is of its earliest deletion.
+    ``account`` is None for one that is tied to none, ``known`` whether it has a row; ``deleted_at``
+    is of its earliest deletion.
     """
 
     id: str
+    known: bool
     account: int | None
     external_id: str | None
-    rank: TieRank
+    rank: Rank
     claims: Sequence[Claim]
     locked_id: str | None
     deleted_at: datetime | None
@@ -77,29 +85,25 @@ async def claim(
     book: Book,
     customer_id: str,
     external_id: str,
-    rank: TieRank,
+    rank: Rank,
     origin: Origin,
     *,
+    object_id: str,
     event_id: str,
     occurred_at: datetime,
 ) -> ClaimOutcome:
-    """An event names the customer's account: keep its claim and let the tie follow.
+    """Keep that an object of the customer's names an account, and let the ties follow.
 
-    For a Checkout session and for a customer's own metadata, which an empty ``external_id``
-    says to name nobody. Opens the customer's account where it has none. Call it inside the
-    event's transaction; the event's row stands already.
+    An empty ``external_id`` names nobody. Opens no account but the one that is named. Call it
+    inside the event's transaction; the event's row stands already.
     """
-    valid = not external_id or claims.is_account_id(external_id)
-    customer = await lock(book, customer_id, external_id if valid else None)
-    refused = None if valid else f"{external_id[:60]!a} is no account id"
-    if valid and await is_a_customers(book, external_id, customer_id):
-        refused = f"{external_id} is another customer's id"
-    if refused is not None:
-        number = await settle(book, customer, origin)
-        return ClaimOutcome(claimed=Claimed.INVALID, account=number, reason=refused)
+    customer = await lock(book, customer_id, external_id)
+    if external_id and await is_a_customers(book, external_id, customer_id):
+        reason = f"{external_id} is another customer's id"
+        return ClaimOutcome(claimed=Claimed.INVALID, account=customer.account, reason=reason)
     said = Said(
         rank=rank,
-        object_id=customer_id if rank is TieRank.CUSTOMER_METADATA else "",
+        object_id=object_id,
         external_id=external_id,
         event_id=event_id,
         occurred_at=occurred_at,
@@ -113,21 +117,14 @@ async def lock(book: Book, customer_id: str, external_id: str | None) -> LockedC
         await lock_id(book, external_id)
     await lock_customer(book, customer_id)
     # A second statement, whose snapshot is taken under the lock.
-    rows = await book.database.fetch(
-        """SELECT account_id, customers.rank AS tie_rank, deleted_at, deleted_event_id,
-                  accounts.external_id AS tied_id, claims.*,
-                  (SELECT max(id) FROM catalogues) AS catalogue_id
-             FROM (VALUES ($1::text)) AS asked (id)
-             LEFT JOIN customers USING (id) LEFT JOIN accounts ON accounts.id = account_id
-             LEFT JOIN claims ON claims.customer_id = asked.id""",
-        customer_id,
-    )
+    rows = await book.database.fetch(*_SQL["customer"](customer_id=customer_id))
     row = rows[0]
     return LockedCustomer(
         id=customer_id,
+        known=row["tie_rank"] is not None,
         account=row["account_id"],
         external_id=row["tied_id"],
-        rank=TieRank(row["tie_rank"] or TieRank.OWN_ID),
+        rank=Rank(row["tie_rank"] or Rank.OWN_ID),
         claims=[claims.of_row(one) for one in rows if one["customer_id"] is not None],
         locked_id=external_id,
         deleted_at=row["deleted_at"],
@@ -137,57 +134,108 @@ async def lock(book: Book, customer_id: str, external_id: str | None) -> LockedC
 
 
 async def account_of_customer(book: Book, customer_id: str, origin: Origin) -> int:
-    """Lock the customer and return its account, opened here where nobody introduced it."""
-    return await settle(book, await lock(book, customer_id, None), origin)
+    """Lock the customer and return its account, opened here if it is tied to none."""
+    return await opened(book, await lock(book, customer_id, None), origin)
+
+
+async def opened(book: Book, customer: LockedCustomer, origin: Origin) -> int:
+    """The locked customer's account, opened here if it is tied to none."""
+    settled = await settle(book, customer, origin, opens=True)
+    assert settled.account is not None
+    return settled.account
 
 
 async def take(book: Book, customer: LockedCustomer, said: Said, origin: Origin) -> ClaimOutcome:
-    """Keep what the event says of a locked customer, and let the tie follow."""
+    """Keep what the event says of a locked customer, and let the ties follow."""
+    before = customer
+    customer = await keep(book, customer, said)
+    settled = await settle(book, customer, origin)
+    await place(book, settled, origin)
+    return await outcome(book, before, settled, said)
+
+
+async def keep(book: Book, customer: LockedCustomer, said: Said) -> LockedCustomer:
+    """Keep what the event says of a locked customer; the ties are still to follow."""
     after = claims.with_said(customer.claims, said)
+    if not customer.known:
+        await tie(book, customer.id, None, Rank.OWN_ID)  # a claim is of a customer with a row
     await claims.store(book.database, customer.id, customer.claims, after)
-    held_before = claims.best(customer.claims)
-    customer = msgspec.structs.replace(customer, claims=after)
-    number = await settle(book, customer, origin)
-    return _outcome(customer, said, held_before, number)
+    return msgspec.structs.replace(customer, claims=after, known=True)
 
 
-async def settle(book: Book, customer: LockedCustomer, origin: Origin) -> int:
-    """Tie the locked customer as its claims say; the account it has then."""
+async def settle(
+    book: Book, customer: LockedCustomer, origin: Origin, *, opens: bool = False
+) -> LockedCustomer:
+    """Tie the locked customer as its claims say; ``opens`` an account under its own id if none.
+
+    Returns the customer as it is tied then. Its subscriptions are still to be placed.
+    """
+    if customer.account is not None and customer.rank is Rank.PUT:
+        return customer
     holds = claims.best(customer.claims)
-    if customer.account is not None and customer.rank is TieRank.PUT:
-        return customer.account
-    wanted = holds.external_id if holds else None
-    rank = holds.rank if holds else TieRank.OWN_ID
+    if holds is not None:
+        return await _named(book, customer, holds.external_id, holds.rank, origin)
+    if customer.account is not None and customer.rank is Rank.OWN_ID:
+        return customer
+    if not opens and (customer.account is None or not await _receives(book, customer)):
+        if customer.account is not None:
+            await tie(book, customer.id, None, Rank.OWN_ID)
+        return msgspec.structs.replace(
+            customer, account=None, external_id=None, rank=Rank.OWN_ID, known=customer.known
+        )
+    # The application may have introduced the customer by its own id already.
+    number = await book.database.fetchval(
+        "SELECT id FROM accounts WHERE external_id = $1", customer.id
+    )
+    if number is None:
+        number = await _open(book, None, origin)
+    return await _tied(book, customer, number, Rank.OWN_ID)
+
+
+async def _named(
+    book: Book, customer: LockedCustomer, wanted: str, rank: Rank, origin: Origin
+) -> LockedCustomer:
+    """Tie the customer to the account of this id, with what it had under its own id."""
     if customer.account is not None and customer.external_id == wanted:
-        if customer.rank is not rank:
-            await tie(book, customer.id, customer.account, rank)
-        return customer.account
-    if wanted is not None and wanted != customer.locked_id and not await try_lock_id(book, wanted):
-        raise BusyError(f"The account {wanted!r} is being named at this moment.")
-    number = await _account(book, customer, wanted, origin)
+        if customer.rank is rank:
+            return customer
+        return await _tied(book, customer, customer.account, rank)
+    known = await _known(book, customer, wanted)
+    own = customer.account if customer.rank is Rank.OWN_ID else None
+    if own is not None and customer.external_id is None:
+        if known is None:
+            await book.database.execute(
+                "UPDATE accounts SET external_id = $2 WHERE id = $1", own, wanted
+            )
+            known = own  # history and all
+        elif await owes(book, own):
+            await book.database.execute(
+                "UPDATE customers SET left_account_id = $2 WHERE id = $1", customer.id, own
+            )
+        else:
+            await join(book, own, known, origin)
+    return await _tied(
+        book, customer, known if known is not None else await _open(book, wanted, origin), rank
+    )
+
+
+async def _tied(book: Book, customer: LockedCustomer, number: int, rank: Rank) -> LockedCustomer:
     await tie(book, customer.id, number, rank)
-    return number
+    external_id = await book.database.fetchval(
+        "SELECT external_id FROM accounts WHERE id = $1", number
+    )
+    return msgspec.structs.replace(
+        customer, account=number, external_id=external_id, rank=rank, known=True
+    )
 
 
-async def _account(book: Book, customer: LockedCustomer, wanted: str | None, origin: Origin) -> int:
-    """The account of this id, or one of the customer's own, with what the customer brings."""
-    known: int | None = await book.database.fetchval(
-        "SELECT id FROM accounts WHERE external_id = $1", wanted
+async def _receives(book: Book, customer: LockedCustomer) -> bool:
+    """Whether any subscription of the customer stands on an account."""
+    return await book.database.fetchval(  # type: ignore[no-any-return]
+        """SELECT EXISTS (SELECT FROM subscriptions
+                           WHERE customer_id = $1 AND account_id IS NOT NULL)""",
+        customer.id,
     )
-    source = customer.account
-    if source is None:
-        return known if known is not None else await _open(book, wanted, origin)
-    if customer.external_id is not None:
-        target = known if known is not None else await _open(book, wanted, origin)
-        await move_customer(book, customer.id, source, target, origin)
-        return target
-    if known is not None:
-        await join(book, source, known, origin)
-        return known
-    await book.database.execute(
-        "UPDATE accounts SET external_id = $2 WHERE id = $1", source, wanted
-    )
-    return source  # history and all
 
 
 async def _open(book: Book, external_id: str | None, origin: Origin) -> int:
@@ -198,51 +246,86 @@ async def _open(book: Book, external_id: str | None, origin: Origin) -> int:
     return number
 
 
-def _outcome(
-    customer: LockedCustomer, said: Said, held_before: Claim | None, number: int
+async def place(
+    book: Book, customer: LockedCustomer, origin: Origin, *, but: str | None = None
+) -> None:
+    """Move every subscription of the settled customer to the account that receives it."""
+    rows = await book.database.fetch(*_SQL["placed"](customer_id=customer.id, but=but or ""))
+    for row in rows:
+        target = await receiver(book, customer, row["id"], State(row["state"]), origin)
+        if target != row["account_id"]:
+            await move_subscriptions(book, [row["id"]], row["account_id"], target, origin)
+
+
+async def receiver(
+    book: Book, customer: LockedCustomer, subscription_id: str, state: State, origin: Origin
+) -> int:
+    """The account that receives a subscription of the settled customer, opened here if need be."""
+    begun = state is not State.CREATED  # what a session named counts once it is paid
+    ranks = (Rank.NAMED, Rank.RECEIVER) if begun else (Rank.NAMED,)
+    own = claims.receiver(customer.claims, subscription_id, *ranks)
+    if own is not None:
+        return await account_named(book, customer, own, origin)
+    if customer.account is not None and customer.rank in TIES:
+        return customer.account
+    reference = claims.receiver(customer.claims, subscription_id, Rank.REFERENCE)
+    if reference is not None and begun:
+        return await account_named(book, customer, reference, origin)
+    return await opened(book, customer, origin)
+
+
+async def account_named(
+    book: Book, customer: LockedCustomer | None, name: str, origin: Origin
+) -> int:
+    """The account of this id, the application's or another customer's; opened here if need be."""
+    if customer is not None and customer.account is not None and customer.external_id == name:
+        return customer.account
+    known = await _known(book, customer, name)
+    if known is None:
+        known = await account_of(book, name)
+    return known if known is not None else await _open(book, name, origin)
+
+
+async def _known(book: Book, customer: LockedCustomer | None, name: str) -> int | None:
+    """The account that the application named so; without one the name is locked, to give it."""
+    query = "SELECT id FROM accounts WHERE external_id = $1"
+    known: int | None = await book.database.fetchval(query, name)
+    if known is not None or (customer is not None and name == customer.locked_id):
+        return known
+    # A customer is locked already: to wait now could be for good.
+    if not await try_lock_id(book, name):
+        raise BusyError(f"The account {name!r} is being named at this moment.")
+    again: int | None = await book.database.fetchval(query, name)
+    return again
+
+
+async def outcome(
+    book: Book, before: LockedCustomer, customer: LockedCustomer, said: Said
 ) -> ClaimOutcome:
-    holds = claims.best(customer.claims)
+    """What became of a claim on the customer, which is settled now; ``before`` is as it was."""
     named = said.external_id or None
-    if customer.rank is TieRank.PUT and customer.account is not None:
-        same = named is None or customer.external_id == named
+    if named is None:
+        told = f"the account {customer.external_id}" if customer.external_id else "no account"
         return ClaimOutcome(
-            claimed=Claimed.ALREADY if same else Claimed.OUTRANKED,
-            account=number,
-            reason=f"the application tied {customer.id} to {customer.external_id}",
+            claimed=Claimed.ALREADY,
+            account=customer.account,
+            reason=f"{customer.id} names none; it has {told}",
         )
-    if named is None or (holds is not None and holds.external_id == named):
+    if customer.external_id == named:
+        left = await book.database.fetchval(
+            "SELECT left_account_id FROM customers WHERE id = $1", customer.id
+        )
+        same = before.account == customer.account and before.rank in TIES
+        claimed = Claimed.OWES if left else Claimed.ALREADY if same else Claimed.TIED
+        owing = "; its earlier account owes and stays apart until a PUT or a merge decides"
         return ClaimOutcome(
-            claimed=Claimed.ALREADY if customer.external_id == named else Claimed.TIED,
-            account=number,
-            reason=f"{customer.id} is {named}'s" if named else f"{customer.id} names no account",
-            displaced=_displaced(held_before, customer.claims),
+            claimed=claimed,
+            account=customer.account,
+            reason=f"{customer.id} is {named}'s{owing if left else ''}",
         )
-    return _lost(customer, said, number)
-
-
-def _lost(customer: LockedCustomer, said: Said, number: int) -> ClaimOutcome:
-    holds = claims.best(customer.claims)
-    by = f"{holds.external_id}'s by {holds.first_event_id}" if holds else "nobody's by now"
-    conflict = holds is not None and holds.rank is said.rank and _stands(said, customer.claims)
+    by = "the application tied" if customer.rank is Rank.PUT else "a better or earlier name ties"
     return ClaimOutcome(
-        claimed=Claimed.CONFLICT if conflict else Claimed.OUTRANKED,
-        account=number,
-        reason=f"{customer.id} is {by}, not {said.external_id}'s",
+        claimed=Claimed.OUTRANKED,
+        account=customer.account,
+        reason=f"{by} {customer.id} to {customer.external_id or 'its own id'}, not {named}",
     )
-
-
-def _stands(said: Said, after: Sequence[Claim]) -> bool:
-    key = (said.rank, said.object_id, said.external_id)
-    return any(one.stands and (one.rank, one.object_id, one.external_id) == key for one in after)
-
-
-def _displaced(before: Claim | None, after: Sequence[Claim]) -> str | None:
-    """The event whose claim stands, held until now, and lost to an earlier one of its rank."""
-    holds = claims.best(after)
-    if before is None or holds is None or before.rank is not holds.rank:
-        return None
-    if before.external_id == holds.external_id:
-        return None
-    key = (before.rank, before.object_id, before.external_id)
-    stands = any(one.stands and (one.rank, one.object_id, one.external_id) == key for one in after)
-    return before.first_event_id if stands else None

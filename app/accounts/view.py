@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Final
 
 import msgspec
 
@@ -11,10 +12,12 @@ from app.accounts.open import require
 from app.allowance import load
 from app.allowance.day import AccountDay, Origin
 from app.book import Book
+from app.infrastructure import sql
 from app.infrastructure.db import Record
 from app.ledger.sheet import Lot
 from statemachine import State
 
+_SQL: Final = sql.beside(__file__)
 # Which state speaks for an account whose tier no subscription gives: the most alive.
 _MOST_ALIVE = (State.ACTIVE, State.PAST_DUE, State.CREATED, State.CANCELED)
 
@@ -35,7 +38,9 @@ class AccountView(msgspec.Struct, frozen=True, kw_only=True):
     a spend would find them."""
 
     public_id: str
+    external_id: str | None
     customer_id: str | None
+    closed_at: datetime | None
     time_zone: str
     tier: str
     state: str | None
@@ -54,32 +59,27 @@ async def view(book: Book, public_id: str) -> AccountView:
     database = book.database
     async with database.snapshot():
         number = await require(book, public_id)
-        row = await database.fetchrow("SELECT * FROM accounts WHERE id = $1", number)
+        row = await database.fetchrow(*_SQL["account"](id=number))
         assert row is not None
         days = await load.view(database, book.catalogues, [row])
-        subscriptions = await database.fetch(
-            "SELECT * FROM subscriptions WHERE account_id = $1 ORDER BY created_at, id", number
-        )
-        customer_id = await database.fetchval(
-            """SELECT id FROM customers WHERE account_id = $1
-                ORDER BY rank, tied_at DESC, id LIMIT 1""",
-            number,
-        )
-    return _view(row, days[number], subscriptions, customer_id, public_id)
+        subscriptions = await database.fetch(*_SQL["subscriptions"](account_id=number))
+        tied = [one["id"] for one in await database.fetch(*_SQL["customers"](account_id=number))]
+    return _view(row, days[number], subscriptions, tied)
 
 
 def _view(
     row: Record,
     day: AccountDay,
     subscriptions: Sequence[Record],
-    customer_id: str | None,
-    asked_id: str,
+    tied: Sequence[str],
 ) -> AccountView:
     lots = [_lot(lot) for lot in sorted(day.sheet.lots, key=Lot.burn_order)]
     day.post_due(Origin("read", "read"))  # on a sheet that is thrown away
     return AccountView(
-        public_id=row["external_id"] or customer_id or asked_id,
-        customer_id=customer_id,
+        public_id=row["public_id"],
+        external_id=row["external_id"],
+        customer_id=_shown(subscriptions, tied, day),
+        closed_at=row["closed_at"],
         time_zone=day.time_zone,
         tier=day.tier,
         state=_state(subscriptions, day),
@@ -92,6 +92,16 @@ def _view(
         lots=lots,
         subscriptions=list(subscriptions),
     )
+
+
+def _shown(subscriptions: Sequence[Record], tied: Sequence[str], day: AccountDay) -> str | None:
+    """The customer to show, bill and send to Stripe's pages, among those that are tied here.
+
+    The one whose subscription gives the tier, else the one of the best tie. Who pays for the
+    account without being tied to it is nobody's to show.
+    """
+    pays = {row["customer_id"] for row in subscriptions if day.gives(load.giving(row)) == day.tier}
+    return next((one for one in tied if one in pays), next(iter(tied), None))
 
 
 def _lot(lot: Lot) -> LotView:

@@ -14,6 +14,8 @@ from app.allowance.catalogue_reading import Reading
 from app.errors import ConfigurationError
 
 FREE: Final = "FREE"
+ACCOUNT_KEY: Final = "tallybook_account_id"  # in the metadata of our own Checkout sessions
+METADATA_KEYS_MAX: Final = 10
 CREDITS_MAX: Final = 10**12
 GRACE_DAYS_MAX: Final = 365
 EXPIRES_DAYS_MAX: Final = 36_500
@@ -52,6 +54,20 @@ class Pack(msgspec.Struct, frozen=True):
     expires_days: int | None = None
 
 
+class StripeRules(msgspec.Struct, frozen=True):
+    """How the objects of the Stripe account are read.
+
+    ``account_metadata`` are the metadata keys that name the application's id, the first one that
+    is set counts. ``park_unknown`` parks a subscription none of whose prices is known; false
+    ignores it, for a Stripe account that other products share. ``trust_client_reference`` lets a
+    session's client_reference_id tie its customer.
+    """
+
+    account_metadata: tuple[str, ...] = (ACCOUNT_KEY,)
+    park_unknown: bool = True
+    trust_client_reference: bool = False
+
+
 class Catalogue(msgspec.Struct, frozen=True, dict=True):
     """Tiers and packs in the file's order; FREE is always among the tiers.
 
@@ -62,6 +78,7 @@ class Catalogue(msgspec.Struct, frozen=True, dict=True):
     packs: tuple[Pack, ...] = ()
     ignored_prices: tuple[str, ...] = ()
     dormant_after_days: int | None = None
+    stripe: StripeRules = StripeRules()
 
     @cached_property
     def _tier_of_name(self) -> dict[str, Tier]:
@@ -161,7 +178,26 @@ def _catalogue(reading: Reading, document: dict[str, object]) -> Catalogue:
     if "dormant_after_days" in document:
         bounds = (1, DORMANT_DAYS_MAX)
         dormant_after_days = reading.integer(document, "dormant_after_days", bounds, within="")
-    return Catalogue(tiers, packs, ignored, dormant_after_days)
+    return Catalogue(tiers, packs, ignored, dormant_after_days, _stripe(reading, document))
+
+
+def _stripe(reading: Reading, document: dict[str, object]) -> StripeRules:
+    table = reading.table(document, "stripe")
+    reading.only_keys(table, StripeRules.__struct_fields__, within="stripe")
+    plain = StripeRules()
+    return StripeRules(
+        account_metadata=reading.names(
+            table,
+            "account_metadata",
+            METADATA_KEYS_MAX,
+            within="stripe",
+            default=plain.account_metadata,
+        ),
+        park_unknown=reading.truth(table, "park_unknown", within="stripe", default=True),
+        trust_client_reference=reading.truth(
+            table, "trust_client_reference", within="stripe", default=False
+        ),
+    )
 
 
 def _tier(reading: Reading, name: str, table: dict[str, object]) -> Tier:
@@ -216,7 +252,15 @@ def _of_the_whole(catalogue: Catalogue) -> dict[str, object]:
     return {
         "ignored_prices": catalogue.ignored_prices,
         "dormant_after_days": catalogue.dormant_after_days,
+        **{
+            f"stripe.{name}": value
+            for name, value in msgspec.structs.asdict(catalogue.stripe).items()
+        },
     }
+
+
+def _members(rules: StripeRules) -> Iterable[tuple[str, object]]:
+    return msgspec.structs.asdict(rules).items()
 
 
 def _by_name(things: Iterable[Tier | Pack]) -> dict[str, dict[str, object]]:

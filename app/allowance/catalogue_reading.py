@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 _NAME: Final = re.compile(r"[A-Z][A-Z0-9_]{0,31}")
+_METADATA_KEY: Final = re.compile(r"[\x21-\x7e]{1,40}")
 _SHOWN_CHARS_MAX: Final = 60
 _PRICE_CHARS_MAX: Final = 255
 
@@ -48,6 +49,35 @@ class Reading:
                 self.refuse(_dotted(key, name), f"is {_shown(table)}", f"write [{key}.{name}]")
             else:
                 yield name, table
+
+    def table(self, document: dict[str, object], key: str) -> dict[str, object]:
+        """The one table under the key; empty when there is none."""
+        table = document.get(key, {})
+        if isinstance(table, dict):
+            return table
+        self.refuse(key, f"is {_shown(table)}", f"write [{key}]")
+        return {}
+
+    def names(
+        self,
+        table: dict[str, object],
+        key: str,
+        count_max: int,
+        *,
+        within: str,
+        default: tuple[str, ...],
+    ) -> tuple[str, ...]:
+        """Texts of 1 to 40 printable characters, as Stripe's metadata keys are."""
+        value = table.get(key, list(default))
+        if isinstance(value, list) and 0 < len(value) <= count_max:
+            names = [
+                name for name in value if isinstance(name, str) and _METADATA_KEY.fullmatch(name)
+            ]
+            if len(names) == len(value):
+                return tuple(names)
+        remedy = f'write 1 to {count_max} metadata keys such as ["tallybook_account_id"]'
+        self.refuse(_dotted(within, key), f"is {_shown(value)}", remedy)
+        return default
 
     def integer(
         self,

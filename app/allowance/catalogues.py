@@ -41,6 +41,15 @@ class Catalogues:
             self._parsed[number] = parse(row["content"], f"catalogue {number}")
         return self._parsed[number]
 
+    async def account_keys(self, database: Database) -> tuple[str, ...]:
+        """The metadata keys that name an account, by the newest catalogue that this process knows.
+
+        Without one the database is asked; every event that moves something learns of a newer one.
+        """
+        if not self._parsed:
+            await self.present(database)
+        return self._parsed[max(self._parsed)].stripe.account_metadata
+
     async def carries(self, database: Database) -> tuple[list[int], list[str], list[int]]:
         """(catalogue, tier, the most that it carries over) as columns: what CARRIES takes."""
         numbers = await database.run(rows.Catalogues.select(rows.Catalogues.id))

@@ -22,7 +22,8 @@ class Backing:
     """How far it has come with one lot; ``claw.requested`` is what is taken of ``credits``.
 
     ``claw.expired`` is what lapsed or was written off: nothing was taken for it, and nothing
-    comes back. ``closed`` where an operator reversed the purchase: money moves it no more.
+    comes back. ``closed`` means that an operator reversed the purchase: money moves it no more.
+    Of a ``gift`` nothing becomes the receiver's debt; ``payer_debt`` is what the payer owes.
     """
 
     lot: Lot
@@ -31,6 +32,8 @@ class Backing:
     to_freeze: int = 0
     frozen: int = 0
     closed: bool = False
+    gift: bool = False
+    payer_debt: int = 0
     number: int | None = None
 
 
@@ -40,14 +43,18 @@ class Manner:
 
     reverses: tuple[tuple[int, int], ...] = ()  # (entry, amount)
     policy: Policy = Policy.DEBT
+    owed_elsewhere: bool = False
 
 
 REFUNDING: Final = Manner()
+GIFT_OF_NOBODY: Final = Manner(policy=Policy.WRITE_OFF)
+GIFT_OF_PAYER: Final = Manner(policy=Policy.WRITE_OFF, owed_elsewhere=True)
 
 
-def new_claw(lot: Lot) -> Claw:
+def new_claw(lot: Lot, *, gift: bool = False) -> Claw:
     """The claw of a lot of which nothing was taken yet."""
-    return Claw(lot, None, House.REFUNDED, Policy.DEBT, 0, kind=Kind.REFUND)
+    policy = Policy.WRITE_OFF if gift else Policy.DEBT
+    return Claw(lot, None, House.REFUNDED, policy, 0, kind=Kind.REFUND)
 
 
 def claws_of(lot: Lot, reversing: Iterable[Claw], backings: Iterable[Backing]) -> list[Claw]:
@@ -122,6 +129,7 @@ def _part(backing: Backing, amount: int, manner: Manner) -> Claw:
     """What is taken now, apart: a reversal has a kind and a policy of its own."""
     part = new_claw(backing.lot)
     part.requested, part.policy = amount, manner.policy
+    part.owed_elsewhere = manner.owed_elsewhere
     for entry_id, entry_amount in manner.reverses[:1]:
         if amount <= entry_amount:
             part.kind, part.entry_id = Kind.REVERSAL, entry_id

@@ -44,6 +44,7 @@ class Claw:
     number: int | None = None
     changed: bool = False
     kind: Kind = Kind.REVERSAL
+    owed_elsewhere: bool = False  # what falls short is another account's debt
 
 
 def begin(sheet: Sheet, journal: JournalDraft, claw: Claw, lapsed: int, held: int) -> None:
@@ -148,6 +149,8 @@ def _take(sheet: Sheet, journal: JournalDraft, claw: Claw, amount: int) -> None:
 
 
 def _fall_short(sheet: Sheet, journal: JournalDraft, claw: Claw, amount: int) -> None:
+    if claw.owed_elsewhere:
+        return
     if amount and claw.policy is Policy.DEBT:
         sheet.write(
             journal,

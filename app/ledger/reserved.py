@@ -208,7 +208,7 @@ def _backings(rows: Sequence[Record], sheet: Sheet) -> list[Backing]:
 
 
 def _backing(row: Record, lot: Lot) -> Backing:
-    claw = backings.new_claw(lot)
+    claw = backings.new_claw(lot, gift=row["gift"])
     claw.requested, claw.clawed, claw.shortfall = row["taken"], row["clawed"], row["shortfall"]
     claw.held = claw.to_claw = row["to_claw"]
     claw.expired, claw.undone = row["forgone"], row["undone"]
@@ -219,17 +219,21 @@ def _backing(row: Record, lot: Lot) -> Backing:
         to_freeze=row["to_freeze"],
         frozen=row["frozen"],
         closed=row["closed"],
+        gift=row["gift"],
+        payer_debt=row["payer_debt"],
         number=row["id"],
     )
 
 
-async def insert_backing(database: Database, lot: Lot, credits: int) -> int:
+async def insert_backing(database: Database, lot: Lot, credits: int, *, gift: bool) -> int:
     """Put money behind a lot that was written; the backing's number."""
     number: int = await database.fetchval(
-        "INSERT INTO backings (account_id, lot_id, credits) VALUES ($1, $2, $3) RETURNING id",
+        """INSERT INTO backings (account_id, lot_id, credits, gift) VALUES ($1, $2, $3, $4)
+           RETURNING id""",
         lot.account_id,
         lot.number,
         credits,
+        gift,
     )
     return number
 
@@ -242,7 +246,7 @@ async def store_backings(database: Database, changed: Sequence[Backing]) -> None
             await database.execute(
                 """UPDATE backings SET account_id = $2, lot_id = $3, taken = $4, clawed = $5,
                           to_claw = $6, forgone = $7, shortfall = $8, undone = $9, to_freeze = $10,
-                          frozen = $11, closed = $12 WHERE id = $1""",
+                          frozen = $11, closed = $12, payer_debt = $13 WHERE id = $1""",
                 backing.number,
                 backing.lot.account_id,
                 backing.lot.number,
@@ -255,5 +259,6 @@ async def store_backings(database: Database, changed: Sequence[Backing]) -> None
                 backing.to_freeze,
                 backing.frozen,
                 backing.closed,
+                backing.payer_debt,
             )
             claw.changed = False

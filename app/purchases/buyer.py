@@ -1,24 +1,39 @@
-"""Whose purchase a Checkout session is: its customer's account, else the one that it names."""
+"""Who receives what a Checkout session sells, and what the session says of its customer.
+
+What the server wrote can tie the customer; what a browser can write (client_reference_id, and the
+metadata of a payment link's session) names the receiver of this one purchase and no more.
+"""
 
 from __future__ import annotations
 
 import msgspec
 
 from app.accounts import ties
-from app.accounts.claims import is_account_id
-from app.accounts.open import TieRank, insert, is_a_customers, lock_id, open_day
-from app.accounts.ties import ClaimOutcome
+from app.accounts.claims import Said, is_account_id
+from app.accounts.open import TIES, Rank, is_a_customers
+from app.accounts.ties import ClaimOutcome, LockedCustomer
 from app.allowance.day import Origin
-from app.allowance.store import store_days
 from app.book import Book
 from app.purchases.facts import SessionFact
 
 
-class Buyer(msgspec.Struct, frozen=True):
-    """The account, and what became of the session's claim on its customer."""
+class Buyer(msgspec.Struct, frozen=True, kw_only=True):
+    """The session's customer, locked and settled (None for a guest), and what became of its name.
+
+    ``refused`` is a name that no account can have, ``remark`` one that does not matter.
+    """
+
+    customer: LockedCustomer | None
+    claim: ClaimOutcome | None = None
+    refused: str | None = None
+    remark: str | None = None
+
+
+class Receiver(msgspec.Struct, frozen=True):
+    """The account that gets the credits; a ``gift`` if a browser may have named it."""
 
     account: int
-    claim: ClaimOutcome | None = None
+    gift: bool
 
 
 class Unplaced(msgspec.Struct, frozen=True):
@@ -27,47 +42,103 @@ class Unplaced(msgspec.Struct, frozen=True):
     reason: str
 
 
-async def find_buyer(book: Book, fact: SessionFact, origin: Origin) -> Buyer | Unplaced:
-    """The account of the session's customer, tied as its client_reference_id says.
+async def find_buyer(book: Book, fact: SessionFact, origin: Origin) -> Buyer:
+    """Lock the session's customer, keep what the session says, and let the ties follow.
 
-    A guest's session has no customer: then the account is the one that it names, by either of its
-    ids, opened where nobody has yet.
+    Opens no account but the one that the server named.
     """
-    if fact.customer_id is not None:
-        return await _of_customer(book, fact, fact.customer_id, origin)
-    for name in (fact.client_reference_id, fact.account_hint):
-        if name and is_account_id(name):
-            if await is_a_customers(book, name, None):
-                return Buyer(await ties.account_of_customer(book, name, origin))
-            return Buyer(await _account_of(book, name, origin))
-    return Unplaced(
-        "paid by a guest, and whose it is is not told: set client_reference_id on the session; "
-        "this one's credits can be given by POST /api/v1/accounts/{id}/grants"
+    _, catalogue = await book.catalogues.present(book.database)
+    trusted = catalogue.stripe.trust_client_reference
+    refused, remark = fact.hint_refused, None
+    if fact.client_reference_id and not is_account_id(fact.client_reference_id):
+        remark = f"client_reference_id {fact.client_reference_id[:60]!a} is no account id"
+    if fact.customer_id is None:
+        return Buyer(customer=None, refused=refused or remark)
+    name = _server_named(fact, trusted=trusted)
+    customer = await ties.lock(book, fact.customer_id, name)
+    before, said = customer, None
+    if name is not None and not await is_a_customers(book, name, fact.customer_id):
+        said = _said(fact, Rank.NAMED, fact.session_id, name)
+        customer = await ties.keep(book, customer, said)
+    elif name is not None:
+        refused = f"{name} is another customer's id"
+    for rank, receiver in _receivers(fact):
+        assert fact.subscription_id is not None
+        of_it = _said(fact, rank, fact.subscription_id, receiver)
+        customer = await ties.keep(book, customer, of_it)
+    customer = await ties.settle(book, customer, origin)
+    await ties.place(book, customer, origin)
+    if remark is not None and customer.rank not in TIES:
+        refused, remark = refused or remark, None
+    claim = await ties.outcome(book, before, customer, said) if said else None
+    return Buyer(customer=customer, claim=claim, refused=refused, remark=remark)
+
+
+async def find_receiver(
+    book: Book, fact: SessionFact, buyer: Buyer, origin: Origin
+) -> Receiver | Unplaced:
+    """The account that gets a paid session's credits, opened here if nobody has yet."""
+    named = await _named_receiver(book, fact, buyer, origin)
+    if named is None and buyer.customer is None:
+        return Unplaced(
+            "paid by a guest, and whose it is is not told: set client_reference_id on the session;"
+            " this one's credits can be given by POST /api/v1/accounts/{id}/grants"
+        )
+    if named is None:
+        assert buyer.customer is not None
+        return Receiver(await ties.opened(book, buyer.customer, origin), gift=False)
+    if named.gift and buyer.customer and await _gave_and_disputed(book, buyer.customer.id):
+        return Unplaced(
+            f"an earlier gift of {buyer.customer.id} was refunded or disputed after it was spent:"
+            " look at its alert gift_disputed before you give this one by a grant"
+        )
+    return named
+
+
+async def _named_receiver(
+    book: Book, fact: SessionFact, buyer: Buyer, origin: Origin
+) -> Receiver | None:
+    """By the session's own metadata, its customer's tie, its reference; None if none names any."""
+    customer = buyer.customer
+    if fact.account_hint:
+        account = await ties.account_named(book, customer, fact.account_hint, origin)
+        return Receiver(account, gift=fact.by_payment_link)
+    if customer is not None and customer.account is not None and customer.rank in TIES:
+        return Receiver(customer.account, gift=False)
+    reference = fact.client_reference_id
+    if reference and is_account_id(reference):
+        return Receiver(await ties.account_named(book, customer, reference, origin), gift=True)
+    return None
+
+
+async def _gave_and_disputed(book: Book, customer_id: str) -> bool:
+    return await book.database.fetchval(  # type: ignore[no-any-return]
+        "SELECT EXISTS (SELECT FROM alerts WHERE kind = 'gift_disputed' AND customer_id = $1)",
+        customer_id,
     )
 
 
-async def _of_customer(book: Book, fact: SessionFact, customer_id: str, origin: Origin) -> Buyer:
-    """A tie that is in conflict loses no purchase: it is the customer's, wherever that is tied."""
-    if not fact.client_reference_id:
-        return Buyer(await ties.account_of_customer(book, customer_id, origin))
-    claim = await ties.claim(
-        book,
-        customer_id,
-        fact.client_reference_id,
-        TieRank.CLIENT_REFERENCE,
-        origin,
+def _server_named(fact: SessionFact, *, trusted: bool) -> str | None:
+    """The account that the session's maker named; None if a browser may have written it."""
+    if fact.account_hint and not fact.by_payment_link:
+        return fact.account_hint
+    reference = fact.client_reference_id if trusted else None
+    return reference if reference and is_account_id(reference) else None
+
+
+def _receivers(fact: SessionFact) -> list[tuple[Rank, str]]:
+    """Who the session says receives the subscription that it begins."""
+    if fact.subscription_id is None:
+        return []
+    named = (Rank.RECEIVER, fact.account_hint), (Rank.REFERENCE, fact.client_reference_id)
+    return [(rank, name) for rank, name in named if name and is_account_id(name)]
+
+
+def _said(fact: SessionFact, rank: Rank, object_id: str, name: str) -> Said:
+    return Said(
+        rank=rank,
+        object_id=object_id,
+        external_id=name,
         event_id=fact.event_id,
         occurred_at=fact.occurred_at,
     )
-    return Buyer(claim.account, claim)
-
-
-async def _account_of(book: Book, external_id: str, origin: Origin) -> int:
-    await lock_id(book, external_id)
-    query = "SELECT id FROM accounts WHERE external_id = $1"
-    number: int | None = await book.database.fetchval(query, external_id)
-    if number is None:
-        number = await insert(book, external_id, "UTC")
-        assert number is not None, "the id is locked"
-        await store_days(book.database, [await open_day(book, number, origin)])
-    return number

@@ -37,11 +37,13 @@ class DisputeStatus(StrEnum):
 
 
 class SessionFact(msgspec.Struct, frozen=True, kw_only=True, tag="session"):
-    """A Checkout session of mode payment or subscription.
+    """A Checkout session.
 
     ``paid`` is whether its payment is through, or none is needed; ``amount`` what was to be paid,
     in the currency's smallest unit. ``prices`` are (price id, quantity) of its line items, None
-    where the event carries none. ``account_hint`` is the application's id in its metadata.
+    where the event carries none. ``account_hint`` is the application's id in its metadata,
+    ``hint_refused`` says that what stands there is none. ``by_payment_link`` tells of a session
+    that a payment link made: whoever opened the link may have written what it names.
     """
 
     event_id: str
@@ -53,6 +55,8 @@ class SessionFact(msgspec.Struct, frozen=True, kw_only=True, tag="session"):
     customer_id: str | None = None
     client_reference_id: str | None = None
     account_hint: str | None = None
+    hint_refused: str | None = None
+    by_payment_link: bool = False
     subscription_id: str | None = None
     amount: int = 0
     currency: str | None = None

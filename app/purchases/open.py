@@ -14,13 +14,14 @@ from app.ledger import reserved
 from app.ledger.kinds import Act, House, Kind, LotSource
 from app.ledger.sheet import JournalDraft
 from app.purchases import store
+from app.purchases.buyer import Receiver
 from app.purchases.facts import SessionFact
 from app.purchases.packs import Chosen
 from app.purchases.store import NewPurchase
 
 
 async def open_lot(
-    book: Book, fact: SessionFact, chosen: Chosen, account: int, origin: Origin
+    book: Book, fact: SessionFact, chosen: Chosen, receiver: Receiver, origin: Origin
 ) -> Record:
     """Grant the credits, and put the money behind them; the purchase's row.
 
@@ -28,8 +29,8 @@ async def open_lot(
     paid for. The term begins when the credits come: a late delivery costs nobody a day of it.
     """
     database = book.database
-    days = await load.lock(database, book.catalogues, [account])
-    day = days[account]
+    account = receiver.account
+    day = (await load.lock(database, book.catalogues, [account]))[account]
     day.post_due(origin)
     journal = JournalDraft(
         Act.PURCHASE,
@@ -55,7 +56,7 @@ async def open_lot(
         payment_key=fact.payment_intent or fact.session_id,
         session_id=fact.session_id,
         payment_intent=fact.payment_intent,
-        backing_id=await reserved.insert_backing(database, lot, chosen.credits),
+        backing_id=await reserved.insert_backing(database, lot, chosen.credits, gift=receiver.gift),
         journal_id=journal.number,
         event_id=fact.event_id,
         customer_id=fact.customer_id,

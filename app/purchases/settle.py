@@ -12,11 +12,11 @@ from app.allowance.store import store_days
 from app.book import Book
 from app.infrastructure.db import Database, Record
 from app.ledger import backings, post, reserved
-from app.ledger.backings import REFUNDING, Backing, Manner
+from app.ledger.backings import Backing, Manner
 from app.ledger.claws import Claw
 from app.ledger.kinds import Act
 from app.ledger.sheet import JournalDraft
-from app.purchases import store
+from app.purchases import gifts, store
 from app.purchases.derive import MoneyBack, Owing, Standing, money_back, owing
 from app.purchases.facts import MoneyFact
 from app.purchases.store import Payment
@@ -49,11 +49,19 @@ class Settled(msgspec.Struct, frozen=True):
 async def settle(
     book: Book, row: Record, payment: Payment, origin: Origin, at: datetime
 ) -> Settled:
-    """Let the lot have what all stored facts of its payment say, in the caller's transaction."""
+    """Post the difference between what the payment's facts require and what is posted.
+
+    Call it in the event's transaction.
+    """
     backed = await lock(book, row, payment, origin)
     moved = not backed.settled
     if moved:
-        _post(backed, origin, at)
+        payer = await gifts.payer_of(book, row, backed.day) if backed.backing.gift else None
+        before = backed.backing.claw.expired
+        part = _post(backed, origin, at, gifts.manner_of(backed.backing, backed.day, payer))
+        if backed.backing.gift:
+            returned = before - backed.backing.claw.expired
+            await gifts.follow(book, row, backed.day, backed.backing, payer, part, returned, origin)
     await store_days(book.database, [backed.day])
     await store.keep(book.database, row["payment_key"], backed.parts)
     return Settled(backed, moved)
@@ -107,7 +115,7 @@ async def _backing(database: Database, day: AccountDay, number: int) -> Backing:
     return backing
 
 
-def _post(backed: Backed, origin: Origin, at: datetime) -> None:
+def _post(backed: Backed, origin: Origin, at: datetime, manner: Manner) -> Claw:
     """One journal for the event; none where all of it waits or had lapsed."""
     refunding = backed.owed.taken != backed.backing.claw.requested
     thawing = backed.owed.frozen < backed.backing.to_freeze
@@ -115,8 +123,9 @@ def _post(backed: Backed, origin: Origin, at: datetime) -> None:
     header = JournalDraft(
         act, origin.source, origin.actor, min(at, backed.day.now), event_id=origin.event_id
     )
-    draft(backed, header, REFUNDING)
+    part = draft(backed, header, manner)
     begin(backed.day, header)
+    return part
 
 
 def draft(backed: Backed, header: JournalDraft, manner: Manner) -> Claw:

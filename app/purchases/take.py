@@ -14,7 +14,7 @@ from app.allowance.day import Origin
 from app.book import Book
 from app.infrastructure.db import Database, Record
 from app.purchases import store
-from app.purchases.buyer import Unplaced, find_buyer
+from app.purchases.buyer import Unplaced, find_buyer, find_receiver
 from app.purchases.derive import same_currency
 from app.purchases.facts import MoneyEvent, MoneyFact, SessionFact, object_of
 from app.purchases.open import open_lot
@@ -57,6 +57,8 @@ class Taken(msgspec.Struct, frozen=True, kw_only=True):
     customer_id: str | None = None
     subscription_id: str | None = None
     claim: ClaimOutcome | None = None
+    refused_name: str | None = None
+    remark: str | None = None
     untold: Untold | None = None
 
 
@@ -89,27 +91,29 @@ async def _lock(database: Database, event: MoneyEvent) -> Payment:
 
 
 async def _take_session(book: Book, fact: SessionFact, payment: Payment) -> Taken:
-    """A buyer is found, and tied, by every session; only a paid one of a pack opens a lot."""
+    """Every session may tie its customer; only a paid one of a pack opens a lot."""
     origin = Origin("webhook", "stripe", event_id=fact.event_id)
     row = await store.purchase(
         book.database, payment_intent=fact.payment_intent, session_id=fact.session_id
     )
     wanted = await _wanted(book, fact, row)
-    if isinstance(wanted, Taken) and fact.customer_id is None:
-        return wanted
     buyer = await find_buyer(book, fact, origin)
-    if isinstance(buyer, Unplaced):
-        return _parked(fact, buyer.reason)
     if isinstance(wanted, Chosen):
-        opened = await open_lot(book, fact, wanted, buyer.account, origin)
-        settled = await settle(book, opened, payment, origin, fact.occurred_at)
-        told = f"{wanted.credits} credits of pack {wanted.pack.name}; {_told(settled.backed)}"
-        wanted = Taken(outcome=Outcome.APPLIED, reason=told)
+        receiver = await find_receiver(book, fact, buyer, origin)
+        if isinstance(receiver, Unplaced):
+            wanted = _parked(fact, receiver.reason)
+        else:
+            opened = await open_lot(book, fact, wanted, receiver, origin)
+            settled = await settle(book, opened, payment, origin, fact.occurred_at)
+            credits = f"{wanted.credits} credits of pack {wanted.pack.name}"
+            wanted = Taken(outcome=Outcome.APPLIED, reason=f"{credits}; {_told(settled.backed)}")
     return msgspec.structs.replace(
         wanted,
         customer_id=fact.customer_id,
         subscription_id=fact.subscription_id,
         claim=buyer.claim,
+        refused_name=buyer.refused,
+        remark=buyer.remark,
     )
 
 

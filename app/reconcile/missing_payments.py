@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from app.allowance.catalogue import Catalogue
+from app.allowance.catalogue import ACCOUNT_KEY, Catalogue
 from app.infrastructure.db import Database
 from app.purchases.facts import DisputeFact, MoneyEvent, MoneyFact, RefundFact, SessionFact
 from app.purchases.packs import Chosen, choose
@@ -134,7 +134,7 @@ async def _lost(database: Database, catalogue: Catalogue, events: Sequence[Json]
 def _fact(event: Json) -> MoneyFact | None:
     """What the object says; None where no pack's money can be it, or nobody can read it."""
     try:
-        read = money_shapes.read(event["type"], event)
+        read = money_shapes.read(event["type"], event, (ACCOUNT_KEY,))
     except ShapeError:
         return None
     return read.facts[0] if isinstance(read, MoneyEvent) else None

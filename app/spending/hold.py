@@ -81,11 +81,7 @@ async def find(book: Book, number: int | None) -> HoldView:
         raise HoldUnknownError("There is no such hold.")
     overdue = row["state"] == HoldState.HELD and row["overdue"]
     public_id = await book.database.fetchval(
-        """SELECT coalesce(external_id, (SELECT customers.id FROM customers
-                                          WHERE account_id = accounts.id
-                                          ORDER BY rank, tied_at DESC, customers.id LIMIT 1))
-             FROM accounts WHERE id = $1""",
-        row["account_id"],
+        "SELECT public_id FROM account_names WHERE account_id = $1", row["account_id"]
     )
     return HoldView(
         number=row["id"],

@@ -16,7 +16,7 @@ from statemachine import State, Trigger, advance, trigger_of_status
 
 # Raise it when a fold comes to keep more, or to mean something else: what was stored before is
 # then left, and all facts are folded again.
-FOLD_FORM: Final = 2
+FOLD_FORM: Final = 3
 
 _INVOICE_KINDS: Final = frozenset({FactKind.PAYMENT_FAILED, FactKind.PAYMENT_SUCCEEDED})
 
@@ -47,6 +47,8 @@ class Derived(msgspec.Struct, frozen=True, kw_only=True):
     until ``grace_ends_at``, which each day's catalogue tells anew. ``decided_by`` is the fact
     that led to ``state``, by ``trigger``. ``snapshot`` is the last one that counted for it,
     ``last_snapshot`` the last of all: what came after the end says whose customer it is too.
+    ``ever_known`` tells whether the catalogue knew a price of it at any time: one that never had
+    any gives nothing and ties nothing.
     """
 
     state: State
@@ -60,6 +62,7 @@ class Derived(msgspec.Struct, frozen=True, kw_only=True):
     failing_since: datetime | None
     grace_ends_at: datetime | None
     prices_unknown: bool
+    ever_known: bool
     tied: bool
 
 
@@ -78,6 +81,7 @@ class Fold(msgspec.Struct, kw_only=True):
     standing: str = "incomplete"  # Stripe's status, as invoices have moved it on
     tier: str | None = None
     prices_unknown: bool = False
+    ever_known: bool = False
     active_before: bool = False
     gave_when_active: str | None = None
     failing_since: datetime | None = None
@@ -113,6 +117,7 @@ class Fold(msgspec.Struct, kw_only=True):
         self.snapshot = fact
         self.standing = "canceled" if fact.kind is FactKind.DELETED else (fact.status or "")
         known = pricing.tier_of(fact.prices)
+        self.ever_known = self.ever_known or known is not None
         self.prices_unknown = known is None and not pricing.ignores(fact.prices)
         if not self.prices_unknown:
             self.tier = known  # an unknown price keeps the tier it had
@@ -202,6 +207,7 @@ def _derived(fold: Fold, pricing: Pricing, last: Fact, tied: bool) -> Derived:
         failing_since=fold.failing_since if grace_ends_at is not None else None,
         grace_ends_at=grace_ends_at,
         prices_unknown=fold.prices_unknown,
+        ever_known=fold.ever_known,
         tied=tied,
     )
 

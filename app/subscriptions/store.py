@@ -200,6 +200,14 @@ async def _read(database: Database, asked: Asked) -> Record:
     return row
 
 
+async def facts_of(database: Database, subscription_id: str) -> list[Fact]:
+    """All that was ever told of a subscription, in no order."""
+    bodies = await database.fetchval(
+        "SELECT array_agg(body::text) FROM facts WHERE subscription_id = $1", subscription_id
+    )
+    return _decoded(bodies)
+
+
 def _decoded(bodies: list[str] | None) -> list[Fact]:
     return [msgspec.json.decode(body, type=Fact) for body in bodies or ()]
 
@@ -212,7 +220,7 @@ def _deletion(asked: Asked, settled: Fold | None) -> list[Fact]:
     return [] if folded else [asked.deleted]
 
 
-async def settle(database: Database, reading: Reading, account_id: int) -> Settled:
+async def settle(database: Database, reading: Reading, account_id: int | None) -> Settled:
     """Store what was derived; the caller holds the customer's lock.
 
     And the account's, but where the subscription gives the same as before.
@@ -243,7 +251,7 @@ def _detail(payload: bytes) -> Detail:
     return Detail(data["object"], data.get("previous_attributes") or {})
 
 
-def row_of(derived: Derived, account_id: int) -> dict[str, object]:
+def row_of(derived: Derived, account_id: int | None) -> dict[str, object]:
     """The subscription's columns, but for its checkpoint."""
     snapshot = derived.snapshot
     return {

@@ -10,6 +10,7 @@ from litestar.datastructures import State
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import JSONBody
 
+from app.accounts.put import CLEAR
 from app.accounts.put import put as put_account_row
 from app.accounts.view import AccountView, view
 from app.infrastructure import ids
@@ -28,9 +29,12 @@ ZoneName = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 
 
 class AccountBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What the application says of its user; an absent field is kept."""
+    """What the application says of its user; an absent field is kept.
 
-    stripe_customer_id: CustomerId | msgspec.UnsetType = msgspec.UNSET
+    A customer of null takes the account's customer away, as after it was deleted in Stripe.
+    """
+
+    stripe_customer_id: CustomerId | msgspec.UnsetType | None = msgspec.UNSET
     time_zone: ZoneName | msgspec.UnsetType = msgspec.UNSET
 
 
@@ -102,7 +106,9 @@ async def put_account(
     state: State,
 ) -> Response[AccountAnswer]:
     """Open the account of one of the application's users, or tie it to its Stripe customer."""
-    customer_id = data.stripe_customer_id if data.stripe_customer_id else None
+    customer_id = None if data.stripe_customer_id is msgspec.UNSET else data.stripe_customer_id
+    if data.stripe_customer_id is None:
+        customer_id = CLEAR
     time_zone = data.time_zone if data.time_zone else None
     new = await put_account_row(state.book, account_id, customer_id, time_zone, caller(request).id)
     answer = account_answer(await view(state.book, account_id))

@@ -8,7 +8,7 @@ from typing import Final
 import msgspec
 
 from app.accounts import ties
-from app.accounts.open import TieRank
+from app.accounts.open import Rank
 from app.accounts.subscribe import Taken, delete_customer, take_fact
 from app.accounts.ties import Claimed, ClaimOutcome
 from app.allowance.day import Origin
@@ -17,9 +17,9 @@ from app.purchases.facts import MoneyEvent
 from app.purchases.take import Untold, take
 from app.subscriptions.facts import Fact
 from app.subscriptions.store import Outcome, OwnerConflict, Settled
-from app.webhooks import inbox
 from app.webhooks.inbox import Ruling, Verdict
 from app.webhooks.translate import CustomerFact, Ignored, Parked, Thin, Translated
+from statemachine import State
 
 PRICES_SHOWN_MAX: Final = 5
 
@@ -65,31 +65,32 @@ def _rule_thin(book: Book, thin: Thin) -> Ruling:
     return Ruling(Verdict.QUEUED, f"{thin.url} is to be read from Stripe")
 
 
-async def rule_claim(book: Book, outcome: ClaimOutcome) -> Ruling | None:
-    """What an event's claim on its customer makes of its verdict; None where nothing.
+def rule_name(outcome: ClaimOutcome | None, refused: str | None) -> Ruling | None:
+    """What the account that an event names makes of its verdict; None if nothing.
 
-    The event that held until now and lost to this one is parked in its stead.
+    A name that no account can have is parked, so that somebody is told: the rest of the event
+    counts all the same.
     """
-    if outcome.displaced is not None:
-        await inbox.displace(book.database, outcome.displaced, outcome.reason)
-    if outcome.claimed is Claimed.CONFLICT:
+    if refused is not None:
+        return Ruling(Verdict.PARKED, refused)
+    if outcome is not None and outcome.claimed in (Claimed.INVALID, Claimed.OWES):
         return Ruling(Verdict.PARKED, outcome.reason)
-    if outcome.claimed is Claimed.INVALID:
-        return Ruling(Verdict.IGNORED, outcome.reason)
     return None
 
 
 async def _take_money(book: Book, event: MoneyEvent) -> Applied:
-    """A claim in conflict parks the event, for someone to look; what was paid for stands."""
+    """A name that cannot be one parks the event, for someone to look; what was paid for stands."""
     taken = await take(book, event)
     ruling = Ruling(Verdict(str(taken.outcome)), taken.reason)
     untold = taken.untold if book.stripe is not None else None
     if untold is not None:
         ruling = Ruling(Verdict.APPLIED, f"Stripe is asked about {untold.object_id}")
-    if taken.claim is not None:
-        parked = await rule_claim(book, taken.claim)
-        verdict = Verdict.PARKED if parked and parked.verdict is Verdict.PARKED else ruling.verdict
-        ruling = Ruling(verdict, _joined([ruling.reason, taken.claim.reason]))
+    parked = rule_name(taken.claim, taken.refused_name)
+    told = taken.claim.reason if taken.claim else taken.remark
+    if parked is not None:
+        ruling = Ruling(Verdict.PARKED, _joined([ruling.reason, parked.reason]))
+    elif told is not None:
+        ruling = Ruling(ruling.verdict, _joined([ruling.reason, told]))
     return Applied(
         ruling=ruling,
         subscription_id=taken.subscription_id,
@@ -106,13 +107,16 @@ async def _take_customer(book: Book, fact: CustomerFact) -> Ruling:
         book,
         fact.customer_id,
         fact.account_hint or "",
-        TieRank.CUSTOMER_METADATA,
+        Rank.CUSTOMER_METADATA,
         Origin("webhook", "stripe", event_id=fact.event_id),
+        object_id=fact.customer_id,
         event_id=fact.event_id,
         occurred_at=fact.occurred_at,
     )
-    ruling = await rule_claim(book, outcome)
-    return ruling or Ruling(Verdict.APPLIED, _joined([outcome.reason, fact.hint_refused]))
+    if ruling := rule_name(outcome, fact.hint_refused):
+        return ruling
+    verdict = Verdict.IGNORED if outcome.account is None else Verdict.APPLIED
+    return Ruling(verdict, outcome.reason)
 
 
 async def _take(book: Book, fact: Fact) -> Applied:
@@ -121,8 +125,8 @@ async def _take(book: Book, fact: Fact) -> Applied:
     if isinstance(taken, OwnerConflict):
         ruling = Ruling(Verdict.PARKED, f"the subscription belongs to customer {taken.customer_id}")
     else:
-        claim = await rule_claim(book, taken.claim) if taken.claim else None
-        ruling = ruling_of(fact, taken, claim)
+        _, catalogue = await book.catalogues.present(book.database)
+        ruling = ruling_of(fact, taken, park_unknown=catalogue.stripe.park_unknown)
         if taken.settled.derived.tied and book.stripe is not None:
             tie = taken.settled.derived.last
     return Applied(
@@ -130,24 +134,29 @@ async def _take(book: Book, fact: Fact) -> Applied:
     )
 
 
-def ruling_of(fact: Fact, taken: Taken, claim: Ruling | None = None) -> Ruling:
-    """The verdict and its reason; ``claim`` is what became of the customer's tie, where it was
-    refused."""
-    state = _of_state(fact, taken.settled)
-    if claim is not None:
-        parked = [one.reason for one in (state, claim) if one.verdict is Verdict.PARKED]
+def ruling_of(fact: Fact, taken: Taken, *, park_unknown: bool = True) -> Ruling:
+    """The verdict and its reason."""
+    state = _of_state(fact, taken.settled, park_unknown=park_unknown)
+    # A stranger's subscription ties nothing, whatever its metadata says.
+    refused = fact.hint_refused if taken.settled.derived.ever_known else None
+    named = rule_name(taken.claim, refused)
+    if named is not None:
+        parked = [one.reason for one in (state, named) if one.verdict is Verdict.PARKED]
         return Ruling(Verdict.PARKED, _joined(parked))
     outranked = taken.claim is not None and taken.claim.claimed is Claimed.OUTRANKED
     told = taken.claim.reason if taken.claim and outranked else None
-    return Ruling(state.verdict, _joined([state.reason, told, fact.hint_refused]))
+    return Ruling(state.verdict, _joined([state.reason, told]))
 
 
-def _of_state(fact: Fact, settled: Settled) -> Ruling:
+def _of_state(fact: Fact, settled: Settled, *, park_unknown: bool) -> Ruling:
     derived = settled.derived
     if settled.outcome is Outcome.STALE:
         return Ruling(Verdict.STALE, f"older than {derived.last.event_id}, and changes nothing")
-    if derived.prices_unknown and derived.snapshot and derived.snapshot.event_id == fact.event_id:
-        return Ruling(Verdict.PARKED, f"no price is in the catalogue: {_shown(fact.prices)}")
+    unknown = derived.prices_unknown and derived.snapshot is not None
+    # What has ended can give nothing any more: nobody need look at its price.
+    if unknown and derived.snapshot == fact and derived.state is not State.CANCELED:
+        verdict = Verdict.PARKED if park_unknown or derived.ever_known else Verdict.IGNORED
+        return Ruling(verdict, f"no price is in the catalogue: {_shown(fact.prices)}")
     if derived.tied:
         return Ruling(Verdict.APPLIED, "tie")
     return Ruling(Verdict.APPLIED, f"{fact.kind} leaves it {derived.state}")

@@ -192,16 +192,6 @@ async def claim_try(database: Database, event_id: str) -> None:
     )
 
 
-async def displace(database: Database, event_id: str, reason: str) -> None:
-    """Park an event that was applied and lost its say to one that came later and was earlier."""
-    await database.execute(
-        """UPDATE events SET verdict = 'parked', verdict_reason = $2
-            WHERE id = $1 AND verdict IN ('applied', 'stale')""",
-        event_id,
-        f"an earlier event says otherwise: {reason}",
-    )
-
-
 async def fail(database: Database, event_id: str, error: Exception) -> Ruling:
     """Keep the failed event for another try, or park it after the last."""
     text = f"{type(error).__name__}: {error}"[:ERROR_CHARS_MAX].replace("\0", "")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from types import MappingProxyType
 from typing import Final
@@ -50,7 +50,9 @@ class Head(msgspec.Struct, frozen=True):
     occurred_at: datetime
 
 
-def read(kind: str, event: dict[str, object]) -> MoneyEvent | NothingBought | None:
+def read(
+    kind: str, event: dict[str, object], keys: Sequence[str]
+) -> MoneyEvent | NothingBought | None:
     """What the event says of a payment; None where it is of another type. Raises ShapeError."""
     if kind in _MOVES_NOTHING:
         return NothingBought(_MOVES_NOTHING[kind])
@@ -63,6 +65,8 @@ def read(kind: str, event: dict[str, object]) -> MoneyEvent | NothingBought | No
     if thing.get("object", form) != form:
         raise ShapeError(f"data.object.object is {shown(thing['object'])}, not {form}")
     read_as = facts_of(head, kind, thing)
+    if form == "checkout.session" and not isinstance(read_as, NothingBought):
+        read_as = _named(read_as, thing, keys)
     if isinstance(read_as, NothingBought):
         return read_as
     return MoneyEvent(event_id=head.event_id, occurred_at=head.occurred_at, facts=read_as)
@@ -90,8 +94,6 @@ def _reader_of(kind: str) -> tuple[str, Reader] | None:
 
 def _session(head: Head, kind: str, session: dict[str, object]) -> Read:
     mode = _mode_of(session)
-    if mode == "setup":
-        return NothingBought("a session of mode setup sells nothing")
     paid = False
     if mode == "payment":
         paid = kind.endswith("async_payment_succeeded") or _paid(session)
@@ -107,7 +109,7 @@ def _session(head: Head, kind: str, session: dict[str, object]) -> Read:
         payment_intent=intent,
         customer_id=_link(session, "customer"),
         client_reference_id=_text(session, "client_reference_id"),
-        account_hint=shapes.account_hint_of(session).account_id,
+        by_payment_link=session.get("payment_link") is not None,
         subscription_id=_link(session, "subscription"),
         amount=_money(session.get("amount_total") or 0, "amount_total"),
         currency=_currency(session),
@@ -117,6 +119,19 @@ def _session(head: Head, kind: str, session: dict[str, object]) -> Read:
     if paid and fact.amount and intent is None:
         raise ShapeError("a session that was paid names no payment_intent")
     return (fact,)
+
+
+def _named(
+    facts: tuple[MoneyFact, ...], session: dict[str, object], keys: Sequence[str]
+) -> tuple[MoneyFact, ...]:
+    """The session's fact with whom it names."""
+    hint = shapes.account_hint_of(session, keys)
+    return tuple(
+        msgspec.structs.replace(fact, account_hint=hint.account_id, hint_refused=hint.refused)
+        if isinstance(fact, SessionFact)
+        else fact
+        for fact in facts
+    )
 
 
 def _mode_of(session: dict[str, object]) -> str:

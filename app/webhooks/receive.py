@@ -88,7 +88,7 @@ async def _take_in(
     A savepoint around the effects would come to the same, for two round trips of every event.
     Most of what Stripe sends has no effects at all, and is one statement.
     """
-    translated = translate(event.event)
+    translated = translate(event.event, await book.catalogues.account_keys(book.database))
     if groups is not None:
         delivery = steady.candidate(book, event, payload, translated)
         ruled = await groups.take(delivery) if delivery is not None else None
@@ -150,7 +150,7 @@ def _alerted(event_id: str, ruling: Ruling) -> Ruling:
 
 
 async def _apply(book: Book, event: Envelope) -> Attempted:
-    translated = translate(event.event)
+    translated = translate(event.event, await book.catalogues.account_keys(book.database))
     applied = await apply(book, translated)
     if applied.ruling.verdict is Verdict.QUEUED and isinstance(translated, Thin):
         await inbox.queue(book.database, event.id, applied.ruling)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
 import msgspec
 
 from app.accounts.claims import is_account_id
-from app.accounts.hosted_pages import ACCOUNT_KEY
 from app.subscriptions.facts import Invoice
 
 ID_CHARS_MAX: Final = 255
@@ -18,7 +17,6 @@ UNIX_SECONDS_MAX: Final = 2**32 - 1  # the year 2106: grace and trials can be ad
 INTERVAL_COUNT_MAX: Final = 1_000
 SHOWN_CHARS_MAX: Final = 60
 
-_HINT_KEYS: Final = (ACCOUNT_KEY, "user_id")
 _INTERVALS: Final = frozenset({"day", "week", "month", "year"})
 
 JsonObject = Mapping[str, object]
@@ -149,12 +147,12 @@ class AccountHint(msgspec.Struct, frozen=True):
     refused: str | None = None
 
 
-def account_hint_of(bearer: JsonObject) -> AccountHint:
-    """The application's own id in an object's metadata, where one is that could be an account's."""
+def account_hint_of(bearer: JsonObject, keys: Sequence[str]) -> AccountHint:
+    """The application's id under the first of these metadata keys that names an account."""
     if bearer.get("metadata") is None:
         return AccountHint()
     metadata = object_of(bearer["metadata"], "metadata")
-    said = [(key, metadata[key]) for key in _HINT_KEYS if metadata.get(key) not in (None, "")]
+    said = [(key, metadata[key]) for key in keys if metadata.get(key) not in (None, "")]
     for _, value in said:
         if isinstance(value, str) and is_account_id(value):
             return AccountHint(value)

@@ -11,7 +11,7 @@ from typing import Final
 
 import msgspec
 
-from app.accounts.open import CUSTOMER_LOCK, TieRank
+from app.accounts.open import CUSTOMER_LOCK, Rank
 from app.accounts.subscribe import Taken
 from app.allowance.entitlement import CataloguePricing
 from app.book import Book
@@ -87,7 +87,8 @@ def candidate(
         return Delivery(envelope, payload, translated)
     if not isinstance(translated, Fact) or translated.kind is not FactKind.UPDATED:
         return None
-    return None if translated.account_hint else Delivery(envelope, payload, translated)
+    names = translated.account_hint or translated.hint_refused
+    return None if names else Delivery(envelope, payload, translated)
 
 
 async def take(book: Book, group: Sequence[Delivery]) -> list[Ruling | None]:
@@ -106,10 +107,10 @@ async def take(book: Book, group: Sequence[Delivery]) -> list[Ruling | None]:
         for at, row in zip(locked, rows, strict=True):
             one, reading = await _rule(book, group[at], row)
             # Who joins accounts locks the rows of all subscriptions of one: never two of one here.
-            if one is None or row["tied_to"] in accounts:
+            if one is None or row["account_id"] in accounts:
                 continue
             if reading is not None:
-                accounts.add(row["tied_to"])
+                accounts.add(row["account_id"])
                 readings.append(reading)
             ruled.append(one)
             rulings[at] = one.ruling
@@ -180,5 +181,6 @@ def _stays_tied(row: Record) -> bool:
     """Whether no claim and no deletion has a say, so that the customer's tie stays as it is."""
     if row["claimed"] or row["deleted_at"] is not None:
         return False
-    own = row["tie_rank"] == TieRank.OWN_ID and row["tied_id"] is None
-    return bool(own or row["tie_rank"] == TieRank.PUT)
+    if row["account_id"] is None or row["account_id"] != row["tied_to"]:
+        return False
+    return row["tie_rank"] in (Rank.OWN_ID, Rank.PUT)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from datetime import datetime
 from types import MappingProxyType
 from typing import Final
 
 import msgspec
 
+from app.allowance.catalogue import ACCOUNT_KEY
 from app.purchases.facts import MoneyEvent
 from app.subscriptions.facts import Fact, FactKind
 from app.webhooks import money_shapes, shapes
@@ -72,29 +74,32 @@ class Parked(msgspec.Struct, frozen=True):
 Translated = Fact | CustomerFact | MoneyEvent | Thin | Ignored | Parked
 
 
-def translate(event: dict[str, object]) -> Translated:
-    """What the event says; total: no JSON object makes it raise."""
+def translate(event: dict[str, object], keys: Sequence[str] = (ACCOUNT_KEY,)) -> Translated:
+    """What the event says; total: no JSON object makes it raise.
+
+    ``keys`` are the metadata keys that name an account.
+    """
     owner = _connected_account(event)
     if owner is not None:
         return Ignored(f"of connected account {shown(owner)}: it moves no account of this book")
     try:
-        return _translate(event, text_of(event.get("type"), "type"))
+        return _translate(event, text_of(event.get("type"), "type"), keys)
     except ShapeError as error:
         return Parked(f"unknown shape: {error}")
 
 
-def _translate(event: dict[str, object], kind: str) -> Translated:
+def _translate(event: dict[str, object], kind: str, keys: Sequence[str]) -> Translated:
     if is_thin(event, kind):
         return _thin(event, kind)
     if kind.startswith(_SUBSCRIPTION):
         # Others than created and deleted carry the same snapshot, also those to come.
         snapshot = _SNAPSHOTS.get(kind.removeprefix(_SUBSCRIPTION), FactKind.UPDATED)
-        return _snapshot(event, snapshot, _object(event, "subscription"))
+        return _snapshot(event, snapshot, _object(event, "subscription"), keys)
     if kind in _PAYMENTS:
         return _payment(event, _PAYMENTS[kind], _object(event, "invoice"))
     if kind in _CUSTOMERS:
-        return _customer(event, kind, _object(event, "customer"))
-    money = money_shapes.read(kind, event)
+        return _customer(event, kind, _object(event, "customer"), keys)
+    money = money_shapes.read(kind, event, keys)
     if money is None:
         return Ignored(f"{kind} moves no subscription")
     return Ignored(money.reason) if isinstance(money, NothingBought) else money
@@ -138,13 +143,16 @@ def _object(event: dict[str, object], form: str) -> dict[str, object]:
 
 
 def _snapshot(
-    event: dict[str, object], kind: FactKind, subscription: dict[str, object]
+    event: dict[str, object],
+    kind: FactKind,
+    subscription: dict[str, object],
+    keys: Sequence[str],
 ) -> Fact | Parked:
     status = text_of(subscription.get("status"), "status")
     # A .deleted event cancels, whatever status it carries: parked, its credits would go on.
     if trigger_of_status(status) is None and kind is not FactKind.DELETED:
         return Parked(f"unknown status {shown(status)}")
-    hint = shapes.account_hint_of(subscription)
+    hint = shapes.account_hint_of(subscription, keys)
     return Fact(
         event_id=text_of(event.get("id"), "id"),
         subscription_id=text_of(subscription.get("id"), "data.object.id"),
@@ -161,9 +169,11 @@ def _snapshot(
     )
 
 
-def _customer(event: dict[str, object], kind: str, customer: dict[str, object]) -> CustomerFact:
+def _customer(
+    event: dict[str, object], kind: str, customer: dict[str, object], keys: Sequence[str]
+) -> CustomerFact:
     deleted = kind == "customer.deleted"
-    hint = shapes.AccountHint() if deleted else shapes.account_hint_of(customer)
+    hint = shapes.AccountHint() if deleted else shapes.account_hint_of(customer, keys)
     return CustomerFact(
         event_id=text_of(event.get("id"), "id"),
         customer_id=text_of(customer.get("id"), "data.object.id"),

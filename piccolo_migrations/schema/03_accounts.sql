@@ -1,7 +1,7 @@
 -- The accounts: each with its balance, its tier and its running day.
 CREATE TABLE accounts (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    external_id text UNIQUE CHECK (external_id ~ '^[A-Za-z0-9._:@-]{1,128}$'),
+    external_id text UNIQUE CHECK (external_id ~ '^[A-Za-z0-9._:@|+=~-]{1,128}$'),
     opened_at timestamptz NOT NULL,
     closed_at timestamptz,
     joined_to bigint REFERENCES accounts ON DELETE RESTRICT,
@@ -45,13 +45,16 @@ CREATE TABLE brought_use (
     PRIMARY KEY (account_id, day_on, opening, from_account_id)
 );
 
--- Stripe's customers, each tied to one account by the strongest claim.
+-- Stripe's customers, each tied to one account by the strongest claim; to none while nothing of
+-- it gives credits or names an account.
 CREATE TABLE customers (
     id text PRIMARY KEY,
-    account_id bigint NOT NULL REFERENCES accounts ON DELETE RESTRICT,
-    -- 1 PUT, 2 client_reference_id, 3 subscription metadata, 4 customer metadata, 5 its own id
-    rank smallint NOT NULL CHECK (rank BETWEEN 1 AND 5),
+    account_id bigint REFERENCES accounts ON DELETE RESTRICT,
+    -- 1 PUT, 2 its own metadata, 3 a subscription's or session's metadata, 4 its own id
+    rank smallint NOT NULL CHECK (rank BETWEEN 1 AND 4),
     tied_at timestamptz NOT NULL,
+    -- The account that it left without its lots, since debt stayed there: a PUT joins the two.
+    left_account_id bigint REFERENCES accounts ON DELETE RESTRICT,
     -- Once deleted its subscriptions are canceled, later arrivals too.
     deleted_at timestamptz,
     deleted_event_id text REFERENCES events ON DELETE RESTRICT
@@ -61,11 +64,13 @@ CREATE INDEX customers_account ON customers (account_id);
 -- Each account that an event names for a customer; the tie is derived from all of them.
 CREATE TABLE claims (
     customer_id text NOT NULL,
-    rank smallint NOT NULL CHECK (rank BETWEEN 2 AND 4), -- as customers.rank
-    -- The subscription or customer whose metadata says it; empty for a Checkout session.
+    -- 2 and 3 as customers.rank; 5 a session's metadata names who receives its subscription;
+    -- 6 its client_reference_id does, which may come from a browser and ties nothing.
+    rank smallint NOT NULL CHECK (rank IN (2, 3, 5, 6)),
+    -- The customer, subscription or session that says it; of 5 and 6 the subscription it is about.
     object_id text NOT NULL,
     -- Empty if the metadata names no account.
-    external_id text NOT NULL CHECK (external_id ~ '^[A-Za-z0-9._:@-]{0,128}$'),
+    external_id text NOT NULL CHECK (external_id ~ '^[A-Za-z0-9._:@|+=~-]{0,128}$'),
     first_at timestamptz NOT NULL,
     first_event_id text NOT NULL REFERENCES events ON DELETE RESTRICT,
     last_at timestamptz NOT NULL,

@@ -10,7 +10,7 @@ CREATE INDEX facts_subscription ON facts (subscription_id, occurred_at);
 -- The subscriptions as their facts derive them: state, Stripe's status beside it, and tier.
 CREATE TABLE subscriptions (
     id text PRIMARY KEY,
-    account_id bigint NOT NULL REFERENCES accounts ON DELETE RESTRICT,
+    account_id bigint REFERENCES accounts ON DELETE RESTRICT, -- null: it never had a known price
     customer_id text NOT NULL REFERENCES customers ON DELETE RESTRICT,
     created_at timestamptz NOT NULL,
     updated_at timestamptz NOT NULL,

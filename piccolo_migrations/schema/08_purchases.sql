@@ -20,6 +20,9 @@ CREATE TABLE backings (
     lot_id bigint NOT NULL UNIQUE REFERENCES lots ON DELETE RESTRICT,
     credits bigint NOT NULL CHECK (credits BETWEEN 1 AND 1000000000000),
     closed boolean NOT NULL DEFAULT false, -- the purchase was reversed: money moves it no more
+    -- A browser may have named the receiver: what falls short is not the receiver's debt.
+    gift boolean NOT NULL DEFAULT false,
+    payer_debt bigint NOT NULL DEFAULT 0 CHECK (payer_debt >= 0), -- but so much is the payer's
 
     taken bigint NOT NULL DEFAULT 0 CHECK (taken >= 0),
     -- Of what is taken:

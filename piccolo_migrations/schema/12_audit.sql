@@ -28,16 +28,18 @@ INSERT INTO usage_fold DEFAULT VALUES;
 -- Crossings of a threshold, each once: by its journal, or by its account-day.
 CREATE TABLE alerts (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    kind text NOT NULL CHECK (kind IN ('low_balance', 'unusual_use')),
+    kind text NOT NULL CHECK (kind IN ('low_balance', 'unusual_use', 'gift_disputed')),
     account_id bigint NOT NULL REFERENCES accounts ON DELETE RESTRICT,
     tier text NOT NULL,
     day_on date,
     journal_id bigint REFERENCES journals ON DELETE RESTRICT,
+    customer_id text, -- the payer of a gift that was taken back after it was spent
     threshold bigint NOT NULL,
     value bigint NOT NULL,
     raised_at timestamptz NOT NULL,
     CONSTRAINT low_balance_names_its_journal
-        CHECK ((kind = 'low_balance') = (journal_id IS NOT NULL))
+        CHECK ((kind = 'low_balance') = (journal_id IS NOT NULL)),
+    CONSTRAINT gift_names_its_payer CHECK (kind = 'gift_disputed' OR customer_id IS NULL)
 );
 CREATE UNIQUE INDEX alerts_low_balance ON alerts (account_id, journal_id)
     WHERE kind = 'low_balance';

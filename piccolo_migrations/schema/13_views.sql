@@ -1,10 +1,10 @@
--- An account's present public id: the application's, else its customer's own. An account that was
--- joined to another has the id of that one.
+-- An account's present public id: the application's, else that of the customer under whose id it
+-- was opened. An account that was joined to another has the id of that one.
 CREATE VIEW account_names AS
 SELECT owner.id AS account_id, present.id AS present_id,
        coalesce(present.external_id,
                 (SELECT customers.id FROM customers WHERE customers.account_id = present.id
-                  ORDER BY rank, tied_at DESC, customers.id LIMIT 1)) AS public_id
+                  ORDER BY rank DESC, tied_at, customers.id LIMIT 1)) AS public_id
   FROM accounts AS owner
   JOIN accounts AS present ON present.id = coalesce(owner.joined_to, owner.id);
 

@@ -68,7 +68,7 @@ BEGIN
         ('run_not_opened', '{run_id, time_zone, day_on, opened_by}'),
         ('events', '{id, number, type, api_version, livemode, created_at, received_at, payload}'),
         ('subscriptions', '{id}'),
-        ('backings', '{id, credits}'),
+        ('backings', '{id, credits, gift}'),
         ('money_back', '{kind, id, payment_key}'),
         ('reconciliations', '{id, hour_at, started_by, dry_run, since_at, started_at}'),
         ('sightings', '{subscription_id}'),

@@ -10,11 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.accounts import ties
-from app.accounts.open import TieRank
+from app.accounts.open import Rank
 from app.accounts.ties import Claimed
 from app.allowance.day import Origin
 from tests.conftest import NOW
 from tests.invariants import differences
+from tests.money_events import make_refund_event, make_session_event
 from tests.stripe_events import make_customer_event, make_event, make_subscription_event
 
 Event = dict[str, Any]
@@ -25,7 +26,7 @@ def seconds(count: int) -> datetime:
 
 
 def subscribed(event_id: str, second: int, user: str | None, **more: Any) -> Event:
-    metadata = {} if user is None else {"user_id": user}
+    metadata = {} if user is None else {"tallybook_account_id": user}
     kind = more.pop("kind", "created")
     return make_subscription_event(
         event_id, kind, seconds(second), metadata=metadata, previous={}, **more
@@ -59,12 +60,17 @@ async def test_metadata_of_a_customer_ties_it_before_anything_is_bought(api) -> 
     assert (await api.account("user-1"))["available"] == 20
 
 
-async def test_a_customer_that_names_nobody_has_an_account_of_its_own(api, database) -> None:
-    await api.deliver(make_customer_event("evt_1", "created", NOW))
-    assert (await api.account("cus_1"))["id"] == "cus_1"
-    await api.deliver(make_customer_event("evt_2", "updated", seconds(5), user_id="user-1"))
+async def test_a_customer_that_names_nobody_opens_no_account(api, database) -> None:
+    assert await api.deliver(make_customer_event("evt_1", "created", NOW)) == "ignored"
+    assert await database.fetchval("SELECT count(*) FROM accounts") == 0
+    named = make_customer_event("evt_2", "updated", seconds(5), tallybook_account_id="user-1")
+    assert await api.deliver(named) == "applied"
     assert (await api.account("cus_1"))["id"] == "user-1"
-    assert await database.fetchval("SELECT count(*) FROM accounts") == 1
+    # Once it has bought, an account under its own id is its own.
+    await api.deliver(make_subscription_event("evt_3", "created", NOW, customer="cus_2"))
+    assert (await api.account("cus_2"))["id"] == "cus_2"
+    assert await api.deliver(make_customer_event("evt_4", "updated", NOW, customer="cus_2"))
+    assert (await api.account("cus_2"))["tier"] == "PRO"
 
 
 async def test_a_late_claim_joins_the_customers_account_with_its_history(api, database) -> None:
@@ -72,7 +78,9 @@ async def test_a_late_claim_joins_the_customers_account_with_its_history(api, da
     await api.spend("user-1", 2, "key-1")
     await api.deliver(make_subscription_event("evt_1", "created", NOW))
     await api.spend("cus_1", 6, "key-2")
-    await api.deliver(make_customer_event("evt_0", "created", seconds(-9), user_id="user-1"))
+    await api.deliver(
+        make_customer_event("evt_0", "created", seconds(-9), tallybook_account_id="user-1")
+    )
     account = await api.account("cus_1")
     assert (account["id"], account["tier"], account["available"]) == ("user-1", "PRO", 12)
     assert await differences(database) == []
@@ -81,7 +89,7 @@ async def test_a_late_claim_joins_the_customers_account_with_its_history(api, da
 async def test_a_customer_leaves_a_named_account_with_its_subscriptions_alone(
     api, database
 ) -> None:
-    await api.deliver(make_customer_event("evt_1", "created", NOW, user_id="user-1"))
+    await api.deliver(make_customer_event("evt_1", "created", NOW, tallybook_account_id="user-1"))
     await api.deliver(make_subscription_event("evt_2", "created", NOW))
     await api.client.post(
         "/api/v1/accounts/user-1/grants",
@@ -89,8 +97,8 @@ async def test_a_customer_leaves_a_named_account_with_its_subscriptions_alone(
         headers=api.headers("operator", **{"Idempotency-Key": "gift"}),
     )
     await api.spend("user-1", 12, "key-1")
-    better = subscribed("evt_3", 5, "user-2", kind="updated")
-    assert await api.deliver(better) == "applied"
+    other = make_customer_event("evt_3", "updated", seconds(5), tallybook_account_id="user-2")
+    assert await api.deliver(other) == "applied"
     one, two = await api.account("user-1"), await api.account("user-2")
     assert (one["tier"], one["available"], one["subscriptions"]) == ("FREE", 100, [])
     assert (two["tier"], two["available"], two["id"]) == ("PRO", 8, "user-2")
@@ -98,20 +106,50 @@ async def test_a_customer_leaves_a_named_account_with_its_subscriptions_alone(
     assert await differences(database) == []
 
 
+async def test_a_subscriptions_own_name_says_whose_that_subscription_is_alone(
+    api, database
+) -> None:
+    """One payer for several accounts, also one whom the application introduced by PUT."""
+    for customer, tied in (("cus_a", None), ("cus_b", "boss")):
+        if tied:
+            assert await put(api, tied, customer) == 201
+        one = {"customer": customer, "subscription": f"sub_1_{customer}"}
+        two = {"customer": customer, "subscription": f"sub_2_{customer}"}
+        plain = {"customer": customer, "subscription": f"sub_3_{customer}"}
+        enterprise = {"price": "price_enterprise_monthly"}
+        events = [
+            subscribed(f"evt_1_{customer}", 0, f"ws-1-{customer}", **one),
+            subscribed(f"evt_2_{customer}", 1, f"ws-2-{customer}", **two, **enterprise),
+            subscribed(f"evt_3_{customer}", 2, None, **plain),
+        ]
+        assert [await api.deliver(event) for event in events] == ["applied"] * 3
+        first, second = await api.account(f"ws-1-{customer}"), await api.account(f"ws-2-{customer}")
+        assert (first["tier"], first["available"]) == ("PRO", 20)
+        assert (second["tier"], second["available"]) == ("ENTERPRISE", 50)
+        # The one without a name goes to the account that the customer is tied to.
+        owner = await api.account(customer)
+        assert owner["id"] == (tied or f"ws-1-{customer}")
+        assert plain["subscription"] in {one["id"] for one in owner["subscriptions"]}
+    assert await differences(database) == []
+
+
 async def test_no_event_undoes_a_put(api, database) -> None:
     assert await put(api, "user-1", "cus_1") == 201
     for event in (
-        make_customer_event("evt_1", "created", NOW, user_id="user-2"),
+        make_customer_event("evt_1", "created", NOW, tallybook_account_id="user-2"),
         subscribed("evt_2", 1, "user-3"),
     ):
         assert await api.deliver(event) == "applied"
         assert (await api.account("cus_1"))["id"] == "user-1"
-    assert "user-1" in (await verdict(database, "evt_2"))[1]
-    assert await database.fetchval("SELECT count(*) FROM accounts") == 1
+    # The tie stands; that subscription has a name of its own.
+    assert (await api.account("user-1"))["tier"] == "FREE"
+    assert (await api.account("user-3"))["tier"] == "PRO"
+    assert await database.fetchval("SELECT count(*) FROM accounts") == 2
 
 
 async def test_a_put_outranks_what_events_said_and_takes_the_customer(api, database) -> None:
-    await api.deliver(subscribed("evt_1", 0, "user-1"))
+    await api.deliver(make_customer_event("evt_0", "created", NOW, tallybook_account_id="user-1"))
+    await api.deliver(make_subscription_event("evt_1", "created", NOW))
     await api.spend("user-1", 4, "key-1")
     assert await put(api, "user-2", "cus_1") == 201
     assert (await api.account("cus_1"))["id"] == "user-2"
@@ -121,9 +159,19 @@ async def test_a_put_outranks_what_events_said_and_takes_the_customer(api, datab
     assert await differences(database) == []
 
 
-async def test_of_two_claims_of_one_rank_the_earlier_holds_and_the_other_is_parked(
-    api, database
-) -> None:
+async def test_a_put_of_null_takes_the_customer_away(api, database) -> None:
+    assert await put(api, "user-1", "cus_1") == 201
+    await api.deliver(make_subscription_event("evt_1", "created", NOW))
+    assert (await api.account("user-1"))["tier"] == "PRO"
+    answer = await api.put("/api/v1/accounts/user-1", {"stripe_customer_id": None})
+    assert (answer.status_code, answer.json()["stripe_customer_id"]) == (200, None)
+    assert (await api.account("user-1"))["tier"] == "FREE"
+    assert (await api.account("cus_1"))["tier"] == "PRO"
+    assert await put(api, "user-2", "cus_1") == 201
+    assert await differences(database) == []
+
+
+async def test_of_two_names_of_subscriptions_the_earlier_ties_the_customer(api, database) -> None:
     for first, second in (("evt_a", "evt_b"), ("evt_d", "evt_c")):
         customer = f"cus_{first}"
         early = subscribed(
@@ -133,15 +181,29 @@ async def test_of_two_claims_of_one_rank_the_earlier_holds_and_the_other_is_park
             "evt_2" + first, 9, "user-2" + first, customer=customer, subscription="s2" + first
         )
         order = [early, late] if first < second else [late, early]
-        outcomes = [await api.deliver(event) for event in order]
-        assert outcomes == (["applied", "parked"] if first < second else ["applied", "applied"])
+        assert [await api.deliver(event) for event in order] == ["applied", "applied"]
         account = await api.account(customer)
         assert account["id"] == "user-1" + first
-        assert len(account["subscriptions"]) == 2
-        ruled, reason = await verdict(database, "evt_2" + first)
-        assert ruled == "parked"
-        assert "user-1" + first in reason
-        assert ("evt_1" + first in reason and "user-2" + first in reason) or first == "evt_d"
+        assert [one["id"] for one in account["subscriptions"]] == ["s1" + first]
+        other = await api.account("user-2" + first)
+        assert [one["id"] for one in other["subscriptions"]] == ["s2" + first]
+    assert await differences(database) == []
+
+
+async def test_an_event_brings_no_debt_to_another_account(api, database) -> None:
+    await api.put("/api/v1/accounts/user-1", {})
+    await api.deliver(make_session_event("evt_1", NOW))
+    await api.spend("cus_1", 105, "key-1")
+    await api.deliver(make_refund_event("evt_2", seconds(1), 1_000))
+    assert (await api.account("cus_1"))["debt"] == 100
+    event = make_customer_event("evt_3", "updated", seconds(2), tallybook_account_id="user-1")
+    assert await api.deliver(event) == "parked"
+    account = await api.account("cus_1")
+    assert (account["id"], account["debt"], account["available"]) == ("user-1", 0, 5)
+    # The application's PUT is what decides.
+    assert await put(api, "user-1", "cus_1") == 200
+    account = await api.account("user-1")
+    assert (account["debt"], account["available"]) == (100, 0)
     assert await differences(database) == []
 
 
@@ -155,12 +217,13 @@ async def test_metadata_that_is_taken_away_ties_no_more(api) -> None:
     assert (await api.account("cus_1"))["id"] == "cus_1"
 
 
-async def test_an_impossible_id_in_the_metadata_ties_nobody_and_the_reason_says_so(
+async def test_an_impossible_id_in_the_metadata_is_parked_and_the_rest_counts(
     api, database
 ) -> None:
-    assert await api.deliver(subscribed("evt_1", 0, "two words")) == "applied"
+    assert await api.deliver(subscribed("evt_1", 0, "two words")) == "parked"
     assert "'two words'" in (await verdict(database, "evt_1"))[1]
-    assert (await api.account("cus_1"))["id"] == "cus_1"
+    account = await api.account("cus_1")
+    assert (account["id"], account["tier"]) == ("cus_1", "PRO")
 
 
 async def claim(book, database, user: str, event_id: str, second: int):
@@ -179,8 +242,9 @@ async def claim(book, database, user: str, event_id: str, second: int):
             book,
             "cus_1",
             user,
-            TieRank.CLIENT_REFERENCE,
+            Rank.NAMED,
             Origin("webhook", "stripe", event_id),
+            object_id=f"cs_{user}",
             event_id=event_id,
             occurred_at=seconds(second),
         )
@@ -192,13 +256,11 @@ async def test_a_claim_says_what_became_of_it(api, book, database) -> None:
     again = await claim(book, database, "user-1", "evt_2", 5)
     assert (again.claimed, again.account) == (Claimed.ALREADY, tied.account)
     later = await claim(book, database, "user-2", "evt_3", 9)
-    assert (later.claimed, later.account) == (Claimed.CONFLICT, tied.account)
-    assert "evt_2" in later.reason
+    assert (later.claimed, later.account) == (Claimed.OUTRANKED, tied.account)
+    assert "user-1" in later.reason
     earlier = await claim(book, database, "user-0", "evt_1", 1)
-    assert (earlier.claimed, earlier.displaced) == (Claimed.TIED, "evt_2")
+    assert earlier.claimed is Claimed.TIED
     assert (await api.account("cus_1"))["id"] == "user-0"
-    invalid = await claim(book, database, "no id", "evt_4", 0)
-    assert (invalid.claimed, invalid.account) == (Claimed.INVALID, earlier.account)
     await put(api, "user-9", "cus_1")
     assert (await claim(book, database, "user-1", "evt_5", 0)).claimed is Claimed.OUTRANKED
 
@@ -209,7 +271,11 @@ def life_of_ties(name: str) -> list[Event]:
     other = {"customer": f"cus_{name}", "subscription": f"oth_{name}"}
     return [
         make_customer_event(
-            f"{name}_a", "created", seconds(0), customer=f"cus_{name}", user_id=f"u1-{name}"
+            f"{name}_a",
+            "created",
+            seconds(0),
+            customer=f"cus_{name}",
+            tallybook_account_id=f"u1-{name}",
         ),
         subscribed(f"{name}_b", 1, f"u2-{name}", **sub),
         subscribed(f"{name}_c", 2, f"u3-{name}", price="price_enterprise_monthly", **other),
@@ -225,12 +291,9 @@ async def test_the_tie_is_the_same_in_every_order(api, database) -> None:
         for index in order:
             await api.deliver(events[index])
         account = await api.account(f"cus_{name}")
-        assert (account["id"], account["tier"]) == (f"u3-{name}", "ENTERPRISE"), order
-        assert len(account["subscriptions"]) == 2
-        parked = await database.fetch(
-            "SELECT id FROM events WHERE verdict = 'parked' AND id LIKE $1", f"{name}\\_%"
-        )
-        assert {row["id"] for row in parked} <= {f"{name}_{letter}" for letter in "bce"}
+        assert (account["id"], account["tier"]) == (f"u1-{name}", "FREE"), order
+        other, last = await api.account(f"u3-{name}"), await api.account(f"u4-{name}")
+        assert (other["tier"], last["tier"]) == ("ENTERPRISE", "PRO"), order
     assert await differences(database) == []
 
 

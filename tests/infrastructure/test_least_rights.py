@@ -39,7 +39,7 @@ KEPT = {
         "payload",
     },
     "subscriptions": {"id"},
-    "backings": {"id", "credits"},
+    "backings": {"id", "credits", "gift"},
     "money_back": {"kind", "id", "payment_key"},
     "reconciliations": {"id", "hour_at", "started_by", "dry_run", "since_at", "started_at"},
     "sightings": {"subscription_id"},

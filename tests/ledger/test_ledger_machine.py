@@ -273,7 +273,9 @@ class LedgerMachine(RuleBasedStateMachine):
         self.subscriptions[name] = None if tier == "FREE" else subscription
         received = self.runner.run(receive(self.book, json.dumps(event).encode(), livemode=False))
         assert received.outcome == "applied"
-        self.models[name].entitle(tier)
+        # An event that changes no tier leaves the account in peace: what is due stays due.
+        if current is None or self.models[name].tier != tier:
+            self.models[name].entitle(tier)
 
     # Money.
 

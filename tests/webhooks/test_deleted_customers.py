@@ -70,7 +70,7 @@ async def test_what_a_subscription_says_after_the_deletion_names_the_account_in_
 ) -> None:
     for number, order in enumerate(permutations(range(4))):
         sub = {"subscription": f"s_{number}", "customer": f"c_{number}"}
-        named = {"metadata": {"user_id": f"user-{number}"}}
+        named = {"metadata": {"tallybook_account_id": f"user-{number}"}}
         events = [
             make_subscription_event(f"{number}_a", "created", NOW, **sub),
             make_subscription_event(f"{number}_b", "updated", NOW + SECOND, previous={}, **sub),

@@ -215,13 +215,13 @@ async def test_an_unknown_price_is_parked_until_the_catalogue_knows_it(api, data
     event = make_subscription_event("evt_1", "created", NOW, price="price_new")
     assert await api.deliver(event) == "parked"
     assert "price_new" in (await stored(database, "evt_1"))["verdict_reason"]
-    account = await api.account("cus_1")
-    assert (account["state"], account["tier"], account["available"]) == ("active", "FREE", 5)
-    await api.spend("cus_1", 3, "key-1")
+    # It gives nothing, ties nothing and is shown nowhere: it may be another product's.
+    assert (await api.get("/api/v1/accounts/cus_1")).status_code == 404
     text = default_text().replace('"price_pro_monthly"', '"price_pro_monthly", "price_new"')
     await apply_tiers(book, text)
     account = await api.account("cus_1")
-    assert (account["tier"], account["free"], account["available"]) == ("PRO", 17, 17)
+    assert (account["tier"], account["free"], account["available"]) == ("PRO", 20, 20)
+    assert account["subscriptions"][0]["id"] == "sub_1"
     assert await differences(database) == []
 
 
@@ -239,7 +239,34 @@ async def test_an_ignored_price_grants_nothing_and_is_no_alarm(api, book) -> Non
     await apply_tiers(book, text)
     event = make_subscription_event("evt_1", "created", NOW, price="price_hours")
     assert await api.deliver(event) == "applied"
-    assert (await api.account("cus_1"))["available"] == 5
+    assert (await api.get("/api/v1/accounts/cus_1")).status_code == 404, "it opens no account"
+
+
+async def test_what_other_products_sell_is_silent_if_the_catalogue_says_so(api, book) -> None:
+    await apply_tiers(book, f"{default_text()}\n[stripe]\npark_unknown = false\n")
+    event = make_subscription_event("evt_1", "created", NOW, price="price_of_others")
+    assert await api.deliver(event) == "ignored"
+    gone = make_subscription_event(
+        "evt_2", "deleted", seconds(5), price="price_of_others", status="canceled"
+    )
+    assert await api.deliver(gone) == "applied"
+    assert (await api.get("/api/v1/accounts/cus_1")).status_code == 404
+    # Of one that gave a tier the alarm stays.
+    ours = {"subscription": "sub_ours", "customer": "cus_ours"}
+    await api.deliver(make_subscription_event("evt_3", "created", seconds(6), **ours))
+    unknown = make_subscription_event(
+        "evt_4", "updated", seconds(7), price="price_new", previous={}, **ours
+    )
+    assert await api.deliver(unknown) == "parked"
+
+
+async def test_what_ends_is_not_parked_for_its_price(api) -> None:
+    event = make_subscription_event("evt_1", "created", NOW, price="price_of_others")
+    assert await api.deliver(event) == "parked"
+    gone = make_subscription_event(
+        "evt_2", "deleted", seconds(5), price="price_of_others", status="canceled"
+    )
+    assert await api.deliver(gone) == "applied"
 
 
 async def test_an_event_of_the_other_mode_is_refused_and_changes_nothing(api, database) -> None:

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.subscriptions.facts import Fact, FactKind, Invoice
+from app.webhooks.shapes import account_hint_of
 from app.webhooks.translate import Ignored, Parked, Thin, translate
 
 AT = 1_790_000_000
@@ -198,21 +199,34 @@ def test_a_cancellation_at_the_period_s_end_leaves_it_active() -> None:
         (None, None),
         ({}, None),
         ({"tallybook_account_id": "user-1", "user_id": "2"}, "user-1"),
-        ({"user_id": "a.b:c@d_e-f"}, "a.b:c@d_e-f"),
-        ({"user_id": "x" * 128}, "x" * 128),
-        ({"user_id": "x" * 129}, None),
-        ({"user_id": ""}, None),
-        ({"user_id": "two words"}, None),
-        ({"user_id": "new\n"}, None),
-        ({"user_id": "nul\0"}, None),
-        ({"user_id": 7}, None),
-        ({"tallybook_account_id": "", "user_id": "2"}, "2"),
+        ({"user_id": "2"}, None),
+        ({"tallybook_account_id": "a.b:c@d_e-f"}, "a.b:c@d_e-f"),
+        ({"tallybook_account_id": "auth0|5f7c"}, "auth0|5f7c"),
+        ({"tallybook_account_id": "jane+work@example.com"}, "jane+work@example.com"),
+        ({"tallybook_account_id": "x" * 128}, "x" * 128),
+        ({"tallybook_account_id": "x" * 129}, None),
+        ({"tallybook_account_id": ""}, None),
+        ({"tallybook_account_id": "two words"}, None),
+        ({"tallybook_account_id": "new\n"}, None),
+        ({"tallybook_account_id": "nul\0"}, None),
+        ({"tallybook_account_id": 7}, None),
     ],
 )
 def test_metadata_hints_at_an_account_only_by_a_possible_id(
     metadata: Any, hint: str | None
 ) -> None:
     assert snapshot({**BASIL, "metadata": metadata}).account_hint == hint
+
+
+def test_the_catalogue_says_which_metadata_names_an_account() -> None:
+    event = {"metadata": {"tallybook_account_id": "", "user_id": "2", "org": "three"}}
+    for keys, hint in ((("tallybook_account_id", "user_id"), "2"), (("org",), "three")):
+        assert account_hint_of(event, keys).account_id == hint
+    refused = account_hint_of({"metadata": {"org": "no id"}}, ("org",))
+    assert (refused.account_id, refused.refused) == (
+        None,
+        "org 'no id' in the metadata is no account id",
+    )
 
 
 @pytest.mark.parametrize("status", ["suspended", "Active", "ended"])

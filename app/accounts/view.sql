@@ -1,0 +1,14 @@
+-- name: account
+-- An account's row, with the id that it is known by.
+SELECT accounts.*, account_names.public_id
+  FROM accounts JOIN account_names ON account_names.account_id = accounts.id
+ WHERE accounts.id = :id
+
+-- name: subscriptions
+-- The subscriptions that the account receives.
+SELECT * FROM subscriptions WHERE account_id = :account_id ORDER BY created_at, id
+
+-- name: customers
+-- The customers that are tied to the account and not deleted in Stripe, the best tie first.
+SELECT id FROM customers WHERE account_id = :account_id AND deleted_at IS NULL
+ ORDER BY rank, tied_at, id
