@@ -53,9 +53,10 @@ class Customers(Table, tablename="customers"):
     """Stripe's customers, each tied to one account by the strongest claim."""
 
     id = Text(primary_key=True, null=False, default=None)
-    account_id = references(Accounts)
+    account_id = references(Accounts, null=True)
     rank = SmallInt(null=False, default=None)
     tied_at = Timestamptz(null=False, default=None)
+    left_account_id = references(Accounts, null=True)
     deleted_at = Timestamptz(null=True, default=None)
     deleted_event_id = references(Events, null=True)
 

@@ -47,6 +47,7 @@ class Alerts(Table, tablename="alerts"):
     tier = Text(null=False, default=None)
     day_on = Date(null=True, default=None)
     journal_id = references(Journals, null=True)
+    customer_id = Text(null=True, default=None)
     threshold = BigInt(null=False, default=None)
     value = BigInt(null=False, default=None)
     raised_at = Timestamptz(null=False, default=None)

@@ -31,6 +31,8 @@ class Backings(Table, tablename="backings"):
     lot_id = references(Lots, unique=True)
     credits = BigInt(null=False, default=None)
     closed = Boolean(null=False, default=False)
+    gift = Boolean(null=False, default=False)
+    payer_debt = BigInt(null=False, default=0)
     taken = BigInt(null=False, default=0)
     clawed = BigInt(null=False, default=0)
     to_claw = BigInt(null=False, default=0)

@@ -24,7 +24,7 @@ class Subscriptions(Table, tablename="subscriptions"):
     """The subscriptions as their facts derive them: state, Stripe's status beside it, and tier."""
 
     id = Text(primary_key=True, null=False, default=None)
-    account_id = references(Accounts)
+    account_id = references(Accounts, null=True)
     customer_id = references(Customers)
     created_at = Timestamptz(null=False, default=None)
     updated_at = Timestamptz(null=False, default=None)
