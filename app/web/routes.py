@@ -66,14 +66,16 @@ ROUTES: Final[Sequence[ControllerRouterHandler]] = (
     ledger.get_trial_balance,
     ledger.get_roll_forward,
     exports.export_entries,
-    operator_acts.list_operator_acts,
     usage.get_usage,
     alerts.list_alerts,
+    operator_acts.list_operator_acts,
     cron.reset_credits,
     health.get_liveness,
     health.get_readiness,
     metrics.get_metrics,
+    schema.get_root,
     schema.get_openapi_json,
     schema.get_openapi_page,
+    schema.get_openapi_bundle,
 )
 CLOCK_ROUTES: Final[Sequence[ControllerRouterHandler]] = (dev_clock.set_clock, dev_clock.get_clock)

@@ -49,19 +49,35 @@ KEY_SECURITY: Final[list[dict[str, list[str]]]] = [{"apiKey": []}]
 CRON_SECURITY: Final[list[dict[str, list[str]]]] = [{"cronSecret": []}]
 
 
-def access(wanted: Access) -> dict[str, Any]:
-    """The keyword arguments by which a handler declares its access."""
+def access(wanted: Access, *, slash: bool = False) -> dict[str, Any]:
+    """The keyword arguments by which a handler declares its access.
+
+    A page that people type declares ``slash``: its path may end in one, to be led to the other.
+    """
     security = OPEN_SECURITY
     if wanted in _SCOPES:
         security = KEY_SECURITY
     elif wanted is Access.CRON:
         security = CRON_SECURITY
-    return {"opt": {"access": wanted}, "security": security}
+    return {"opt": {"access": wanted, "slash": slash}, "security": security}
+
+
+def needed(wanted: Access) -> str:
+    """What a caller must send, as a sentence of the description."""
+    if wanted in _SCOPES:
+        scopes = " or ".join(
+            f"`{scope}`" for scope in dict.fromkeys((*_SCOPES[wanted], Scope.OPERATOR))
+        )
+        return f"Needs a key with the scope {scopes}."
+    return {
+        Access.SIGNATURE: "Needs no key: Stripe signs the body.",
+        Access.CRON: "Needs the `CRON_SECRET` as bearer token.",
+    }.get(wanted, "Needs no key.")
 
 
 async def guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
     """Check the caller against the route's declared access, and that nothing is said twice."""
-    _check_path(connection)
+    _check_path(connection, handler)
     _check_headers(connection)
     wanted = handler.opt.get("access")
     if wanted in _SCOPES:
@@ -103,13 +119,20 @@ def _bearer(connection: ASGIConnection[Any, Any, Any, Any]) -> str:
     return token.strip()
 
 
-def _check_path(connection: ASGIConnection[Any, Any, Any, Any]) -> None:
-    """One path for one route: Litestar takes `/metrics/` and `//` and `%2F` too.
+def _check_path(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+    """Refuse any other spelling of a path: Litestar takes `/metrics/`, `//` and `/%6Detrics` too.
 
-    A proxy's rule that keeps `/metrics` inside knows nothing of its other spellings.
+    A proxy's rule that keeps `/metrics` inside knows nothing of those. Ids may be written with
+    escapes: clients differ in what they escape.
     """
-    raw = connection.scope.get("raw_path") or b""
-    if b"//" in raw or raw.endswith(b"/") or b"%2f" in raw.lower():
+    raw = connection.scope.get("raw_path", b"").decode("latin-1")
+    declared = str(connection.scope["path_template"])
+    if handler.opt.get("slash") and raw == f"{declared}/":
+        return
+    sent, wanted = raw.split("/"), declared.split("/")
+    if len(sent) != len(wanted) or any(
+        one != other for one, other in zip(sent, wanted, strict=True) if not other.startswith("{")
+    ):
         raise NotFoundException
 
 

@@ -57,7 +57,7 @@ def decode(raw: bytes, kind: Any) -> Any:
             raise InvalidRequestError(f"{twice!r} stands twice in one object of the body.")
         return msgspec.convert(parsed, kind, strict=True)
     except (orjson.JSONDecodeError, msgspec.ValidationError) as error:
-        raise InvalidRequestError(in_words(str(error))) from None
+        raise InvalidRequestError(in_words(str(error), kind)) from None
 
 
 def _names(value: object) -> int:

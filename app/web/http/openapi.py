@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from litestar import Litestar
+from litestar.handlers import HTTPRouteHandler
 from litestar.openapi.config import OpenAPIConfig
-from litestar.openapi.spec import Components, License, SecurityScheme
-from litestar.types import ControllerRouterHandler
+from litestar.openapi.spec import Components, License, SecurityScheme, Tag
+from litestar.types import ControllerRouterHandler, Method
 
 from app.web.http import openapi_examples, openapi_words
+from app.web.http.access import Access, needed
 
 DESCRIPTION: Final = (
     "Credits for Stripe subscriptions, on an append-only ledger. Instants are RFC 3339 in Z with "
@@ -18,6 +21,20 @@ DESCRIPTION: Final = (
     "`application/problem+json` with a stable `code`."
 )
 WEBHOOK: Final = "/api/webhooks/stripe"
+TAGS: Final = {
+    "Accounts": "Accounts of the application's users, and what each has.",
+    "Spends": "Credits used, all or nothing.",
+    "Holds": "Credits reserved, then captured or released.",
+    "Stripe": "Stripe's hosted pages, and its events.",
+    "Corrections": "Operators' grants, adjustments, closings and reversals, each with a reason.",
+    "Life cycle": "Subscriptions, Stripe's events and the daily runs.",
+    "Ledger": "Entries, journals, exports and reports that close to the credit.",
+    "Reports": "Usage, and alerts on accounts.",
+    "Audit": "What operators did.",
+    "Cron": "The daily run, for a scheduler outside.",
+    "Health": "Whether the service lives and can serve, and its metrics.",
+    "Development": "The clock of a development book; absent in production.",
+}
 
 
 def _config(version: str) -> OpenAPIConfig:
@@ -28,6 +45,8 @@ def _config(version: str) -> OpenAPIConfig:
         license=License(name="MIT"),
         path="/generated",
         use_handler_docstrings=True,
+        operation_id_creator=_operation_id,
+        tags=[Tag(name=name, description=text) for name, text in TAGS.items()],
         components=Components(
             security_schemes={
                 "apiKey": SecurityScheme(type="http", scheme="bearer", description="tb_…"),
@@ -37,6 +56,12 @@ def _config(version: str) -> OpenAPIConfig:
             }
         ),
     )
+
+
+def _operation_id(handler: HTTPRouteHandler, method: Method, _: object) -> str:
+    """The handler's own name, as generated clients show it."""
+    another = len(handler.http_methods) > 1 and method == "GET"
+    return f"{handler.handler_name}_by_get" if another else handler.handler_name
 
 
 def describe(routes: Sequence[ControllerRouterHandler], version: str) -> dict[str, Any]:
@@ -61,7 +86,37 @@ def describe(routes: Sequence[ControllerRouterHandler], version: str) -> dict[st
     _describe_webhook(schema["paths"][WEBHOOK]["post"])
     openapi_examples.add(schema)
     openapi_words.add(schema)
-    return schema
+    _say_what_key_is_needed(schema, routes)
+    return {**schema, "paths": _by_use(schema["paths"], routes)}
+
+
+def _declared(routes: Sequence[ControllerRouterHandler]) -> Iterator[tuple[str, str, Access]]:
+    """(path, method, access) of each route, in their order."""
+    for handler in routes:
+        assert isinstance(handler, HTTPRouteHandler)
+        for path in handler.paths:
+            for method in sorted(handler.http_methods, reverse=True):
+                yield re.sub(r":\w+\}", "}", path), method.lower(), handler.opt["access"]
+
+
+def _by_use(
+    paths: dict[str, Any], routes: Sequence[ControllerRouterHandler]
+) -> dict[str, dict[str, Any]]:
+    """The paths in the order of the routes; Litestar has an order of its own."""
+    ordered: dict[str, dict[str, Any]] = {}
+    for path, method, _ in _declared(routes):
+        if path in paths:
+            ordered.setdefault(path, {})[method] = paths[path][method]
+    return ordered
+
+
+def _say_what_key_is_needed(
+    schema: dict[str, Any], routes: Sequence[ControllerRouterHandler]
+) -> None:
+    for path, method, wanted in _declared(routes):
+        operation = schema["paths"].get(path, {}).get(method)
+        if operation is not None:
+            operation["description"] += f"\n\n{needed(wanted)}"
 
 
 def _as_ecma_has_it(node: Any) -> None:

@@ -48,9 +48,10 @@ def add(schema: dict[str, Any]) -> None:
     for path, item in schema["paths"].items():
         for operation in item.values():
             operation.setdefault("description", operation["summary"])
-            operation["summary"] = _sentence(_paragraph(operation["description"]))
+            told = _sentence(_paragraph(operation["description"]))
+            operation["summary"] = _title(operation["operationId"])
             for status, answer in operation["responses"].items():
-                _answer(operation, answer, int(status), shapes)
+                _answer(told, answer, int(status), shapes)
                 _refusal(operation, answer, int(status), path)
 
 
@@ -71,13 +72,11 @@ def _shape(described: dict[str, Any], kind: type[msgspec.Struct]) -> None:
                     one["format"] = "date-time"
 
 
-def _answer(
-    operation: dict[str, Any], answer: dict[str, Any], status: int, shapes: dict[str, Any]
-) -> None:
-    """Of a success that says no more than its number: what it holds."""
+def _answer(told: str, answer: dict[str, Any], status: int, shapes: dict[str, Any]) -> None:
+    """Say what a success holds, if it says no more than its number."""
     if status >= 400 or answer["description"] != HTTPStatus(status).description:
         return
-    answer["description"] = operation["summary"]
+    answer["description"] = told
     for content in answer.get("content", {}).values():
         name = content["schema"].get("$ref", "").rpartition("/")[2]
         if name:
@@ -111,6 +110,11 @@ def _code(operation: dict[str, Any], status: int, path: str) -> str:
     if "Idempotency-Key" in names:
         return {409: "idempotency_key_in_flight", 422: "idempotency_key_reused"}.get(status, "")
     return "invalid_cursor" if "cursor" in names else ""
+
+
+def _title(operation_id: str) -> str:
+    """`place_hold` as a title; no Markdown stands in it, which pages show as it is."""
+    return operation_id.replace("_", " ").capitalize().replace("stripe", "Stripe")
 
 
 def _paragraph(docstring: str) -> str:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Final
+import re
+from collections.abc import Iterator
+from typing import Any, Final
+
+from msgspec import inspect
 
 from app.infrastructure import ids
 from app.web.http.instants import INSTANT_PATTERN
@@ -38,8 +42,36 @@ _MEANINGS: Final = {
 }
 
 
-def in_words(message: str) -> str:
-    """What msgspec says of a text, a sentence in place of the pattern."""
+_NOT_LISTED: Final = re.compile(r"^Invalid enum value (?P<sent>.*?)(?: - at `\$(?P<place>.*)`)?$")
+_STEP: Final = re.compile(r"\.(\w+)|\[")
+
+
+def in_words(message: str, kind: Any) -> str:
+    """What msgspec says of a value of this type, with words in place of a pattern or list."""
     for pattern, meaning in _MEANINGS.items():
         message = message.replace(f"`str` matching regex {pattern!r}", meaning)
-    return message
+    refused = _NOT_LISTED.match(message)
+    if refused is None:
+        return message
+    listed = _listed(inspect.type_info(kind), _STEP.findall(refused["place"] or ""))
+    where = f" - at `${refused['place']}`" if refused["place"] else ""
+    return f"{refused['sent']} is none of {', '.join(map(str, listed))}{where}"
+
+
+def _listed(kind: inspect.Type, place: list[str]) -> Iterator[object]:
+    """Yield the closed list of values that stands at this place of a type."""
+    if isinstance(kind, inspect.Metadata):
+        yield from _listed(kind.type, place)
+    elif isinstance(kind, inspect.UnionType):
+        for one in kind.types:
+            yield from _listed(one, place)
+    elif isinstance(kind, inspect.LiteralType) and not place:
+        yield from kind.values
+    elif isinstance(kind, inspect.EnumType) and not place:
+        yield from (one.value for one in kind.cls)
+    elif isinstance(kind, inspect.StructType) and place:
+        for field in kind.fields:
+            if field.encode_name == place[0]:
+                yield from _listed(field.type, place[1:])
+    elif isinstance(kind, inspect.ListType) and place:
+        yield from _listed(kind.item_type, place[1:])

@@ -184,14 +184,11 @@ def of_validation(request: Request[Any, Any, Any], error: ValidationException) -
 def _told(request: Request[Any, Any, Any], key: str, message: str) -> str:
     if key == "data":  # a body that is refused is told by app.web.http.body; here there was none
         return "The body is missing: send JSON with Content-Type: application/json."
-    return f"{_sent_name(request, key)}: {in_words(message)}"
-
-
-def _sent_name(request: Request[Any, Any, Any], name: str) -> str:
-    """A parameter's name as it is sent, where Python has another for it."""
-    field = request.route_handler.parsed_fn_signature.parameters.get(name)
+    field = request.route_handler.parsed_fn_signature.parameters.get(key)
     defined = field.kwarg_definition if field else None
-    return (isinstance(defined, ParameterKwarg) and defined.name) or name
+    # A parameter has its name as it is sent, where Python has another for it.
+    sent = (isinstance(defined, ParameterKwarg) and defined.name) or key
+    return f"{sent}: {in_words(message, field.raw if field else object)}"
 
 
 def of_http(_request: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:

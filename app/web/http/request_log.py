@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Iterable, Sequence
 from typing import Any, Final, cast
 
 import structlog
@@ -52,9 +53,10 @@ def request_log(app: ASGIApp, state: State) -> ASGIApp:
                 start = cast("dict[str, Any]", message)
                 status = start["status"]
                 start["headers"] = [
-                    *start["headers"], *SECURITY_HEADERS, *rate_limits.headers(scope),
+                    *_with_security(start["headers"]),
+                    *rate_limits.headers(scope),
                     (b"x-request-id", request_id.encode()),
-                ]  # fmt: skip
+                ]
             await send(message)
 
         told: dict[str, Any] = {"http.request.method": scope["method"], "request_id": request_id}
@@ -73,6 +75,14 @@ def request_log(app: ASGIApp, state: State) -> ASGIApp:
                 _line(scope, route, status, seconds)
 
     return logged
+
+
+def _with_security(
+    headers: Sequence[tuple[bytes, bytes]],
+) -> Iterable[tuple[bytes, bytes]]:
+    """The answer's headers, and each of ours that the handler did not set otherwise."""
+    stated = {name.lower() for name, _ in headers}
+    return (*headers, *(one for one in SECURITY_HEADERS if one[0] not in stated))
 
 
 def _route(scope: Any) -> str:
