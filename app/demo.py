@@ -10,8 +10,7 @@ from app.embedded.devbook import DevBook
 from app.embedded.up import up
 from app.infrastructure import clock
 from app.infrastructure.db import opened
-from app.simulate.demo import demo
-from app.simulate.tape import TAPE_START
+from app.simulate.demo import START, demo
 
 
 async def play_and_stay(*, port: int, data_dir: Path, console: Console, leave: bool) -> int:
@@ -26,6 +25,4 @@ async def play_and_stay(*, port: int, data_dir: Path, console: Console, leave: b
         console.print("The clock runs on from here. Ctrl-C stops everything.", style="dim")
         return None
 
-    return await up(
-        port=port, data_dir=data_dir, clock=TAPE_START, announce=console, after_ready=play
-    )
+    return await up(port=port, data_dir=data_dir, clock=START, announce=console, after_ready=play)

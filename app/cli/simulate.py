@@ -76,6 +76,14 @@ Drop = Annotated[
     float, typer.Option(min=0, max=1, metavar="RATE", help="How many are lost, 0 to 1.")
 ]
 Concurrency = Annotated[int, typer.Option(min=1, max=64, help="Customers beside one another.")]
+ApiVersion = Annotated[
+    str,
+    typer.Option(
+        metavar="VERSION",
+        help="The API version in whose shapes events come: 2024-06-20, 2026-08-26.dahlia or "
+        "2026-09-30.endive.",
+    ),
+]
 
 
 def simulate(
@@ -83,7 +91,7 @@ def simulate(
     days: Days = 35, to: To = None, secret: Secret = None, key: Key = None,
     data_dir: Folder = None, tiers: Tiers = None, start: Start = None, seed: Seed = 1,
     shuffle: Shuffle = False, duplicate: Duplicate = 0.0, drop: Drop = 0.0,
-    concurrency: Concurrency = 8,
+    concurrency: Concurrency = 8, api_version: ApiVersion = "2026-08-26.dahlia",
 ) -> None:  # fmt: skip
     """Play Stripe's life cycles as signed webhooks, without a Stripe account.
 
@@ -93,13 +101,13 @@ def simulate(
     Where `up --clock` runs, its clock moves with the story, and a month takes seconds; any other
     book gets the events with their dates, and its clock is left alone.
     """
-    from app.commands import simulate as command
+    from app.simulate import simulation
     from app.simulate.address import Address
     from app.simulate.disorder import Disorder
 
     if list_:
-        raise typer.Exit(command.list_life_cycles(console))
-    plan = command.Plan(
+        raise typer.Exit(simulation.list_life_cycles(console))
+    plan = simulation.Plan(
         names=life_cycles or [],
         customers=customers,
         days=days,
@@ -108,6 +116,7 @@ def simulate(
         seed=seed,
         disorder=Disorder(shuffle=shuffle, duplicate=duplicate, drop=drop),
         concurrency=concurrency,
+        api_version=api_version,
     )
     address = Address(to=to, secret=secret, key=key, data_dir=data_dir)
-    run(command.simulate(console, errors_console, address, plan))
+    run(simulation.simulate(console, errors_console, address, plan))

@@ -1,1 +1,1 @@
-"""Stripe and an application, played: tapes of signed events and spends, sent to a running book."""
+"""Stripe and an application, played: stories of signed events and spends, sent to a book."""

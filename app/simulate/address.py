@@ -1,4 +1,4 @@
-"""Which book the simulator plays at: a running `up`, or any address with its webhook's secret."""
+"""The book that the simulator plays at: a running `up`, or an address with its webhook's secret."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ DATA_DIR_DEFAULT: Final = Path(".tallybook")
 
 @dataclass(frozen=True, kw_only=True)
 class Address:
-    """What was asked for; ``key`` may read accounts, ``data_dir`` is a running `up`'s folder."""
+    """The options given; ``key`` may read accounts, ``data_dir`` is a running `up`'s folder."""
 
     to: str | None = None
     secret: str | None = None
@@ -30,19 +30,19 @@ class Address:
 
 @dataclass(frozen=True, kw_only=True)
 class Target:
-    """A book as far as it is known: what is not is empty."""
+    """A book as far as it is known; the rest is empty."""
 
     book: DevBook
     webhook_url: str
 
     @property
     def reads(self) -> bool:
-        """Whether accounts can be read."""
+        """Whether a key is known that may read accounts."""
         return bool(self.book.keys.service)
 
     @property
     def operates(self) -> bool:
-        """Whether a clock could be moved."""
+        """Whether a key is known that may move a clock."""
         return bool(self.book.keys.operator)
 
 
@@ -57,7 +57,7 @@ _UNKNOWN: Final = DevBook(
 
 
 def find(address: Address) -> Target:
-    """The target; ConfigurationError says what is lacking or wrong."""
+    """Return the target; raise ConfigurationError, which says what is lacking or wrong."""
     told = _told(address)
     to = address.to or told.base_url
     given = read_variable(os.environ, "STRIPE_WEBHOOK_SECRET") or ""
@@ -69,14 +69,14 @@ def find(address: Address) -> Target:
         )
     base_url, webhook_url = _addresses(to)
     keys = replace(told.keys, service=address.key) if address.key else told.keys
-    # While a secret rolls several stand there: each is good.
+    # While a secret is being rolled there are several: each is good.
     first = secret.split(",")[0].strip()
     book = replace(told, base_url=base_url, stripe_webhook_secret=first, keys=keys)
     return Target(book=book, webhook_url=webhook_url)
 
 
 def _told(address: Address) -> DevBook:
-    """A running `up` by its folder: the one that is named, else the default one if it is there."""
+    """Read the running `up` of the folder that is named, else of the default one if it is there."""
     folder = address.data_dir
     if folder is None:
         unasked = address.to or address.secret or not (DATA_DIR_DEFAULT / "dev.json").exists()
@@ -92,7 +92,7 @@ def _told(address: Address) -> DevBook:
 
 
 def _addresses(to: str) -> tuple[str, str]:
-    """The service's address and its webhook's; a path in ``to`` is the webhook's own."""
+    """Return the service's address and its webhook's; a path in ``to`` is the webhook's own."""
     parts = urlsplit(to)
     if parts.scheme not in ("http", "https") or not parts.netloc:
         raise ConfigurationError(f"{to} is no address such as http://127.0.0.1:8787.")

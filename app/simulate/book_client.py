@@ -1,10 +1,10 @@
-"""The HTTP calls that a tape needs, patient with a service that dies and comes back."""
+"""The HTTP calls that a story needs, patient with a service that dies and comes back."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Final, TypeVar
@@ -13,7 +13,7 @@ import httpx
 import msgspec
 
 from app.embedded.devbook import DevBook
-from app.simulate.tape import Delivery, Put, Spend
+from app.simulate.steps import Delivery, Put, Spend
 from app.webhooks.signature import sign
 
 WEBHOOK_PATH: Final = "/api/webhooks/stripe"
@@ -27,9 +27,9 @@ Answer = TypeVar("Answer", bound=msgspec.Struct)
 
 
 class PlayError(Exception):
-    """The tape cannot go on; says at which call, and what the service answered.
+    """The story cannot go on; says at which call, and what the service answered.
 
-    ``status`` is None where nobody answered.
+    ``status`` is None if nobody answered.
     """
 
     def __init__(self, told: str, *, status: int | None = None, code: str = "") -> None:
@@ -38,21 +38,15 @@ class PlayError(Exception):
         self.code = code
 
 
-class Verdict(msgspec.Struct, frozen=True):
-    """What became of a delivery."""
-
+class _Verdict(msgspec.Struct, frozen=True):
     outcome: str
 
 
-class Clock(msgspec.Struct, frozen=True):
-    """Where the book's clock stands."""
-
+class _Clock(msgspec.Struct, frozen=True):
     now: datetime
 
 
-class BalanceNow(msgspec.Struct, frozen=True):
-    """When a balance was read."""
-
+class _Balance(msgspec.Struct, frozen=True):
     as_of: datetime
 
 
@@ -64,12 +58,14 @@ class Subscription(msgspec.Struct, frozen=True):
     price_id: str | None
     period_end_at: datetime | None
     cancel_at_period_end: bool
+    cancel_at: datetime | None = None
 
 
 class Account(msgspec.Struct, frozen=True):
     """An account, as the book answers it."""
 
     id: str
+    stripe_customer_id: str | None
     tier: str
     state: str | None
     balance: int
@@ -78,7 +74,7 @@ class Account(msgspec.Struct, frozen=True):
 
 
 class Entry(msgspec.Struct, frozen=True):
-    """What the report needs of a ledger entry."""
+    """The part of a ledger entry that is compared."""
 
     kind: str
     amount: int
@@ -86,9 +82,7 @@ class Entry(msgspec.Struct, frozen=True):
     effective_at: datetime
 
 
-class EntryPage(msgspec.Struct, frozen=True):
-    """A page of entries."""
-
+class _EntryPage(msgspec.Struct, frozen=True):
     data: list[Entry]
     next_cursor: str | None
 
@@ -100,29 +94,26 @@ class _Problem(msgspec.Struct, frozen=True):
 
 
 class BookClient:
-    """Calls one book; what is repeated goes out under the same ids and keys."""
+    """Calls one book; repeated calls go out under the same ids and keys."""
 
     def __init__(
-        self, book: DevBook, http: httpx.AsyncClient, patience_s: float,
+        self,
+        book: DevBook,
+        http: httpx.AsyncClient,
+        patience_s: float,
         webhook_url: str = WEBHOOK_PATH,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.book = book
         self._http = http
         self._patience_s = patience_s
         self._webhook_url = webhook_url
 
     async def deliver(self, delivery: Delivery) -> str:
-        """Send the event as Stripe would; the verdict."""
-
-        def signed() -> dict[str, str]:
-            # By wall time and anew for every try: signatures are never judged by a set clock.
-            header = sign(delivery.payload, self.book.stripe_webhook_secret, int(time.time()))
-            return {"Stripe-Signature": header}
-
-        response = await self._call("POST", self._webhook_url, signed, content=delivery.payload)
+        """Send the event as Stripe would; return the verdict."""
+        response = await self._call("POST", self._webhook_url, content=delivery.payload)
         _expect(response, 200, 201, 202, 204)
         try:
-            return msgspec.json.decode(response.content, type=Verdict).outcome
+            return msgspec.json.decode(response.content, type=_Verdict).outcome
         except msgspec.MsgspecError:
             return "accepted"  # another receiver of webhooks than Tallybook
 
@@ -132,80 +123,83 @@ class BookClient:
         if put.customer_id is not None:
             body["stripe_customer_id"] = put.customer_id
         path = f"/api/v1/accounts/{put.account_id}"
-        _expect(await self._call("PUT", path, self._as("service"), body=body), 200, 201)
+        _expect(await self._call("PUT", path, "service", body), 200, 201)
+
+    async def close_account(self, account_id: str) -> None:
+        """Close an account; repeating it changes nothing."""
+        body = {"reason": "simulated"}
+        path = f"/api/v1/accounts/{account_id}/close"
+        _expect(await self._call("POST", path, "operator", body), 200)
 
     async def spend(self, spend: Spend) -> bool:
-        """Spend under the spend's own key; False where credits are lacking."""
-
-        def keyed() -> dict[str, str]:
-            return {**self._as("service")(), "Idempotency-Key": spend.key}
-
+        """Spend under the spend's own key; return False if credits are lacking."""
         body = {"amount": spend.amount, "reason": spend.reason}
         path = f"/api/v1/accounts/{spend.account_id}/spends"
-        response = await self._call("POST", path, keyed, body=body)
+        response = await self._call("POST", path, "service", body, key=spend.key)
         if response.status_code == 402 and _problem(response).code == "insufficient_credits":
             return False
         _expect(response, 201)
         return True
 
     async def now(self) -> datetime:
-        """Where the book's clock stands; PlayError where it cannot be set."""
+        """Return the instant of the book's clock; raise PlayError if it cannot be set."""
         now = await self.settable_now()
         if now is None:
             raise PlayError("The book's clock cannot be set. Start it with --clock INSTANT.")
         return now
 
     async def settable_now(self) -> datetime | None:
-        """The same, or None where the clock cannot be set."""
-        response = await self._call("GET", "/api/v1/dev/clock", self._as("operator"))
-        return None if response.status_code == 404 else _read(response, Clock).now
+        """Return the instant of the book's clock, None if it cannot be set."""
+        response = await self._call("GET", "/api/v1/dev/clock", "operator")
+        return None if response.status_code == 404 else _read(response, _Clock).now
 
     async def now_at(self, account_id: str) -> datetime | None:
-        """The book's now, which any reader may ask of an account; None where there is none."""
-        path = f"/api/v1/accounts/{account_id}/balance"
-        response = await self._call("GET", path, self._as("service"))
-        return None if response.status_code == 404 else _read(response, BalanceNow).as_of
+        """Return the book's now, which any reader may ask of an account; None without one."""
+        response = await self._call("GET", f"/api/v1/accounts/{account_id}/balance", "service")
+        return None if response.status_code == 404 else _read(response, _Balance).as_of
 
     async def move_clock(self, to: datetime) -> None:
         """Let time pass as if every minute's tick had run; never back."""
         body = {"now": to.isoformat(), "tick": True}
-        response = await self._call("PUT", "/api/v1/dev/clock", self._as("operator"), body=body)
+        response = await self._call("PUT", "/api/v1/dev/clock", "operator", body)
         # A clock that went on while the answer was lost stands where we want it, or later.
         if _problem(response).code != "clock_backwards":
             _expect(response, 200)
 
     async def account(self, account_id: str) -> Account | None:
-        """The account; None where there is none."""
-        path = f"/api/v1/accounts/{account_id}"
-        response = await self._call("GET", path, self._as("service"))
+        """Return the account; None if there is none."""
+        response = await self._call("GET", f"/api/v1/accounts/{account_id}", "service")
         if response.status_code == 404 and _problem(response).code == "account_unknown":
             return None
         return _read(response, Account)
 
     async def entries(self, account_id: str, limit: int = PAGE_SIZE) -> AsyncIterator[Entry]:
-        """All entries of the account, oldest first, page by page."""
+        """Yield all entries of the account, oldest first, page by page."""
         query = {"account_id": account_id, "limit": str(limit)}
         while True:
-            response = await self._call(
-                "GET", "/api/v1/ledger/entries", self._as("auditor"), query=query
-            )
-            page = _read(response, EntryPage)
+            path = "/api/v1/ledger/entries"
+            page = _read(await self._call("GET", path, "auditor", query=query), _EntryPage)
             for entry in page.data:
                 yield entry
             if page.next_cursor is None:
                 return
             query["cursor"] = page.next_cursor
 
-    def _as(self, scope: str) -> Callable[[], dict[str, str]]:
-        key: str = getattr(self.book.keys, scope)
-        return lambda: {"Authorization": f"Bearer {key}"}
-
     async def _call(
-        self, method: str, path: str, headers: Callable[[], dict[str, str]], *,
-        body: dict[str, str] | dict[str, object] | None = None, content: bytes | None = None,
-        query: dict[str, str] | None = None,
-    ) -> httpx.Response:  # fmt: skip
-        """Call until there is an answer that another try would not better."""
+        self,
+        method: str,
+        path: str,
+        scope: str | None = None,
+        body: Mapping[str, object] | None = None,
+        *,
+        content: bytes = b"",
+        query: Mapping[str, str] | None = None,
+        key: str | None = None,
+    ) -> httpx.Response:
+        """Call until there is an answer that another try would not better.
+
+        Without a scope ``content`` is an event, and signed.
+        """
         content = content if body is None else msgspec.json.encode(body)
         give_up_at = time.monotonic() + self._patience_s
         pause_s = PAUSE_S_MIN
@@ -213,9 +207,12 @@ class BookClient:
             status = None
             try:
                 response = await self._http.request(
-                    method, path, content=content, params=query,
-                    headers={"Content-Type": "application/json", **headers()},
-                )  # fmt: skip
+                    method,
+                    path,
+                    content=content,
+                    params=query,
+                    headers=self._headers(scope, content, key),
+                )
                 if not _is_passing(response):
                     return response
                 trouble, status = _told(response), response.status_code
@@ -227,13 +224,25 @@ class BookClient:
             await asyncio.sleep(pause_s)
             pause_s = min(2 * pause_s, PAUSE_S_MAX)
 
+    def _headers(self, scope: str | None, content: bytes, key: str | None) -> dict[str, str]:
+        headers = {"Content-Type": "application/json"}
+        if scope is None:
+            # By wall time, and at each try: signatures are never judged by a set clock.
+            signature = sign(content, self.book.stripe_webhook_secret, int(time.time()))
+            return headers | {"Stripe-Signature": signature}
+        headers["Authorization"] = f"Bearer {getattr(self.book.keys, scope)}"
+        return headers if key is None else headers | {"Idempotency-Key": key}
+
 
 @asynccontextmanager
 async def connected(
-    book: DevBook, *, patience_s: float = PATIENCE_S_MAX,
-    transport: httpx.AsyncBaseTransport | None = None, webhook_url: str = WEBHOOK_PATH,
-) -> AsyncIterator[BookClient]:  # fmt: skip
-    """A client for as long as the block lasts."""
+    book: DevBook,
+    *,
+    patience_s: float = PATIENCE_S_MAX,
+    transport: httpx.AsyncBaseTransport | None = None,
+    webhook_url: str = WEBHOOK_PATH,
+) -> AsyncIterator[BookClient]:
+    """Open a client for the length of a block."""
     # trust_env: a proxy of the machine has no business between us and the loopback.
     async with httpx.AsyncClient(
         base_url=book.base_url, timeout=ANSWER_S_MAX, transport=transport, trust_env=False

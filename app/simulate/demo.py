@@ -1,77 +1,120 @@
-"""The demo: plays the sample tape at a book, and tells what came of it."""
+"""The demo: six customers are played at a book, and their end is told."""
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
 from rich.console import Console
 
+from app.allowance.catalogue import default_text, parse
 from app.embedded.devbook import DevBook
-from app.simulate import sample_tape
+from app.infrastructure import ids
+from app.simulate import demo_scenarios, roles
 from app.simulate.book_client import BookClient, PlayError, connected
-from app.simulate.next_steps import print_next_steps
-from app.simulate.play import play
-from app.simulate.report import Found, look_up, print_report
-from app.simulate.sample_tape import FIRST_NAME, TAPE_LENGTH, account_id
-from app.simulate.tape import TAPE_START
+from app.simulate.disorder import Outgoing
+from app.simulate.engine import Engine, Manner, Outcome
+from app.simulate.price_list import PriceList
+from app.simulate.report import print_demo, progress_bar
+from app.simulate.roles import Role, account_id
 
 DATA_DIR_DEFAULT: Final = Path(".tallybook")
+STRIPE_DATA_DIR: Final = Path(".tallybook-stripe")
+# The clock of a new book stands here, and the first tape starts here.
+START: Final = datetime(2026, 1, 1, tzinfo=UTC)
+_FIRST_NAME: Final = demo_scenarios.PEOPLE[0].__name__
 _DAY: Final = timedelta(days=1)
+_KEY_DIGITS: Final = 12
 
 
 @dataclass(frozen=True)
 class Run:
-    """Which playing of the sample tape on these data, and when it starts or started."""
+    """A playing of the demo on these data, and when it starts or started."""
 
     number: int
     starts_at: datetime
     resumed: bool
 
+    @property
+    def ends_at(self) -> datetime:
+        """The instant of its last act, which moves the clock."""
+        return self.starts_at + demo_scenarios.LENGTH
+
 
 async def demo(book: DevBook, console: Console, data_dir: Path = DATA_DIR_DEFAULT) -> bool:
-    """Play the tape, anew or to its end; whether everything came as it must.
+    """Play the demo, from its start or to its end; return whether all came as it must.
 
-    On data that an earlier tape left, the next one has customers of its own and starts on the
-    next whole day; one that was left half-played is played to its end first.
+    On data that an earlier one left, the next has customers of its own and starts on the next
+    whole day; one that was left half-played is played to its end first.
     """
     try:
         async with connected(book) as client:
-            return await play_sample(client, console, data_dir)
+            return await play_demo(client, console, data_dir)
     except PlayError as error:
         console.print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)
         return False
 
 
-async def play_sample(client: BookClient, console: Console, data_dir: Path) -> bool:
-    """The same over a client at hand; raises PlayError where the book is not what it must be."""
+async def play_demo(client: BookClient, console: Console, data_dir: Path) -> bool:
+    """Play it by this client; raise PlayError if the book is not what it must be."""
     run = await find_run(client)
-    tape = sample_tape.tape(run.number, run.starts_at)
-    _announce(run, console)
-    played = await play(tape, client, console)
-    found = [await look_up(client, customer) for customer in tape.customers]
-    right = print_report(console, played, found)
-    print_next_steps(console, client.book, _richest(found).account.id, data_dir)
+    what = "Playing the rest of" if run.resumed else "Playing"
+    console.print(
+        f"\n[bold]{what} tape {run.number}[/]: six customers, {run.starts_at:%-d %B %Y} to "
+        f"{run.ends_at:%-d %B %Y}, every event signed and sent over HTTP.",
+        highlight=False,
+    )
+    outcome = await play_run(client, run, people(run), console)
+    right = print_demo(console, outcome)
+    richest = max(
+        (one.account for one in outcome.found if one.account), key=lambda one: one.available
+    )
+    print_next_steps(console, client.book, richest.id, data_dir)
     return right
 
 
-async def find_run(client: BookClient) -> Run:
-    """The run that is to be played: the last one where it is unfinished, else the next.
+def people(run: Run) -> list[Role]:
+    """Return the run's customers; the same for the same run, byte by byte."""
+    prices = PriceList(parse(default_text(), "the shipped tiers.toml"))
+    return roles.demo_people(run.number, run.starts_at, prices)
 
-    What to know is in the ledger itself: a run's first act introduces its first customer, whose
-    first entry is the opening of the tape's first day, and its last act moves the clock.
+
+async def play_run(
+    client: BookClient, run: Run, played: list[Role], console: Console | None = None
+) -> Outcome:
+    """Play these of the run's customers in order, to the run's end, and compare all of them."""
+    manner = Manner(clock_at=await client.now(), ends_at=run.ends_at, reads_ledger=True)
+    with progress_bar(console) as progress:
+        task = progress.add_task("", total=demo_scenarios.LENGTH.total_seconds())
+
+        def watch(_: Outcome, clock_at: datetime | None, one: Outgoing | None) -> None:
+            assert clock_at is not None, "the demo moves the clock"
+            story = f"{one.at:%Y-%m-%d}  {one.story}" if one else f"{clock_at:%Y-%m-%d}"
+            passed = (clock_at - run.starts_at).total_seconds()
+            progress.update(task, completed=passed, description=story)
+
+        return await Engine(client, manner, watch).run(iter(played))
+
+
+async def find_run(client: BookClient) -> Run:
+    """Find the run that is to be played: the last one if it is unfinished, else the next.
+
+    The ledger itself tells: a run's first act introduces its first customer, whose first entry is
+    the opening of the run's first day, and its last act moves the clock.
     """
     now = await client.now()
     number = 1
-    while await client.account(account_id(FIRST_NAME, number)) is not None:
+    while await client.account(account_id(_FIRST_NAME, number)) is not None:
         number += 1
     if number > 1:
-        began_at = await _first_entry_at(client, account_id(FIRST_NAME, number - 1))
-        if now < began_at + TAPE_LENGTH:
-            return Run(number - 1, began_at, resumed=True)
-    return Run(number, max(TAPE_START, _whole_day_from(now)), resumed=False)
+        began_at = await _first_entry_at(client, account_id(_FIRST_NAME, number - 1))
+        last = Run(number - 1, began_at, resumed=True)
+        if now < last.ends_at:
+            return last
+    return Run(number, max(START, _whole_day_from(now)), resumed=False)
 
 
 async def _first_entry_at(client: BookClient, account: str) -> datetime:
@@ -85,15 +128,38 @@ def _whole_day_from(now: datetime) -> datetime:
     return midnight if midnight == now else midnight + _DAY
 
 
-def _announce(run: Run, console: Console) -> None:
-    first, last = run.starts_at, run.starts_at + TAPE_LENGTH
-    what = "Playing the rest of" if run.resumed else "Playing"
-    console.print(
-        f"\n[bold]{what} tape {run.number}[/]: six customers, {first:%-d %B %Y} to "
-        f"{last:%-d %B %Y}, every event signed and sent over HTTP.",
-        highlight=False,
-    )
+def print_next_steps(console: Console, book: DevBook, account: str, data_dir: Path) -> None:
+    """Print lines to paste; a comment is one to the shell too, so all may be pasted at once."""
+    console.print("\nTo paste:", style="bold")
+    for line in next_steps(book, account, data_dir, ids.random_token(_KEY_DIGITS)):
+        style = "dim" if line.startswith("#") else None
+        # Each is one line, however narrow the terminal.
+        console.print(line, style=style, markup=False, highlight=False, emoji=False, soft_wrap=True)
 
 
-def _richest(found: list[Found]) -> Found:
-    return max(found, key=lambda one: one.account.available)
+def next_steps(book: DevBook, account: str, data_dir: Path, fresh: str) -> list[str]:
+    """Return comments and commands; ``fresh`` makes the spend's key one that nobody has used."""
+    api = f"{book.base_url}/api"
+    port = book.base_url.rpartition(":")[2].rstrip("/")
+    return [
+        "# spend one credit; the same line again is a replay and spends nothing",
+        f"curl -sw '\\n' {api}/v1/accounts/{account}/spends"
+        f" -H 'Authorization: Bearer {book.keys.service}'"
+        f" -H 'Idempotency-Key: try-{fresh}'"
+        """ -H 'Content-Type: application/json' -d '{"amount": 1, "reason": "a try"}'""",
+        "# its entries, newest first, by the auditor's key",
+        f"curl -sw '\\n' '{api}/v1/ledger/entries?account_id={account}&order=desc&limit=5'"
+        f" -H 'Authorization: Bearer {book.keys.auditor}'",
+        "# derive every balance from the entries again, and compare",
+        f".venv/bin/tallybook ledger verify --data-dir {shlex.quote(str(data_dir))}",
+        "# every call, described and ready to try, also offline",
+        f"{book.base_url}/schema",
+        "",
+        # A book of its own: in this one time has run ahead, or behind, of Stripe's.
+        "# real Stripe, in test mode (stop this book first). Write your prices into a copy of",
+        "# app/allowance/tiers.toml, the catalogue; `stripe prices list` tells their ids. Then:",
+        f"stripe listen --forward-to {api}/webhooks/stripe",
+        "# another, with the secret that stripe listen printed:",
+        f"STRIPE_WEBHOOK_SECRET=whsec_... .venv/bin/tallybook up --port {port}"
+        f" --data-dir {STRIPE_DATA_DIR} --tiers tiers.toml",
+    ]

@@ -1,4 +1,4 @@
-"""What befalls events on their way: another order, copies, losses; the same for the same seed."""
+"""The disorder of events on their way: another order, copies, losses; the same for one seed."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from app.simulate.cast import Role
-from app.simulate.tape import Delivery, SendEvents
+from app.simulate.roles import Role
+from app.simulate.steps import Act, Delivery
 
 WINDOW: Final = 1_000  # how many events may overtake one: memory stays flat however many come
 _COPY_COMES: Final = 0.2  # the chance that a copy held back comes after the next event
@@ -18,16 +18,17 @@ _COPY_COMES: Final = 0.2  # the chance that a copy held back comes after the nex
 
 @dataclass(frozen=True)
 class Outgoing:
-    """One event on its way, and whose it is; it happened at ``at``."""
+    """One act on its way, which happened at ``at``, and the customer whose it is."""
 
     role: Role
     at: datetime
-    delivery: Delivery
+    story: str
+    act: Act
 
 
 @dataclass(frozen=True, kw_only=True)
 class Disorder:
-    """``duplicate`` and ``drop`` are rates from 0 to 1."""
+    """``duplicate`` and ``drop`` are rates of Stripe's events, from 0 to 1."""
 
     shuffle: bool = False
     duplicate: float = 0.0
@@ -38,58 +39,54 @@ Dropped = Callable[[Outgoing], None]
 
 
 def in_time(roles: Sequence[Role], done: Callable[[Role], None]) -> Iterator[Outgoing]:
-    """The events of all these lives by the time at which they happen, drawn as they are needed."""
-    lives = [_life(number, role, done) for number, role in enumerate(roles)]
-    for _, _, step in heapq.merge(*lives):
-        yield from step
+    """Yield the acts of all these stories by the time at which they happen, drawn when needed."""
+    stories = [_story(number, role, done) for number, role in enumerate(roles)]
+    for _, _, acts in heapq.merge(*stories):
+        yield from acts
 
 
-def _life(
+def _story(
     number: int, role: Role, done: Callable[[Role], None]
 ) -> Iterator[tuple[datetime, int, list[Outgoing]]]:
     for step in role.steps:
-        if isinstance(step.action, SendEvents):
-            sent = [Outgoing(role, step.at, delivery) for delivery in step.action.deliveries]
-            yield step.at, number, sent
+        yield step.at, number, [Outgoing(role, step.at, step.story, act) for act in step.acts]
     done(role)
 
 
 def disturbed(
-    events: Iterator[Outgoing], disorder: Disorder, rng: random.Random, dropped: Dropped
+    acts: Iterator[Outgoing], disorder: Disorder, rng: random.Random, dropped: Dropped
 ) -> Iterator[Outgoing]:
-    """The same events as they arrive."""
-    arriving = _copied(_without_losses(events, disorder.drop, rng, dropped), disorder, rng)
+    """Yield the acts as they arrive."""
+    arriving = _copied(_without_losses(acts, disorder.drop, rng, dropped), disorder, rng)
     return _shuffled(arriving, rng) if disorder.shuffle else arriving
 
 
 def _without_losses(
-    events: Iterator[Outgoing], rate: float, rng: random.Random, dropped: Dropped
+    acts: Iterator[Outgoing], rate: float, rng: random.Random, dropped: Dropped
 ) -> Iterator[Outgoing]:
-    for event in events:
-        if rng.random() < rate:
-            dropped(event)
+    for one in acts:
+        if isinstance(one.act, Delivery) and rng.random() < rate:
+            dropped(one)
         else:
-            yield event
+            yield one
 
 
-def _copied(
-    events: Iterator[Outgoing], disorder: Disorder, rng: random.Random
-) -> Iterator[Outgoing]:
+def _copied(acts: Iterator[Outgoing], disorder: Disorder, rng: random.Random) -> Iterator[Outgoing]:
     held: list[Outgoing] = []
-    for event in events:
-        yield event
-        if rng.random() < disorder.duplicate:
-            held.append(event)
+    for one in acts:
+        yield one
+        if isinstance(one.act, Delivery) and rng.random() < disorder.duplicate:
+            held.append(one)
         if held and (len(held) > WINDOW or rng.random() < _COPY_COMES):
             yield held.pop(0)
     yield from held
 
 
-def _shuffled(events: Iterator[Outgoing], rng: random.Random) -> Iterator[Outgoing]:
-    """Any of the next WINDOW events may be the next to arrive."""
+def _shuffled(acts: Iterator[Outgoing], rng: random.Random) -> Iterator[Outgoing]:
+    """Let any of the next WINDOW acts be the next to arrive."""
     waiting: list[Outgoing] = []
-    for event in events:
-        waiting.append(event)
+    for one in acts:
+        waiting.append(one)
         if len(waiting) > WINDOW:
             yield _any(waiting, rng)
     while waiting:

@@ -1,8 +1,8 @@
-"""What a customer should have in the end: whole numbers, worked out without asking the service.
+"""The right end of each account: whole numbers, worked out without asking the service.
 
 A second reading of the rules, as small as can be: no lots, no journals, no database. It knows
-accounts in zones of a fixed offset and tiers that carry nothing over; what was bought it counts,
-and nobody spends of it.
+accounts in zones of a fixed offset and tiers that carry nothing over; it counts what was bought,
+and assumes that nobody spends of it.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from types import MappingProxyType
 from typing import Final
 
+ANY: Final = "any customer"  # which customer the account shows is not compared
 _DAY: Final = timedelta(days=1)
 _MOST_ALIVE: Final = ("active", "past_due", "created", "canceled")
 
@@ -26,20 +26,12 @@ class TierRules:
     trial_grants: bool = True
 
 
-# The default catalogue, app/allowance/tiers.toml; a test holds these to it. The worst stands first:
-# among equal credits the catalogue's own order would decide, and no two are equal here.
-SHIPPED: Final[Mapping[str, TierRules]] = MappingProxyType(
-    {
-        "FREE": TierRules(daily_credits=5),
-        "PRO": TierRules(daily_credits=20),
-        "ENTERPRISE": TierRules(daily_credits=50),
-    }
-)
-
-
 @dataclass(frozen=True, kw_only=True)
 class Expected:
-    """An account at the tape's end; ``subscriptions`` has the state of each."""
+    """An account at an instant.
+
+    ``subscriptions`` has the state of each, ``ends`` the scheduled end of those that have one.
+    """
 
     tier: str
     state: str | None
@@ -47,13 +39,15 @@ class Expected:
     granted: int
     spent: int
     expired: int
+    customer_id: str | None = ANY
     subscriptions: Mapping[str, str] = field(default_factory=dict)
+    ends: Mapping[str, datetime] = field(default_factory=dict)
 
 
 @dataclass
 class _Subscription:
     state: str
-    tier: str | None = None  # what it gives; in past_due until the grace ends
+    tier: str | None = None  # the tier that it gives; in past_due until the grace ends
     grace_ends_at: datetime | None = None
 
     def gives(self, at: datetime) -> str | None:
@@ -63,61 +57,83 @@ class _Subscription:
 
 
 class ExpectedAccount:
-    """Told what happens, in time order; ``end`` says what must have come of it.
-
-    ``subscription`` tells several apart; who has but one need not name it.
-    """
+    """An account that is told what happens, in time order; ``end`` says what must come of it."""
 
     def __init__(
-        self, opened_at: datetime, utc_offset: timedelta = timedelta(0),
-        tiers: Mapping[str, TierRules] = SHIPPED,
-    ) -> None:  # fmt: skip
+        self,
+        opened_at: datetime,
+        tiers: Mapping[str, TierRules],
+        utc_offset: timedelta = timedelta(0),
+    ) -> None:
         local = opened_at + utc_offset
         midnight = local.replace(hour=0, minute=0, second=0, microsecond=0)
         self._day_ends_at = midnight + _DAY - utc_offset
         self._tiers = tiers
         self._subscriptions: dict[str, _Subscription] = {}
+        self._ends: dict[str, datetime] = {}
+        self._customer_id: str | None = ANY
         self._now = opened_at
+        self._closed = False
         self._tier = "FREE"
         self._granted = self._free = tiers["FREE"].daily_credits
         self._used = self._spent = self._expired = self._purchased = 0
 
-    def activate(self, at: datetime, tier: str | None, subscription: str = "") -> None:
-        """The subscription gives this tier from now on, also after a failure."""
+    def activate(self, at: datetime, subscription: str, tier: str | None) -> None:
+        """Have the subscription give this tier from now on, also after a failure."""
         self._change(at, subscription, _Subscription("active", tier))
 
-    def begin_trial(self, at: datetime, tier: str, subscription: str = "") -> None:
-        """A trial is active, and gives its tier where the tier says so."""
+    def begin_trial(self, at: datetime, subscription: str, tier: str) -> None:
+        """Begin a trial, which is active, and gives its tier if the tier says so."""
         given = tier if self._tiers[tier].trial_grants else None
         self._change(at, subscription, _Subscription("active", given))
 
-    def begin(self, at: datetime, subscription: str = "") -> None:
-        """It waits for its first payment, and gives nothing."""
+    def begin(self, at: datetime, subscription: str) -> None:
+        """Begin a subscription that waits for its first payment, and gives nothing."""
         self._change(at, subscription, _Subscription("created"))
 
-    def fail(self, at: datetime, subscription: str = "") -> None:
-        """A payment failed; the first failure starts the grace, later ones do not stretch it."""
+    def fail(self, at: datetime, subscription: str) -> None:
+        """Fail a payment; the first failure starts the grace, later ones do not stretch it."""
         self._pass(at)
-        one = self._subscriptions.get(subscription)
-        if one is not None and one.state == "active":
+        one = self._subscriptions[subscription]
+        if one.state == "active":
             one.state = "past_due"
             one.grace_ends_at = at + self._tiers[one.tier].grace if one.tier else None
             self._settle(at)
 
-    def stop(self, at: datetime, subscription: str = "") -> None:
-        """Unpaid or paused: past due, without any grace."""
+    def stop(self, at: datetime, subscription: str) -> None:
+        """Leave the subscription unpaid or paused: past due, without any grace."""
         self._change(at, subscription, _Subscription("past_due"))
 
-    def cancel(self, at: datetime, subscription: str = "") -> None:
-        """The subscription is gone."""
+    def cancel(self, at: datetime, subscription: str) -> None:
+        """End the subscription."""
+        self._ends.pop(subscription, None)
         self._change(at, subscription, _Subscription("canceled"))
 
+    def schedule_end(self, subscription: str, ends_at: datetime) -> None:
+        """Plan the subscription's end; it gives its tier until then."""
+        self._ends[subscription] = ends_at
+
     def buy(self, credits: int) -> None:
-        """Credits bought; a negative number was refunded or is in dispute."""
+        """Add credits that were bought; a negative number was refunded or is in dispute."""
         self._purchased += credits
 
+    def show(self, customer_id: str | None) -> None:
+        """Show this Stripe customer as the account's."""
+        self._customer_id = customer_id
+
+    def close(self, at: datetime) -> None:
+        """Close the account: it is granted no more, and keeps its running day's credits."""
+        self._pass(at)
+        self._closed = True
+
+    def reopen(self, at: datetime) -> None:
+        """Open it again; a day that began while it was closed is granted now."""
+        self._pass(at)
+        self._closed = False
+        self._settle(at)
+
     def spend(self, at: datetime, amount: int) -> bool:
-        """All or nothing, of the day's credits; whether it is granted."""
+        """Spend the day's credits, all or nothing; return whether it is granted."""
         self._pass(at)
         if amount > self._free:
             return False
@@ -127,10 +143,9 @@ class ExpectedAccount:
         return True
 
     def end(self, at: datetime) -> Expected:
-        """How it stands at this instant."""
+        """Return how it stands at this instant."""
         self._pass(at)
         self._settle(at)  # at an instant before the last event a grace may still run
-        states = {name: one.state for name, one in self._subscriptions.items()}
         return Expected(
             tier=self._tier,
             state=self._state(at),
@@ -138,11 +153,13 @@ class ExpectedAccount:
             granted=self._granted,
             spent=self._spent,
             expired=self._expired,
-            subscriptions={name: state for name, state in states.items() if name},
+            customer_id=self._customer_id,
+            subscriptions={name: one.state for name, one in self._subscriptions.items()},
+            ends=dict(self._ends),
         )
 
     def _state(self, at: datetime) -> str | None:
-        """Of the one that gives the tier, else of the most alive."""
+        """Return the state of the one that gives the tier, else of the most alive."""
         every = self._subscriptions.values()
         giving = {one.state for one in every if one.gives(at) == self._tier}
         states = giving or {one.state for one in every}
@@ -178,13 +195,15 @@ class ExpectedAccount:
         self._day_ends_at += _DAY
         self._expired += self._free
         self._used = 0
-        self._free = self._tiers[self._tier].daily_credits
+        self._free = 0 if self._closed else self._tiers[self._tier].daily_credits
         self._granted += self._free
 
     def _settle(self, at: datetime) -> None:
-        """The allowance rule: max(0, allowance - used) is free today."""
+        """Make the allowance rule true: max(0, allowance - used) is free today."""
         self._now = max(self._now, at)
         self._tier = self._best(at)
+        if self._closed:
+            return
         free = max(0, self._tiers[self._tier].daily_credits - self._used)
         self._granted += max(0, free - self._free)
         self._expired += max(0, self._free - free)

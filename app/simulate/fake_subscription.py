@@ -3,99 +3,148 @@
 from __future__ import annotations
 
 from calendar import monthrange
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from itertools import count
+from typing import Final
+
+import msgspec
 
 from app.simulate import stripe_objects
-from app.simulate.stripe_objects import Ids, Invoice, JsonObject, Period, Price, unix
+from app.simulate.stripe_objects import (
+    DEFAULT,
+    Ids,
+    Invoice,
+    Item,
+    JsonObject,
+    Period,
+    Price,
+    Shape,
+    unix,
+)
 
-_MONTHS = {"month": 1, "year": 12}
+ITEMS_SHOWN_MAX: Final = 10  # of a list inside an event; the rest is to be asked for
+_MONTHS: Final = {"month": 1, "year": 12}
 
 
-class FakeSubscription:
-    """Each method moves it on and returns the events, in the order in which Stripe makes them."""
+class FakeSubscription(msgspec.Struct):
+    """Each method changes it and returns the events, in the order in which Stripe makes them.
 
-    def __init__(
-        self, prefix: str, name: str, price: Price, began_at: datetime, *,
-        customer_id: str | None = None,
-    ) -> None:  # fmt: skip
-        self._ids = Ids(f"{prefix}_{name}")
-        self.name = name
-        self._new_customer = customer_id is None
-        self.id = f"sub_{prefix}_{name}"
-        self.customer_id = customer_id or f"cus_{prefix}_{name}"
-        self.price = price
-        self.status = "incomplete"
-        self.began_at = began_at
-        self.period = self._period_from(began_at)
-        self._item_id = self._ids.draw("si")
-        self._metadata: JsonObject = {}
-        self._cancel_at_period_end = False
-        self._canceled_at: datetime | None = None
-        self._ended_at: datetime | None = None
-        self._cancel_reason: str | None = None
-        self._trial: Period | None = None
-        self._invoice = self._bill("subscription_create", price.cents, began_at)
-        self._overdue: list[Invoice] = []  # what failed in periods that are over
-        self._told: JsonObject = {}  # the snapshot that the last event carried
+    Without ``customer_id`` it begins with a customer of its own. It is a Struct, so that a pretend
+    Stripe can store it.
+    """
 
-    def subscribe(self) -> list[JsonObject]:
+    prefix: str
+    name: str
+    first_price: Price
+    began_at: datetime
+    customer_id: str = ""
+    metadata: JsonObject = {}
+    shape: Shape = DEFAULT
+    new_customer: bool = False
+    ids: Ids = msgspec.field(default_factory=lambda: Ids(""))
+    status: str = "incomplete"
+    items: list[Item] = []
+    period: Period | None = None
+    cancel_at: datetime | None = None
+    cancel_at_period_end: bool = False
+    canceled_at: datetime | None = None
+    ended_at: datetime | None = None
+    cancel_reason: str | None = None
+    trial: Period | None = None
+    pending_update: JsonObject | None = None
+    collection_paused: bool = False
+    invoice: Invoice | None = None
+    proposal: Invoice | None = None  # of a pending update
+    overdue: list[Invoice] = []
+    told: JsonObject = {}
+
+    def __post_init__(self) -> None:
+        if self.items:
+            return  # it was stored, and is read again
+        self.ids = Ids(f"{self.prefix}_{self.name}")
+        self.new_customer = not self.customer_id
+        self.customer_id = self.customer_id or f"cus_{self.prefix}_{self.name}"
+        self.items = [Item(id=self.ids.draw("si"), price=self.first_price)]
+        self.period = self._period_from(self.began_at)
+        self.invoice = self._bill("subscription_create", self.price.cents, self.began_at)
+
+    @property
+    def id(self) -> str:
+        """Stripe's id of it."""
+        return f"sub_{self.prefix}_{self.name}"
+
+    @property
+    def price(self) -> Price:
+        """The first item's price."""
+        return self.items[0].price
+
+    @property
+    def running(self) -> Period:
+        """The period that runs."""
+        assert self.period is not None, "__post_init__ sets it"
+        return self.period
+
+    @property
+    def latest_invoice(self) -> Invoice:
+        """The newest invoice."""
+        assert self.invoice is not None, "__post_init__ sets it"
+        return self.invoice
+
+    def subscribe(self, at: datetime) -> list[JsonObject]:
         """Sign up and pay: incomplete at first, active within the same second."""
-        return [*self.begin(), *self.confirm(self.began_at)]
+        return [*self.begin(at), *self.confirm(at)]
 
-    def begin(self) -> list[JsonObject]:
+    def begin(self, at: datetime) -> list[JsonObject]:
         """Sign up; the payment waits, as for 3-D Secure."""
-        at = self.began_at
         buyer = [self._event("customer.created", at, self._customer(at))]
         return [
-            *(buyer if self._new_customer else ()),
-            self._event("customer.subscription.created", at, self._snapshot()),
-            self._event("invoice.created", at, self._invoice_object()),
+            *(buyer if self.new_customer else ()),
+            self._event("customer.subscription.created", at, self.snapshot()),
+            self._invoiced("created", at),
         ]
 
     def confirm(self, at: datetime) -> list[JsonObject]:
-        """The first payment comes through."""
+        """Receive the first payment."""
         paid = self._paid(at)
         self.status = "active"
         return [*paid, self._updated(at)]
 
     def lapse(self, at: datetime) -> list[JsonObject]:
-        """The first payment never came, 23 hours long: it expires, told by an update."""
+        """Expire after 23 hours without the first payment; an update tells it."""
         self.status = "incomplete_expired"
-        self._ended_at = at
-        self._invoice.status = "void"
-        return [self._event("invoice.voided", at, self._invoice_object()), self._updated(at)]
+        self.ended_at = at
+        self.latest_invoice.status = "void"
+        return [self._invoiced("voided", at), self._updated(at)]
 
-    def begin_trial(self, length: timedelta) -> list[JsonObject]:
+    def begin_trial(self, at: datetime, length: timedelta) -> list[JsonObject]:
         """Sign up for a trial: its first invoice is paid and of nothing."""
-        at = self.began_at
         self.status = "trialing"
-        self._trial = self.period = Period(starts_at=at, ends_at=at + length)
-        self._invoice = self._bill("subscription_create", 0, at)
-        return [*self.begin(), *self._paid(at)]
+        self.trial = self.period = Period(starts_at=at, ends_at=at + length)
+        self.invoice = self._bill("subscription_create", 0, at)
+        return [*self.begin(at), *self._paid(at)]
 
-    def end_trial(self) -> list[JsonObject]:
-        """The trial is over; the first real invoice is drafted, and paid an hour later."""
+    def end_trial(self, at: datetime) -> list[JsonObject]:
+        """End the trial; the first real invoice is drafted, and paid an hour later."""
         self.status = "active"
-        return self.renew()
+        return self.renew(at)
 
     def be_known(self) -> None:
-        """It began, and was paid, where nobody listened: no event tells."""
+        """Begin and be paid where nobody listened: no event tells of it."""
         self.status = "active"
-        self._invoice.status = "paid"
-        self._told = self._snapshot()
+        self.latest_invoice.status = "paid"
+        self.told = self.snapshot()
 
-    def renew(self) -> list[JsonObject]:
-        """The next period begins, with a draft invoice. Stripe tries the card an hour later."""
-        at = self.period.ends_at
+    def renew(self, at: datetime) -> list[JsonObject]:
+        """Begin the next period, with a draft invoice. Stripe tries the card an hour later."""
         self.period = self._period_from(at)
-        if self._invoice.status == "open":
-            self._overdue.append(self._invoice)
-        self._invoice = self._bill("subscription_cycle", self.price.cents, at)
-        return [self._updated(at), self._event("invoice.created", at, self._invoice_object())]
+        if self.latest_invoice.status == "open":
+            self.overdue.append(self.latest_invoice)
+        self.invoice = self._bill("subscription_cycle", self.price.cents, at)
+        return [self._updated(at), self._invoiced("created", at)]
 
     def pay(self, at: datetime) -> list[JsonObject]:
-        """The open invoice is paid; what had failed recovers."""
+        """Pay the newest invoice; what had failed recovers, and what is paused stays so."""
         events = self._paid(at)
         if self.status in ("past_due", "unpaid"):
             self.status = "active"
@@ -103,179 +152,216 @@ class FakeSubscription:
         return events
 
     def pay_overdue(self, at: datetime) -> list[JsonObject]:
-        """An older invoice is paid; the latest alone decides, so nothing else changes."""
-        latest, self._invoice = self._invoice, self._overdue.pop(0)
+        """Pay an older invoice; the newest alone decides, so nothing else changes."""
+        latest, self.invoice = self.invoice, self.overdue.pop(0)
         events = self._paid(at)
-        self._invoice = latest
+        self.invoice = latest
         return events
 
     def fail_payment(self, at: datetime) -> list[JsonObject]:
-        """The card is declined; only the first failure changes the subscription."""
-        self._invoice.status = "open"
-        self._invoice.attempt_count += 1
-        events = [
-            self._event("charge.failed", at, self._charge(at, paid=False)),
-            self._event("invoice.payment_failed", at, self._invoice_object()),
-        ]
+        """Decline the card; only the first failure changes the subscription."""
+        events = self._declined(at)
         if self.status == "active":
             self.status = "past_due"
             events.append(self._updated(at))
         return events
 
     def give_up(self, at: datetime) -> list[JsonObject]:
-        """Dunning ends, and the account's settings leave the subscription unpaid."""
+        """End dunning, as an account's settings may have it, by leaving it unpaid."""
         self.status = "unpaid"
         return [self._updated(at)]
 
     def pause(self, at: datetime) -> list[JsonObject]:
-        """It is paused; Stripe tells it twice."""
+        """Pause it; Stripe tells it twice."""
         self.status = "paused"
-        return [
-            self._updated(at),
-            self._event("customer.subscription.paused", at, self._snapshot()),
-        ]
+        return [self._updated(at), self._event("customer.subscription.paused", at, self.told)]
 
     def resume(self, at: datetime) -> list[JsonObject]:
-        """It goes on, with an invoice that is paid at once."""
+        """Go on, with an invoice that is paid at once."""
         self.status = "active"
-        self._invoice = self._bill("subscription_cycle", self.price.cents, at)
-        return [
-            self._event("invoice.created", at, self._invoice_object()),
-            *self._paid(at),
-            self._updated(at),
-            self._event("customer.subscription.resumed", at, self._snapshot()),
-        ]
+        self.invoice = self._bill("subscription_cycle", self.price.cents, at)
+        events = [self._invoiced("created", at), *self._paid(at), self._updated(at)]
+        return [*events, self._event("customer.subscription.resumed", at, self.told)]
 
     def change_price(self, at: datetime, price: Price) -> list[JsonObject]:
-        """Another price at once, the difference billed and paid."""
+        """Change to another price at once, with the difference billed and paid."""
         difference = max(0, price.cents - self.price.cents)
-        self.price = price
-        self._invoice = self._bill("subscription_update", difference, at)
-        billed = self._event("invoice.created", at, self._invoice_object())
-        return [billed, self._updated(at), *self._paid(at)]
+        self.items[0] = msgspec.structs.replace(self.items[0], price=price)
+        self.invoice = self._bill("subscription_update", difference, at)
+        return [self._invoiced("created", at), self._updated(at), *self._paid(at)]
 
-    def set_metadata(self, at: datetime, key: str, value: str) -> list[JsonObject]:
-        """Somebody writes a note on it; nothing else changes."""
-        self._metadata = {**self._metadata, key: value}
+    def change_items(self, at: datetime, items: Sequence[tuple[Price, int]]) -> list[JsonObject]:
+        """Have these prices, each with its quantity, and no others."""
+        known = [item.id for item in self.items]
+        named = [*known, *(self.ids.draw("si") for _ in items[len(known) :])]
+        self.items = [
+            Item(id=item_id, price=price, quantity=quantity)
+            for item_id, (price, quantity) in zip(named, items, strict=False)
+        ]
         return [self._updated(at)]
 
-    def cancel_at_period_end(self, at: datetime) -> list[JsonObject]:
-        """It is to end with the period; until then it stays active."""
-        self._cancel_at_period_end = True
-        self._canceled_at = at
-        self._cancel_reason = "cancellation_requested"
+    def propose_price(self, at: datetime, price: Price) -> list[JsonObject]:
+        """Ask for another price that counts once it is paid; the card is declined."""
+        item = {"id": self.items[0].id, "price": stripe_objects.price_object(price, at)}
+        ends = unix(at + timedelta(hours=23))
+        self.pending_update = {"expires_at": ends, "subscription_items": [item]}
+        self.proposal = self._bill("subscription_update", price.cents, at)
+        return [self._updated(at), *self.decline_proposal(at)]
+
+    def decline_proposal(self, at: datetime) -> list[JsonObject]:
+        """Decline the card for the pending update; its invoice is not the newest of them."""
+        latest, self.invoice = self.invoice, self.proposal
+        events = self._declined(at)
+        self.invoice = latest
+        return events
+
+    def forget_proposal(self, at: datetime) -> list[JsonObject]:
+        """Let the pending update expire."""
+        self.pending_update = None
+        return [self._event("customer.subscription.pending_update_expired", at, self.snapshot())]
+
+    def pause_collection(self, at: datetime) -> list[JsonObject]:
+        """Stop collecting payments, which is no status: it stays as it is."""
+        self.collection_paused = True
+        return [self._updated(at)]
+
+    def resume_collection(self, at: datetime) -> list[JsonObject]:
+        """Collect payments again."""
+        self.collection_paused = False
+        return [self._updated(at)]
+
+    def set_metadata(self, at: datetime, key: str, value: str) -> list[JsonObject]:
+        """Write a note on it; nothing else changes."""
+        self.metadata = {**self.metadata, key: value}
+        return [self._updated(at)]
+
+    def schedule_end(self, at: datetime, ends_at: datetime | None = None) -> list[JsonObject]:
+        """Plan its end at an instant, by default the period's end; until then it stays active."""
+        self.cancel_at_period_end = ends_at is None and not self.shape.flexible
+        self.cancel_at = ends_at or self.running.ends_at
+        self.canceled_at = at
+        self.cancel_reason = "cancellation_requested"
         return [self._updated(at)]
 
     def delete(self, at: datetime, reason: str = "payment_failed") -> list[JsonObject]:
-        """It ends, for ever: after the period, after the last failed payment, or at once."""
+        """End it: after the period, after the last failed payment, or at once."""
         self.status = "canceled"
-        self._canceled_at = self._canceled_at or at
-        self._ended_at = at
-        self._cancel_reason = self._cancel_reason or reason
-        return [self._event("customer.subscription.deleted", at, self._snapshot())]
+        self.canceled_at = self.canceled_at or at
+        self.ended_at = at
+        self.cancel_reason = self.cancel_reason or reason
+        return [self._event("customer.subscription.deleted", at, self.snapshot())]
 
     def delete_customer(self, at: datetime) -> list[JsonObject]:
-        """The customer is deleted, and the subscription with it."""
+        """Delete the customer, and the subscription with it."""
         gone = self._event("customer.deleted", at, self._customer(at))
         return [*self.delete(at, "cancellation_requested"), gone]
+
+    def complete_session(self, at: datetime, **fields: object) -> JsonObject:
+        """Return the event of the Checkout session by which it began."""
+        session = stripe_objects.checkout_session(
+            self.ids.draw("cs_test"),
+            self.began_at,
+            mode="subscription",
+            cents=self.price.cents,
+            paid=True,
+            **{"customer": self.customer_id, "subscription": self.id, **fields},
+        )
+        return self._event("checkout.session.completed", at, session)
+
+    def snapshot(self) -> JsonObject:
+        """Return the subscription as Stripe shows it now."""
+        items = [
+            stripe_objects.item_object(self.id, item, self.running, self.shape)
+            for item in self.items[:ITEMS_SHOWN_MAX]
+        ]
+        listed_at = f"/v1/subscription_items?subscription={self.id}"
+        more = len(self.items) > ITEMS_SHOWN_MAX
+        return stripe_objects.thing(
+            "subscription",
+            self.id,
+            self.began_at,
+            billing_cycle_anchor=unix(self.began_at),
+            billing_mode={"type": "flexible" if self.shape.flexible else "classic"},
+            cancel_at=_unix(self.cancel_at),
+            cancel_at_period_end=self.cancel_at_period_end,
+            canceled_at=_unix(self.canceled_at),
+            cancellation_details={"comment": None, "feedback": None, "reason": self.cancel_reason},
+            customer=self.customer_id,
+            ended_at=_unix(self.ended_at),
+            items=stripe_objects.listed(listed_at, items, has_more=more),
+            latest_invoice=self.latest_invoice.id,
+            metadata=self.metadata,
+            pause_collection={"behavior": "void"} if self.collection_paused else None,
+            pending_update=self.pending_update,
+            start_date=unix(self.began_at),
+            status=self.status,
+            trial_end=_unix(self.trial.ends_at if self.trial else None),
+            trial_start=_unix(self.trial.starts_at if self.trial else None),
+            **({} if self.shape.item_periods else stripe_objects.period_fields(self.running)),
+        )
 
     def _customer(self, at: datetime) -> JsonObject:
         return stripe_objects.customer(self.customer_id, self.name, at)
 
-    def _event(
-        self, kind: str, at: datetime, about: JsonObject, previous: JsonObject | None = None
-    ) -> JsonObject:
+    def _event(self, kind: str, at: datetime, about: JsonObject, **more: object) -> JsonObject:
         if about["object"] == "subscription":
-            self._told = about
-        return stripe_objects.event(self._ids.draw("evt"), kind, at, about, previous)
+            self.told = about
+        data = {"object": about, **more}
+        return stripe_objects.event(self.ids.draw("evt"), kind, at, data, self.shape)
 
     def _updated(self, at: datetime) -> JsonObject:
-        snapshot = self._snapshot()
-        previous = changed_parts(self._told, snapshot)
-        return self._event("customer.subscription.updated", at, snapshot, previous)
+        now = self.snapshot()
+        previous = changed_parts(self.told, now)
+        return self._event("customer.subscription.updated", at, now, previous_attributes=previous)
+
+    def _invoiced(self, what: str, at: datetime) -> JsonObject:
+        bill = self.latest_invoice
+        about = stripe_objects.invoice_object(bill, self.id, self.customer_id, self.shape)
+        return self._event(f"invoice.{what}", at, about)
 
     def _paid(self, at: datetime) -> list[JsonObject]:
-        """Three of the events that Stripe sends for one payment."""
-        self._invoice.status = "paid"
-        self._invoice.attempt_count += 1
-        return [
-            self._event("charge.succeeded", at, self._charge(at, paid=True)),
-            self._event("invoice.paid", at, self._invoice_object()),
-            self._event("invoice.payment_succeeded", at, self._invoice_object()),
-        ]
+        """Return three of the events that Stripe sends for one payment."""
+        self.latest_invoice.status = "paid"
+        charged = self._charged("succeeded", at)
+        return [charged, self._invoiced("paid", at), self._invoiced("payment_succeeded", at)]
 
-    def _charge(self, at: datetime, *, paid: bool) -> JsonObject:
-        charge_id = self._ids.draw("ch")
-        return stripe_objects.charge(charge_id, self._invoice, self.customer_id, at, paid=paid)
+    def _declined(self, at: datetime) -> list[JsonObject]:
+        self.latest_invoice.status = "open"
+        return [self._charged("failed", at), self._invoiced("payment_failed", at)]
 
-    def _invoice_object(self) -> JsonObject:
-        paid = self._invoice.status == "paid"
-        return stripe_objects.invoice_object(self._invoice, self.id, self.customer_id, paid=paid)
+    def _charged(self, what: str, at: datetime) -> JsonObject:
+        self.latest_invoice.attempt_count += 1
+        about = stripe_objects.charge(
+            self.ids.draw("ch"),
+            at,
+            cents=self.latest_invoice.cents,
+            customer_id=self.customer_id,
+            paid=what == "succeeded",
+        )
+        return self._event(f"charge.{what}", at, about)
 
     def _bill(self, reason: str, cents: int, at: datetime) -> Invoice:
         return Invoice(
-            id=self._ids.draw("in"),
+            id=self.ids.draw("in"),
             reason=reason,
             price=self.price,
             cents=cents,
             created_at=at,
-            period=self.period,
+            period=self.running,
         )
 
     def _period_from(self, at: datetime) -> Period:
-        """The month or year from this instant on, in step with the day on which all began."""
+        """Return the month or year from this instant on, in step with the day of the beginning."""
         step = _MONTHS[self.price.interval]
         ends = (months_after(self.began_at, n * step) for n in count(1))
         return Period(starts_at=at, ends_at=next(end for end in ends if end > at))
 
-    def _item(self) -> JsonObject:
-        return stripe_objects.item(self.id, self._item_id, self.price, self.period)
-
-    def _snapshot(self) -> JsonObject:
-        cancels = self._cancel_at_period_end
-        return {
-            "id": self.id,
-            "object": "subscription",
-            "billing_cycle_anchor": unix(self.began_at),
-            "billing_mode": {"type": "flexible"},
-            "cancel_at": unix(self.period.ends_at) if cancels else None,
-            "cancel_at_period_end": cancels,
-            "canceled_at": unix(self._canceled_at) if self._canceled_at else None,
-            "cancellation_details": {
-                "comment": None,
-                "feedback": None,
-                "reason": self._cancel_reason,
-            },
-            "collection_method": "charge_automatically",
-            "created": unix(self.began_at),
-            "currency": "usd",
-            "customer": self.customer_id,
-            "default_payment_method": None,
-            "discounts": [],
-            "ended_at": unix(self._ended_at) if self._ended_at else None,
-            "items": {
-                "object": "list",
-                "data": [self._item()],
-                "has_more": False,
-                "url": f"/v1/subscription_items?subscription={self.id}",
-            },
-            "latest_invoice": self._invoice.id,
-            "livemode": False,
-            "metadata": self._metadata,
-            "pause_collection": None,
-            "pending_update": None,
-            "schedule": None,
-            "start_date": unix(self.began_at),
-            "status": self.status,
-            "test_clock": None,
-            "trial_end": unix(self._trial.ends_at) if self._trial else None,
-            "trial_start": unix(self._trial.starts_at) if self._trial else None,
-        }
-
 
 def changed_parts(before: JsonObject, after: JsonObject) -> JsonObject:
-    """Stripe's ``previous_attributes``: of what changed the earlier value, and of an object only
-    the parts that changed; null where a part is new."""
+    """Return Stripe's ``previous_attributes``: the earlier value of all that changed.
+
+    Of an object only the parts that changed, and null for a part that is new.
+    """
     changed: JsonObject = {}
     for key in (*before, *(key for key in after if key not in before)):
         was, now = before.get(key), after.get(key)
@@ -286,7 +372,11 @@ def changed_parts(before: JsonObject, after: JsonObject) -> JsonObject:
 
 
 def months_after(at: datetime, count_: int) -> datetime:
-    """So many months later, on the month's last day where it has no such day, as Stripe does."""
+    """Return so many months later, on the month's last day if it has no such day, as Stripe."""
     years, month = divmod(at.month - 1 + count_, 12)
     year = at.year + years
     return at.replace(year=year, month=month + 1, day=min(at.day, monthrange(year, month + 1)[1]))
+
+
+def _unix(at: datetime | None) -> int | None:
+    return None if at is None else unix(at)

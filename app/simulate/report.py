@@ -1,97 +1,176 @@
-"""What happened, as tables that a person enjoys reading."""
+"""The outcome as tables and sentences that a person enjoys reading."""
 
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
 from typing import Final
 
 from rich import box
 from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 from rich.text import Text
 
-from app.simulate.book_client import Account, BookClient, PlayError, Subscription
-from app.simulate.expectation import Expected
-from app.simulate.play import Played
-from app.simulate.tape import Customer
+from app.simulate.book_client import Account, Subscription
+from app.simulate.engine import Found, Outcome, Posted
+from app.simulate.expectation import ANY, Expected
 
-# Why a delivery may end so; the list of verdicts is closed. The last three must not happen here.
-_MEANING: Final = {
+# The closed list of verdicts, in the order of the columns, and why a delivery may end so.
+# "accepted" is assumed of other receivers than Tallybook.
+VERDICTS: Final = {
     "applied": "it moved a subscription, or confirmed where it stands",
     "duplicate": "received before: nothing is posted twice",
     "stale": "older than what is known: nothing is revived",
     "ignored": "nothing that credits hang on",
-    "queued": "its effects failed; the worker tries again",
     "parked": "not understood: somebody must look",
+    "queued": "its effects failed; the worker tries again",
     "refused": "of another mode than this book",
+    "accepted": "another receiver than Tallybook",
 }
-_WRONG: Final = frozenset({"parked", "refused"})  # a queued one may have been applied since
+_WRONG_IN_DEMO: Final = frozenset({"parked", "refused"})  # a queued one may be applied since
+_REMEDIES: Final = {
+    "queued": "Queued events failed and are tried again by the worker; is `tallybook worker` up?",
+    "refused": "Refused: the book is live (TALLYBOOK_LIVEMODE); simulated events are test events.",
+}
 _TIER_STYLE: Final = {"FREE": "white", "PRO": "cyan", "ENTERPRISE": "magenta"}
 
 
-@dataclass(frozen=True)
-class Found:
-    """A customer's account in the end, and what its entries add up to."""
-
-    customer: Customer
-    account: Account
-    credits: Counter[str]  # by kind of entry
-    posted: int  # what all its entries add up to
-    entry_count: int
-
-    @property
-    def actual(self) -> Expected:
-        """What is, in the words of what must be."""
-        return Expected(
-            tier=self.account.tier,
-            state=self.account.state,
-            available=self.account.available,
-            granted=self.credits["grant"],
-            spent=self.credits["spend"],
-            expired=self.credits["expiry"],
-        )
-
-    @property
-    def right(self) -> bool:
-        """Whether it came as it must, and the entries carry the balance."""
-        return self.actual == self.customer.expected and self.posted == self.account.balance
-
-
-async def look_up(client: BookClient, customer: Customer) -> Found:
-    """Read the account and all its entries."""
-    account = await client.account(customer.account_id)
-    if account is None:
-        raise PlayError(f"The account {customer.account_id} is gone.")
-    credits: Counter[str] = Counter()
-    posted = entry_count = 0
-    async for entry in client.entries(customer.account_id):
-        credits[entry.kind] += entry.amount
-        posted += entry.change
-        entry_count += 1
-    return Found(customer, account, credits, posted, entry_count)
-
-
-def print_report(console: Console, played: Played, found: list[Found]) -> bool:
-    """Print both tables and the sentence under them; whether all is right."""
-    console.print()
-    console.print(_customers(found))
-    for one in found:
-        if not one.right:
-            console.print(_complaint(one), style="red", markup=False, highlight=False)
-    console.print(_verdicts(played.verdicts))
-    for surprise in played.surprises:
-        console.print(f"✗ {surprise}, against the rules", style="red", markup=False)
-    right = (
-        all(one.right for one in found)
-        and not played.surprises
-        and not any(played.verdicts[name] for name in _WRONG)
+def progress_bar(console: Console | None) -> Progress:
+    """Return a bar with room for a sentence."""
+    return Progress(
+        BarColumn(bar_width=24),
+        TextColumn("{task.description}", markup=False),
+        console=console,
+        disable=console is None,
+        transient=True,
     )
-    console.print(_sentence(played, found, right))
+
+
+def print_summary(console: Console, outcome: Outcome) -> bool:
+    """Print a simulation's outcome; return whether all is right, as far as it was compared."""
+    console.print(_by_scenario(outcome))
+    verdicts = outcome.verdict_counts
+    troubles = [remedy for verdict, remedy in _REMEDIES.items() if verdicts[verdict]]
+    for remedy in troubles:
+        console.print(remedy, style="red")
+    _print_complaints(console, outcome)
+    sentence, right = _judged(outcome)
+    console.print(sentence, style="bold green" if right else "bold red", highlight=False)
+    return right and not troubles
+
+
+def print_demo(console: Console, outcome: Outcome) -> bool:
+    """Print the demo's outcome: its people, the verdicts and a sentence; return whether right."""
+    console.print()
+    console.print(_people(outcome.found))
+    _print_complaints(console, outcome)
+    console.print(_by_verdict(outcome.verdict_counts))
+    for surprise in outcome.surprises:
+        console.print(f"✗ {surprise}, against the rules", style="red", markup=False)
+    wrong = any(outcome.verdict_counts[name] for name in _WRONG_IN_DEMO)
+    right = not (wrong or outcome.surprises or outcome.difference_count)
+    head = (
+        Text("✓ All as it must be.", style="bold green")
+        if right
+        else Text("✗ Not as it must be; see above.", style="bold red")
+    )
+    entries = sum(one.posted.entry_count for one in outcome.found if one.posted)
+    told = (
+        f" {entries} ledger entries carry every balance; {outcome.spend_count} spends were "
+        f"granted, {outcome.refused_count} refused for want of credits."
+    )
+    console.print(head.append(told, style="not bold"))
     return right
 
 
-def _customers(found: list[Found]) -> Table:
+def _by_scenario(outcome: Outcome) -> Table:
+    seen = outcome.verdict_counts
+    names = [name for name in VERDICTS if seen[name]]
+    dropped = ["dropped"] if outcome.dropped.total() else []
+    table = Table(title="Stripe's events", title_style="bold", box=box.SIMPLE_HEAD, padding=0)
+    table.add_column("life cycle", no_wrap=True)
+    for name in ("customers", "sent", *names, *dropped):
+        table.add_column(name, justify="right")
+
+    def add(name: str, verdicts: Counter[str], *counts: int, style: str = "") -> None:
+        customers, lost = counts
+        numbers = [customers, verdicts.total(), *(verdicts[verdict] for verdict in names)]
+        numbers += [lost] if dropped else []
+        table.add_row(name, *(f"{n:,}" if n else "" for n in numbers), style=style)
+
+    scenarios = sorted(outcome.verdicts.keys() | outcome.customers.keys() | outcome.dropped.keys())
+    for name in scenarios:
+        verdicts = outcome.verdicts.get(name, Counter())
+        add(name, verdicts, outcome.customers[name], outcome.dropped[name])
+    if len(scenarios) > 1:
+        add("all", seen, outcome.customers.total(), outcome.dropped.total(), style="bold")
+    return table
+
+
+def _judged(outcome: Outcome) -> tuple[str, bool]:
+    """Return what the comparison says, and whether that is as it must be."""
+    compared = f"{outcome.compared_count:,} accounts"
+    if not outcome.finished:
+        return "Interrupted: this is how far it came. The same seed goes on where it stood.", False
+    if not outcome.compared_count:
+        told = "Nothing was compared: that takes a key that may read (--data-dir or --key)."
+        return told, True
+    if not outcome.difference_count:
+        return f"✓ {compared} have the state, tier and credits that they must have.", True
+    if outcome.dropped.total():
+        drifted = (
+            f"{outcome.difference_count:,} of {compared} drifted, since "
+            f"{outcome.dropped.total():,} events were dropped. With real Stripe, "
+            "`tallybook reconcile` fetches what was missed."
+        )
+        return drifted, True
+    return f"✗ {outcome.difference_count:,} of {compared} differ; see above.", False
+
+
+def _print_complaints(console: Console, outcome: Outcome) -> None:
+    for one in outcome.found:
+        if one.wrong:
+            told = f"✗ {one.account_id} ({one.role.scenario}): {_complaint(one)}"
+            console.print(told, style="red", markup=False, highlight=False, soft_wrap=True)
+
+
+def _complaint(one: Found) -> str:
+    if one.account is None:
+        return f"must be {_must(one.must)}; there is no such account"
+    if one.wrong == ("balance",) and one.posted is not None:
+        return f"the entries add up to {one.posted.change}, the balance is {one.account.balance}"
+    return f"must be {_must(one.must)}; is {_is(one.account, one.posted)}"
+
+
+def _must(must: Expected | None) -> str:
+    if must is None:
+        return "no account"
+    sums = f", {must.granted} granted, {must.spent} spent, {must.expired} expired"
+    customer = "" if must.customer_id == ANY else f", customer {must.customer_id}"
+    ends = [f"{name} ends {at:%Y-%m-%d %H:%M}" for name, at in must.ends.items()]
+    states = [f"{name} {state}" for name, state in must.subscriptions.items()]
+    return (
+        f"{must.tier}, {must.state or 'no state'}, {must.available} available{sums}{customer} "
+        f"({', '.join(states + ends) or 'no subscription'})"
+    )
+
+
+def _is(account: Account, posted: Posted | None) -> str:
+    told = ""
+    if posted is not None:
+        kinds = posted.by_kind
+        told = f", {kinds['grant']} granted, {kinds['spend']} spent, {kinds['expiry']} expired"
+    states = [
+        f"{one.id} {one.state}" + (f" ends {one.cancel_at:%Y-%m-%d %H:%M}" if one.cancel_at else "")
+        for one in account.subscriptions
+    ]
+    return (
+        f"{account.tier}, {account.state or 'no state'}, {account.available} available{told}, "
+        f"customer {account.stripe_customer_id} ({', '.join(states) or 'no subscription'})"
+    )
+
+
+def _people(found: list[Found]) -> Table:
     # Two lines a customer, few rules: it fits into 80 columns.
     table = Table(title="Six customers, five weeks", title_style="bold", box=box.SIMPLE_HEAD)
     table.add_column("customer")
@@ -99,22 +178,22 @@ def _customers(found: list[Found]) -> Table:
     for name in ("granted", "spent", "expired", "available"):
         table.add_column(name, justify="right", no_wrap=True)
     for one in found:
-        table.add_row(*_row(one))
+        if one.account is not None and one.posted is not None:
+            table.add_row(*_person(one, one.account, one.posted))
     return table
 
 
-def _row(one: Found) -> list[Text]:
-    who = Text("✓ ", style="green") if one.right else Text("✗ ", style="red")
-    who.append(one.customer.account_id, style="bold default")
-    who.append(f"\n{one.customer.story}", style="dim default")
-    actual = one.actual
-    now = Text(actual.tier, style=_TIER_STYLE.get(actual.tier, ""))
-    if actual.state is not None:
-        now.append(f", {actual.state}", style="default")
-    subscriptions = "\n".join(map(_subscription, one.account.subscriptions))
+def _person(one: Found, account: Account, posted: Posted) -> list[Text]:
+    who = Text("✗ ", style="red") if one.wrong else Text("✓ ", style="green")
+    who.append(one.account_id, style="bold default")
+    who.append(f"\n{one.role.sentence}", style="dim default")
+    now = Text(account.tier, style=_TIER_STYLE.get(account.tier, ""))
+    if account.state is not None:
+        now.append(f", {account.state}", style="default")
+    subscriptions = "\n".join(map(_subscription, account.subscriptions))
     now.append(f"\n{subscriptions or 'no subscription'}", style="dim default")
-    numbers = (actual.granted, actual.spent, actual.expired)
-    available = Text(str(actual.available), style="bold")
+    numbers = (posted.by_kind[kind] for kind in ("grant", "spend", "expiry"))
+    available = Text(str(account.available), style="bold")
     return [who, now, *(Text(str(number)) for number in numbers), available]
 
 
@@ -126,40 +205,13 @@ def _subscription(one: Subscription) -> str:
     return f"{price}, {until} {one.period_end_at:%-d %b}"
 
 
-def _complaint(one: Found) -> str:
-    if one.actual == one.customer.expected:
-        return (
-            f"✗ {one.account.id}: the entries add up to {one.posted}, "
-            f"the balance is {one.account.balance}"
-        )
-    return f"✗ {one.account.id}: must be {_words(one.customer.expected)}; is {_words(one.actual)}"
-
-
-def _words(what: Expected) -> str:
-    return (
-        f"{what.tier} {what.state or 'without subscription'}, {what.available} available, "
-        f"{what.granted} granted, {what.spent} spent, {what.expired} expired"
-    )
-
-
-def _verdicts(verdicts: Counter[str]) -> Table:
+def _by_verdict(verdicts: Counter[str]) -> Table:
     table = Table(title="Stripe's events", title_style="bold", box=box.SIMPLE_HEAD)
     table.add_column("verdict", no_wrap=True)
     table.add_column("deliveries", justify="right")
     table.add_column("meaning")
-    for name in [*_MEANING, *sorted(set(verdicts) - set(_MEANING))]:
+    for name in [*VERDICTS, *sorted(set(verdicts) - set(VERDICTS))]:
         if verdicts[name]:
-            style = "red" if name in _WRONG else ""
-            table.add_row(name, str(verdicts[name]), _MEANING.get(name, "?"), style=style)
+            style = "red" if name in _WRONG_IN_DEMO else ""
+            table.add_row(name, str(verdicts[name]), VERDICTS.get(name, "?"), style=style)
     return table
-
-
-def _sentence(played: Played, found: list[Found], right: bool) -> Text:
-    entries = sum(one.entry_count for one in found)
-    told = (
-        f" {entries} ledger entries carry every balance; {played.spend_count} spends were "
-        f"granted, {played.refused_count} refused for want of credits."
-    )
-    if right:
-        return Text("✓ All as it must be.", style="bold green").append(told, style="not bold")
-    return Text("✗ Not as it must be; see above.", style="bold red").append(told, style="not bold")

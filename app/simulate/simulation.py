@@ -1,188 +1,215 @@
-"""Plays roles at a book as signed webhooks, and compares what came of them with what must."""
+"""`tallybook simulate`: play Stripe's life cycles at a book, and tell what came of them."""
 
 from __future__ import annotations
 
 import asyncio
-import random
-from collections import Counter
-from collections.abc import Callable, Coroutine, Iterator, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from itertools import islice
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
 from typing import Final
 
-from app.simulate.book_client import Account, BookClient
-from app.simulate.cast import Role
-from app.simulate.disorder import Disorder, Outgoing, disturbed, in_time
-from app.simulate.expectation import Expected
+import httpx
+from rich.console import Console
+from rich.table import Table
 
-WAVE: Final = 100  # lives that are told at one time where no clock has to be moved
-BATCH: Final = 256  # events on their way between two moves of the clock
-DIFFERENCES_SHOWN_MAX: Final = 20
-_HOUR: Final = timedelta(hours=1)
+from app.allowance.catalogue import Catalogue, default_text, parse
+from app.allowance.catalogues import Catalogues
+from app.errors import ConfigurationError
+from app.infrastructure.db import opened
+from app.simulate import address as addresses
+from app.simulate import roles
+from app.simulate.address import Address, Target
+from app.simulate.book_client import BookClient, PlayError, connected
+from app.simulate.disorder import Disorder, Outgoing
+from app.simulate.engine import Engine, Manner, Outcome
+from app.simulate.price_list import PriceList
+from app.simulate.report import print_summary, progress_bar
+from app.simulate.roles import Role, Setup
+from app.simulate.scenarios import SCENARIOS, Need, sold
+from app.simulate.stripe_objects import DEFAULT, SHAPES
 
-
-@dataclass(frozen=True)
-class Difference:
-    """One customer of whom the book says other than the expectation."""
-
-    role: Role
-    must: Expected
-    account: Account | None
-
-
-@dataclass
-class Outcome:
-    """What happened so far; complete where ``finished``."""
-
-    verdicts: dict[str, Counter[str]] = field(default_factory=dict)  # by life cycle
-    customers: Counter[str] = field(default_factory=Counter)
-    dropped: Counter[str] = field(default_factory=Counter)
-    compared_count: int = 0
-    difference_count: int = 0
-    differences: list[Difference] = field(default_factory=list)  # the first of them
-    last_event_at: datetime | None = None
-    book_now: datetime | None = None
-    finished: bool = False
-
-    @property
-    def sent_count(self) -> int:
-        """Deliveries that were answered."""
-        return sum(counter.total() for counter in self.verdicts.values())
+CLOCK_CUSTOMERS_MAX: Final = 2_000  # a clock goes through all stories at once: all are in memory
+PATIENCE_S: Final = 5.0
+INTERRUPTED: Final = 130  # as a shell counts an end by Ctrl-C
 
 
 @dataclass(frozen=True, kw_only=True)
-class Manner:
-    """How the roles are played; ``clock_at`` is None where the book's clock is not ours to move.
+class Plan:
+    """What to play; ``customers`` None plays each named life cycle once."""
 
-    ``reads`` is whether a key is at hand that may read accounts; ``available_told`` whether the
-    expectation can tell credits, and not states and tiers alone.
-    """
-
+    names: Sequence[str]
+    customers: int | None
+    days: int
+    starts_at: datetime
+    tiers: Path | None
+    seed: int
     disorder: Disorder
     concurrency: int
-    seed: str
-    clock_at: datetime | None
-    ends_at: datetime | None
-    reads: bool
-    available_told: bool
+    api_version: str = DEFAULT.version
 
 
-Watch = Callable[[Outcome, datetime | None], None]
+def list_life_cycles(console: Console) -> int:
+    """Print the names and sentences, for `tallybook simulate --list`."""
+    table = Table("life cycle", "what happens", box=None)
+    for one in SCENARIOS.values():
+        table.add_row(one.name, one.sentence)
+    table.add_row(roles.DEMO, roles.DEMO_SENTENCE)
+    console.print(table)
+    return 0
 
 
-class Simulation:
-    """One simulation; ``outcome`` is right at any moment, also where it was interrupted."""
+async def simulate(
+    console: Console,
+    errors: Console,
+    address: Address,
+    plan: Plan,
+    transport: httpx.AsyncBaseTransport | None = None,
+) -> int:
+    """Run the command; ``transport`` is another way to the book than the network."""
+    target = addresses.find(address)
+    setup = await _setup(plan, target)
+    async with connected(
+        target.book, patience_s=PATIENCE_S, transport=transport, webhook_url=target.webhook_url
+    ) as client:
+        try:
+            manner = await _manner(client, target, plan, setup)
+            names = roles.check(plan.names, _met(setup.prices, manner))
+            _announce(console, plan, setup, manner, target)
+            return await _play(console, client, plan, setup, names, manner)
+        except PlayError as error:
+            told = f"{error}\n{_remedy(error, target.webhook_url)}"
+            errors.print(told, style="red", markup=False, soft_wrap=True)
+            return 1
 
-    def __init__(self, client: BookClient, manner: Manner, watch: Watch) -> None:
-        self.outcome = Outcome()
-        self._client = client
-        self._manner = manner
-        self._clock_at = manner.clock_at
-        self._watch = watch
-        self._rng = random.Random(f"{manner.seed} order")  # noqa: S311 - it plays
-        self._limit = asyncio.Semaphore(manner.concurrency)
-        self._heard: set[int] = set()  # roles of the wave that sent anything
 
-    async def run(self, roles: Iterator[Role]) -> None:
-        """Play them all; raises PlayError where the book answers what it must not."""
-        # A clock goes through every life at once; without one they may come after one another.
-        size = WAVE if self._clock_at is None else None
-        while wave := list(islice(roles, size)):
-            await self._play(wave)
-            await self._end_clock()
-            if self._manner.reads:
-                await self._compare([role for role in wave if id(role) in self._heard])
-            self._heard.clear()
-        self.outcome.finished = True
-
-    async def _play(self, wave: Sequence[Role]) -> None:
-        events = in_time(wave, self._count_customer)
-        arriving = disturbed(events, self._manner.disorder, self._rng, self._count_dropped)
-        batch: list[Outgoing] = []
-        for event in arriving:
-            if self._clock_at is not None and event.at > self._clock_at:
-                await self._send(batch)
-                batch = []
-                await self._move_clock(event.at)
-            batch.append(event)
-            if len(batch) == BATCH:
-                await self._send(batch)
-                batch = []
-        await self._send(batch)
-
-    def _count_customer(self, role: Role) -> None:
-        self.outcome.customers[role.life_cycle] += 1
-        self._watch(self.outcome, self._clock_at)
-
-    def _count_dropped(self, event: Outgoing) -> None:
-        self._heard.add(id(event.role))
-        self.outcome.dropped[event.role.life_cycle] += 1
-
-    async def _move_clock(self, to: datetime) -> None:
-        await self._client.move_clock(to)
-        self._clock_at = to
-        self._watch(self.outcome, to)
-
-    async def _end_clock(self) -> None:
-        ends_at = self._manner.ends_at
-        if ends_at is None and self.outcome.last_event_at is not None:
-            ends_at = self.outcome.last_event_at + _HOUR
-        if self._clock_at is not None and ends_at is not None and ends_at > self._clock_at:
-            await self._move_clock(ends_at)
-
-    async def _send(self, batch: Sequence[Outgoing]) -> None:
-        """A customer's events one after the other, customers beside one another."""
-        by_role: dict[int, list[Outgoing]] = {}
-        for event in batch:
-            by_role.setdefault(id(event.role), []).append(event)
-        self._heard.update(by_role)
-        await _all([self._send_some(events) for events in by_role.values()])
-
-    async def _send_some(self, events: Sequence[Outgoing]) -> None:
-        async with self._limit:
-            for event in events:
-                verdict = await self._client.deliver(event.delivery)
-                outcome = self.outcome
-                outcome.verdicts.setdefault(event.role.life_cycle, Counter())[verdict] += 1
-                outcome.last_event_at = max(outcome.last_event_at or event.at, event.at)
-                self._watch(outcome, self._clock_at)
-
-    async def _compare(self, roles: Sequence[Role]) -> None:
-        now = self._clock_at or await self._book_now(roles)
-        self.outcome.book_now = now
-        # Where no account is known there is no now either, and every one of them is missing.
-        at = now or self.outcome.last_event_at
-        if at is not None:
-            await _all([self._compare_one(role, at) for role in roles])
-
-    async def _book_now(self, roles: Sequence[Role]) -> datetime | None:
-        for role in roles:
-            if (now := await self._client.now_at(role.account_id)) is not None:
-                return now
-        return None
-
-    async def _compare_one(self, role: Role, now: datetime) -> None:
-        async with self._limit:
-            account = await self._client.account(role.account_id)
-        must = role.expected.end(now)
-        self.outcome.compared_count += 1
-        if account is None or not self._agree(must, account):
-            self.outcome.difference_count += 1
-            if len(self.outcome.differences) < DIFFERENCES_SHOWN_MAX:
-                self.outcome.differences.append(Difference(role, must, account))
-
-    def _agree(self, must: Expected, account: Account) -> bool:
-        states = {one.id: one.state for one in account.subscriptions}
-        return (
-            (account.tier, account.state) == (must.tier, must.state)
-            and all(states.get(name) == state for name, state in must.subscriptions.items())
-            and (not self._manner.available_told or account.available == must.available)
+async def _setup(plan: Plan, target: Target) -> Setup:
+    shape = SHAPES.get(plan.api_version)
+    if shape is None:
+        raise ConfigurationError(
+            f"No shapes of API version {plan.api_version} are known; there are {', '.join(SHAPES)}."
         )
+    return Setup(
+        seed=plan.seed,
+        starts_at=plan.starts_at,
+        prices=PriceList(await _catalogue(plan.tiers, target)),
+        days=None if plan.customers is None else plan.days,
+        shape=shape,
+    )
 
 
-async def _all(coroutines: Sequence[Coroutine[object, object, None]]) -> None:
-    """Run them beside one another; the first of their errors, once all have ended."""
-    for error in await asyncio.gather(*coroutines, return_exceptions=True):
-        if error is not None:
-            raise error
+async def _catalogue(tiers: Path | None, target: Target) -> Catalogue:
+    """Return the file's; else the one that a running `up` has applied; else the shipped one."""
+    if tiers is not None:
+        return parse(await asyncio.to_thread(tiers.read_text, encoding="utf-8"), str(tiers))
+    if not target.book.database_url:
+        return parse(default_text(), "the shipped tiers.toml")
+    async with opened(target.book.database_url) as database:
+        _, catalogue = await Catalogues().present(database)
+    return catalogue
+
+
+async def _manner(client: BookClient, target: Target, plan: Plan, setup: Setup) -> Manner:
+    clock_at = await client.settable_now() if target.operates else None
+    if clock_at is not None and (plan.customers or 0) > CLOCK_CUSTOMERS_MAX:
+        raise ConfigurationError(
+            f"A book whose clock moves takes {CLOCK_CUSTOMERS_MAX:,} customers at most, since all "
+            "of them live at once; a book without --clock takes more."
+        )
+    return Manner(
+        disorder=plan.disorder,
+        concurrency=plan.concurrency,
+        seed=setup.tag,
+        clock_at=clock_at,
+        ends_at=setup.ends_at,
+        reads=target.reads,
+        tells_credits=not setup.prices.carries_over,
+    )
+
+
+def _met(prices: PriceList, manner: Manner) -> frozenset[Need]:
+    in_order = manner.clock_at is not None and not manner.disorder.shuffle
+    return sold(prices) | (frozenset({Need.CLOCK}) if in_order else frozenset())
+
+
+def _announce(console: Console, plan: Plan, setup: Setup, manner: Manner, target: Target) -> None:
+    lines = [f"Playing at {target.webhook_url}, seed {plan.seed}; ids carry {setup.tag}."]
+    day = f"{setup.starts_at:%-d %B %Y}"
+    if manner.clock_at is None:
+        lines.append(f"The book's clock is its own: events are dated from {day} on, and sent now.")
+    elif manner.clock_at > setup.starts_at:
+        lines.append(
+            f"The book's clock stands at {manner.clock_at:%-d %B %Y}, after {day}: what is older "
+            "arrives late. For new days give --start, or an `up` on another folder."
+        )
+    else:
+        lines.append(f"The book's clock moves with the story, from {day} on.")
+    if not manner.tells_credits:
+        lines.append("A tier carries credits over, which is not predicted; they are not compared.")
+    for line in lines:
+        console.print(line, style="dim", markup=False, highlight=False, soft_wrap=True)
+
+
+async def _play(
+    console: Console,
+    client: BookClient,
+    plan: Plan,
+    setup: Setup,
+    names: list[str],
+    manner: Manner,
+) -> int:
+    total = plan.customers
+    if total is None:
+        total = len(names) + (roles.DEMO_CUSTOMERS - 1) * (roles.DEMO in names)
+    interrupted = False
+    with progress_bar(console) as progress:
+        task = progress.add_task("", total=total)
+
+        def watch(outcome: Outcome, clock_at: datetime | None, _: Outgoing | None) -> None:
+            day = f"  {clock_at:%Y-%m-%d}" if clock_at else ""
+            done, sent = outcome.customers.total(), outcome.verdict_counts.total()
+            said = f"{done:,}/{total:,} customers{day}  {sent:,} events"
+            progress.update(task, completed=done, description=said)
+
+        engine = Engine(client, manner, watch)
+        try:
+            await engine.run(_roles(plan, setup, names))
+        except asyncio.CancelledError:
+            interrupted = True  # Ctrl-C: the summary so far is all that is left to do
+        except PlayError:
+            progress.stop()
+            if engine.outcome.verdicts:
+                print_summary(console, engine.outcome)
+            raise
+    right = print_summary(console, engine.outcome)
+    return INTERRUPTED if interrupted else int(not right)
+
+
+def _roles(plan: Plan, setup: Setup, names: list[str]) -> Iterator[Role]:
+    if plan.customers is None:
+        return roles.named(setup, names)
+    return roles.population(setup, plan.customers, names)
+
+
+def _remedy(error: PlayError, address: str) -> str:
+    match error.status:
+        case None:
+            return (
+                f"Nobody answers at {address}. Start a book with `tallybook up`, or name another "
+                "address with --to."
+            )
+        case 400:
+            return (
+                "The secret is not this endpoint's, or this is no webhook. Give the book's own "
+                "STRIPE_WEBHOOK_SECRET with --secret, or its folder with --data-dir."
+            )
+        case 401 | 403:
+            return "The key is not good for reading accounts: give a service key, or none."
+        case 404 | 405:
+            return (
+                f"There is no webhook at {address}: give the book's address, "
+                "http://HOST:PORT, or the webhook's whole address."
+            )
+        case 503:
+            return "The service has no database; start it, and send the same again."
+    return "Sending the same again changes nothing twice."

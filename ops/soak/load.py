@@ -15,8 +15,8 @@ import httpx
 from app.embedded.devbook import DevBook
 from app.simulate.book_client import BookClient
 from app.simulate.fake_subscription import FakeSubscription
+from app.simulate.steps import Put, Spend, delivery
 from app.simulate.stripe_objects import ENTERPRISE_MONTHLY, PRO_MONTHLY, JsonObject
-from app.simulate.tape import Put, Spend, delivery
 
 PAUSE_S: Final = 0.02  # between the acts of one caller: a soak is long, not fast
 ACCOUNT_WORDS: Final = "soak"
@@ -78,10 +78,9 @@ class Load:
     async def introduce(self) -> None:
         """Every account, subscribed."""
         for fake in self._fakes:
-            await self._client.put_account(
-                Put(account_id=fake.name, customer_id=fake.customer_id, time_zone="UTC")
-            )
-            await self._send(fake.subscribe())
+            put = Put(account_id=fake.name, customer_id=fake.customer_id)
+            await self._client.put_account(put)
+            await self._send(fake.subscribe(self.now))
         await self._give(self._fakes[::2])
 
     async def _give(self, fakes: list[FakeSubscription]) -> None:
@@ -110,9 +109,7 @@ class Load:
             amount = self._random.randint(1, 2)
             account = self._random.choice(self._fakes).name
             key = f"soak-{caller}-{number}"
-            spend = Spend(
-                account_id=account, amount=amount, key=key, reason="a soak", refused=False
-            )
+            spend = Spend(account_id=account, amount=amount, key=key, reason="a soak")
             began_s = time.monotonic()
             if await self._client.spend(spend):
                 self.done.spends[key] = amount

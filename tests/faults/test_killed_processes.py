@@ -6,7 +6,6 @@ import asyncio
 import os
 import signal
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import timedelta
 from itertools import chain
 from pathlib import Path
@@ -17,30 +16,27 @@ import pytest
 
 from app.embedded.devbook import DevBook
 from app.infrastructure.db import opened
-from app.simulate import sample_tape
 from app.simulate.book_client import ANSWER_S_MAX, BookClient, connected
+from app.simulate.demo import START, Run, people, play_run
+from app.simulate.engine import Outcome
 from app.simulate.fake_subscription import FakeSubscription
-from app.simulate.play import play
-from app.simulate.report import look_up
+from app.simulate.steps import Put, Spend, deliveries
 from app.simulate.stripe_objects import ENTERPRISE_MONTHLY
-from app.simulate.tape import TAPE_START, Put, Spend, Tape, deliveries
 from app.verify.verify import verify
 from tests.faults.running_book import running
 
 pytestmark = pytest.mark.timeout(120)
 
-START: Final = TAPE_START
 PATIENCE_S: Final = 40.0
-CAST: Final = ("chiyo", "emil")  # out of order, an upgrade; failed payments, a late event
+RUN: Final = Run(1, START, resumed=False)
+PEOPLE: Final = ("chiyo", "emil")  # out of order, an upgrade; failed payments, a late event
 
 
-def short_tape() -> Tape:
-    """Two of the sample tape's customers."""
-    tape = sample_tape.tape(1, START)
-    steps = [step for step in tape.steps if step.story.split()[0] in (*CAST, "The")]
-    cast = [customer for customer in tape.customers if customer.account_id[:-2] in CAST]
-    assert len(cast) == len(CAST)
-    return replace(tape, steps=tuple(steps), customers=tuple(cast))
+async def play(client: BookClient) -> Outcome:
+    """Play two of the demo's customers, and compare them with what they must have."""
+    played = [role for role in people(RUN) if role.customer.name in PEOPLE]
+    assert len(played) == len(PEOPLE)
+    return await play_run(client, RUN, played)
 
 
 class Sabotage(httpx.AsyncBaseTransport):
@@ -67,11 +63,12 @@ class Sabotage(httpx.AsyncBaseTransport):
         await self._inner.aclose()
 
 
-async def ends_as_undisturbed(book: DevBook, client: BookClient, tape: Tape) -> bool:
+async def ends_as_undisturbed(book: DevBook, outcome: Outcome) -> bool:
     """The balances, the entries that carry them, and the ledger as a whole."""
-    found = [await look_up(client, customer) for customer in tape.customers]
-    assert [one.actual for one in found] == [one.customer.expected for one in found]
-    assert all(one.right for one in found)
+    assert outcome.surprises == []
+    assert [(one.account_id, one.wrong) for one in outcome.found] == [
+        (f"{name}-1", ()) for name in PEOPLE
+    ]
     return await ledger_is_whole(book)
 
 
@@ -85,14 +82,11 @@ async def ledger_is_whole(book: DevBook) -> bool:
 async def test_a_server_killed_in_the_middle_of_the_tape_ends_at_the_same_balances(
     folder: Path,
 ) -> None:
-    tape = short_tape()
     with running(folder) as started:
         book = await asyncio.to_thread(started.wait)
         sabotage = Sabotage({25: started.kill_server, 70: started.kill_server})
         async with connected(book, patience_s=PATIENCE_S, transport=sabotage) as client:
-            played = await play(tape, client)
-            assert played.surprises == []
-            assert await ends_as_undisturbed(book, client, tape)
+            assert await ends_as_undisturbed(book, await play(client))
         assert len(sabotage.done) == 2
         assert all(sabotage.done), "each time there was a server to kill"
         assert sabotage.count > 70
@@ -105,8 +99,6 @@ class EndOfTheWorldError(Exception):
 async def test_a_book_killed_whole_and_started_again_ends_at_the_same_balances(
     folder: Path,
 ) -> None:
-    tape = short_tape()
-
     def end_of_the_world() -> None:
         started.kill()
         raise EndOfTheWorldError
@@ -116,26 +108,25 @@ async def test_a_book_killed_whole_and_started_again_ends_at_the_same_balances(
         sabotage = Sabotage({45: end_of_the_world})
         async with connected(book, transport=sabotage) as client:
             with pytest.raises(EndOfTheWorldError):
-                await play(tape, client)
+                await play(client)
     with running(folder) as again:
         book = await asyncio.to_thread(again.wait)
         async with connected(book, patience_s=PATIENCE_S) as client:
-            assert START < await client.now() < tape.ends_at, "the clock stands where it stood"
-            assert (await play(tape, client)).surprises == []
-            assert await ends_as_undisturbed(book, client, tape)
+            assert START < await client.now() < RUN.ends_at, "the clock stands where it stood"
+            assert await ends_as_undisturbed(book, await play(client))
 
 
 async def subscribed(client: BookClient, name: str) -> None:
     """An account with the most daily credits that there are: 50."""
     stripe = FakeSubscription("faults", name, ENTERPRISE_MONTHLY, START)
-    put = Put(account_id=name, customer_id=stripe.customer_id, time_zone="UTC")
+    put = Put(account_id=name, customer_id=stripe.customer_id)
     await client.put_account(put)
-    for delivery in deliveries(stripe.subscribe()).deliveries:
+    for delivery in deliveries(stripe.subscribe(START)):
         await client.deliver(delivery)
 
 
 async def spend(client: BookClient, account: str, key: str) -> bool:
-    order = Spend(account_id=account, amount=1, key=key, reason="a fault", refused=False)
+    order = Spend(account_id=account, amount=1, key=key, reason="a fault")
     return await client.spend(order)
 
 

@@ -11,9 +11,9 @@ from pathlib import Path
 import httpx
 from rich.console import Console
 
-from app.commands.simulate import Plan, simulate
 from app.simulate.address import Address
 from app.simulate.disorder import Disorder
+from app.simulate.simulation import Plan, simulate
 from tests.api_client import BASE, Api
 
 START = datetime(2026, 1, 2, tzinfo=UTC)  # the test's clock stands at noon of the day before

@@ -9,7 +9,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import takewhile
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -20,14 +22,19 @@ from app.embedded.devbook import DevKeys
 from app.infrastructure.db import Database
 from app.infrastructure.settings import Settings
 from app.operators.keys import Scope
-from app.simulate import sample_tape
+from app.simulate import demo
 from app.simulate.book_client import Account, BookClient, connected
-from app.simulate.demo import Run, find_run, play_sample
-from app.simulate.next_steps import next_steps, print_next_steps
-from app.simulate.play import Played, play
-from app.simulate.report import Found, print_report
-from app.simulate.sample_tape import TAPE_LENGTH
-from app.simulate.tape import TAPE_START
+from app.simulate.demo import (
+    Run,
+    find_run,
+    next_steps,
+    people,
+    play_demo,
+    print_next_steps,
+)
+from app.simulate.demo_scenarios import LENGTH
+from app.simulate.engine import Engine, Found, Manner, Outcome, Posted
+from app.simulate.report import print_demo
 from tests.as_owner import make_key
 from tests.simulate.small_book import dev_book
 
@@ -62,33 +69,36 @@ def text_on(console: Console) -> str:
     return console.file.getvalue()
 
 
-async def test_the_sample_tape_ends_as_the_rules_say(
-    database: Database, settings: Settings
-) -> None:
+async def test_the_demo_ends_as_the_rules_say(database: Database, settings: Settings) -> None:
     async with at_the_service(database, settings) as client:
         console = paper()
-        assert await play_sample(client, console, DATA_DIR), text_on(console)
+        assert await play_demo(client, console, DATA_DIR), text_on(console)
     assert "✓ emil-1" in text_on(console)
     assert "All as it must be." in text_on(console)
 
 
-async def test_a_tape_left_half_played_is_played_to_its_end_first(
+async def test_a_demo_left_half_played_is_played_to_its_end_first(
     database: Database, settings: Settings
 ) -> None:
-    tape = sample_tape.tape(1, START)
-    begun = replace(tape, steps=tape.steps[:30])
+    run = Run(1, START, resumed=False)
+    stops_at = START + timedelta(days=10)
+    begun = [
+        replace(role, steps=takewhile(lambda step: step.at < stops_at, role.steps))
+        for role in people(run)
+    ]
     async with at_the_service(database, settings) as client:
-        assert await find_run(client) == Run(1, START, resumed=False)
-        await play(begun, client)
+        assert await find_run(client) == run
+        manner = Manner(clock_at=await client.now(), ends_at=None, reads=False)
+        await Engine(client, manner).run(iter(begun))
         assert await find_run(client) == Run(1, START, resumed=True)
         console = paper()
-        assert await play_sample(client, console, DATA_DIR), text_on(console)
+        assert await play_demo(client, console, DATA_DIR), text_on(console)
         assert "Playing the rest of tape 1" in text_on(console)
-        again_at = START + TAPE_LENGTH - timedelta(hours=18) + timedelta(days=1)
+        again_at = START + LENGTH - timedelta(hours=18) + timedelta(days=1)
         assert await find_run(client) == Run(2, again_at, resumed=False)
 
 
-async def test_a_tape_that_stopped_before_its_first_customer_starts_anew(
+async def test_a_demo_that_stopped_before_its_first_customer_starts_again(
     database: Database, settings: Settings
 ) -> None:
     async with at_the_service(database, settings) as client:
@@ -96,46 +106,51 @@ async def test_a_tape_that_stopped_before_its_first_customer_starts_anew(
         assert await find_run(client) == Run(1, START, resumed=False)
 
 
-def found(available: int, posted: int) -> Found:
-    (ada, *_) = sample_tape.tape(1, TAPE_START).customers
+def outcome(available: int = 3, posted: int = 3, wrong: str = "", **more: Any) -> Outcome:
+    """Ada's account as it was found."""
+    run = Run(1, demo.START, resumed=False)
+    ada, *_ = people(run)
+    assert list(ada.steps), "the expectation is told as the steps are drawn"
+    must = ada.customer.expected().end(run.ends_at)
     account = Account(
-        id=ada.account_id,
+        id="ada-1",
+        stripe_customer_id=None,
         tier="FREE",
         state=None,
         balance=available,
         available=available,
         subscriptions=[],
     )
-    must_be = ada.expected
-    credits = Counter(grant=must_be.granted, spend=must_be.spent, expiry=must_be.expired)
-    return Found(ada, account, credits, posted, 9)
+    credits = Counter(grant=must.granted, spend=must.spent, expiry=must.expired)
+    found = Found(ada, "ada-1", must, account, Posted(credits, posted, 9), tuple(wrong.split()))
+    return Outcome(found=[found], difference_count=bool(wrong), **more)
 
 
 @pytest.mark.parametrize(
-    ("one", "played", "told"),
+    ("outcome", "told"),
     [
-        (found(2, 2), Played(), "must be FREE without subscription, 3 available"),
-        (found(3, 4), Played(), "the entries add up to 4, the balance is 3"),
-        (found(3, 3), Played(verdicts=Counter(parked=1)), "somebody must look"),
-        (found(3, 3), Played(surprises=["ada spends 3: refused"]), "against the rules"),
+        (outcome(2, 2, "available"), "must be FREE, no state, 3 available"),
+        (outcome(3, 4, "balance"), "the entries add up to 4, the balance is 3"),
+        (outcome(verdicts={"demo": Counter(parked=1)}), "somebody must look"),
+        (outcome(surprises=["ada spends 3: refused"]), "against the rules"),
     ],
 )
-def test_what_is_not_as_it_must_be_is_told(one: Found, played: Played, told: str) -> None:
+def test_what_is_not_as_it_must_be_is_told(outcome: Outcome, told: str) -> None:
     console = paper(width=160)
-    assert not print_report(console, played, [one])
+    assert not print_demo(console, outcome)
     assert told in text_on(console)
     assert "Not as it must be" in text_on(console)
 
 
 def test_what_is_right_is_told() -> None:
     console = paper()
-    assert print_report(console, Played(verdicts=Counter(applied=3, stale=1)), [found(3, 3)])
+    assert print_demo(console, outcome(verdicts={"demo": Counter(applied=3, stale=1)}))
     assert "✓ ada-1" in text_on(console)
 
 
 def test_the_report_fits_into_eighty_columns() -> None:
     console = paper(width=80)
-    print_report(console, Played(verdicts=Counter(applied=3)), [found(3, 3)])
+    print_demo(console, outcome(verdicts={"demo": Counter(applied=3)}))
     assert max(map(len, text_on(console).splitlines())) <= 80
     assert "available" in text_on(console)
 

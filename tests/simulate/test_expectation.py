@@ -7,41 +7,48 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from app.allowance.catalogue import default_text, parse
-from app.simulate.expectation import SHIPPED, Expected, ExpectedAccount, TierRules
+from app.simulate.expectation import Expected, ExpectedAccount, TierRules
+from app.simulate.price_list import PriceList
 from app.simulate.stripe_objects import ENTERPRISE_MONTHLY, PRO_MONTHLY
 
 OPENED = datetime(2026, 1, 1, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
-GRACE = SHIPPED["PRO"].grace
+TIERS = {
+    "FREE": TierRules(daily_credits=5),
+    "PRO": TierRules(daily_credits=20),
+    "ENTERPRISE": TierRules(daily_credits=50),
+}
+GRACE = TIERS["PRO"].grace
+SUB = "sub_1"
 
 
 @pytest.fixture
 def account() -> ExpectedAccount:
-    return ExpectedAccount(OPENED)
+    return ExpectedAccount(OPENED, TIERS)
 
 
 def expected(
     tier: str, state: str | None, available: int, *, granted: int, spent: int, expired: int
 ) -> Expected:
     return Expected(
-        tier=tier, state=state, available=available, granted=granted, spent=spent, expired=expired
+        tier=tier,
+        state=state,
+        available=available,
+        granted=granted,
+        spent=spent,
+        expired=expired,
+        subscriptions={} if state is None else {SUB: state},
     )
 
 
 def test_it_reads_the_shipped_catalogue() -> None:
     catalogue = parse(default_text(), "tiers.toml")
-    assert {
-        tier.name: TierRules(
-            daily_credits=tier.daily_credits,
-            grace=timedelta(days=tier.past_due_grace_days),
-            trial_grants=tier.trial_grants,
-        )
-        for tier in catalogue.tiers
-    } == SHIPPED
-    assert {tier.carry_over_max for tier in catalogue.tiers} == {0}
-    tiers = [catalogue.tier_of_price(one.id) for one in (PRO_MONTHLY, ENTERPRISE_MONTHLY)]
-    assert [tier.name for tier in tiers if tier] == ["PRO", "ENTERPRISE"]
+    prices = PriceList(catalogue)
+    assert prices.rules == TIERS
+    assert not prices.carries_over
+    assert (prices.low.price, prices.high.price) == (PRO_MONTHLY, ENTERPRISE_MONTHLY)
+    assert (prices.low.tier, prices.high.tier) == ("PRO", "ENTERPRISE")
 
 
 def test_what_is_not_spent_expires_at_midnight(account: ExpectedAccount) -> None:
@@ -52,7 +59,7 @@ def test_what_is_not_spent_expires_at_midnight(account: ExpectedAccount) -> None
 
 
 def test_a_day_begins_at_the_account_s_own_midnight() -> None:
-    account = ExpectedAccount(OPENED, timedelta(hours=9))  # nine in the evening
+    account = ExpectedAccount(OPENED, TIERS, timedelta(hours=9))  # nine in the evening
     assert account.end(OPENED + 2 * HOUR).granted == 5
     assert account.end(OPENED + 3 * HOUR).granted == 10
 
@@ -66,31 +73,31 @@ def test_a_spend_is_all_or_nothing(account: ExpectedAccount) -> None:
 
 def test_an_upgrade_grants_the_difference_at_once(account: ExpectedAccount) -> None:
     account.spend(OPENED, 3)
-    account.activate(OPENED, "PRO")
+    account.activate(OPENED, SUB, "PRO")
     assert account.end(OPENED) == expected("PRO", "active", 17, granted=20, spent=3, expired=0)
 
 
 def test_flipping_tiers_gains_nothing(account: ExpectedAccount) -> None:
-    account.activate(OPENED, "PRO")
+    account.activate(OPENED, SUB, "PRO")
     account.spend(OPENED, 15)
-    account.cancel(OPENED)
-    account.activate(OPENED, "PRO")
+    account.cancel(OPENED, SUB)
+    account.activate(OPENED, SUB, "PRO")
     assert account.end(OPENED) == expected("PRO", "active", 5, granted=25, spent=15, expired=5)
 
 
 def test_a_cancellation_trims_to_what_free_has_left(account: ExpectedAccount) -> None:
-    account.activate(OPENED, "PRO")
+    account.activate(OPENED, SUB, "PRO")
     account.spend(OPENED, 2)
-    account.cancel(OPENED)
+    account.cancel(OPENED, SUB)
     assert account.end(OPENED) == expected("FREE", "canceled", 3, granted=20, spent=2, expired=15)
 
 
 def test_grace_keeps_the_tier_and_a_second_failure_does_not_stretch_it(
     account: ExpectedAccount,
 ) -> None:
-    account.activate(OPENED, "PRO")
-    account.fail(OPENED + HOUR)
-    account.fail(OPENED + 3 * DAY)
+    account.activate(OPENED, SUB, "PRO")
+    account.fail(OPENED + HOUR, SUB)
+    account.fail(OPENED + 3 * DAY, SUB)
     assert account.end(OPENED + HOUR + GRACE - HOUR).tier == "PRO"
     after = account.end(OPENED + HOUR + GRACE)
     assert (after.tier, after.state, after.available) == ("FREE", "past_due", 5)
@@ -98,9 +105,9 @@ def test_grace_keeps_the_tier_and_a_second_failure_does_not_stretch_it(
 
 
 def test_a_recovery_within_grace_changes_nothing(account: ExpectedAccount) -> None:
-    account.activate(OPENED, "PRO")
-    account.fail(OPENED + HOUR)
-    account.activate(OPENED + DAY, "PRO")
+    account.activate(OPENED, SUB, "PRO")
+    account.fail(OPENED + HOUR, SUB)
+    account.activate(OPENED + DAY, SUB, "PRO")
     after = account.end(OPENED + 10 * DAY)
     assert (after.tier, after.state, after.granted) == ("PRO", "active", 20 * 11)
 
@@ -108,8 +115,8 @@ def test_a_recovery_within_grace_changes_nothing(account: ExpectedAccount) -> No
 def test_the_best_of_several_subscriptions_counts_and_each_keeps_its_state(
     account: ExpectedAccount,
 ) -> None:
-    account.activate(OPENED, "ENTERPRISE", "sub_1")
-    account.activate(OPENED, "PRO", "sub_2")
+    account.activate(OPENED, "sub_1", "ENTERPRISE")
+    account.activate(OPENED, "sub_2", "PRO")
     account.cancel(OPENED + HOUR, "sub_1")
     end = account.end(OPENED + HOUR)
     assert (end.tier, end.state, end.available) == ("PRO", "active", 20)
@@ -117,8 +124,8 @@ def test_the_best_of_several_subscriptions_counts_and_each_keeps_its_state(
 
 
 def test_two_graces_end_one_after_the_other(account: ExpectedAccount) -> None:
-    account.activate(OPENED, "PRO", "sub_1")
-    account.activate(OPENED, "ENTERPRISE", "sub_2")
+    account.activate(OPENED, "sub_1", "PRO")
+    account.activate(OPENED, "sub_2", "ENTERPRISE")
     account.fail(OPENED + HOUR, "sub_2")
     account.fail(OPENED + 2 * DAY, "sub_1")
     tiers = [account.end(OPENED + days * DAY).tier for days in (6, 8, 10)]
@@ -126,25 +133,25 @@ def test_two_graces_end_one_after_the_other(account: ExpectedAccount) -> None:
 
 
 def test_a_pause_has_no_grace_and_a_first_payment_is_waited_for(account: ExpectedAccount) -> None:
-    account.begin(OPENED)
+    account.begin(OPENED, SUB)
     assert account.end(OPENED).state == "created"
-    account.activate(OPENED, "PRO")
-    account.stop(OPENED + HOUR)
+    account.activate(OPENED, SUB, "PRO")
+    account.stop(OPENED + HOUR, SUB)
     end = account.end(OPENED + HOUR)
     assert (end.tier, end.state, end.available) == ("FREE", "past_due", 5)
 
 
 def test_a_trial_gives_what_its_tier_says() -> None:
-    tiers = {**SHIPPED, "PRO": TierRules(daily_credits=20, trial_grants=False)}
-    account = ExpectedAccount(OPENED, tiers=tiers)
-    account.begin_trial(OPENED, "PRO")
+    tiers = {**TIERS, "PRO": TierRules(daily_credits=20, trial_grants=False)}
+    account = ExpectedAccount(OPENED, tiers)
+    account.begin_trial(OPENED, SUB, "PRO")
     assert (account.end(OPENED).tier, account.end(OPENED).state) == ("FREE", "active")
 
 
 def test_a_grace_runs_still_at_an_instant_before_the_last_event(account: ExpectedAccount) -> None:
-    account.activate(OPENED, "PRO")
-    account.fail(OPENED + DAY)
-    account.fail(OPENED + 20 * DAY)
+    account.activate(OPENED, SUB, "PRO")
+    account.fail(OPENED + DAY, SUB)
+    account.fail(OPENED + 20 * DAY, SUB)
     assert account.end(OPENED + 3 * DAY).tier == "PRO"
 
 
@@ -152,3 +159,27 @@ def test_what_was_bought_stays_when_the_day_ends(account: ExpectedAccount) -> No
     account.buy(100)
     account.buy(-25)
     assert account.end(OPENED + 3 * DAY).available == 80
+
+
+def test_a_closed_account_keeps_its_day_and_is_granted_again_once_it_is_open(
+    account: ExpectedAccount,
+) -> None:
+    account.spend(OPENED, 2)
+    account.close(OPENED)
+    account.activate(OPENED + HOUR, SUB, "PRO")
+    assert account.end(OPENED + HOUR).available == 3
+    assert account.end(OPENED + DAY).available == 0
+    account.reopen(OPENED + 3 * DAY)
+    assert account.end(OPENED + 3 * DAY) == expected(
+        "PRO", "active", 20, granted=25, spent=2, expired=3
+    )
+
+
+def test_a_planned_end_changes_nothing_until_it_comes(account: ExpectedAccount) -> None:
+    account.activate(OPENED, SUB, "PRO")
+    account.schedule_end(SUB, OPENED + 2 * DAY)
+    end = account.end(OPENED + DAY)
+    assert (end.tier, end.ends) == ("PRO", {SUB: OPENED + 2 * DAY})
+    account.cancel(OPENED + 2 * DAY, SUB)
+    end = account.end(OPENED + 2 * DAY)
+    assert (end.tier, end.ends) == ("FREE", {})

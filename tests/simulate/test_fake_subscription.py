@@ -34,15 +34,15 @@ def fact_of(event: Any) -> Fact:
 
 def a_life(model: FakeSubscription) -> list[Any]:
     """Every method once, in an order in which it may happen."""
-    events = [*model.subscribe(), *model.change_price(BEGAN + DAY, ENTERPRISE_MONTHLY)]
+    events = [*model.subscribe(BEGAN), *model.change_price(BEGAN + DAY, ENTERPRISE_MONTHLY)]
     events += model.set_metadata(BEGAN + 2 * DAY, "team", "red")
-    events += model.renew()
-    renewed_at = model.period.starts_at
+    events += model.renew(model.running.ends_at)
+    renewed_at = model.running.starts_at
     events += model.fail_payment(renewed_at + DAY)
     events += model.fail_payment(renewed_at + 2 * DAY)
     events += model.pay(renewed_at + 3 * DAY)
-    events += model.cancel_at_period_end(renewed_at + 4 * DAY)
-    return [*events, *model.delete(model.period.ends_at)]
+    events += model.schedule_end(renewed_at + 4 * DAY)
+    return [*events, *model.delete(model.running.ends_at)]
 
 
 def test_the_states_of_a_life_follow_one_another(model: FakeSubscription) -> None:
@@ -79,7 +79,7 @@ def test_ids_ascend_and_none_comes_twice(model: FakeSubscription) -> None:
 def test_an_upgrade_carries_the_new_price_and_bills_the_difference(
     model: FakeSubscription,
 ) -> None:
-    model.subscribe()
+    model.subscribe(BEGAN)
     events: list[Any] = model.change_price(BEGAN + DAY, ENTERPRISE_MONTHLY)
     (update,) = snapshots_of(events)
     assert fact_of(update).prices == ("price_enterprise_monthly",)
@@ -88,15 +88,15 @@ def test_an_upgrade_carries_the_new_price_and_bills_the_difference(
 
 
 def test_only_the_first_failure_changes_the_subscription(model: FakeSubscription) -> None:
-    model.subscribe()
-    model.renew()
-    first, second = (model.fail_payment(model.period.starts_at + day * DAY) for day in (1, 2))
+    model.subscribe(BEGAN)
+    model.renew(model.running.ends_at)
+    first, second = (model.fail_payment(model.running.starts_at + day * DAY) for day in (1, 2))
     assert (len(snapshots_of(first)), len(snapshots_of(second))) == (1, 0)
 
 
 def test_a_renewal_begins_a_new_period_and_is_not_yet_paid(model: FakeSubscription) -> None:
-    model.subscribe()
-    events: list[Any] = model.renew()
+    model.subscribe(BEGAN)
+    events: list[Any] = model.renew(model.running.ends_at)
     update, invoice = events
     assert fact_of(update).period_end == datetime(2026, 3, 31, 9, tzinfo=UTC)
     assert (invoice["type"], invoice["data"]["object"]["status"]) == ("invoice.created", "draft")

@@ -16,24 +16,25 @@ from app.errors import ConfigurationError
 from app.infrastructure.db import Database
 from app.infrastructure.settings import Settings
 from app.simulate import address as addresses
-from app.simulate import simulation
+from app.simulate import engine
 from app.simulate.address import Address
-from app.simulate.cast import LIFE_CYCLES, TAPE_NAME
 from app.simulate.disorder import Disorder
-from app.simulate.life_cycles import SUBSCRIPTIONS
+from app.simulate.roles import DEMO
+from app.simulate.scenarios import SCENARIOS, Need
 from tests.api_client import BASE, Api, open_api
 from tests.as_owner import apply_tiers
 from tests.conftest import Server, new_server, open_database
 from tests.invariants import differences
 from tests.simulate.playing import Player, player_of, player_with_clock
 
-NAMES = [one.name for one in LIFE_CYCLES]
+# Those that need no clock of their own.
+NAMES = [one.name for one in SCENARIOS.values() if Need.CLOCK not in one.needs]
 # Those in which a day's end, a grace's end or a refund comes between two events.
 LONG = [
     "happy_renewal", "past_due", "dunning_to_cancel", "unpaid", "trial_converts",
     "several_subscriptions", "pack_disputed_won",
 ]  # fmt: skip
-WITHOUT_PACKS = [one.name for one in SUBSCRIPTIONS]
+WITHOUT_PACKS = [name for name in NAMES if Need.PACK not in SCENARIOS[name].needs]
 DOUBLED = Disorder(shuffle=True, duplicate=1.0)
 
 
@@ -42,7 +43,7 @@ def player(api: Api) -> Player:
     return player_of(api)
 
 
-@pytest.mark.parametrize("name", [*NAMES, TAPE_NAME])
+@pytest.mark.parametrize("name", [*NAMES, DEMO])
 async def test_a_life_cycle_ends_alike_in_order_shuffled_and_doubled(
     player: Player, database: Database, name: str
 ) -> None:
@@ -61,7 +62,7 @@ async def test_a_clock_moves_with_the_story_and_months_take_seconds(
     played = await player(names=LONG)
     assert played.code == 0, played.text
     assert "The book's clock moves with the story, from 2 January 2026 on." in played.text
-    assert f"✓ {len(LONG)} customers" in played.text
+    assert f"✓ {len(LONG)} accounts" in played.text
     late = await player(names=["unpaid", "upgrade"], seed=2, disorder=DOUBLED)
     assert late.code == 0, late.text
     assert "what is older arrives late" in late.text
@@ -85,11 +86,11 @@ async def test_every_subscription_of_a_population_ends_where_the_model_says(
 async def test_a_population_that_needs_several_waves_is_compared_whole(
     player: Player, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(simulation, "WAVE", 3)
+    monkeypatch.setattr(engine, "WAVE", 3)
     played = await player(names=NAMES, customers=8, days=20)
     assert played.code == 0, played.text
     assert "compared" not in played.text
-    assert " customers have the state" in played.text
+    assert " accounts have the state" in played.text
 
 
 async def test_the_same_seed_sends_nothing_new_and_another_seed_does(player: Player) -> None:
@@ -124,7 +125,7 @@ async def test_a_book_that_says_otherwise_is_told_and_ends_with_1(
     assert played.code == 1
     assert "must be ENTERPRISE, active, 50 available" in played.text
     assert "is FREE, created" in played.text
-    assert "1 of 1 customers differ" in " ".join(played.text.split())
+    assert "1 of 1 accounts differ" in " ".join(played.text.split())
 
 
 async def test_without_a_key_nothing_is_compared(player: Player) -> None:
@@ -150,7 +151,7 @@ async def test_an_address_without_a_webhook_is_told(player: Player) -> None:
 async def test_an_address_where_nobody_listens_is_told(
     player: Player, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.commands.simulate.PATIENCE_S", 0)
+    monkeypatch.setattr("app.simulate.simulation.PATIENCE_S", 0)
     nobody = replace(player.at(to="http://127.0.0.1:1"), transport=httpx.AsyncHTTPTransport())
     played = await nobody()
     assert played.code == 1

@@ -1,4 +1,4 @@
-"""Who lives what: the same for the same seed, drawn lazily, disturbed as the rates say."""
+"""Roles are the same for the same seed, drawn lazily, and disturbed as the rates say."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import random
 import tracemalloc
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import islice, pairwise
 
@@ -13,37 +14,49 @@ import orjson
 import pytest
 
 from app.allowance.catalogue import default_text, parse
-from app.simulate import cast
-from app.simulate.cast import LIFE_CYCLES, Casting, Role
+from app.simulate import roles
 from app.simulate.disorder import WINDOW, Disorder, Outgoing, disturbed, in_time
-from app.simulate.life_cycles import SUBSCRIPTIONS
-from app.simulate.wares import Wares
+from app.simulate.price_list import PriceList
+from app.simulate.roles import Role, Setup
+from app.simulate.scenarios import SCENARIOS, Need
+from app.simulate.steps import Delivery
+from app.simulate.stripe_objects import SHAPES
 from app.webhooks.translate import Parked, translate
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
-WARES = Wares(parse(default_text(), "tiers.toml"))
-NAMES = [one.name for one in LIFE_CYCLES]
+PRICES = PriceList(parse(default_text(), "tiers.toml"))
+NAMES = list(SCENARIOS)
 
 
-def casting(seed: int = 1, starts_at: datetime = START, days: int | None = 30) -> Casting:
-    return Casting(seed=seed, starts_at=starts_at, wares=WARES, days=days)
+def setup_of(
+    seed: int = 1,
+    starts_at: datetime = START,
+    days: int | None = 30,
+    version: str = "2026-08-26.dahlia",
+) -> Setup:
+    return Setup(seed=seed, starts_at=starts_at, prices=PRICES, days=days, shape=SHAPES[version])
 
 
-def events_of(roles: Sequence[Role]) -> list[Outgoing]:
-    return list(in_time(roles, lambda _: None))
+def events_of(played: Sequence[Role]) -> list[Outgoing]:
+    return list(in_time(played, lambda _: None))
 
 
-def bodies(roles: Sequence[Role]) -> list[tuple[str, bytes]]:
-    return [(one.delivery.event_id, one.delivery.payload) for one in events_of(roles)]
+def bodies(played: Sequence[Role]) -> list[tuple[str, bytes]]:
+    acts = (one.act for one in events_of(played))
+    return [(act.event_id, act.payload) for act in acts if isinstance(act, Delivery)]
 
 
 def some(seed: int = 1, count: int = 30, **more: object) -> list[Role]:
-    return list(cast.population(casting(seed, **more), count, NAMES))  # type: ignore[arg-type]
+    return list(roles.population(setup_of(seed, **more), count, NAMES))  # type: ignore[arg-type]
+
+
+def one_of_each(seed: int = 1, **more: object) -> list[Role]:
+    return list(roles.named(setup_of(seed, **more), NAMES))  # type: ignore[arg-type]
 
 
 def test_the_same_seed_makes_the_same_events_byte_by_byte() -> None:
     assert bodies(some()) == bodies(some())
-    assert bodies(list(cast.named(casting(), NAMES))) == bodies(list(cast.named(casting(), NAMES)))
+    assert bodies(one_of_each()) == bodies(one_of_each())
 
 
 def test_more_customers_leave_the_first_ones_as_they_are() -> None:
@@ -52,7 +65,12 @@ def test_more_customers_leave_the_first_ones_as_they_are() -> None:
 
 @pytest.mark.parametrize(
     "other",
-    [{"seed": 2}, {"starts_at": START + timedelta(days=1)}, {"days": 31}],
+    [
+        {"seed": 2},
+        {"starts_at": START + timedelta(days=1)},
+        {"days": 31},
+        {"version": "2026-09-30.endive"},
+    ],
     ids=lambda other: next(iter(other)),
 )
 def test_other_circumstances_make_other_ids(other: dict[str, object]) -> None:
@@ -60,9 +78,10 @@ def test_other_circumstances_make_other_ids(other: dict[str, object]) -> None:
     assert not mine.keys() & theirs.keys()
 
 
-def test_an_id_stands_for_one_body_and_every_body_is_understood() -> None:
+@pytest.mark.parametrize("version", SHAPES)
+def test_an_id_stands_for_one_body_and_every_body_is_understood(version: str) -> None:
     seen: dict[str, bytes] = {}
-    for event_id, body in bodies([*some(count=60), *cast.named(casting(2), NAMES)]):
+    for event_id, body in bodies([*some(count=60, version=version), *one_of_each(2)]):
         event = orjson.loads(body)
         assert (event["id"], event["livemode"]) == (event_id, False)
         assert not isinstance(translate(event), Parked)
@@ -76,21 +95,21 @@ def test_a_population_lives_within_its_days_and_in_order() -> None:
     assert events[-1].at <= START + timedelta(days=30)
 
 
-def test_every_life_cycle_is_lived_in_a_large_population() -> None:
-    roles = cast.population(casting(), 500, NAMES)
-    assert {role.life_cycle for role in roles} == set(NAMES)
+def test_every_scenario_is_played_in_a_large_population() -> None:
+    many = roles.population(setup_of(), 500, NAMES)
+    assert {role.scenario for role in many} == set(NAMES)
 
 
 def test_a_large_population_is_drawn_as_it_is_played_and_fills_no_memory() -> None:
     def play(count: int) -> int:
         tracemalloc.start()
-        roles = cast.population(casting(), 100_000, [one.name for one in SUBSCRIPTIONS])
+        subscriptions = [one for one in NAMES if Need.PACK not in SCENARIOS[one].needs]
+        many = roles.population(setup_of(), 100_000, subscriptions)
+        disorder = Disorder(shuffle=True, duplicate=0.5)
         for _ in range(count):
-            for event in disturbed(
-                in_time(list(islice(roles, 10)), lambda _: None),
-                Disorder(shuffle=True, duplicate=0.5), random.Random(1), lambda _: None,
-            ):  # fmt: skip
-                assert event.delivery.payload
+            acts = in_time(list(islice(many, 10)), lambda _: None)
+            for one in disturbed(acts, disorder, random.Random(1), lambda _: None):
+                assert one.act
         _, peak = tracemalloc.get_traced_memory()
         tracemalloc.stop()
         return peak
@@ -99,10 +118,10 @@ def test_a_large_population_is_drawn_as_it_is_played_and_fills_no_memory() -> No
 
 
 def stream(count: int) -> Iterator[Outgoing]:
-    (role,) = cast.named(casting(), ["missed_events"])
+    (role,) = roles.named(setup_of(), ["missed_events"])
     (event,) = events_of([role])
     for number in range(count):
-        yield Outgoing(role, event.at + timedelta(seconds=number), event.delivery)
+        yield replace(event, at=event.at + timedelta(seconds=number))
 
 
 def arrived(count: int, disorder: Disorder, lost: list[Outgoing] | None = None) -> list[int]:
@@ -116,7 +135,7 @@ def test_in_order_means_in_order() -> None:
     assert arrived(50, Disorder()) == list(range(50))
 
 
-def test_shuffled_events_all_arrive_and_none_waits_for_ever() -> None:
+def test_shuffled_events_all_arrive_and_none_is_overtaken_without_end() -> None:
     arriving = arrived(5_000, Disorder(shuffle=True))
     assert sorted(arriving) == list(range(5_000)) != arriving
     assert all(number <= place + WINDOW for place, number in enumerate(arriving))

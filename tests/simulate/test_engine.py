@@ -1,17 +1,21 @@
-"""A tape played at a book that fails now and then, and at one that was left half-played."""
+"""The demo played at a book that fails now and then, and at one that was left half-played."""
 
 from __future__ import annotations
 
 import pytest
 
-from app.simulate import book_client, sample_tape
+from app.simulate import book_client
 from app.simulate.book_client import PlayError, connected
-from app.simulate.play import Played, play
-from app.simulate.tape import TAPE_START, Delivery, Put, SendEvents, Spend, Tape
+from app.simulate.demo import START, Run, people
+from app.simulate.disorder import in_time
+from app.simulate.engine import Engine, Manner, Outcome
+from app.simulate.steps import Delivery, Put, Spend
 from tests.simulate.small_book import Fault, SmallBook, listening
 
-TAPE = sample_tape.tape(1, TAPE_START)
-SPENDS = [step.action for step in TAPE.steps if isinstance(step.action, Spend)]
+RUN = Run(1, START, resumed=False)
+ACTS = [one.act for one in in_time(people(RUN), lambda _: None)]
+DELIVERIES = [act for act in ACTS if isinstance(act, Delivery)]
+SPENDS = [act for act in ACTS if isinstance(act, Spend)]
 LACKING = frozenset(spend.key for spend in SPENDS if spend.refused)
 
 
@@ -21,31 +25,27 @@ def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(book_client, "PAUSE_S_MAX", 0.004)
 
 
-def deliveries_of(tape: Tape) -> list[Delivery]:
-    steps = (step.action for step in tape.steps)
-    return [one for action in steps if isinstance(action, SendEvents) for one in action.deliveries]
-
-
-async def played_at(small: SmallBook, patience_s: float = 20.0) -> Played:
+async def played_at(small: SmallBook, patience_s: float = 20.0) -> Outcome:
     async with listening(small) as book, connected(book, patience_s=patience_s) as client:
-        return await play(TAPE, client)
+        manner = Manner(clock_at=await client.now(), ends_at=RUN.ends_at, reads=False)
+        return await Engine(client, manner).run(iter(people(RUN)))
 
 
 def assert_whole(small: SmallBook) -> None:
-    assert list(small.events) == list(dict.fromkeys(one.event_id for one in deliveries_of(TAPE)))
+    assert list(small.events) == list(dict.fromkeys(one.event_id for one in DELIVERIES))
     assert list(small.spends) == [spend.key for spend in SPENDS if not spend.refused]
-    puts = [step.action for step in TAPE.steps if isinstance(step.action, Put)]
-    assert list(small.accounts) == [put.account_id for put in puts]
-    assert small.now == TAPE.ends_at
+    puts = [act.account_id for act in ACTS if isinstance(act, Put)]
+    assert list(small.accounts) == puts
+    assert small.now == RUN.ends_at
 
 
-async def test_a_tape_is_played_whole_and_in_order() -> None:
+async def test_the_demo_is_played_whole_and_in_order() -> None:
     small = SmallBook(lacking=LACKING)
     played = await played_at(small)
     assert_whole(small)
-    sent = deliveries_of(TAPE)
-    assert played.verdicts.total() == len(sent)
-    assert played.verdicts["duplicate"] == len(sent) - len(small.events) > 0
+    verdicts = played.verdict_counts
+    assert verdicts.total() == len(DELIVERIES)
+    assert verdicts["duplicate"] == len(DELIVERIES) - len(small.events) > 0
     assert (played.spend_count, played.refused_count) == (len(small.spends), len(LACKING))
     assert played.surprises == []
 
@@ -57,11 +57,11 @@ async def test_what_fails_is_sent_again_under_the_same_ids(fault: Fault) -> None
     assert_whole(small)
     assert small.clock_moves == sorted(small.clock_moves)
     assert played.surprises == []
-    assert small.request_count > 1.9 * len(TAPE.steps)
+    assert small.request_count > 1.9 * len(ACTS)
 
 
 @pytest.mark.parametrize("request_count", [1, 3, 17, 60, 90, 110])
-async def test_a_half_played_tape_is_played_to_its_end(request_count: int) -> None:
+async def test_a_half_played_demo_is_played_to_its_end(request_count: int) -> None:
     small = SmallBook(
         lambda number: Fault.UNANSWERED if number > request_count else None, lacking=LACKING
     )
@@ -88,7 +88,7 @@ async def test_a_spend_that_ends_against_the_rules_is_told() -> None:
     assert surprise.endswith("refused")
 
 
-async def test_an_answer_that_no_repetition_betters_ends_the_tape_at_once() -> None:
+async def test_an_answer_that_no_repetition_betters_ends_the_demo_at_once() -> None:
     small = SmallBook()
     small.do = lambda *_: (403, {"code": "forbidden", "detail": "No."})  # type: ignore[method-assign]
     with pytest.raises(PlayError, match="GET /api/v1/dev/clock answered 403 forbidden No"):

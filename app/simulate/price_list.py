@@ -1,4 +1,4 @@
-"""What a catalogue sells, as the simulated customers buy it."""
+"""The prices of a catalogue, as the simulated customers buy by them."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from datetime import timedelta
 from functools import cached_property
 from typing import Final
 
-from app.allowance.catalogue import Catalogue, Pack, Tier
+from app.allowance.catalogue import Catalogue, Pack
 from app.errors import ConfigurationError
 from app.simulate.expectation import TierRules
-from app.simulate.stripe_objects import ENTERPRISE_MONTHLY, PRO_MONTHLY, Price
+from app.simulate.stripe_objects import Price
 
 _YEARLY_WORDS: Final = ("year", "annual")
 _CENTS_MAX: Final = 99_999_999  # Stripe's own bound of one charge in dollars
 
 
 @dataclass(frozen=True)
-class Ware:
+class Offer:
     """A price and the tier that it buys."""
 
     price: Price
@@ -27,7 +27,7 @@ class Ware:
 
 
 @dataclass(frozen=True)
-class PackWare:
+class PackOffer:
     """A price and the pack that it buys."""
 
     price: Price
@@ -35,7 +35,7 @@ class PackWare:
 
 
 @dataclass(frozen=True)
-class Wares:
+class PriceList:
     """The catalogue's priced tiers, worst first, and its priced packs."""
 
     catalogue: Catalogue
@@ -48,22 +48,22 @@ class Wares:
             )
 
     @cached_property
-    def subscriptions(self) -> tuple[Ware, ...]:
+    def subscriptions(self) -> tuple[Offer, ...]:
         """Every price of every tier, by daily credits; among equals the yearly ones last."""
-        wares = [
-            Ware(_price(price, tier.name, tier.daily_credits * 100), tier.name, tier.daily_credits)
+        offers = [
+            Offer(_price(price, tier.name, tier.daily_credits * 100), tier.name, tier.daily_credits)
             for tier in self.catalogue.tiers
             for price in tier.prices
         ]
         return tuple(
-            sorted(wares, key=lambda one: (one.daily_credits, one.price.interval == "year"))
+            sorted(offers, key=lambda one: (one.daily_credits, one.price.interval == "year"))
         )
 
     @cached_property
-    def packs(self) -> tuple[PackWare, ...]:
+    def packs(self) -> tuple[PackOffer, ...]:
         """The packs that have a price."""
         return tuple(
-            PackWare(_price(price, pack.name, pack.credits * 10), pack)
+            PackOffer(_price(price, pack.name, pack.credits * 10), pack)
             for pack in self.catalogue.packs
             for price in pack.prices
         )
@@ -71,18 +71,25 @@ class Wares:
     @cached_property
     def rules(self) -> Mapping[str, TierRules]:
         """The tiers as the expectation reads them."""
-        return {tier.name: _rules(tier) for tier in self.catalogue.tiers}
+        return {
+            tier.name: TierRules(
+                daily_credits=tier.daily_credits,
+                grace=timedelta(days=tier.past_due_grace_days),
+                trial_grants=tier.trial_grants,
+            )
+            for tier in self.catalogue.tiers
+        }
 
     @property
-    def low(self) -> Ware:
+    def low(self) -> Offer:
         """The least that one can subscribe to."""
         return self.subscriptions[0]
 
     @property
-    def high(self) -> Ware:
+    def high(self) -> Offer:
         """The most that one can subscribe to; the first of several prices."""
         most = self.subscriptions[-1].daily_credits
-        return next(ware for ware in self.subscriptions if ware.daily_credits == most)
+        return next(offer for offer in self.subscriptions if offer.daily_credits == most)
 
     @property
     def has_two_tiers(self) -> bool:
@@ -90,15 +97,9 @@ class Wares:
         return self.low.daily_credits < self.high.daily_credits
 
     @property
-    def yearly(self) -> Ware | None:
+    def yearly(self) -> Offer | None:
         """One that is paid once a year, as far as its price's id tells."""
         return next((one for one in self.subscriptions if one.price.interval == "year"), None)
-
-    @property
-    def sells_the_tape(self) -> bool:
-        """Whether the sample tape's two prices buy what its stories say."""
-        bought = [self.catalogue.tier_of_price(p.id) for p in (PRO_MONTHLY, ENTERPRISE_MONTHLY)]
-        return [tier and tier.name for tier in bought] == ["PRO", "ENTERPRISE"]
 
     @property
     def carries_over(self) -> bool:
@@ -107,7 +108,7 @@ class Wares:
 
 
 def _price(price_id: str, name: str, cents: int) -> Price:
-    """Nobody tells what it costs; the simulator's money is only for show."""
+    """Return a price with an invented sum: the simulator's money is only for show."""
     yearly = any(word in price_id.lower() for word in _YEARLY_WORDS)
     return Price(
         id=price_id,
@@ -115,12 +116,4 @@ def _price(price_id: str, name: str, cents: int) -> Price:
         name=name.capitalize(),
         cents=min(max(cents, 1_00), _CENTS_MAX),
         interval="year" if yearly else "month",
-    )
-
-
-def _rules(tier: Tier) -> TierRules:
-    return TierRules(
-        daily_credits=tier.daily_credits,
-        grace=timedelta(days=tier.past_due_grace_days),
-        trial_grants=tier.trial_grants,
     )

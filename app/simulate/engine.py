@@ -1,0 +1,267 @@
+"""Plays roles at a book over HTTP, and compares what came of them with what must."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import Counter
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from itertools import islice
+from typing import Final
+
+from app.simulate.book_client import Account, BookClient
+from app.simulate.disorder import Disorder, Outgoing, disturbed, in_time
+from app.simulate.expectation import ANY, Expected
+from app.simulate.roles import Role
+from app.simulate.steps import Close, Delivery, Put, Spend
+
+WAVE: Final = 100  # stories that are told at one time if no clock has to be moved
+BATCH: Final = 256  # acts on their way between two moves of the clock
+DIFFERENCES_KEPT_MAX: Final = 20
+_HOUR: Final = timedelta(hours=1)
+
+
+@dataclass(frozen=True)
+class Posted:
+    """What an account's entries add up to."""
+
+    by_kind: Counter[str]
+    change: int
+    entry_count: int
+
+
+@dataclass(frozen=True)
+class Found:
+    """An account as it must be (None: there must be none) and as it is.
+
+    ``wrong`` names what differs; ``posted`` is None where the entries were not read.
+    """
+
+    role: Role
+    account_id: str
+    must: Expected | None
+    account: Account | None
+    posted: Posted | None
+    wrong: tuple[str, ...]
+
+
+@dataclass
+class Outcome:
+    """What happened so far; complete where ``finished``.
+
+    ``found`` has the accounts that differ, the first of them, or all whose entries were read.
+    """
+
+    verdicts: dict[str, Counter[str]] = field(default_factory=dict)  # by scenario
+    customers: Counter[str] = field(default_factory=Counter)
+    dropped: Counter[str] = field(default_factory=Counter)
+    spend_count: int = 0
+    refused_count: int = 0
+    surprises: list[str] = field(default_factory=list)  # spends that ended against the rules
+    compared_count: int = 0
+    difference_count: int = 0
+    found: list[Found] = field(default_factory=list)
+    last_event_at: datetime | None = None
+    finished: bool = False
+
+    @property
+    def verdict_counts(self) -> Counter[str]:
+        """The deliveries that were answered, by verdict."""
+        return sum(self.verdicts.values(), Counter[str]())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Manner:
+    """How the roles are played; ``clock_at`` is None where the book's clock is not ours to move.
+
+    ``reads`` is whether a key is at hand that may read accounts, ``reads_ledger`` whether their
+    entries are compared too, which takes acts in order; ``tells_credits`` is whether the
+    expectation can tell credits, and not states and tiers alone.
+    """
+
+    clock_at: datetime | None
+    ends_at: datetime | None
+    disorder: Disorder = field(default_factory=Disorder)
+    concurrency: int = 1
+    seed: str = ""
+    reads: bool = True
+    reads_ledger: bool = False
+    tells_credits: bool = True
+
+
+# Called with the act that was done last, or with None after a move of the clock.
+Watch = Callable[[Outcome, datetime | None, Outgoing | None], None]
+
+
+class Engine:
+    """Plays roles; ``outcome`` is right at any moment, also after an interruption.
+
+    Whatever was played before is sent again and changes nothing: events are duplicates, spends
+    are replays, and the clock moves forward only.
+    """
+
+    def __init__(self, client: BookClient, manner: Manner, watch: Watch = lambda *_: None) -> None:
+        self.outcome = Outcome()
+        self._client = client
+        self._manner = manner
+        self._clock_at = manner.clock_at  # this process alone moves it
+        self._watch = watch
+        self._rng = random.Random(f"{manner.seed} order")  # noqa: S311 - it plays
+        self._limit = asyncio.Semaphore(manner.concurrency)
+        self._heard: set[Role] = set()  # those of the wave of whom anything was sent
+
+    async def run(self, roles: Iterator[Role]) -> Outcome:
+        """Play them all; raise PlayError if the book answers what it must not."""
+        # A clock goes through every story at once; without one they may come after one another.
+        size = WAVE if self._clock_at is None else None
+        while wave := list(islice(roles, size)):
+            await self._play(wave)
+            await self._end_clock()
+            if self._manner.reads:
+                await self._compare([role for role in wave if role in self._heard])
+            self._heard.clear()
+        self.outcome.finished = True
+        return self.outcome
+
+    async def _play(self, wave: Sequence[Role]) -> None:
+        acts = in_time(wave, self._count_customer)
+        batch: list[Outgoing] = []
+        for one in disturbed(acts, self._manner.disorder, self._rng, self._count_dropped):
+            ahead = self._clock_at is not None and one.at > self._clock_at
+            if ahead or len(batch) == BATCH:
+                await self._send(batch)
+                batch = []
+            if ahead:
+                await self._move_clock(one.at)
+            batch.append(one)
+        await self._send(batch)
+
+    def _count_customer(self, role: Role) -> None:
+        self.outcome.customers[role.scenario] += 1
+
+    def _count_dropped(self, one: Outgoing) -> None:
+        self._heard.add(one.role)
+        self.outcome.dropped[one.role.scenario] += 1
+
+    async def _move_clock(self, to: datetime) -> None:
+        await self._client.move_clock(to)
+        self._clock_at = to
+        self._watch(self.outcome, to, None)
+
+    async def _end_clock(self) -> None:
+        ends_at = self._manner.ends_at
+        if ends_at is None and self.outcome.last_event_at is not None:
+            ends_at = self.outcome.last_event_at + _HOUR
+        if self._clock_at is not None and ends_at is not None and ends_at > self._clock_at:
+            await self._move_clock(ends_at)
+
+    async def _send(self, batch: Sequence[Outgoing]) -> None:
+        """Do a customer's acts one after the other, customers beside one another."""
+        by_role: dict[Role, list[Outgoing]] = {}
+        for one in batch:
+            by_role.setdefault(one.role, []).append(one)
+        self._heard.update(by_role)
+        await _all([self._send_some(acts) for acts in by_role.values()])
+
+    async def _send_some(self, acts: Sequence[Outgoing]) -> None:
+        async with self._limit:
+            for one in acts:
+                await self._do(one)
+                self._watch(self.outcome, self._clock_at, one)
+
+    async def _do(self, one: Outgoing) -> None:
+        match one.act:
+            case Delivery() as delivery:
+                verdict = await self._client.deliver(delivery)
+                outcome = self.outcome
+                outcome.verdicts.setdefault(one.role.scenario, Counter())[verdict] += 1
+                outcome.last_event_at = max(outcome.last_event_at or one.at, one.at)
+            case Put() as put:
+                await self._client.put_account(put)
+            case Close(account_id=account_id):
+                await self._client.close_account(account_id)
+            case Spend() as spend:
+                await self._spend(spend, one)
+
+    async def _spend(self, spend: Spend, one: Outgoing) -> None:
+        past = self._clock_at is not None and one.at < self._clock_at
+        # A refusal is not stored: its key, tried on a later day, would be granted.
+        granted = not (past and spend.refused) and await self._client.spend(spend)
+        self.outcome.spend_count += granted
+        self.outcome.refused_count += not granted
+        if granted is spend.refused:
+            what = "granted" if granted else "refused"
+            self.outcome.surprises.append(f"{one.at:%Y-%m-%d %H:%M}  {one.story}: {what}")
+
+    async def _compare(self, roles: Sequence[Role]) -> None:
+        accounts = [(role, name) for role in roles for name in role.customer.accounts]
+        now = self._clock_at or await self._book_now(accounts)
+        # If no account is known there is no now either, and every one of them is missing.
+        at = now or self.outcome.last_event_at
+        if at is not None:
+            await _all([self._compare_one(role, name, at) for role, name in accounts])
+
+    async def _book_now(self, accounts: Sequence[tuple[Role, str]]) -> datetime | None:
+        for _, name in accounts:
+            if (now := await self._client.now_at(name)) is not None:
+                return now
+        return None
+
+    async def _compare_one(self, role: Role, account_id: str, now: datetime) -> None:
+        async with self._limit:
+            account = await self._client.account(account_id)
+            reads_ledger = account is not None and self._manner.reads_ledger
+            posted = await self._posted(account_id) if reads_ledger else None
+        expected = role.customer.accounts[account_id]
+        must = None if expected is None else expected.end(now)
+        wrong = tuple(self._differences(must, account, posted))
+        self.outcome.compared_count += 1
+        self.outcome.difference_count += bool(wrong)
+        few = len(self.outcome.found) < DIFFERENCES_KEPT_MAX
+        if (wrong or self._manner.reads_ledger) and few:
+            self.outcome.found.append(Found(role, account_id, must, account, posted, wrong))
+
+    async def _posted(self, account_id: str) -> Posted:
+        by_kind: Counter[str] = Counter()
+        change = count = 0
+        async for entry in self._client.entries(account_id):
+            by_kind[entry.kind] += entry.amount
+            change += entry.change
+            count += 1
+        return Posted(by_kind, change, count)
+
+    def _differences(
+        self, must: Expected | None, account: Account | None, posted: Posted | None
+    ) -> Iterator[str]:
+        """Yield the names of the parts that are not as they must be."""
+        if must is None or account is None:
+            if must is not None or account is not None:
+                yield "account"
+            return
+        ends = {one.id: one.cancel_at for one in account.subscriptions if one.id in must.ends}
+        parts: dict[str, tuple[object, object]] = {
+            "tier": (must.tier, account.tier),
+            "state": (must.state, account.state),
+            "subscriptions": (must.subscriptions, {s.id: s.state for s in account.subscriptions}),
+            "ends": (must.ends, ends),
+        }
+        if must.customer_id != ANY:
+            parts["customer"] = must.customer_id, account.stripe_customer_id
+        if self._manner.tells_credits:
+            parts["available"] = must.available, account.available
+        if posted is not None:
+            kinds = posted.by_kind
+            parts["granted"] = must.granted, kinds["grant"]
+            parts["spent"] = must.spent, kinds["spend"]
+            parts["expired"] = must.expired, kinds["expiry"]
+            parts["balance"] = account.balance, posted.change
+        yield from (name for name, (wanted, is_) in parts.items() if wanted != is_)
+
+
+async def _all(coroutines: Sequence[Coroutine[object, object, None]]) -> None:
+    """Run them beside one another; raise the first of their errors once all have ended."""
+    for error in await asyncio.gather(*coroutines, return_exceptions=True):
+        if error is not None:
+            raise error

@@ -1,0 +1,69 @@
+"""The steps of a story: at a simulated instant, the acts of Stripe and of an application."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+import orjson
+
+from app.simulate.stripe_objects import JsonObject
+
+
+@dataclass(frozen=True, kw_only=True)
+class Delivery:
+    """One event's bytes on their way; a second delivery has the same."""
+
+    event_id: str
+    type: str
+    payload: bytes
+
+
+@dataclass(frozen=True, kw_only=True)
+class Put:
+    """The application introduces its user."""
+
+    account_id: str
+    customer_id: str | None = None
+    time_zone: str = "UTC"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spend:
+    """The application spends; ``key`` is the Idempotency-Key."""
+
+    account_id: str
+    amount: int
+    key: str
+    reason: str
+    refused: bool = False  # whether 402 is the right answer
+
+
+@dataclass(frozen=True, kw_only=True)
+class Close:
+    """An operator closes the account."""
+
+    account_id: str
+
+
+Act = Delivery | Put | Spend | Close
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """What happens at one instant; ``story`` tells it to a person who watches."""
+
+    at: datetime
+    story: str
+    acts: tuple[Act, ...]
+
+
+def delivery(event: JsonObject) -> Delivery:
+    """Return the event as bytes: made once, so that every delivery sends the same."""
+    return Delivery(event_id=str(event["id"]), type=str(event["type"]), payload=orjson.dumps(event))
+
+
+def deliveries(events: Iterable[JsonObject]) -> tuple[Delivery, ...]:
+    """Return these events as bytes, in this order."""
+    return tuple(map(delivery, events))
