@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import os
+import resource
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
-from granian.constants import Interfaces, Loops
+from granian.constants import HTTPModes, Interfaces, Loops
 from granian.http import HTTP1Settings
 from granian.server import Server
 from granian.server.common import AbstractServer
@@ -21,6 +22,8 @@ from app.infrastructure.settings import Settings
 
 HEADER_TIMEOUT_MS: Final = 10_000  # a client that sends its headers slowly is cut off
 SHUTDOWN_SECONDS_MAX: Final = 10
+CONNECTIONS_MAX: Final = 8_192  # of each worker; more wait to be accepted
+FILES_MAX: Final = 2 * CONNECTIONS_MAX
 
 
 def serve(host: str, port: int, workers: int) -> None:
@@ -30,6 +33,7 @@ def serve(host: str, port: int, workers: int) -> None:
     each worker process would answer with a traceback.
     """
     asyncio.run(_try_database(settings.load()))
+    _allow_files()
     with _shared_counts():
         _server(host, port, workers).serve()
 
@@ -48,12 +52,28 @@ def _server(host: str, port: int, workers: int) -> AbstractServer[Any]:
         workers=workers,
         interface=Interfaces.ASGI,
         loop=Loops.uvloop,
+        # With `auto` granian waits without end for bytes that tell HTTP/1 from HTTP/2: 1,100 silent
+        # connections closed the door. Proxies speak HTTP/1.1 to what is behind them.
+        http=HTTPModes.http1,
+        backlog=CONNECTIONS_MAX,
+        backpressure=CONNECTIONS_MAX,
         http1_settings=HTTP1Settings(header_read_timeout=HEADER_TIMEOUT_MS),
         respawn_failed_workers=True,
         workers_kill_timeout=SHUTDOWN_SECONDS_MAX,
         log_access=False,
         websockets=False,
     )
+
+
+def _allow_files() -> None:
+    """Let the process have a file for each connection, as far as the system's hard limit goes.
+
+    Many systems begin with 1,024, at which accepting would fail.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = FILES_MAX if hard == resource.RLIM_INFINITY else min(FILES_MAX, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 @contextmanager

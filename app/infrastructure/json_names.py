@@ -1,4 +1,4 @@
-"""Names that stand twice in one JSON object, of which readers keep different ones."""
+"""Names that stand twice in one JSON object; readers differ in which of two they keep."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ _NAME_ENDS: Final = re.compile(rb'"[ \t\r\n]*:')
 
 
 def name_given_twice(body: bytes, names_kept: int) -> str | None:
-    """The first name that stands twice in an object of this JSON, of which so many were kept.
+    """Find a name that stands twice in an object of this JSON; orjson kept ``names_kept`` names.
 
-    orjson keeps the last of two, other readers the first: whoever reads the same bytes elsewhere, a
-    proxy or an auditor, must not see another thing than we did.
+    orjson keeps the last of two, other readers the first: a proxy or an auditor that reads the same
+    bytes must not see another thing than we did.
     """
     # Each name that was sent ends in a quote and a colon. So may a text inside: only where there
     # are more of them than names were kept is it worth 100 µs to look closely.
@@ -22,9 +22,11 @@ def name_given_twice(body: bytes, names_kept: int) -> str | None:
     twice: list[str] = []
 
     def look(pairs: list[tuple[str, object]]) -> None:
-        names = [name for name, _ in pairs]
-        if len(set(names)) != len(names):
-            twice.append(next(name for name in names if names.count(name) > 1))
+        seen: set[str] = set()
+        for name, _ in pairs:
+            if name in seen:
+                twice.append(name)
+            seen.add(name)
 
     json.loads(body, object_pairs_hook=look)
     return twice[0] if twice else None

@@ -4,6 +4,7 @@ nothing."""
 from __future__ import annotations
 
 import asyncio
+import resource
 import socket
 import time
 from collections.abc import AsyncIterator
@@ -12,6 +13,7 @@ from functools import partial
 from pathlib import Path
 
 import asyncpg
+import httpx
 import pytest
 
 from app.accounts.put import put
@@ -24,8 +26,10 @@ from tests.api_client import Api, open_api
 from tests.conftest import Server
 from tests.contract.test_routes import is_problem
 from tests.infrastructure.test_several_processes import serving
+from tests.metrics_text import samples
 
 SPENDS = "/api/v1/accounts/user-1/spends"
+WEBHOOK = "/api/webhooks/stripe"
 SLACK_S = 30.0  # the machine may be busy; that it ends at all is what matters
 
 
@@ -106,6 +110,72 @@ def closed_after(port: int, sent: bytes) -> tuple[float, bytes]:
             if b"\r\n\r\n" in answered:
                 break
     return time.monotonic() - started, answered
+
+
+def held_open(port: int, count: int) -> list[socket.socket]:
+    """Connections on which nothing was sent, but the preface of HTTP/2 on every tenth."""
+    opened = []
+    for number in range(count):
+        opened.append(socket.create_connection(("127.0.0.1", port), timeout=SLACK_S))
+        if number % 10 == 0:
+            opened[-1].sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
+    return opened
+
+
+@pytest.mark.timeout(240)
+def test_silent_connections_keep_nobody_out_and_are_cut_off(
+    server: Server, settings: Settings, folder: Path
+) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(4_096, hard), hard))
+    with serving(server, settings, folder) as (port, _):
+        # More than granian's 1,024 for each of the two workers.
+        silent = held_open(port, 2_300)
+        for _ in range(10):
+            assert httpx.get(f"http://127.0.0.1:{port}/health/live", timeout=5).status_code == 200
+        started = time.monotonic()
+        for one in silent:
+            one.settimeout(SLACK_S)
+            while one.recv(65_536):
+                pass
+            one.close()
+        assert time.monotonic() - started < HEADER_TIMEOUT_MS / 1_000 + SLACK_S
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def statuses(port: int) -> dict[str, float]:
+    """How often the webhook was answered with each status."""
+    scraped = samples(httpx.get(f"http://127.0.0.1:{port}/metrics", timeout=10))
+    return {
+        dict(labels)["status"]: count
+        for (name, labels), count in scraped.items()
+        if name == "tallybook_http_requests_total" and ("route", WEBHOOK) in labels
+    }
+
+
+BROKEN_OFF = {
+    "after three bytes": b"Content-Length: 1000\r\n\r\n{}\n",
+    "in a chunk": b"Transfer-Encoding: chunked\r\n\r\n100\r\n{}",
+    "by a chunk of negative size": b"Transfer-Encoding: chunked\r\n\r\n-1\r\n{}\r\n",
+}
+
+
+@pytest.mark.timeout(240)
+def test_a_caller_that_hangs_up_is_no_fault_and_raises_no_alarm(
+    server: Server, settings: Settings, folder: Path
+) -> None:
+    """A server's fault at the webhook pages its operators at once (ops/alerts.yaml)."""
+    with serving(server, settings, folder) as (port, _):
+        for sent in BROKEN_OFF.values():
+            for path in (WEBHOOK.encode(), b"/api/v1/spends/batch"):
+                with socket.create_connection(("127.0.0.1", port), timeout=SLACK_S) as one:
+                    one.sendall(b"POST " + path + b" HTTP/1.1\r\nHost: a\r\n" + sent)
+        ends_at = time.monotonic() + SLACK_S
+        while (seen := statuses(port)) != {"400": 3} and time.monotonic() < ends_at:
+            time.sleep(0.2)
+        assert seen == {"400": 3}
+        log = (folder / "log").read_text(encoding="utf-8")
+        assert "fault" not in log
 
 
 @pytest.mark.timeout(240)

@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from app.infrastructure import settings
-from app.infrastructure.rates import DEFAULT, Rate, client_address, parse, parse_networks
+from app.infrastructure.rates import (
+    DEFAULT,
+    FORWARDED_CHARS_MAX,
+    HOPS_MAX,
+    Rate,
+    bucket_of,
+    client_ip,
+    parse,
+    parse_networks,
+)
 from tests.contract.test_settings import GOOD, refusal
 
 PROXIES = parse_networks("10.0.0.0/8, 2001:db8::/32")
@@ -61,4 +72,27 @@ def test_a_forwarded_address_counts_only_behind_our_own_proxies(
     peer: str | None, forwarded: str | None, address: str
 ) -> None:
     lines = [] if forwarded is None else [forwarded]
-    assert client_address(peer, lines, PROXIES) == address
+    assert bucket_of(client_ip(peer, lines, PROXIES)) == address
+
+
+def test_a_header_of_any_length_is_read_to_a_bound() -> None:
+    """360 kB of hops took 0.9 s, in which the process answered nobody."""
+    long = ",".join(["10.9.9.9"] * 40_000)
+    started = time.perf_counter()
+    for _ in range(100):
+        assert bucket_of(client_ip("192.0.2.1", [long], PROXIES)) == "192.0.2.1"
+        assert bucket_of(client_ip("10.1.1.1", [long], PROXIES)) == "10.9.9.9"
+    assert time.perf_counter() - started < 1.0
+
+
+def test_only_the_last_hops_count_and_never_a_part_of_one() -> None:
+    ours = ["10.1.1.1"] * (HOPS_MAX - 1)
+    far = ["198.51.100.9", *ours]
+    assert bucket_of(client_ip("10.1.1.1", [",".join(far)], PROXIES)) == "198.51.100.9"
+    assert (
+        bucket_of(client_ip("10.1.1.1", [",".join(["198.51.100.9", "10.1.1.1", *ours])], PROXIES))
+        == "10.1.1.1"
+    )
+    # Cut at the bound, `198.51.100.9` would read `8.51.100.9`, which is an address too.
+    padded = "198.51.100.9" + " " * (FORWARDED_CHARS_MAX - 10)
+    assert bucket_of(client_ip("10.1.1.1", [padded], PROXIES)) == "10.1.1.1"

@@ -13,7 +13,7 @@ from litestar.connection import ASGIConnection
 
 from app.errors import RateLimitedError
 from app.infrastructure.limiter import Allowance, Limiter
-from app.infrastructure.rates import Rate, RateLimits, client_address
+from app.infrastructure.rates import Address, Rate, RateLimits, bucket_of, client_ip
 
 _STATE: Final = "allowance"
 
@@ -27,13 +27,16 @@ async def of_key(connection: ASGIConnection[Any, Any, Any, Any], key_id: str) ->
 
 async def of_address(connection: ASGIConnection[Any, Any, Any, Any]) -> None:
     """Count a call without a good key; RateLimitedError where there were too many."""
-    settings = connection.app.state.settings
-    limits: RateLimits | None = settings.rate_limits
+    limits: RateLimits | None = connection.app.state.settings.rate_limits
     if limits is not None:
-        peer = connection.client.host if connection.client else None
-        forwarded = connection.headers.getall("x-forwarded-for", [])
-        address = client_address(peer, forwarded, settings.trusted_proxies)
-        await _take(connection, limits.of_address, f"address:{address}")
+        await _take(connection, limits.of_address, f"address:{bucket_of(caller_ip(connection))}")
+
+
+def caller_ip(connection: ASGIConnection[Any, Any, Any, Any]) -> Address | None:
+    """The address that the call comes from."""
+    peer = connection.client.host if connection.client else None
+    forwarded = connection.headers.getall("x-forwarded-for", [])
+    return client_ip(peer, forwarded, connection.app.state.settings.trusted_proxies)
 
 
 async def _take(connection: ASGIConnection[Any, Any, Any, Any], rate: Rate, subject: str) -> None:
