@@ -1,7 +1,14 @@
-"""The life cycle of a subscription: one table, the engine that walks it, its drawing."""
+"""The life cycle of a subscription: one table, the machine that holds it, its drawing."""
 
-from statemachine.advance import advance
-from statemachine.diagram import mermaid
+from statemachine.machine import advance, moved_by_invoices, possible_triggers
 from statemachine.table import TABLE, State, Trigger, trigger_of_status
 
-__all__ = ["TABLE", "State", "Trigger", "advance", "mermaid", "trigger_of_status"]
+__all__ = [
+    "TABLE",
+    "State",
+    "Trigger",
+    "advance",
+    "moved_by_invoices",
+    "possible_triggers",
+    "trigger_of_status",
+]

@@ -1,30 +1,47 @@
-"""The table drawn as a Mermaid state diagram; the README carries it and a test compares."""
+"""The moves of the table as a Mermaid diagram, drawn by the library of the machine.
+
+The README carries it, and a test compares. The server never draws: this module is not imported
+by the package, since the drawing part of the library takes 0.1 s to import.
+"""
 
 from __future__ import annotations
 
-from statemachine.table import TABLE, State, Trigger
+from transitions.extensions.diagrams import GraphMachine
+
+from statemachine.machine import advance
+from statemachine.table import State, Trigger
+
+
+class _Drawing(GraphMachine):
+    style_attributes = {  # noqa: RUF012 (so it stands in the library)
+        "node": {
+            "default": {"fillcolor": "white", "color": "black"},
+            "final": {"fillcolor": "lightgrey", "color": "black"},
+        }
+    }
 
 
 def mermaid() -> str:
-    """Lines joined by newlines, without a fence and without a last newline."""
-    return "\n".join(
-        [
-            "stateDiagram-v2",
-            f"    [*] --> {State.CREATED}",
-            *(f"    {line}" for line in _moves()),
-            f"    {State.CANCELED} --> [*]",
-            f"    note right of {State.CANCELED}: final, whatever comes later",
-        ]
-    )
+    """Lines joined by newlines, without a fence and without a last newline.
 
-
-def _moves() -> list[str]:
-    labels: dict[tuple[State, State], list[Trigger]] = {}
-    for (source, trigger), target in TABLE.items():
-        # A loop says only that nothing happens; drawn, the loops would hide the moves.
-        if source is not target:
-            labels.setdefault((source, target), []).append(trigger)
-    return [
-        f"{source} --> {target}: {', '.join(triggers)}"
-        for (source, target), triggers in labels.items()
+    Only moves are drawn: what leaves a state as it is would hide them.
+    """
+    pairs = ((state, trigger) for state in State for trigger in Trigger)
+    moves = [
+        [trigger.value, state.value, advance(state, trigger).value]
+        for state, trigger in pairs
+        if advance(state, trigger) is not state
     ]
+    machine = _Drawing(
+        model=None,
+        states=[state.value for state in State],
+        initial=State.CREATED.value,
+        auto_transitions=False,
+        transitions=moves,
+        graph_engine="mermaid",
+        title="title: The states of a subscription",
+    )
+    graph = machine.graph_cls(machine)
+    graph.set_node_style(State.CANCELED.value, "final")
+    drawn = graph.get_graph().draw(None) or ""
+    return "\n".join(line.rstrip() for line in drawn.splitlines())

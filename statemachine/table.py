@@ -1,14 +1,15 @@
-"""Every state, every trigger, and what each pair of them leads to."""
+"""States, triggers, and the table of what each pair of them leads to."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
 from types import MappingProxyType
+from typing import Final
 
 
 class State(StrEnum):
-    """Ours. Stripe's own status is kept beside it, since several statuses share a state."""
+    """Our states. Stripe's own status is kept beside them, since several statuses share one."""
 
     CREATED = "created"
     ACTIVE = "active"
@@ -28,39 +29,26 @@ class Trigger(StrEnum):
 
 
 _CREATED, _ACTIVE, _PAST_DUE, _CANCELED = State
+_ALIVE: Final = (_CREATED, _ACTIVE, _PAST_DUE)
+_STAYS: Final = None  # the library's word for an internal transition: nothing moves
 
-TABLE: Mapping[tuple[State, Trigger], State] = MappingProxyType(
-    {
-        # A snapshot names the state itself, so it leads there from everywhere: Stripe promises
-        # no order, and what lay between may never arrive.
-        (_CREATED, Trigger.BEGIN): _CREATED,
-        (_CREATED, Trigger.ACTIVATE): _ACTIVE,
-        (_CREATED, Trigger.FALL_DUE): _PAST_DUE,
-        (_CREATED, Trigger.CANCEL): _CANCELED,
-        # A first invoice may fail and be tried again for 23 hours; only the snapshot tells
-        # whether the subscription has begun.
-        (_CREATED, Trigger.PAYMENT_FAILED): _CREATED,
-        (_CREATED, Trigger.PAYMENT_SUCCEEDED): _CREATED,
-        (_ACTIVE, Trigger.BEGIN): _CREATED,
-        (_ACTIVE, Trigger.ACTIVATE): _ACTIVE,
-        (_ACTIVE, Trigger.FALL_DUE): _PAST_DUE,
-        (_ACTIVE, Trigger.CANCEL): _CANCELED,
-        (_ACTIVE, Trigger.PAYMENT_FAILED): _PAST_DUE,
-        (_ACTIVE, Trigger.PAYMENT_SUCCEEDED): _ACTIVE,
-        (_PAST_DUE, Trigger.BEGIN): _CREATED,
-        (_PAST_DUE, Trigger.ACTIVATE): _ACTIVE,
-        (_PAST_DUE, Trigger.FALL_DUE): _PAST_DUE,
-        (_PAST_DUE, Trigger.CANCEL): _CANCELED,
-        (_PAST_DUE, Trigger.PAYMENT_FAILED): _PAST_DUE,
-        (_PAST_DUE, Trigger.PAYMENT_SUCCEEDED): _ACTIVE,
-        # Final for this subscription id: Stripe never revives one, so whatever would is late.
-        (_CANCELED, Trigger.BEGIN): _CANCELED,
-        (_CANCELED, Trigger.ACTIVATE): _CANCELED,
-        (_CANCELED, Trigger.FALL_DUE): _CANCELED,
-        (_CANCELED, Trigger.CANCEL): _CANCELED,
-        (_CANCELED, Trigger.PAYMENT_FAILED): _CANCELED,
-        (_CANCELED, Trigger.PAYMENT_SUCCEEDED): _CANCELED,
-    }
+# Trigger, sources, target: rows as the library's machine takes them. Together they decide every
+# pair of state and trigger, so that nothing is left to a default.
+TABLE: Final[tuple[tuple[Trigger, tuple[State, ...], State | None], ...]] = (
+    # A snapshot names the state itself, so it leads there from everywhere: Stripe promises
+    # no order, and what lay between may never arrive.
+    (Trigger.BEGIN, _ALIVE, _CREATED),
+    (Trigger.ACTIVATE, _ALIVE, _ACTIVE),
+    (Trigger.FALL_DUE, _ALIVE, _PAST_DUE),
+    (Trigger.CANCEL, _ALIVE, _CANCELED),
+    (Trigger.PAYMENT_FAILED, (_ACTIVE, _PAST_DUE), _PAST_DUE),
+    (Trigger.PAYMENT_SUCCEEDED, (_ACTIVE, _PAST_DUE), _ACTIVE),
+    # A first invoice may fail and be tried again for 23 hours; only a snapshot tells
+    # whether the subscription has begun.
+    (Trigger.PAYMENT_FAILED, (_CREATED,), _STAYS),
+    (Trigger.PAYMENT_SUCCEEDED, (_CREATED,), _STAYS),
+    # Final for this subscription id: Stripe never revives one, so whatever would is late.
+    *((trigger, (_CANCELED,), _STAYS) for trigger in Trigger),
 )
 
 _TRIGGER_OF_STATUS: Mapping[str, Trigger] = MappingProxyType(

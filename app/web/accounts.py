@@ -22,7 +22,9 @@ from app.web.http.acts import MaybeReason, operator
 from app.web.http.instants import Instant
 from app.web.http.parameters import AccountId
 from app.web.http.patterns import STRIPE_ID
-from app.web.http.views import View, view_of
+from app.web.http.views import Answer, View, view_of
+from statemachine import State as SubscriptionState
+from statemachine import Trigger, possible_triggers
 
 CustomerId = Annotated[str, msgspec.Meta(pattern=STRIPE_ID, min_length=1, max_length=255)]
 ZoneName = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
@@ -53,12 +55,14 @@ class SubscriptionAnswer(View, frozen=True, kw_only=True):
     """A subscription: our state beside Stripe's status.
 
     `grace_ends_at` is by the newest catalogue, which counts from the account's next day.
+    `possible_triggers` would lead it to another state; `canceled` is final.
     """
 
     id: str
     stripe_customer_id: str
     state: str
     status: str | None
+    possible_triggers: tuple[Trigger, ...]
     price_id: str | None
     price_ids: list[str]
     period_end_at: Instant | None
@@ -149,9 +153,16 @@ def account_answer(one: AccountView) -> AccountAnswer:
         id=one.public_id,
         stripe_customer_id=one.customer_id,
         lots=[view_of(LotAnswer, lot, id=ids.public(ids.LOT, lot.number)) for lot in one.lots],
-        subscriptions=[_subscription_answer(row) for row in one.subscriptions],
+        subscriptions=[subscription_answer(SubscriptionAnswer, row) for row in one.subscriptions],
     )
 
 
-def _subscription_answer(row: Record) -> SubscriptionAnswer:
-    return view_of(SubscriptionAnswer, row, stripe_customer_id=row["customer_id"])
+def subscription_answer(kind: type[Answer], row: Record, **given: object) -> Answer:
+    """The answer of this kind for a subscription's row."""
+    return view_of(
+        kind,
+        row,
+        stripe_customer_id=row["customer_id"],
+        possible_triggers=possible_triggers(SubscriptionState(row["state"]), row["status"]),
+        **given,
+    )

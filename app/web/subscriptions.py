@@ -12,7 +12,7 @@ from app.audit import entries, life_cycle
 from app.audit.life_cycle import SubscriptionQuery
 from app.infrastructure import ids
 from app.infrastructure.db import Record
-from app.web.accounts import SubscriptionAnswer
+from app.web.accounts import SubscriptionAnswer, subscription_answer
 from app.web.http import problems
 from app.web.http.access import Access, access
 from app.web.http.instants import Instant
@@ -117,9 +117,4 @@ async def list_transitions(
 
 
 def _answer(row: Record) -> AuditedSubscription:
-    return view_of(
-        AuditedSubscription,
-        row,
-        stripe_customer_id=row["customer_id"],
-        account_id=row["public_account_id"],
-    )
+    return subscription_answer(AuditedSubscription, row, account_id=row["public_account_id"])

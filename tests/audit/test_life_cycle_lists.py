@@ -67,6 +67,15 @@ async def test_subscriptions_are_listed_by_account_and_by_state(book: Api) -> No
     assert rows[0]["last_event_id"] == "evt_4"
 
 
+async def test_a_subscription_tells_which_triggers_would_move_it(book: Api) -> None:
+    past_due, canceled, active = await listed(book, "subscriptions")
+    assert past_due["possible_triggers"] == ["begin", "activate", "cancel", "payment_succeeded"]
+    assert canceled["possible_triggers"] == []
+    assert active["possible_triggers"] == ["begin", "fall_due", "cancel", "payment_failed"]
+    account = (await book.get("/api/v1/accounts/cus_1")).json()
+    assert account["subscriptions"][0]["possible_triggers"] == past_due["possible_triggers"]
+
+
 async def test_transitions_name_their_events_in_order(book: Api) -> None:
     steps = await listed(book, "subscriptions/sub_1/transitions")
     assert [(step["from_state"], step["to_state"]) for step in steps][-1] == ("active", "past_due")
