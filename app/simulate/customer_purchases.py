@@ -11,7 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from app.simulate.expectation import ExpectedAccount
-from app.simulate.fake_purchase import FakePurchase
+from app.simulate.fake_purchase import PACK_KEY, FakePurchase
 from app.simulate.fake_subscription import FakeSubscription
 from app.simulate.price_list import Offer, PackOffer
 from app.simulate.steps import Step
@@ -23,6 +23,13 @@ if TYPE_CHECKING:
 UNKNOWN: Final = Price(
     id="price_of_no_catalogue", product="prod_unknown", name="Unknown", cents=9_00
 )
+
+
+def extra_price(number: int) -> Price:
+    """Return a price of no catalogue, for an item beside the one that counts."""
+    name = f"Seat {number}"
+    return Price(id=f"price_seat_{number}", product="prod_seat", name=name, cents=1_00)
+
 
 Change = Callable[[datetime], list[JsonObject]]
 Expect = Callable[[ExpectedAccount, datetime, str], None]
@@ -132,9 +139,19 @@ class Subscribed:
         delete = partial(self.stripe.delete, reason=reason)
         return self.does("is canceled", delete, ExpectedAccount.cancel)
 
-    def completes_session(self, what: str, **fields: object) -> Step:
+    def completes_session(self, what: str, *, more_cents: int = 0, **fields: object) -> Step:
         """Tell of the Checkout session by which it began."""
-        return self.does(what, lambda at: [self.stripe.complete_session(at, **fields)])
+        return self.does(what, lambda _: [self.stripe.complete_session(more_cents, **fields)])
+
+    def buys_beside(self, offer: PackOffer) -> Step:
+        """Buy a pack in the Checkout session by which it began."""
+        told = self.completes_session(
+            f"buys {offer.pack.name} with it",
+            metadata={PACK_KEY: offer.pack.name},
+            more_cents=offer.price.cents,
+        )
+        self._customer.expected(self._account_id).buy(offer.pack.credits)
+        return told
 
     def notes(self, value: str) -> Step:
         """Have a note written on it; nothing changes."""

@@ -8,13 +8,15 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
+import orjson
+
 from app.simulate import stripe_objects
 from app.simulate.customer_purchases import UNKNOWN, Bought, Subscribed
 from app.simulate.expectation import ExpectedAccount
 from app.simulate.fake_purchase import PACK_KEY, FakePurchase
 from app.simulate.fake_subscription import FakeSubscription
 from app.simulate.price_list import Offer, PriceList
-from app.simulate.steps import Act, Close, Put, Spend, Step, deliveries
+from app.simulate.steps import Act, Close, Delivery, Put, Spend, Step, deliveries
 from app.simulate.stripe_objects import DEFAULT, JsonObject, Price, Shape
 
 ACCOUNT_KEY: Final = "tallybook_account_id"  # the metadata that names the application's user
@@ -77,13 +79,17 @@ class Customer:
         return self
 
     def user(self, number: int = 1) -> str:
-        """Return an id that the application gives its users."""
-        return f"user_{self.setting.tag}_{self.name}_{number}"
+        """Return an id that the application gives its users, as Auth0 writes them."""
+        return f"auth0|{self.setting.tag}.{self.name}+{number}"
+
+    def names(self, account_id: str) -> dict[str, str]:
+        """Return the metadata by which the application names an account."""
+        return {ACCOUNT_KEY: account_id}
 
     def is_user(self) -> dict[str, str]:
-        """Have the application's id for an account; return the metadata that says so."""
+        """Have the application's id for an account; return the metadata that names it."""
         self.account_id = self.user()
-        return {ACCOUNT_KEY: self.account_id}
+        return self.names(self.account_id)
 
     def expected(self, account_id: str | None = None) -> ExpectedAccount:
         """Return what an account must come to; it is opened now if it is not yet."""
@@ -173,6 +179,12 @@ class Customer:
         """Have a step's acts happen again, or late."""
         return replace(step, at=self.now, story=f"{self.name} {what}")
 
+    def garbled(self, step: Step) -> Step:
+        """Have the step's events of a subscription come in a shape that nobody reads."""
+        acts = (act for act in step.acts if isinstance(act, Delivery))
+        unread = (_unreadable(act) for act in acts if act.type.startswith("customer.subscription"))
+        return replace(step, acts=tuple(unread))
+
     def reach(self) -> datetime:
         """Return now; raise EndOfTimesError after the simulation's end."""
         if self.setting.ends_at is not None and self.now > self.setting.ends_at:
@@ -200,3 +212,9 @@ class Customer:
     def _next_name(self) -> str:
         self._things += 1
         return self.name if self._things == 1 else f"{self.name}_{self._things}"
+
+
+def _unreadable(delivery: Delivery) -> Delivery:
+    event = orjson.loads(delivery.payload)
+    event["data"]["object"]["items"] = {"object": "list", "data": "elsewhere"}
+    return replace(delivery, payload=orjson.dumps(event))

@@ -13,19 +13,20 @@ from rich.console import Console
 from app.allowance.catalogue import default_text, parse
 from app.embedded.devbook import DevBook
 from app.infrastructure import ids
-from app.simulate import demo_scenarios, roles
+from app.simulate import roles
 from app.simulate.book_client import BookClient, PlayError, connected
 from app.simulate.disorder import Outgoing
 from app.simulate.engine import Engine, Manner, Outcome
 from app.simulate.price_list import PriceList
 from app.simulate.report import print_demo, progress_bar
 from app.simulate.roles import Role, account_id
+from app.simulate.scenarios.demo import LENGTH, PEOPLE
 
 DATA_DIR_DEFAULT: Final = Path(".tallybook")
 STRIPE_DATA_DIR: Final = Path(".tallybook-stripe")
 # The clock of a new book stands here, and the first tape starts here.
 START: Final = datetime(2026, 1, 1, tzinfo=UTC)
-_FIRST_NAME: Final = demo_scenarios.PEOPLE[0].__name__
+_FIRST_NAME: Final = PEOPLE[0].__name__
 _DAY: Final = timedelta(days=1)
 _KEY_DIGITS: Final = 12
 
@@ -41,7 +42,7 @@ class Run:
     @property
     def ends_at(self) -> datetime:
         """The instant of its last act, which moves the clock."""
-        return self.starts_at + demo_scenarios.LENGTH
+        return self.starts_at + LENGTH
 
 
 async def demo(book: DevBook, console: Console, data_dir: Path = DATA_DIR_DEFAULT) -> bool:
@@ -88,7 +89,7 @@ async def play_run(
     """Play these of the run's customers in order, to the run's end, and compare all of them."""
     manner = Manner(clock_at=await client.now(), ends_at=run.ends_at, reads_ledger=True)
     with progress_bar(console) as progress:
-        task = progress.add_task("", total=demo_scenarios.LENGTH.total_seconds())
+        task = progress.add_task("", total=LENGTH.total_seconds())
 
         def watch(_: Outcome, clock_at: datetime | None, one: Outgoing | None) -> None:
             assert clock_at is not None, "the demo moves the clock"

@@ -256,17 +256,17 @@ class FakeSubscription(msgspec.Struct):
         gone = self._event("customer.deleted", at, self._customer(at))
         return [*self.delete(at, "cancellation_requested"), gone]
 
-    def complete_session(self, at: datetime, **fields: object) -> JsonObject:
-        """Return the event of the Checkout session by which it began."""
+    def complete_session(self, more_cents: int = 0, **fields: object) -> JsonObject:
+        """Return the event of the Checkout session by which it began, and which sold more."""
         session = stripe_objects.checkout_session(
             self.ids.draw("cs_test"),
             self.began_at,
             mode="subscription",
-            cents=self.price.cents,
+            cents=self.price.cents + more_cents,
             paid=True,
             **{"customer": self.customer_id, "subscription": self.id, **fields},
         )
-        return self._event("checkout.session.completed", at, session)
+        return self._event("checkout.session.completed", self.began_at, session)
 
     def snapshot(self) -> JsonObject:
         """Return the subscription as Stripe shows it now."""

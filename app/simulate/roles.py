@@ -14,10 +14,10 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from app.errors import ConfigurationError
-from app.simulate import demo_scenarios
 from app.simulate.customer_story import Customer, EndOfTimesError, Setting, Story
 from app.simulate.price_list import Offer, PriceList
 from app.simulate.scenarios import SCENARIOS, Need
+from app.simulate.scenarios.demo import MINUTES_APART, PEOPLE
 from app.simulate.steps import Step
 from app.simulate.stripe_objects import DEFAULT, Shape
 
@@ -126,8 +126,8 @@ def demo_people(run: int, starts_at: datetime, prices: PriceList) -> list[Role]:
 
 
 def _people(setting: Setting, starts_at: datetime, run: int | None) -> Iterator[Role]:
-    for place, tell in enumerate(demo_scenarios.PEOPLE):
-        at = starts_at + timedelta(minutes=place * demo_scenarios.MINUTES_APART)
+    for place, tell in enumerate(PEOPLE):
+        at = starts_at + timedelta(minutes=place * MINUTES_APART)
         customer = Customer(setting, tell.__name__, at, random.Random())  # noqa: S311 - not drawn
         if run is not None:
             customer.account_id = account_id(tell.__name__, run)

@@ -32,9 +32,9 @@ from app.simulate.demo import (
     play_demo,
     print_next_steps,
 )
-from app.simulate.demo_scenarios import LENGTH
 from app.simulate.engine import Engine, Found, Manner, Outcome, Posted
 from app.simulate.report import print_demo
+from app.simulate.scenarios.demo import LENGTH
 from tests.as_owner import make_key
 from tests.simulate.small_book import dev_book
 

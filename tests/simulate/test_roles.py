@@ -26,6 +26,8 @@ from app.webhooks.translate import Parked, translate
 START = datetime(2026, 1, 1, tzinfo=UTC)
 PRICES = PriceList(parse(default_text(), "tiers.toml"))
 NAMES = list(SCENARIOS)
+# Their events are unreadable in part, or come twice with other bytes: that is their subject.
+UNREADABLE = {"more_than_ten_items", "parked_then_readable"}
 
 
 def setup_of(
@@ -46,12 +48,14 @@ def bodies(played: Sequence[Role]) -> list[tuple[str, bytes]]:
     return [(act.event_id, act.payload) for act in acts if isinstance(act, Delivery)]
 
 
-def some(seed: int = 1, count: int = 30, **more: object) -> list[Role]:
-    return list(roles.population(setup_of(seed, **more), count, NAMES))  # type: ignore[arg-type]
+def some(
+    seed: int = 1, count: int = 30, names: Sequence[str] = NAMES, **more: object
+) -> list[Role]:
+    return list(roles.population(setup_of(seed, **more), count, names))  # type: ignore[arg-type]
 
 
-def one_of_each(seed: int = 1, **more: object) -> list[Role]:
-    return list(roles.named(setup_of(seed, **more), NAMES))  # type: ignore[arg-type]
+def one_of_each(seed: int = 1, names: Sequence[str] = NAMES, **more: object) -> list[Role]:
+    return list(roles.named(setup_of(seed, **more), names))  # type: ignore[arg-type]
 
 
 def test_the_same_seed_makes_the_same_events_byte_by_byte() -> None:
@@ -81,7 +85,9 @@ def test_other_circumstances_make_other_ids(other: dict[str, object]) -> None:
 @pytest.mark.parametrize("version", SHAPES)
 def test_an_id_stands_for_one_body_and_every_body_is_understood(version: str) -> None:
     seen: dict[str, bytes] = {}
-    for event_id, body in bodies([*some(count=60, version=version), *one_of_each(2)]):
+    names = [name for name in NAMES if name not in UNREADABLE]
+    many = some(count=60, names=names, version=version)
+    for event_id, body in bodies([*many, *one_of_each(2, names, version=version)]):
         event = orjson.loads(body)
         assert (event["id"], event["livemode"]) == (event_id, False)
         assert not isinstance(translate(event), Parked)

@@ -21,14 +21,29 @@ from app.simulate.address import Address
 from app.simulate.disorder import Disorder
 from app.simulate.roles import DEMO
 from app.simulate.scenarios import SCENARIOS, Need
+from app.simulate.stripe_objects import SHAPES
 from tests.api_client import BASE, Api, open_api
 from tests.as_owner import apply_tiers
 from tests.conftest import Server, new_server, open_database
 from tests.invariants import differences
 from tests.simulate.playing import Player, player_of, player_with_clock
 
+# The book does not end these right yet: take each out of here once it does.
+NOT_YET = {
+    "closed_owner_returns",
+    "items_of_quantity_zero",
+    "more_than_ten_items",
+    "pack_beside_subscription",
+    "pack_captured_later",
+    "pack_times_five",
+    "parked_then_readable",
+    "paused_invoice_paid",
+    "unpaid_older_invoice_paid",
+}
+RIGHT = [name for name in SCENARIOS if name not in NOT_YET]
 # Those that need no clock of their own.
-NAMES = [one.name for one in SCENARIOS.values() if Need.CLOCK not in one.needs]
+NAMES = [name for name in RIGHT if Need.CLOCK not in SCENARIOS[name].needs]
+ON_A_CLOCK = [name for name, one in SCENARIOS.items() if Need.CLOCK in one.needs]
 # Those in which a day's end, a grace's end or a refund comes between two events.
 LONG = [
     "happy_renewal", "past_due", "dunning_to_cancel", "unpaid", "trial_converts",
@@ -43,7 +58,17 @@ def player(api: Api) -> Player:
     return player_of(api)
 
 
-@pytest.mark.parametrize("name", [*NAMES, DEMO])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *NAMES,
+        DEMO,
+        *(
+            pytest.param(name, marks=pytest.mark.xfail(strict=True, raises=AssertionError))
+            for name in sorted(NOT_YET - {*ON_A_CLOCK})
+        ),
+    ],
+)
 async def test_a_life_cycle_ends_alike_in_order_shuffled_and_doubled(
     player: Player, database: Database, name: str
 ) -> None:
@@ -67,6 +92,40 @@ async def test_a_clock_moves_with_the_story_and_months_take_seconds(
     assert late.code == 0, late.text
     assert "what is older arrives late" in late.text
     assert await differences(database) == []
+
+
+@pytest.mark.parametrize("version", SHAPES)
+async def test_every_life_cycle_ends_alike_in_the_shapes_of_every_version(
+    player: Player, database: Database, version: str
+) -> None:
+    played = await player(names=[*NAMES, DEMO], api_version=version, disorder=DOUBLED)
+    assert played.code == 0, played.text
+    assert await differences(database) == []
+
+
+async def test_shapes_of_an_unknown_version_are_refused(player: Player) -> None:
+    with pytest.raises(ConfigurationError, match=r"version 2011-01-01 .* 2026-09-30\.endive"):
+        await player(api_version="2011-01-01")
+
+
+@pytest.mark.xfail(strict=True, raises=AssertionError)  # see NOT_YET
+@pytest.mark.parametrize("name", ON_A_CLOCK)
+async def test_what_needs_a_clock_ends_right_on_one(
+    api: Api, server: Server, folder: Path, name: str
+) -> None:
+    player = player_with_clock(api, folder, server.application_url)
+    played = await player(names=[name], disorder=Disorder(duplicate=1.0))
+    assert played.code == 0, played.text
+
+
+async def test_what_needs_a_clock_is_refused_without_one_or_out_of_order(
+    api: Api, server: Server, folder: Path
+) -> None:
+    with pytest.raises(ConfigurationError, match="closed_owner_returns needs a book whose clock"):
+        await player_of(api)(names=ON_A_CLOCK)
+    player = player_with_clock(api, folder, server.application_url)
+    with pytest.raises(ConfigurationError, match="events in their order"):
+        await player(names=ON_A_CLOCK, disorder=Disorder(shuffle=True))
 
 
 @given(

@@ -1,56 +1,9 @@
-"""The scenarios that the simulator knows by name: what a customer of Stripe may live through."""
+"""The plain life cycles of a subscription."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from enum import StrEnum
-from typing import Final
-
 from app.simulate.customer_story import Customer, Story
-from app.simulate.price_list import PriceList
-
-
-class Need(StrEnum):
-    """A condition of a scenario, in the words of a refusal."""
-
-    TWO_TIERS = "tiers of different daily credits in the catalogue"
-    PACK = "a pack with a price in the catalogue"
-    CLOCK = "a book whose clock moves (`tallybook up --clock`), and events in their order"
-
-
-@dataclass(frozen=True)
-class Scenario:
-    """A story with its name, one sentence and what it needs."""
-
-    name: str
-    sentence: str
-    tell: Callable[[Customer], Story]
-    needs: tuple[Need, ...]
-
-    def lacks(self, met: frozenset[Need]) -> list[str]:
-        """Return the needs that are not met."""
-        return [str(need) for need in self.needs if need not in met]
-
-
-SCENARIOS: Final[dict[str, Scenario]] = {}
-
-
-def scenario(*needs: Need) -> Callable[[Callable[[Customer], Story]], Callable[[Customer], Story]]:
-    """Have the function known as a scenario of its name; its docstring is the sentence."""
-
-    def known(tell: Callable[[Customer], Story]) -> Callable[[Customer], Story]:
-        sentence = (tell.__doc__ or "").strip()
-        SCENARIOS[tell.__name__] = Scenario(tell.__name__, sentence, tell, needs)
-        return tell
-
-    return known
-
-
-def sold(prices: PriceList) -> frozenset[Need]:
-    """Return the needs that a catalogue meets."""
-    met = {Need.TWO_TIERS: prices.has_two_tiers, Need.PACK: bool(prices.packs)}
-    return frozenset(need for need, holds in met.items() if holds)
+from app.simulate.scenarios.scenario import Need, scenario
 
 
 @scenario()
@@ -289,42 +242,3 @@ def random_walk(c: Customer) -> Story:
                 return
             case _:
                 yield sub.notes(f"{c.now:%j}")
-
-
-@scenario(Need.PACK)
-def pack_bought(c: Customer) -> Story:
-    """Buys a credit pack."""
-    yield c.pack().is_bought()
-
-
-@scenario(Need.PACK)
-def pack_refunded_partially(c: Customer) -> Story:
-    """Buys a pack, is given back a quarter, then a tenth."""
-    pack = c.pack()
-    yield pack.is_bought()
-    c.wait(days=3)
-    yield pack.is_refunded(0.25)
-    c.wait(days=1)
-    yield pack.is_refunded(0.1)
-
-
-@scenario(Need.PACK)
-def pack_disputed_won(c: Customer) -> Story:
-    """The bank takes the money back, and returns it: so do the credits."""
-    pack = c.pack()
-    yield pack.is_bought()
-    c.wait(days=6)
-    yield pack.is_disputed()
-    c.wait(days=20)
-    yield pack.is_won()
-
-
-@scenario(Need.PACK)
-def pack_disputed_lost(c: Customer) -> Story:
-    """The bank takes the money back, and keeps it."""
-    pack = c.pack()
-    yield pack.is_bought()
-    c.wait(days=6)
-    yield pack.is_disputed()
-    c.wait(days=20)
-    yield pack.is_lost()

@@ -1,0 +1,15 @@
+"""The stories that customers of Stripe may live through, by subject."""
+
+from app.simulate.scenarios import accounts, oddities, packs, subscriptions
+from app.simulate.scenarios.scenario import SCENARIOS, Need, Scenario, sold
+
+__all__ = [
+    "SCENARIOS",
+    "Need",
+    "Scenario",
+    "accounts",
+    "oddities",
+    "packs",
+    "sold",
+    "subscriptions",
+]
