@@ -16,7 +16,7 @@ from app.errors import StripeNotConfiguredError
 from app.infrastructure import clock
 from app.operators.acts import at_the_machine
 from app.reconcile import store
-from app.reconcile.reconcile import NOT_COMPARED, Reconciler
+from app.reconcile.reconcile import Reconciler
 from app.reconcile.store import Finding, Outcome, Part, Reconciliation
 
 SHOWN_MAX: Final = 500  # findings of one table; the counts tell of all
@@ -50,8 +50,7 @@ async def reconcile(
         one = await store.begin(book.database, at_the_machine(reason), since, dry_run=dry_run)
         await _run(book, one, shown, Console(stderr=True))
     _print(console, one, shown)
-    lacking = any(note.startswith(NOT_COMPARED) for note in one.notes)
-    return 1 if one.counts.unmended or lacking else 0
+    return 1 if one.counts.unmended or one.counts.not_compared else 0
 
 
 async def _run(book: Book, one: Reconciliation, shown: list[Finding], errors: Console) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from contextvars import ContextVar
 from types import TracebackType
 from typing import Any, Final, Literal, NamedTuple, Protocol, TypeAlias, TypeVar, cast
@@ -191,6 +191,10 @@ class TableEngine(Engine):
         return await database.fetch(text, *values)
 
 
+class _RehearsedError(Exception):
+    """Rolls a rehearsal back."""
+
+
 class Database:
     """The engine and its pool; every query runs in the task's transaction where there is one."""
 
@@ -254,6 +258,14 @@ class Database:
         async with self.transaction():
             await self.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
             yield
+
+    @asynccontextmanager
+    async def rehearsal(self) -> AsyncIterator[None]:
+        """A transaction that is always rolled back: a dry run does the real act in it."""
+        with suppress(_RehearsedError):
+            async with self.transaction():
+                yield
+                raise _RehearsedError
 
     @property
     def _runner(self) -> Runner:

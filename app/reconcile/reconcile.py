@@ -1,4 +1,8 @@
-"""Reconcile with Stripe: take in what it could not deliver, mend what differs, by one door."""
+"""Reconcile with Stripe: take in the events it could not deliver, and mend every difference.
+
+All of it goes through the inbox as events do. A dry run does the same and rolls it back, so that
+it tells what each mend would come to.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +15,7 @@ import orjson
 
 from app.book import Book
 from app.errors import PayloadRefusedError, StripeRefusedError
+from app.infrastructure import sql
 from app.infrastructure.db import Record
 from app.reconcile import missing_payments, store
 from app.reconcile.drift import Difference, Drift, drift_of, snapshot
@@ -24,7 +29,6 @@ if TYPE_CHECKING:
 EVENT_DAYS_MAX: Final = 30  # Stripe keeps events no longer
 SAVED_EVERY: Final = 20  # events between two saves
 BATCH_SIZE: Final = 100
-NOT_COMPARED: Final = "Stripe's subscriptions cannot be compared"
 # Stripe takes no group such as customer.subscription.* where several types are wanted.
 EVENT_TYPES: Final = (
     "customer.subscription.created",
@@ -57,9 +61,9 @@ EVENT_TYPES: Final = (
     "charge.dispute.funds_reinstated",
 )
 
+_SQL: Final = sql.beside(__file__)
+
 Json = dict[str, Any]
-
-
 Tell = Callable[[Finding], None]
 
 
@@ -112,18 +116,14 @@ class Reconciler:
                 if self._late():
                     return False
         except StripeRefusedError as refusal:
-            one.notes.append(f"Stripe's undelivered events cannot be listed: {refusal.detail}")
+            one.lacks(f"Stripe's undelivered events cannot be listed: {refusal.detail}")
         one.go_on(Part.MONEY)
         return True
 
     async def _take_event(self, event: Json) -> None:
-        held = "SELECT true FROM events WHERE id = $1"
-        if await self._book.database.fetchval(held, event["id"]):
+        if await self._book.database.fetchval(*_SQL["received"](event_id=event["id"])):
             return
         self._one.counts.events_taken += 1
-        if self._one.dry_run:
-            self._find(event["id"], str(event.get("type")), Outcome.FOUND, "not delivered")
-            return
         self._find(event["id"], str(event.get("type")), *await self._receive(event))
         if self._one.counts.events_taken % SAVED_EVERY == 0:
             await self._save()
@@ -142,18 +142,17 @@ class Reconciler:
                 livemode=book.livemode,
             ):
                 for lost in page.lost:
-                    found = (Outcome.FOUND, "") if one.dry_run else await self._receive(lost.event)
-                    self._find(lost.thing, lost.what, *found)
+                    self._find(lost.thing, lost.what, *await self._receive(lost.event))
                 one.reached, one.counts.payments = page.reached, one.counts.payments + page.count
                 if page.cut:
-                    one.notes.append(f"Of {page.cut} only the newest were compared.")
+                    one.lacks(f"Of {page.cut} only the newest were compared.")
                 await self._save()
                 if self._late():
                     return False
         except StripeRefusedError as refusal:
-            if one.begins_anew(resumed_at):
+            if one.resets_if_cursor_rejected(resumed_at):
                 return True
-            one.notes.append(f"Stripe's payments cannot be compared: {refusal.detail}")
+            one.lacks(f"Stripe's payments cannot be compared: {refusal.detail}")
         one.go_on(Part.LISTED)
         return True
 
@@ -170,9 +169,9 @@ class Reconciler:
                 if self._late():
                     return False
         except StripeRefusedError as refusal:
-            if one.begins_anew(resumed_at):
+            if one.resets_if_cursor_rejected(resumed_at):
                 return True
-            one.notes.append(f"{NOT_COMPARED}: {refusal.detail}")
+            one.lacks(f"Stripe's subscriptions cannot be compared: {refusal.detail}")
             one.go_on(Part.DONE)
             return True
         one.go_on(Part.UNLISTED)
@@ -181,9 +180,7 @@ class Reconciler:
     async def _compare(self, page: Page) -> bool:
         """Compare a page; False where the time was up before its end."""
         ids = [str(thing.get("id")) for thing in page.items]
-        rows = await self._book.database.fetch(
-            "SELECT * FROM subscriptions WHERE id = ANY($1::text[])", ids
-        )
+        rows = await self._book.database.fetch(*_SQL["subscriptions"](subscription_ids=ids))
         ours = {row["id"]: row for row in rows}
         for thing in reversed(page.items):  # oldest first
             event = snapshot(thing, page.asked_at, self._book.livemode)
@@ -209,7 +206,7 @@ class Reconciler:
                         return False
                 await self._save()
         except StripeRefusedError as refusal:
-            one.notes.append(f"Stripe cannot be asked for what it does not list: {refusal.detail}")
+            one.lacks(f"Stripe cannot be asked for what it does not list: {refusal.detail}")
         one.go_on(Part.DONE)
         return True
 
@@ -242,11 +239,7 @@ class Reconciler:
         row = await self._row(subscription_id)
         assert row is not None, "Stripe listed it a moment ago, or it is ours"
         payload = await self._book.database.fetchval(
-            """SELECT payload FROM events WHERE id = (
-                   SELECT event_id FROM facts WHERE subscription_id = $1
-                      AND body->>'kind' IN ('created', 'updated', 'deleted')
-                    ORDER BY occurred_at DESC, event_id DESC LIMIT 1)""",
-            subscription_id,
+            *_SQL["newest_snapshot"](subscription_id=subscription_id)
         )
         known = orjson.loads(payload)["data"]["object"] if payload else {}
         thing = {
@@ -266,7 +259,8 @@ class Reconciler:
 
     async def _mend(self, drift: Drift, event: Json) -> None:
         what = "; ".join(map(str, drift.differences))
-        queued = await self._queued(drift.subscription_id)
+        quoted_id = f'"{drift.subscription_id}"'
+        queued = await self._book.database.fetchval(*_SQL["queued"](quoted_id=quoted_id))
         if event["livemode"] != self._book.livemode:
             mode = "live" if event["livemode"] else "test"
             found = Outcome.UNMENDED, f"a {mode} subscription does not touch this book"
@@ -274,44 +268,44 @@ class Reconciler:
             found = Outcome.UNMENDED, drift.forbidden
         elif queued is not None:
             found = Outcome.WAITING, f"{queued} is queued in the inbox"
-        elif self._one.dry_run:
-            found = Outcome.FOUND, ""
         else:
-            found = await self._receive(event)
-            row = await self._row(drift.subscription_id)
-            if found[0] is Outcome.MENDED and drift_of(row, event, self._one.since) is not None:
-                found = Outcome.UNMENDED, found[1]
+            found = await self._receive(event, drift.subscription_id)
         self._find(drift.subscription_id, what, *found)
 
-    async def _receive(self, event: Json) -> tuple[Outcome, str]:
+    async def _receive(
+        self, event: Json, subscription_id: str | None = None
+    ) -> tuple[Outcome, str]:
+        """Take the event in; a dry run rolls it back, having seen the verdict and its reason."""
+        if not self._one.dry_run:
+            return await self._take_in(event, subscription_id)
+        async with self._book.database.rehearsal():
+            outcome, note = await self._take_in(event, subscription_id)
+        return Outcome.FOUND if outcome is Outcome.MENDED else outcome, note
+
+    async def _take_in(self, event: Json, subscription_id: str | None) -> tuple[Outcome, str]:
         book = self._book
         await store.fetched(book.database, self._one, event["id"])
         try:
             received = await receive(book, orjson.dumps(event), livemode=book.livemode)
         except PayloadRefusedError as error:
             return Outcome.UNMENDED, error.detail
-        row = await book.database.fetchrow(
-            "SELECT verdict, verdict_reason FROM events WHERE id = $1", received.event_id
-        )
+        row = await book.database.fetchrow(*_SQL["verdict"](event_id=received.event_id))
         assert row is not None
+        note = f"{row['verdict']}: {row['verdict_reason']}"
         outcome = {
             Verdict.PARKED: Outcome.UNMENDED,
             Verdict.REFUSED: Outcome.UNMENDED,
             Verdict.QUEUED: Outcome.WAITING,
         }.get(Verdict(row["verdict"]), Outcome.MENDED)
-        return outcome, f"{row['verdict']}: {row['verdict_reason']}"
+        if outcome is Outcome.MENDED and subscription_id is not None:
+            ours = await self._row(subscription_id)
+            differs = drift_of(ours, event, self._one.since) is not None
+            outcome = Outcome.UNMENDED if differs else outcome
+        return outcome, note
 
     async def _row(self, subscription_id: str) -> Record | None:
         return await self._book.database.fetchrow(
-            "SELECT * FROM subscriptions WHERE id = $1", subscription_id
-        )
-
-    async def _queued(self, subscription_id: str) -> str | None:
-        """An event that tells of it and waits for its next try; few wait at any time."""
-        return await self._book.database.fetchval(  # type: ignore[no-any-return]
-            """SELECT id FROM events WHERE verdict = 'queued'
-                  AND position(convert_to($1, 'UTF8') IN payload) > 0 LIMIT 1""",
-            f'"{subscription_id}"',
+            *_SQL["subscriptions"](subscription_ids=[subscription_id])
         )
 
     def _find(self, thing: str, what: str, outcome: Outcome, note: str) -> None:

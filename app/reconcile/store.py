@@ -1,4 +1,4 @@
-"""Reconciliations as rows: begun once an hour, leased to one worker, resumed where they stopped."""
+"""Reconciliations as rows: begun once an hour, leased to one worker, resumed after a stop."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ from typing import Final
 
 import msgspec
 
+from app.infrastructure import sql
 from app.infrastructure.db import Database, Record
 from app.operators.acts import Operator, OperatorAct, record
 
+_SQL: Final = sql.beside(__file__)
 LEASE: Final = timedelta(minutes=2)  # longer than one subscription takes, Stripe's retries included
 GOES_ON_FOR: Final = timedelta(days=1)  # an older one is given up: the next one sees it all again
 
@@ -45,7 +47,7 @@ class Finding(msgspec.Struct, frozen=True):
 
 
 class Counts(msgspec.Struct):
-    """What it came to so far."""
+    """Sums so far; ``not_compared`` counts lists that Stripe refused or that were cut short."""
 
     events_taken: int = 0
     payments: int = 0
@@ -54,6 +56,7 @@ class Counts(msgspec.Struct):
     mended: int = 0
     waiting: int = 0
     unmended: int = 0
+    not_compared: int = 0
 
 
 class Reconciliation(msgspec.Struct, kw_only=True):
@@ -71,8 +74,16 @@ class Reconciliation(msgspec.Struct, kw_only=True):
         """The next part, from its beginning."""
         self.part, self.reached = part, None
 
-    def begins_anew(self, resumed_at: str | None) -> bool:
-        """Whether the list refused where it was gone on from, which may be gone: it begins anew."""
+    def lacks(self, note: str) -> None:
+        """Note something that could not be compared."""
+        self.notes.append(note)
+        self.counts.not_compared += 1
+
+    def resets_if_cursor_rejected(self, resumed_at: str | None) -> bool:
+        """Start the part again if Stripe refused the saved cursor: its object may be gone.
+
+        Returns False if the part had not been resumed from there, so that the refusal counts.
+        """
         if resumed_at is None or self.reached != resumed_at:
             return False
         self.reached = None
@@ -82,14 +93,10 @@ class Reconciliation(msgspec.Struct, kw_only=True):
 async def begin(
     database: Database, by: Operator, since: datetime, *, dry_run: bool
 ) -> Reconciliation:
-    """One that somebody asked for; what mends is an operator's act."""
+    """Begin one that somebody asked for; if it mends, that is an operator's act."""
     async with database.transaction():
         number = await database.fetchval(
-            """INSERT INTO reconciliations (started_by, dry_run, since_at, started_at, leased_until)
-               VALUES ($1, $2, $3, tallybook_now(), 'infinity') RETURNING id""",
-            by.actor,
-            dry_run,
-            since,
+            *_SQL["begin"](started_by=by.actor, dry_run=dry_run, since_at=since)
         )
         if not dry_run:
             await record(database, OperatorAct.RECONCILE, by, subject=f"reconciliation {number}")
@@ -97,31 +104,14 @@ async def begin(
 
 
 async def claim_hourly(database: Database, since: datetime) -> Reconciliation | None:
-    """The hour's, begun or resumed, for this worker alone; None where there is nothing to do."""
+    """Begin or resume the hour's for this worker alone; None if there is nothing to do."""
     async with database.transaction():
-        going = await database.fetchrow(
-            """SELECT * FROM reconciliations WHERE finished_at IS NULL AND hour_at IS NOT NULL
-                  AND started_at > tallybook_now() - $1::interval
-                ORDER BY id DESC LIMIT 1 FOR UPDATE""",
-            GOES_ON_FOR,
-        )
+        going = await database.fetchrow(*_SQL["lock_going"](goes_on_for=GOES_ON_FOR))
         if going is None:
-            going = await database.fetchrow(
-                """INSERT INTO reconciliations
-                          (hour_at, started_by, dry_run, since_at, started_at, leased_until)
-                   SELECT date_trunc('hour', now), 'hourly', false, $1, now, now - interval '1 s'
-                     FROM (SELECT tallybook_now() AS now) AS clock
-                   ON CONFLICT (hour_at) DO NOTHING RETURNING *""",
-                since,
-            )
+            going = await database.fetchrow(*_SQL["begin_hourly"](since_at=since))
         if going is None:
             return None
-        leased = await database.fetchval(
-            """UPDATE reconciliations SET leased_until = tallybook_now() + $2
-                WHERE id = $1 AND leased_until < tallybook_now() RETURNING true""",
-            going["id"],
-            LEASE,
-        )
+        leased = await database.fetchval(*_SQL["lease"](id=going["id"], lease=LEASE))
     return _read(going) if leased else None
 
 
@@ -138,73 +128,42 @@ def _read(row: Record) -> Reconciliation:
 
 
 async def save(database: Database, one: Reconciliation) -> None:
-    """Keep how far it is, and the lease; finished where its part says so."""
-    counts = msgspec.structs.asdict(one.counts)
-    assigned = ", ".join(f"{name} = ${at}" for at, name in enumerate(counts, 6))
+    """Keep how far it is, and the lease; finished when its part says so."""
     await database.execute(
-        f"""UPDATE reconciliations SET part = $2, reached = $3, notes = $4,
-                   finished_at = CASE WHEN $2 = 'done' THEN tallybook_now() END,
-                   leased_until = greatest(leased_until, tallybook_now() + $5), {assigned}
-             WHERE id = $1""",
-        one.number,
-        str(one.part),
-        one.reached,
-        one.notes,
-        LEASE,
-        *counts.values(),
+        *_SQL["save"](
+            id=one.number,
+            part=str(one.part),
+            reached=one.reached,
+            notes=one.notes,
+            lease=LEASE,
+            **msgspec.structs.asdict(one.counts),
+        )
     )
 
 
 async def release(database: Database, one: Reconciliation) -> None:
     """Let the next tick go on with it at once."""
-    await database.execute(
-        """UPDATE reconciliations SET leased_until = tallybook_now() - interval '1 s'
-            WHERE id = $1 AND finished_at IS NULL""",
-        one.number,
-    )
+    await database.execute(*_SQL["release"](id=one.number))
 
 
 async def sight(database: Database, one: Reconciliation, subscription_ids: Sequence[str]) -> None:
     """Keep which of ours Stripe listed."""
-    await database.execute(
-        """INSERT INTO sightings (subscription_id, reconciliation_id)
-           SELECT id, $1 FROM subscriptions WHERE id = ANY($2::text[]) ORDER BY id
-           ON CONFLICT (subscription_id) DO UPDATE SET reconciliation_id =
-               greatest(sightings.reconciliation_id, excluded.reconciliation_id)""",
-        one.number,
-        list(subscription_ids),
-    )
+    await database.execute(*_SQL["sight"](id=one.number, subscription_ids=list(subscription_ids)))
 
 
 async def unlisted(database: Database, one: Reconciliation, limit: int) -> list[str]:
     """The next of ours, not canceled, that Stripe did not list since this one began."""
-    rows = await database.fetch(
-        """SELECT id FROM subscriptions LEFT JOIN sightings ON subscription_id = id
-            WHERE state <> 'canceled' AND coalesce(reconciliation_id, 0) < $1
-              AND ($2::text IS NULL OR id > $2)
-            ORDER BY id LIMIT $3""",
-        one.number,
-        one.reached,
-        limit,
-    )
+    rows = await database.fetch(*_SQL["unlisted"](id=one.number, after=one.reached, limit=limit))
     return [row["id"] for row in rows]
 
 
 async def fetched(database: Database, one: Reconciliation, event_id: str) -> None:
     """Keep that no webhook brings this event, but this reconciliation."""
-    await database.execute(
-        """INSERT INTO fetched_events (event_id, reconciliation_id) VALUES ($1, $2)
-           ON CONFLICT (event_id) DO NOTHING""",
-        event_id,
-        one.number,
-    )
+    await database.execute(*_SQL["fetched"](event_id=event_id, id=one.number))
 
 
 async def recognized(database: Database, subscription_ids: Sequence[str]) -> int:
-    """How many of these a signed webhook told of: who lists them is whom we hear from."""
+    """Count those that a signed webhook told of: the key is then of the account we hear from."""
     return await database.fetchval(  # type: ignore[no-any-return]
-        """SELECT count(*) FROM subscriptions WHERE id = ANY($1::text[]) AND EXISTS (
-               SELECT FROM facts LEFT JOIN fetched_events USING (event_id)
-                WHERE facts.subscription_id = subscriptions.id AND reconciliation_id IS NULL)""",
-        list(subscription_ids),
+        *_SQL["recognized"](subscription_ids=list(subscription_ids))
     )

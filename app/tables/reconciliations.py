@@ -29,6 +29,7 @@ class Reconciliations(Table, tablename="reconciliations"):
     mended = BigInt(null=False, default=0)
     waiting = BigInt(null=False, default=0)
     unmended = BigInt(null=False, default=0)
+    not_compared = BigInt(null=False, default=0)
     notes = Array(base_column=Text(), null=False, default=list)
 
 

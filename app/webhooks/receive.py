@@ -59,21 +59,21 @@ async def receive(
 ) -> Received:
     """Take a verified payload in; raises EnvelopeError where it is no event.
 
-    Where Stripe is to be asked, it is asked once all this stands, and shortly: what it does not
-    tell in time the next tick asks again.
+    If Stripe is to be asked, it is asked once all this is committed, and shortly: the next tick
+    asks again for what it does not tell in time, or at once inside a caller's transaction.
     """
     started = time.perf_counter()
     event = envelope(payload)
     attempted = await _take_in(book, event, payload, livemode=livemode, groups=groups)
     ruling = attempted.ruling
-    log.info(
-        "webhook",
-        event_id=event.id,
-        type=event.type,
-        verdict=str(ruling.verdict),
-        duration_ms=round((time.perf_counter() - started) * 1_000, 2),
-    )
-    if attempted.question is not None:
+    told = {
+        "event_id": event.id,
+        "type": event.type,
+        "verdict": str(ruling.verdict),
+        "duration_ms": round((time.perf_counter() - started) * 1_000, 2),
+    }
+    book.database.after_commit(lambda: log.info("webhook", **told))
+    if attempted.question is not None and not book.database.in_transaction:
         answered = await answer(book, attempted.question, ASK_SECONDS_MAX)
         if attempted.question.event_id == event.id:
             ruling = answered

@@ -20,6 +20,8 @@ CREATE TABLE reconciliations (
     mended bigint NOT NULL DEFAULT 0 CHECK (mended >= 0),
     waiting bigint NOT NULL DEFAULT 0 CHECK (waiting >= 0),
     unmended bigint NOT NULL DEFAULT 0 CHECK (unmended >= 0),
+    -- Lists that Stripe refused, or of which only the newest were compared.
+    not_compared bigint NOT NULL DEFAULT 0 CHECK (not_compared >= 0),
     notes text[] NOT NULL DEFAULT '{}',
     CONSTRAINT done_is_finished CHECK ((part = 'done') = (finished_at IS NOT NULL))
 );

@@ -240,3 +240,20 @@ async def test_a_task_that_lived_through_a_restart_of_postgresql_goes_on(folder:
                 error.add_note((folder / "logs" / "postgres.log").read_text())
                 raise
         await asyncio.to_thread(postgres.stop)
+
+
+async def test_a_rehearsal_leaves_nothing_and_hides_no_error(scratch: Database) -> None:
+    seen: list[str] = []
+    async with scratch.rehearsal():
+        await insert(scratch, 1)
+        scratch.after_commit(lambda: seen.append("committed"))
+        assert await numbers(scratch) == [1]
+    with pytest.raises(asyncpg.RaiseError):
+        async with scratch.rehearsal():
+            await scratch.execute("DO $$ BEGIN RAISE 'no' ; END $$")
+    async with scratch.transaction():
+        await insert(scratch, 3)
+        async with scratch.rehearsal():
+            await insert(scratch, 4)
+    assert (await numbers(scratch), seen) == ([3], [])
+    assert await every_connection_answers(scratch)

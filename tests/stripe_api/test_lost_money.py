@@ -163,6 +163,7 @@ async def test_the_window_bounds_what_is_asked_and_pages_bound_the_calls(
     assert await Reconciler(book, book.stripe, one, print).run()
     assert stripe.count("/v1/checkout/sessions") == 2
     assert one.notes == ["Of /v1/checkout/sessions only the newest were compared."]
+    assert one.counts.not_compared == 1
 
 
 async def test_who_was_cut_off_goes_on_after_the_page_that_was_done(

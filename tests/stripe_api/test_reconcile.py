@@ -206,6 +206,47 @@ async def test_a_dry_run_tells_the_drift_and_changes_nothing(stripe, book, datab
     assert outcomes(await reconcile(book)) == [("evt_2", Outcome.MENDED), ("sub_1", Outcome.MENDED)]
 
 
+async def test_a_dry_run_names_what_cannot_be_mended_and_why(stripe, book, database) -> None:
+    thing = stripe.subscription("sub_1", customer="cus_1")
+    await hear(book, stripe.event("evt_1", "customer.subscription.created", thing, delivered=True))
+    await hear(book, stripe.event("evt_2", "customer.subscription.deleted", thing, delivered=True))
+    stripe.subscription("sub_2", customer="cus_2", status="hibernating")
+    stripe.subscription("sub_3", customer="cus_3", price="price_of_nobody")
+    stripe.subscription("sub_4", customer="cus_4")
+    await pass_time(stripe, book, seconds=9)
+    before = await contents(database)
+    found = {one.thing: one for one in await reconcile(book, dry_run=True)}
+    assert await contents(database) == before
+    assert {thing: one.outcome for thing, one in found.items()} == {
+        "sub_1": Outcome.UNMENDED,
+        "sub_2": Outcome.UNMENDED,
+        "sub_3": Outcome.UNMENDED,
+        "sub_4": Outcome.FOUND,
+    }
+    assert "that is final" in found["sub_1"].note
+    assert "unknown status 'hibernating'" in found["sub_2"].note
+    assert "no price is in the catalogue: price_of_nobody" in found["sub_3"].note
+    assert found["sub_4"].note == "applied: updated leaves it active"
+    mended = {one.thing: one.outcome for one in await reconcile(book)}
+    assert mended == {
+        thing: Outcome.MENDED if one.outcome is Outcome.FOUND else one.outcome
+        for thing, one in found.items()
+    }
+
+
+async def test_lists_that_stripe_refuses_are_counted_as_not_compared(
+    stripe, book, database
+) -> None:
+    stripe.lacking = {"/v1/events", "/v1/checkout/sessions", "/v1/subscriptions"}
+    assert await reconcile(book) == []
+    row = await database.fetchrow("SELECT not_compared, notes FROM reconciliations")
+    assert (row["not_compared"], len(row["notes"])) == (3, 3)
+    stripe.lacking = set()
+    await reconcile(book)
+    row = await database.fetchrow("SELECT not_compared FROM reconciliations ORDER BY id DESC")
+    assert row["not_compared"] == 0
+
+
 async def test_what_stripe_does_not_list_is_asked_for_one_by_one(stripe, book, database) -> None:
     """One that Stripe no longer knows ends; the other is there, however the list came to be."""
     for name in ("sub_1", "sub_2"):
