@@ -87,9 +87,12 @@ async def _follow(book: Book, customer: LockedCustomer, reading: Reading, origin
     One of which no price was ever known gives nothing, ties nothing and stands on no account.
     """
     derived = reading.derived
+    stood = reading.stored["account_id"] if reading.stored is not None else None
     if not derived.ever_known:
         if not customer.known:
             await tie(book, customer.id, None, Rank.OWN_ID)
+        if stood is not None:  # the catalogue has forgotten its price
+            return Taken(await _settle(book, reading, None, stood, origin), None)
         return Taken(await store.settle(book.database, reading, None), None)
     before = customer
     said = await _said(book, customer, reading)
@@ -100,10 +103,9 @@ async def _follow(book: Book, customer: LockedCustomer, reading: Reading, origin
     number = await ties.receiver(book, customer, subscription_id, derived.state, origin)
     customer = await ties.settle(book, customer, origin)  # receiver may have opened its account
     await ties.place(book, customer, origin, but=subscription_id)
-    stood = reading.stored["account_id"] if reading.stored is not None else None
     if stood is not None and stood != number:
         await move_subscriptions(book, [subscription_id], stood, number, origin)
-    settled = await _settle(book, reading, number, origin)
+    settled = await _settle(book, reading, number, number, origin)
     claim = await ties.outcome(book, before, customer, said[-1]) if said else None
     return Taken(settled, claim)
 
@@ -167,15 +169,18 @@ async def _said(book: Book, customer: LockedCustomer, reading: Reading) -> list[
     ]
 
 
-async def _settle(book: Book, reading: Reading, number: int, origin: Origin) -> Settled:
-    if reading.asked.fact is not None and reading.gives_the_same(number):
+async def _settle(
+    book: Book, reading: Reading, stands: int | None, number: int, origin: Origin
+) -> Settled:
+    """Store the subscription as standing on ``stands``; the day of ``number`` follows."""
+    if reading.asked.fact is not None and stands == number and reading.gives_the_same(number):
         # Nothing moves on the account: most events leave it in peace, and its spends too.
         return await store.settle(book.database, reading, number)
     days = await load.lock(book.database, book.catalogues, [number])
     day = days[number]
     # What was due before this event is posted by what was known then.
     day.post_due(origin)
-    settled = await store.settle(book.database, reading, number)
+    settled = await store.settle(book.database, reading, stands)
     day.givings = (await load.givings_of(book.database, [number]))[number]
     day.entitle(day.now, origin)
     await store_days(book.database, [day])

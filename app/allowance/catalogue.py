@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
-from functools import cached_property
+from functools import cached_property, lru_cache
 from importlib import resources
 from typing import Final
 
@@ -20,6 +20,7 @@ CREDITS_MAX: Final = 10**12
 GRACE_DAYS_MAX: Final = 365
 EXPIRES_DAYS_MAX: Final = 36_500
 DORMANT_DAYS_MAX: Final = 3_650
+_RUNNING_CACHED_MAX: Final = 64
 
 
 class CatalogueError(ConfigurationError):
@@ -140,6 +141,17 @@ class Catalogue(msgspec.Struct, frozen=True, dict=True):
         KeyError where a name is no tier.
         """
         return min(names, key=self._rank.__getitem__, default=FREE)
+
+
+@lru_cache(maxsize=_RUNNING_CACHED_MAX)
+def running(opened_by: Catalogue, present: Catalogue) -> Catalogue:
+    """The catalogue that decides within a running day.
+
+    Tiers are those of the catalogue that opened the day, so that a change neither gives nor takes
+    anything before the account's next day; what has become known since is added after them.
+    """
+    added = tuple(tier for tier in present.tiers if not opened_by.has(tier.name))
+    return msgspec.structs.replace(present, tiers=(*opened_by.tiers, *added))
 
 
 def parse(text: str, file: str) -> Catalogue:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 
-from app.allowance.catalogue import Catalogue
+from app.allowance.catalogue import Catalogue, running
 from app.allowance.entitlement import Giving, entitled_tier
 from app.allowance.zones import Day, day_of, first_start_of_later_date
 from app.infrastructure.clock import NEVER
@@ -103,7 +103,7 @@ class AccountDay:
 
     def entitle(self, at: datetime, origin: Origin) -> None:
         """Read the tier that the subscriptions give at this instant and make the rule true."""
-        self.tier = entitled_tier(self.givings, at, self.catalogue, self.day_catalogue)
+        self.tier = entitled_tier(self.givings, at, self.running)
         self.changed = True
         self.posted_to = max(self.posted_to, at)
         self.settle(at, origin)
@@ -122,14 +122,19 @@ class AccountDay:
 
     @property
     def allowance(self) -> int:
-        """The entitled tier's daily credits, by the catalogue that opened the day."""
+        """The entitled tier's daily credits, by the running day's catalogue."""
         if self.withdrawn:
             return 0
-        # A tier that the day's catalogue did not have yet is taken from the present one; what has
-        # been dropped from that meanwhile, and is not derived anew yet, gives nothing.
-        catalogues = (self.day_catalogue, self.catalogue)
-        catalogue = next((one for one in catalogues if one.has(self.tier)), None)
-        return (catalogue.tier(self.tier) if catalogue else self.day_catalogue.free).daily_credits
+        # A tier that came and was dropped since the day began gives nothing, until it is derived.
+        known = self.running.has(self.tier)
+        return (self.running.tier(self.tier) if known else self.running.free).daily_credits
+
+    @property
+    def running(self) -> Catalogue:
+        """The catalogue that decides until the day ends: tiers, amounts and graces."""
+        if self.day_catalogue is self.catalogue:
+            return self.catalogue
+        return running(self.day_catalogue, self.catalogue)
 
     def open_first_day(self, origin: Origin) -> None:
         """A new account's day is opened at once."""
@@ -272,7 +277,7 @@ class AccountDay:
         self.due_at = self._next_due()
 
     def _next_due(self) -> datetime:
-        ends_at = (giving.grace_end(self._graces_by) for giving in self.givings)
+        ends_at = (giving.grace_end(self.running) for giving in self.givings)
         graces = (end for end in ends_at if end is not None and end > self.posted_to)
         ends = (lot.expires_at for lot in self.sheet.lots if lot.free > 0 and lot is not self.lot)
         deadlines = (hold.expires_at for hold in self.holds if hold.state is HoldState.HELD)
@@ -281,11 +286,7 @@ class AccountDay:
 
     def gives(self, giving: Giving) -> str | None:
         """The tier that this one gives now."""
-        return giving.at(self.now, self._graces_by)
-
-    @property
-    def _graces_by(self) -> tuple[Catalogue, Catalogue]:
-        return (self.day_catalogue, self.catalogue)
+        return giving.at(self.now, self.running)
 
     def _journal(self, act: Act, at: datetime, origin: Origin) -> JournalDraft:
         return self.sheet.begin(

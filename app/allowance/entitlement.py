@@ -23,39 +23,30 @@ class Giving(msgspec.Struct, frozen=True):
     grace_ends_at: datetime | None = None
     failing_since: datetime | None = None
 
-    def grace_end(self, catalogues: Iterable[Catalogue]) -> datetime | None:
-        """When its grace ends, by the first of these catalogues that knows the tier."""
+    def grace_end(self, catalogue: Catalogue) -> datetime | None:
+        """When its grace ends by this catalogue; as it was derived if that knows no such tier."""
         if self.tier is not None or self.grace_tier is None:
             return None
-        for catalogue in catalogues if self.failing_since is not None else ():
-            for tier in catalogue.tiers:
-                if tier.name == self.grace_tier and self.failing_since is not None:
-                    return self.failing_since + timedelta(days=tier.past_due_grace_days)
+        if self.failing_since is not None and catalogue.has(self.grace_tier):
+            days = catalogue.tier(self.grace_tier).past_due_grace_days
+            return self.failing_since + timedelta(days=days)
         return self.grace_ends_at
 
-    def at(self, instant: datetime, catalogues: Iterable[Catalogue]) -> str | None:
+    def at(self, instant: datetime, catalogue: Catalogue) -> str | None:
         """The tier it gives at this instant."""
         if self.tier is not None:
             return self.tier
-        ends_at = self.grace_end(catalogues)
+        ends_at = self.grace_end(catalogue)
         return self.grace_tier if ends_at is not None and instant < ends_at else None
 
 
-def entitled_tier(
-    givings: Iterable[Giving],
-    at: datetime,
-    catalogue: Catalogue,
-    day_catalogue: Catalogue | None = None,
-) -> str:
-    """The best of what the subscriptions give; FREE where none gives any.
+def entitled_tier(givings: Iterable[Giving], at: datetime, catalogue: Catalogue) -> str:
+    """The best of what the subscriptions give; FREE if none gives any.
 
-    A tier that the catalogue no longer has gives nothing. ``day_catalogue`` is the one that opened
-    the running day: its graces count until the day ends.
+    A tier that the catalogue does not have gives nothing.
     """
-    names = {tier.name for tier in catalogue.tiers}
-    graces_by = (day_catalogue or catalogue, catalogue)
-    given = (giving.at(at, graces_by) for giving in givings)
-    return catalogue.best([name for name in given if name in names])
+    given = (giving.at(at, catalogue) for giving in givings)
+    return catalogue.best([name for name in given if name is not None and catalogue.has(name)])
 
 
 # The same for many accounts at once: TIERS takes the columns of ``tier_columns``

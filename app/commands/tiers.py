@@ -22,14 +22,14 @@ from app.errors import ConfigurationError
 from app.infrastructure.db import Database, opened
 from app.infrastructure.settings import read_variable
 from app.operators.acts import at_the_machine
-from app.runs.catalogue_preview import Preview, preview
+from app.runs.catalogue_preview import Moves, Preview, preview
 from app.tables.clock_and_catalogues import Catalogues
 
 NOT_APPLIED = "No catalogue is applied; run `tallybook tiers apply FILE`."
 
 
 async def check_tiers(console: Console, file: Path, data_dir: Path | None) -> int:
-    """`tallybook tiers check`; without a database that answers only the file is checked."""
+    """`tallybook tiers check`; if no database answers, only the file is checked."""
     wanted = parse(await _read(file), str(file))
     _print_catalogue(console, wanted, f"{file} is a good catalogue")
     if data_dir is None and read_variable(os.environ, "DATABASE_URL") is None:
@@ -75,9 +75,14 @@ async def list_tiers(console: Console, data_dir: Path | None) -> int:
 
 
 async def apply_tiers(
-    console: Console, file: Path, data_dir: Path | None, reason: str | None, *,
-    dry_run: bool, yes: bool,
-) -> int:  # fmt: skip
+    console: Console,
+    file: Path,
+    data_dir: Path | None,
+    reason: str | None,
+    *,
+    dry_run: bool,
+    yes: bool,
+) -> int:
     """`tallybook tiers apply`; a person at a terminal is asked before anything changes."""
     content = await _read(file)
     wanted = parse(content, str(file))
@@ -110,7 +115,7 @@ async def _read(file: Path) -> str:
 
 
 async def _compare(console: Console, database: Database, wanted: Catalogue) -> None:
-    """Print the difference to the catalogue in force, and what it means to the customers."""
+    """Print the difference from the catalogue in force, and its effect on the accounts."""
     before = await catalogues.newest(database)
     if before is None:
         console.print("No catalogue is applied yet.")
@@ -121,27 +126,40 @@ async def _compare(console: Console, database: Database, wanted: Catalogue) -> N
     for line in lines:
         console.print(f"  {line}", markup=False, highlight=False)
     if lines:
-        _print_preview(console, await preview(database, present, wanted))
+        _print_preview(console, await preview(database, before, wanted))
 
 
 def _print_preview(console: Console, found: Preview) -> None:
-    table = Table(
-        "tier now", "tier then", "accounts", "credits a day now", "then", "all of them", "such as",
-        title="The customers, as they stand now",
-    )  # fmt: skip
+    _print_moves(console, found.next_day, "The customers, from each account's next day")
+    if any(move.before != move.after for move in found.today.moves):
+        _print_moves(console, found.today, "The customers, in the day that is running")
+    for price in found.prices:
+        what = "becomes known" if price.known else "becomes unknown: it gives nothing any more"
+        console.print(f"  price {price.price} of {price.subscriptions:,} subscriptions {what}")
+    console.print(
+        f"Today {found.today.more:,} accounts get more and {found.today.less:,} less; from each"
+        f" account's next day {found.next_day.more:,} get more a day and {found.next_day.less:,}"
+        " less.",
+        soft_wrap=True,
+    )
+
+
+def _print_moves(console: Console, found: Moves, title: str) -> None:
+    columns = ("tier now", "tier then", "accounts", "credits now", "then", "all of them", "such as")
+    table = Table(*columns, title=title)
     for move in found.moves:
         each = move.credits_after - move.credits_before
         color = "green" if each > 0 else "red" if each < 0 else "dim"
         table.add_row(
-            move.before, move.after, f"{move.accounts:,}", f"{move.credits_before:,}",
-            f"{move.credits_after:,}", f"[{color}]{each * move.accounts:+,}[/]",
+            move.before,
+            move.after,
+            f"{move.accounts:,}",
+            f"{move.credits_before:,}",
+            f"{move.credits_after:,}",
+            f"[{color}]{each * move.accounts:+,}[/]",
             ", ".join(move.examples),
-        )  # fmt: skip
+        )
     console.print(table)
-    for price in found.prices:
-        what = "becomes known" if price.known else "becomes unknown: it gives nothing any more"
-        console.print(f"  price {price.price} of {price.subscriptions:,} subscriptions {what}")
-    console.print(f"{found.more:,} accounts would get more a day, {found.less:,} less.")
 
 
 def _print_catalogue(console: Console, catalogue: Catalogue, title: str) -> None:
@@ -150,14 +168,21 @@ def _print_catalogue(console: Console, catalogue: Catalogue, title: str) -> None
     )
     for tier in catalogue.tiers:
         table.add_row(
-            tier.name, f"{tier.daily_credits:,}", str(tier.past_due_grace_days),
-            f"{tier.carry_over_max:,}", "yes" if tier.trial_grants else "no",
+            tier.name,
+            f"{tier.daily_credits:,}",
+            str(tier.past_due_grace_days),
+            f"{tier.carry_over_max:,}",
+            "yes" if tier.trial_grants else "no",
             "\n".join(tier.prices),
-        )  # fmt: skip
+        )
     for pack in catalogue.packs:
         ends = "never" if pack.expires_days is None else f"after {pack.expires_days} days"
         table.add_row(
-            f"pack {pack.name}", f"{pack.credits:,} once, expires {ends}", "", "", "",
+            f"pack {pack.name}",
+            f"{pack.credits:,} once, expires {ends}",
+            "",
+            "",
+            "",
             "\n".join(pack.prices),
-        )  # fmt: skip
+        )
     console.print(table)

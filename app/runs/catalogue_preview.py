@@ -1,8 +1,8 @@
-"""What a catalogue would change for the customers there are: who would get more, who less.
+"""Preview of a catalogue: the accounts that get more or less by it, today and from the next day.
 
-Set-based: subscriptions are alike where they have the same prices, state and tiers, and of those
-there are few. An account's present tier and the tier to come are each the best that its
-subscriptions give; the rest of its day is not looked at.
+Set-based: subscriptions are alike if they have the same prices, state and tiers, and of those
+there are few. An account's tier before and after is each the best that its subscriptions give; what
+it used of its day is not looked at.
 """
 
 from __future__ import annotations
@@ -12,9 +12,13 @@ from typing import Final
 
 import msgspec
 
-from app.allowance.catalogue import Catalogue
+from app.allowance.catalogue import Catalogue, running
+from app.allowance.catalogues import Applied, Catalogues
 from app.allowance.entitlement import CataloguePricing, tier_columns
+from app.infrastructure import sql
 from app.infrastructure.db import Database, Record
+
+EXAMPLES_MAX: Final = 2
 
 
 class Move(msgspec.Struct, frozen=True):
@@ -36,83 +40,90 @@ class PriceChange(msgspec.Struct, frozen=True):
     subscriptions: int
 
 
-class Preview(msgspec.Struct, frozen=True):
-    """Every account that gets grants is in one of the moves."""
+class Moves(msgspec.Struct, frozen=True):
+    """Moves of all accounts that get grants, each account in one of them."""
 
     moves: list[Move]
-    prices: list[PriceChange]
 
     @property
     def more(self) -> int:
-        """How many accounts would get more a day."""
+        """Number of accounts that get more."""
         return sum(m.accounts for m in self.moves if m.credits_after > m.credits_before)
 
     @property
     def less(self) -> int:
-        """How many would get less."""
+        """Number of accounts that get less."""
         return sum(m.accounts for m in self.moves if m.credits_after < m.credits_before)
 
 
-_KEY: Final = "row(price_ids, state, status, subscriptions.tier, grace_tier)::text"
-_KINDS: Final = f"""
-SELECT DISTINCT {_KEY} AS key, price_ids, state, status, subscriptions.tier, grace_tier
-  FROM subscriptions WHERE state <> 'canceled'
-"""
-_MOVES: Final = f"""
-WITH before AS (SELECT * FROM unnest($1::text[], $2::bigint[], $3::integer[])
-                    WITH ORDINALITY AS tier (name, credits, grace_days, rank)),
-after AS (SELECT * FROM unnest($4::text[], $5::bigint[], $6::integer[])
-              WITH ORDINALITY AS tier (name, credits, grace_days, rank)),
-kinds AS (SELECT * FROM unnest($7::text[], $8::text[], $9::text[]) AS kind (key, before, after)),
-given AS (
-    SELECT account_id,
-           min(before.rank) FILTER (WHERE subscriptions.tier IS NOT NULL OR tallybook_now() <
-               coalesce(failing_since + before.grace_days * interval '1 day', grace_ends_at))
-               AS before,
-           min(after.rank) FILTER (WHERE grace_tier IS NULL OR tallybook_now() <
-               coalesce(failing_since + after.grace_days * interval '1 day', grace_ends_at))
-               AS after
-      FROM subscriptions JOIN kinds ON key = {_KEY}
-      LEFT JOIN before ON before.name = kinds.before LEFT JOIN after ON after.name = kinds.after
-     WHERE state <> 'canceled' GROUP BY account_id
-)
-SELECT before.name AS before, after.name AS after, count(*) AS accounts,
-       before.credits AS credits_before, after.credits AS credits_after,
-       min(external_id) AS example, max(external_id) AS another
-  FROM accounts LEFT JOIN given ON given.account_id = accounts.id
-  JOIN before ON before.rank = coalesce(given.before,
-                                        (SELECT rank FROM before WHERE name = 'FREE'))
-  JOIN after ON after.rank = coalesce(given.after, (SELECT rank FROM after WHERE name = 'FREE'))
- WHERE closed_at IS NULL
- GROUP BY before.name, after.name, before.credits, after.credits, before.rank, after.rank
- ORDER BY before.rank, after.rank
-"""
-_PRICES: Final = """
-SELECT price, count(*) AS subscription_count
-  FROM subscriptions, unnest(price_ids) AS price WHERE state <> 'canceled'
- GROUP BY price ORDER BY price
-"""
+class Preview(msgspec.Struct, frozen=True):
+    """Changes within the accounts' running days, and from each account's next day."""
+
+    today: Moves
+    next_day: Moves
+    prices: list[PriceChange]
 
 
-async def preview(database: Database, present: Catalogue, wanted: Catalogue) -> Preview:
-    """What applying ``wanted`` over ``present`` would change; reads one snapshot, writes nothing.
+_SQL: Final = sql.beside(__file__)
 
-    A price that is forgotten gives nothing, since each subscription is derived anew from what its
+
+async def preview(database: Database, present: Applied, wanted: Catalogue) -> Preview:
+    """Compare the catalogue in force with the wanted one; reads one snapshot, writes nothing.
+
+    A forgotten price gives nothing, since each subscription is derived again from what its
     events said. Of a trial whose tier grants in no trial it is not known whether it was paid for
-    before; where it gives its tier now it is taken to have been.
+    before; if it gives its tier now it is taken to have been.
     """
+    catalogues = Catalogues()
+    in_force = await catalogues.of(database, present.id)
     async with database.snapshot():
-        kinds = await database.fetch(_KINDS)
-        rows = await database.fetch(
-            _MOVES,
-            *tier_columns(present),
-            *tier_columns(wanted),
-            [kind["key"] for kind in kinds],
-            [kind["tier"] or kind["grace_tier"] for kind in kinds],
-            [_to_come(kind, present, wanted) for kind in kinds],
+        kinds = await database.fetch(*_SQL["kinds"]())
+        compare = _Comparing(database, kinds, in_force, wanted)
+        today: list[Record] = []
+        for row in await database.fetch(*_SQL["running"](present_id=present.id)):
+            opened_by = await catalogues.of(database, row["catalogue_id"])
+            before, after = running(opened_by, in_force), running(opened_by, wanted)
+            today += await compare.accounts(before, after, row["catalogue_id"], present.id)
+        next_day = await compare.accounts(in_force, wanted, None, present.id)
+        prices = await database.fetch(*_SQL["prices"]())
+    return Preview(_moves(today), _moves(next_day), _changes(prices, in_force, wanted))
+
+
+class _Comparing:
+    """Accounts by what they get before and after a change, grouped by the database."""
+
+    def __init__(
+        self, database: Database, kinds: Sequence[Record], present: Catalogue, wanted: Catalogue
+    ) -> None:
+        self._database = database
+        self._keys = [kind["key"] for kind in kinds]
+        self._before = [kind["tier"] or kind["grace_tier"] for kind in kinds]
+        self._after = [_to_come(kind, present, wanted) for kind in kinds]
+
+    async def accounts(
+        self, before: Catalogue, after: Catalogue, opened_by: int | None, present_id: int
+    ) -> list[Record]:
+        """Compare the accounts whose running day ``opened_by`` opened; all of them if None."""
+        return await self._database.fetch(
+            *_SQL["moves"](
+                **_columns("before", before),
+                **_columns("after", after),
+                keys=self._keys,
+                kinds_before=self._before,
+                kinds_after=self._after,
+                opened_by=opened_by,
+                present_id=present_id,
+            )
         )
-        prices = await database.fetch(_PRICES)
-    return Preview([_move(row) for row in rows], _changes(prices, present, wanted))
+
+
+def _columns(prefix: str, catalogue: Catalogue) -> dict[str, object]:
+    names, credits, grace_days = tier_columns(catalogue)
+    return {
+        f"{prefix}_names": names,
+        f"{prefix}_credits": credits,
+        f"{prefix}_grace_days": grace_days,
+    }
 
 
 def _to_come(kind: Record, present: Catalogue, wanted: Catalogue) -> str | None:
@@ -123,29 +134,34 @@ def _to_come(kind: Record, present: Catalogue, wanted: Catalogue) -> str | None:
     ignored = pricing.ignores(kind["price_ids"])
     if tier is None and not ignored and not any(map(present.known, kind["price_ids"])):
         tier = given  # an unknown price keeps the tier that a known one gave before it
-    if tier not in {one.name for one in wanted.tiers}:
+    if tier is None or not wanted.has(tier):
         return None
     if kind["state"] == "past_due":
         return tier if kind["grace_tier"] is not None else None
     if kind["state"] != "active":
         return None
     if kind["status"] == "trialing" and not pricing.grants_in_trial(tier):
-        known = {one.name: one for one in present.tiers}
-        paid_before = given in known and not known[given].trial_grants
-        return tier if paid_before else None
+        known = present.tier(given) if given is not None and present.has(given) else None
+        return tier if known is not None and not known.trial_grants else None
     return tier
 
 
-def _move(row: Record) -> Move:
-    examples = tuple(dict.fromkeys(name for name in (row["example"], row["another"]) if name))
-    return Move(
-        row["before"],
-        row["after"],
-        row["accounts"],
-        row["credits_before"],
-        row["credits_after"],
-        examples,
-    )
+def _moves(rows: Sequence[Record]) -> Moves:
+    """The groups as moves; days that different catalogues opened may have the same move."""
+    moves: dict[tuple[object, ...], Move] = {}
+    for row in rows:
+        key = tuple(row[name] for name in ("before", "after", "credits_before", "credits_after"))
+        same = moves.get(key)
+        named = (*(same.examples if same else ()), row["example"], row["another"])
+        moves[key] = Move(
+            row["before"],
+            row["after"],
+            row["accounts"] + (same.accounts if same else 0),
+            row["credits_before"],
+            row["credits_after"],
+            tuple(dict.fromkeys(name for name in named if name))[:EXAMPLES_MAX],
+        )
+    return Moves(list(moves.values()))
 
 
 def _changes(rows: Sequence[Record], present: Catalogue, wanted: Catalogue) -> list[PriceChange]:

@@ -12,10 +12,11 @@ import pytest
 from rich.console import Console
 
 from app.allowance.catalogue import CatalogueError, default_text, parse
+from app.allowance.catalogues import newest
 from app.book import Book
 from app.commands import tiers as commands
 from app.infrastructure.db import Database
-from app.runs.catalogue_preview import Preview, preview
+from app.runs.catalogue_preview import Moves, Preview, preview
 from tests.api_client import Api
 from tests.as_owner import apply_tiers
 from tests.conftest import NOW, Server
@@ -77,39 +78,78 @@ CHANGES = {
 }
 
 
+Gets = Counter[tuple[str, int]]
+
+
 async def looked_at(database: Database, content: str) -> Preview:
-    _, present = await Book(database).catalogues.present(database)
+    present = await newest(database)
+    assert present is not None
     return await preview(database, present, parse(content, "new.toml"))
 
 
-async def entitled(database: Database, content: str) -> Counter[tuple[str, int]]:
-    """(tier, its credits) of all accounts as they stand, by this catalogue."""
-    credits = {tier.name: tier.daily_credits for tier in parse(content, "new.toml").tiers}
-    rows = await database.fetch("SELECT tier FROM accounts")
-    return Counter((row["tier"], credits[row["tier"]]) for row in rows)
+async def entitled(database: Database) -> Gets:
+    """(tier, free credits of the day's lot) of all accounts, of which none has spent any."""
+    rows = await database.fetch(
+        "SELECT tier, lots.free FROM accounts JOIN lots ON lots.id = day_lot_id"
+    )
+    return Counter((row["tier"], row["free"]) for row in rows)
+
+
+def told(found: Moves) -> tuple[Gets, Gets]:
+    before: Gets = Counter()
+    after: Gets = Counter()
+    for move in found.moves:
+        before[move.before, move.credits_before] += move.accounts
+        after[move.after, move.credits_after] += move.accounts
+    return before, after
 
 
 @pytest.mark.parametrize("name", list(CHANGES))
 async def test_what_is_previewed_is_what_the_catalogue_then_does(
     customers: Api, book: Book, name: str
 ) -> None:
+    """At once, and from the next day on; also if the running day was opened by another one."""
+    await apply_tiers(book, CHANGES["more for FREE"], "first.toml", "tests")
     found = await looked_at(book.database, CHANGES[name])
-    told_before: Counter[tuple[str, int]] = Counter()
-    told_after: Counter[tuple[str, int]] = Counter()
-    for move in found.moves:
-        told_before[move.before, move.credits_before] += move.accounts
-        told_after[move.after, move.credits_after] += move.accounts
-    assert told_before == await entitled(book.database, default_text())
+    before, after = told(found.today)
+    assert before == await entitled(book.database)
     await apply_tiers(book, CHANGES[name], "new.toml", "tests")
-    assert told_after == await entitled(book.database, CHANGES[name])
+    assert after == await entitled(book.database)
+    await customers.set_clock(NOW + timedelta(days=1))
+    assert told(found.next_day)[1] == await entitled(book.database)
+
+
+async def test_a_better_catalogue_takes_nothing_today(customers: Api, book: Book) -> None:
+    """PRO, raised above ENTERPRISE, is the best of both from the next day on."""
+    both = make_subscription_event(
+        "evt_both", "created", NOW, price=PRO, subscription="sub_both", customer="cus_best"
+    )
+    await customers.deliver(both)
+    raised = default_text().replace("daily_credits = 20", "daily_credits = 60")
+    found = await looked_at(book.database, raised)
+    assert (found.today.more, found.today.less) == (0, 0)
+    assert (found.next_day.more, found.next_day.less) == (4, 0)
+    await apply_tiers(book, raised, "new.toml", "tests")
+    best = await customers.account("best")
+    assert (best["tier"], best["available"]) == ("ENTERPRISE", 50)
+    await customers.spend("best", 7, "key-1")
+    lowered = raised.replace("daily_credits = 50", "daily_credits = 10")
+    await apply_tiers(book, lowered, "new.toml", "tests")
+    best = await customers.account("best")
+    assert (best["tier"], best["available"]) == ("ENTERPRISE", 43)
+    await customers.set_clock(NOW + timedelta(days=1))
+    best = await customers.account("best")
+    assert (best["tier"], best["available"]) == ("PRO", 60)
 
 
 async def test_it_counts_who_gets_more_and_who_less(customers: Api, database: Database) -> None:
     more = await looked_at(database, CHANGES["more for FREE"])
-    assert (more.more, more.less) == (5, 0)  # two, unpaid, unknown and gone
+    # Two without a subscription, unpaid, unknown and gone.
+    assert (more.next_day.more, more.next_day.less) == (5, 0)
+    assert (more.today.more, more.today.less) == (0, 0)
     less = await looked_at(database, CHANGES["less for ENTERPRISE"])
-    assert (less.more, less.less) == (0, 1)
-    (move,) = [move for move in less.moves if move.before == "ENTERPRISE"]
+    assert (less.next_day.more, less.next_day.less) == (0, 1)
+    (move,) = [move for move in less.next_day.moves if move.before == "ENTERPRISE"]
     assert (move.credits_before, move.credits_after, move.examples) == (50, 30, ("best",))
 
 
@@ -144,7 +184,8 @@ async def test_the_commands_show_the_change_and_apply_it_only_when_asked(
     console = Console(file=said, width=160)
     assert await commands.check_tiers(console, file, data_dir) == 0
     assert "daily_credits 5 → 8" in said.getvalue()
-    assert "5 accounts would get more a day, 0 less." in said.getvalue()
+    assert "Today 0 accounts get more and 0 less" in said.getvalue()
+    assert "next day 5 get more a day and 0 less." in said.getvalue()
     await commands.apply_tiers(console, file, data_dir, None, dry_run=True, yes=False)
     assert await database.fetchval("SELECT count(*) FROM catalogues") == 1
     await commands.apply_tiers(console, file, data_dir, None, dry_run=False, yes=True)
