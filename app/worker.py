@@ -9,7 +9,7 @@ from app.book import book_of, close_stripe
 from app.infrastructure import logs, settings, traces
 from app.infrastructure.checked_database import checked
 from app.infrastructure.db import Database
-from app.jobs.arq_worker import work as nudge_for_ever
+from app.jobs import arq_worker
 
 
 async def work() -> int:
@@ -22,7 +22,7 @@ async def work() -> int:
     async with checked(database):
         book = book_of(configured, database)
         loop = asyncio.get_running_loop()
-        working = asyncio.ensure_future(nudge_for_ever(book, configured.redis_url))
+        working = asyncio.ensure_future(arq_worker.work(book, configured.redis_url))
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, working.cancel)
         try:

@@ -1,17 +1,18 @@
-"""arq nudges, PostgreSQL decides: a tick every minute, polled where Redis is away."""
+"""The worker's loop: arq nudges, PostgreSQL decides, and without a nudge it ticks by itself."""
 
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from datetime import UTC
 from typing import Any, Final
 
 import orjson
 import structlog
 from arq import cron, func
-from arq.connections import ArqRedis, RedisSettings, create_pool
+from arq.connections import ArqRedis
 from arq.worker import Worker
-from redis.exceptions import RedisError
+from redis import exceptions as redis_errors
 
 from app.book import Book
 from app.infrastructure import clock
@@ -21,12 +22,38 @@ from app.jobs.tick import tick
 log = structlog.get_logger(__name__)
 
 POLL_SECONDS: Final = 60.0
-REDIS_RETRY_SECONDS: Final = 5.0
+# arq's minute and half of the next one; it waits for a hung Redis without a limit of its own.
+SILENCE_SECONDS_MAX: Final = 90.0
+RETRY_SECONDS: Final = 5.0
+REDIS_SECONDS_MAX: Final = 5.0
+QUEUE: Final = "arq:queue"
+_AWAY: Final = (redis_errors.ConnectionError, redis_errors.TimeoutError, OSError)
 
 
-async def nudge(context: dict[str, Any]) -> None:
-    """The arq job of each minute."""
-    await tick_while_time_runs(context["book"])
+class Ticker:
+    """Ticks at each nudge, and if none comes for a while; needs no answer from Redis."""
+
+    def __init__(self, book: Book) -> None:
+        self._book = book
+        self._nudged = asyncio.Event()
+
+    def nudge(self) -> None:
+        """Tick as soon as the tick under way, if any, is done."""
+        self._nudged.set()
+
+    async def run(self, silence_s: float) -> None:
+        """Tick until canceled; a tick that fails, e.g. without a database, is soon tried again."""
+        while True:
+            self._nudged.clear()
+            wait_s = silence_s
+            try:
+                await tick_while_time_runs(self._book)
+            except Exception:
+                log.exception("tick_failed")
+                wait_s = RETRY_SECONDS
+            with suppress(TimeoutError):
+                async with asyncio.timeout(wait_s):
+                    await self._nudged.wait()
 
 
 async def tick_while_time_runs(book: Book) -> None:
@@ -40,34 +67,61 @@ async def tick_while_time_runs(book: Book) -> None:
 
 
 async def work(book: Book, redis_url: str | None) -> None:
-    """Nudge for ever: by arq while Redis answers, else by polling."""
-    while True:
-        try:
-            await tick_while_time_runs(book)
-            if redis_url is not None:
-                await _arq(book, redis_url)
-        except (RedisError, OSError) as error:
-            log.warning("redis_away", error=str(error), remedy="polling until it is back")
-        except Exception:  # the database is away or a tick failed: the next one goes on
-            log.exception("tick_failed")
-        await asyncio.sleep(REDIS_RETRY_SECONDS if redis_url else POLL_SECONDS)
+    """Tick until canceled: at arq's nudges, and without them by itself."""
+    ticker = Ticker(book)
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(ticker.run(SILENCE_SECONDS_MAX if redis_url else POLL_SECONDS))
+        if redis_url is not None:
+            tasks.create_task(_be_nudged(ticker, redis_url))
 
 
-async def open_pool(redis_url: str) -> ArqRedis:
-    """Connections that write and read jobs as JSON; raises RedisError, OSError."""
-    settings = RedisSettings.from_dsn(redis_url)
-    settings.conn_retries = 0
+async def nudge(context: dict[str, Any]) -> None:
+    """The arq job of each minute."""
+    context["ticker"].nudge()
+
+
+def open_pool(redis_url: str) -> ArqRedis:
+    """Connections that write and read jobs as JSON, and wait for Redis no longer than a limit."""
+    pool: ArqRedis = ArqRedis.from_url(
+        redis_url,
+        socket_timeout=REDIS_SECONDS_MAX,
+        socket_connect_timeout=REDIS_SECONDS_MAX,
+    )
     # The default is pickle: a write to Redis would be code execution.
-    return await create_pool(settings, job_serializer=orjson.dumps, job_deserializer=orjson.loads)
+    pool.job_serializer, pool.job_deserializer = orjson.dumps, orjson.loads
+    return pool
 
 
-async def _arq(book: Book, redis_url: str) -> None:
-    pool = await open_pool(redis_url)
+async def _be_nudged(ticker: Ticker, redis_url: str) -> None:
+    while True:
+        pool = open_pool(redis_url)
+        try:
+            await _arq(ticker, pool)
+        except _AWAY as error:
+            log.warning("redis_away", error=str(error), remedy="the worker ticks by itself")
+        except Exception:
+            # A job that arq cannot read stops it each time. Nothing but nudges stands in its queue.
+            log.exception("queue_unreadable", remedy="it is emptied")
+            await _forget_queue(pool)
+        finally:
+            await pool.aclose(close_connection_pool=True)
+        await asyncio.sleep(RETRY_SECONDS)
+
+
+async def _forget_queue(pool: ArqRedis) -> None:
+    try:
+        await pool.delete(QUEUE)
+    except redis_errors.RedisError as error:
+        log.warning("redis_away", error=str(error), remedy="the worker ticks by itself")
+
+
+async def _arq(ticker: Ticker, pool: ArqRedis) -> None:
     worker = Worker(
         functions=[func(nudge)],  # type: ignore[arg-type]  # arq's protocol wants *args
         cron_jobs=[cron(nudge, second=0, unique=True, max_tries=1)],  # type: ignore[arg-type]
         redis_pool=pool,
-        ctx={"book": book},
+        queue_name=QUEUE,
+        ctx={"ticker": ticker},
         handle_signals=False,
         timezone=UTC,
         job_serializer=pool.job_serializer,
@@ -78,8 +132,8 @@ async def _arq(book: Book, redis_url: str) -> None:
     try:
         await worker.async_run()
     finally:
-        # The worker closes its pool last of all, and not where something fails before that.
-        try:
-            await worker.close()
-        finally:
-            await pool.aclose(close_connection_pool=True)
+        # Its own close() raises CancelledError if it finds a job under way.
+        jobs = list(worker.tasks.values())
+        for job in jobs:
+            job.cancel()
+        await asyncio.gather(*jobs, return_exceptions=True)

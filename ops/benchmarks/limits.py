@@ -1,4 +1,4 @@
-"""What the rate limits cost: spends over HTTP with and without them, and redis-py's own client."""
+"""Cost of the rate limits: spends over HTTP with and without, a leased token and a single one."""
 
 from __future__ import annotations
 
@@ -64,23 +64,23 @@ async def _spends(server: Server, ledger: Ledger, sizes: Sizes, redis_url: str) 
 
 
 async def _takes(redis_url: str, callers: int) -> list[Figure]:
-    """One take by our own pipe, and by redis-py, which it replaces."""
+    """One take out of a lease, and one that is asked of Redis by itself."""
     limiter = Limiter(redis_url, within_s=START_S_MAX)
     await limiter.open()
     client = redis.asyncio.Redis.from_url(redis_url)
     script = client.register_script(SCRIPT)
-    args = [NEVER_REACHED.limit, NEVER_REACHED.window_s]
+    args = [NEVER_REACHED.limit, NEVER_REACHED.window_s, 1]
 
-    def ours() -> Awaitable[Any]:
+    def leased() -> Awaitable[Any]:
         return limiter.take(NEVER_REACHED, "bench")
 
-    def theirs() -> Awaitable[Any]:
+    def asked() -> Awaitable[Any]:
         return script(keys=["tallybook:limit:bench"], args=args)
 
     try:
         told = [
-            plain(f"one limit by {name}", await _each_ms(take, callers), "ms")
-            for name, take in (("our pipe", ours), ("redis-py", theirs))
+            plain(f"one limit, {name}", await _each_ms(take, callers), "ms")
+            for name, take in (("leased", leased), ("asked", asked))
         ]
     finally:
         await limiter.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from pathlib import Path
@@ -22,6 +23,7 @@ from app.embedded.postgres import EmbeddedPostgres, Passwords
 from app.embedded.program import Guard
 from app.infrastructure import clock, migrations
 from app.infrastructure.db import Database
+from app.jobs import arq_worker
 from app.jobs.arq_worker import open_pool, work
 from app.runs import bulk, one_by_one
 from app.runs.run import run_due
@@ -176,7 +178,6 @@ async def test_postgresql_started_again_in_mid_run_costs_nobody_a_day(
         postgres.stop()
 
 
-@pytest.mark.filterwarnings("ignore:Call to deprecated close")  # arq's own
 async def test_redis_flushed_in_mid_run_costs_nobody_a_day(
     book: Book, running_redis: RunningRedis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -184,7 +185,7 @@ async def test_redis_flushed_in_mid_run_costs_nobody_a_day(
     for n in range(ACCOUNTS):
         await put(book, f"user-{n}", None, "UTC", "tests")
     await clock.stand(database, NOW + timedelta(days=1))
-    queue = await open_pool(running_redis.url)
+    queue = open_pool(running_redis.url)
 
     async def forget() -> None:
         await queue.flushall()  # arq's job, its locks and its queue are gone
@@ -201,6 +202,54 @@ async def test_redis_flushed_in_mid_run_costs_nobody_a_day(
         await whole(book, 1)
         assert len(chunks) > ACCOUNTS // CHUNK
         assert await differences(database) == []
+    finally:
+        working.cancel()
+        await asyncio.gather(working, return_exceptions=True)
+        await queue.aclose(close_connection_pool=True)
+
+
+async def test_a_redis_that_hangs_stops_no_tick(
+    book: Book, running_redis: RunningRedis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """arq waits for its answer without a limit, and ticked no more until it came."""
+    monkeypatch.setattr(arq_worker, "SILENCE_SECONDS_MAX", 1.0)
+    database = book.database
+    for n in range(ACCOUNTS):
+        await put(book, f"user-{n}", None, "UTC", "tests")
+    await clock.stand(database, NOW + timedelta(days=1))
+    queue = open_pool(running_redis.url)
+    working = asyncio.create_task(work(book, running_redis.url))
+    try:
+        await _heard(queue)
+        running_redis.signal(signal.SIGSTOP)
+        await clock.run_on(database)
+        await _done(database)
+        await whole(book, 1)
+        running_redis.signal(signal.SIGCONT)
+        await _heard(queue)
+    finally:
+        working.cancel()
+        await asyncio.gather(working, return_exceptions=True)
+        await queue.aclose(close_connection_pool=True)
+
+
+@pytest.mark.parametrize("poison", ["a job", "the queue"])
+async def test_what_nobody_can_read_in_redis_is_thrown_away(
+    book: Book, running_redis: RunningRedis, monkeypatch: pytest.MonkeyPatch, poison: str
+) -> None:
+    monkeypatch.setattr(arq_worker, "RETRY_SECONDS", 0.1)
+    queue = open_pool(running_redis.url)
+    if poison == "a job":
+        await queue.set("arq:job:p6", b'{"t":1,"f":"nudge","a":[],"k":{},"et":"x"}')
+        await queue.zadd("arq:queue", {"p6": 1})
+    else:
+        await queue.set("arq:queue", "no sorted set")
+    working = asyncio.create_task(work(book, running_redis.url))
+    try:
+        async with asyncio.timeout(50):
+            while await queue.exists("arq:queue"):
+                await asyncio.sleep(0.05)
+        await _heard(queue)
     finally:
         working.cancel()
         await asyncio.gather(working, return_exceptions=True)

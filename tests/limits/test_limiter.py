@@ -8,6 +8,7 @@ import time
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 
+import pytest
 import redis
 from structlog.testing import capture_logs
 
@@ -134,10 +135,81 @@ async def test_a_flushed_script_is_loaded_again(
     client = redis.Redis.from_url(running_redis.url)
     client.script_flush()
     client.close()
-    assert await limiter.take(HOURLY, "key:a") is None
-    async with asyncio.timeout(30):
-        while await limiter.take(HOURLY, "key:a") is None:
-            await asyncio.sleep(0.05)
+    assert await limiter.take(HOURLY, "key:a") is not None
+
+
+@pytest.mark.parametrize(
+    "poison",
+    [
+        "9000000000000000000",  # it refused every call for 285,000 years
+        "1e400",
+        "-1",
+        "no number",
+        "nan",
+    ],
+)
+async def test_a_number_that_is_none_of_ours_refuses_nobody(
+    limiter: Limiter, running_redis: RunningRedis, poison: str
+) -> None:
+    client = redis.Redis.from_url(running_redis.url)
+    client.set("tallybook:limit:key:a", poison)
+    told = [await limiter.take(HOURLY, "key:a") for _ in range(6)]
+    assert [one.retry_after_s == 0 for one in told if one] == [True] * 5 + [False]
+    client.delete("tallybook:limit:key:b")
+    client.lpush("tallybook:limit:key:b", "a list")
+    assert await limiter.take(HOURLY, "key:b") is not None
+    client.close()
+
+
+async def test_a_shorter_window_frees_who_waits_for_the_longer_one(
+    limiter: Limiter, running_redis: RunningRedis
+) -> None:
+    for _ in range(6):
+        await limiter.take(HOURLY, "key:a")
+    later = Limiter(running_redis.url, within_s=PATIENT_SECONDS)
+    await later.open()
+    told = await later.take(Rate(5, 60), "key:a")
+    assert told is not None
+    assert told.retry_after_s == 0
+    await later.close()
+
+
+def asked(url: str) -> int:
+    client = redis.Redis.from_url(url)
+    stats = client.info("commandstats")
+    client.close()
+    return sum(stats.get(f"cmdstat_{name}", {"calls": 0})["calls"] for name in ("evalsha", "eval"))
+
+
+async def test_a_busy_caller_asks_redis_once_for_many_calls(
+    limiter: Limiter, running_redis: RunningRedis
+) -> None:
+    rate = Rate(60_000, 60)
+    told = [await limiter.take(rate, "key:a") for _ in range(200)]
+    assert all(one and not one.retry_after_s for one in told)
+    # One each 50, one more for the script, which is loaded when it is first asked for.
+    assert asked(running_redis.url) <= 5
+    assert [one.remaining for one in told[:3] if one] == [59_999, 59_998, 59_997]
+
+
+async def test_a_refused_caller_is_refused_without_redis(
+    limiter: Limiter, running_redis: RunningRedis
+) -> None:
+    for _ in range(6):
+        await limiter.take(HOURLY, "key:a")
+    before = asked(running_redis.url)
+    told = [await limiter.take(HOURLY, "key:a") for _ in range(500)]
+    assert all(one and one.retry_after_s for one in told)
+    assert asked(running_redis.url) - before <= 3
+
+
+async def test_the_tokens_of_callers_that_went_away_are_forgotten(
+    limiter: Limiter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.infrastructure.limiter.SUBJECTS_MAX", 10)
+    for number in range(35):
+        assert await limiter.take(HOURLY, f"address:{number}") is not None
+    assert len(limiter._leases) <= 10
 
 
 async def test_a_wrong_password_opens_the_doors_and_is_never_told(
