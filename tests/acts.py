@@ -145,3 +145,28 @@ async def journal_count(book: Book) -> int:
 async def ledger_differences(database: Database) -> list[str]:
     """Verify's alone, where the day was withdrawn or the account closed: its allowance is 0."""
     return [text for check in await verify(database) for text in check.differences]
+
+
+async def fill(database: Database, external_id: str, most: int) -> None:
+    """Grant the account promotional credits until it has so many: thousands of grants, by SQL."""
+    await database.execute(
+        """WITH account AS (SELECT id, free FROM accounts WHERE external_id = $2),
+           lot AS (INSERT INTO lots (account_id, source, priority, granted_at, expires_at, granted,
+                                     free, live)
+                   SELECT id, 'promotional', 300, tallybook_now(), '9999-12-31', $1 - free,
+                          $1 - free, true FROM account RETURNING id, granted),
+           journal AS (INSERT INTO journals (kind, source, actor, effective_at, recorded_at)
+                       VALUES ('grant', 'api', 'tests', tallybook_now(), tallybook_now())
+                       RETURNING id),
+           part AS (SELECT n, least(1000000000000, granted - (n - 1) * 1000000000000) AS amount
+                      FROM lot, generate_series(1, 9008::bigint) AS n),
+           entry AS (INSERT INTO entries (journal_id, account_id, lot_id, kind, debit, credit,
+                         amount, free_after, held_after, debt_after, effective_at, recorded_at)
+                     SELECT journal.id, account.id, lot.id, 'grant', 'issued', 'free', amount,
+                            account.free + sum(amount) OVER (ORDER BY n), 0, 0, tallybook_now(),
+                            tallybook_now()
+                       FROM account, lot, journal, part WHERE amount > 0 ORDER BY n)
+           UPDATE accounts SET free = $1 FROM account WHERE accounts.id = account.id""",
+        most,
+        external_id,
+    )

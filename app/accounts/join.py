@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 from app.accounts.day_use import bring_use
 from app.accounts.move_backing import load_backings, move_backing, move_claws
@@ -10,22 +11,28 @@ from app.allowance import load
 from app.allowance.day import AccountDay, Origin
 from app.allowance.store import store_days
 from app.book import Book
+from app.errors import RefusedError
+from app.infrastructure import sql
 from app.infrastructure.clock import NEVER
 from app.ledger import moved_lots
 from app.ledger.holds import Hold, HoldState
-from app.ledger.kinds import Act, House, Kind, Side
+from app.ledger.kinds import BALANCE_MAX, Act, House, Kind, Side
 from app.ledger.sheet import JournalDraft, Lot
+
+_SQL: Final = sql.beside(__file__)
 
 
 async def join(book: Book, source: int, target: int, origin: Origin) -> None:
     """Move everything of ``source`` to ``target``; the source stays, closed, for its entries.
 
-    The caller holds the lock of the customer that ties them, and its transaction.
+    The caller holds the lock of the customer that ties them, and its transaction. Raises
+    RefusedError if the two together would pass the greatest balance.
     """
     database = book.database
     days = await load.lock(database, book.catalogues, [source, target])
     for day in days.values():
         day.post_due(origin)
+    _check_sums(days[source], days[target])
     held = _held_of_day(days[source]) if _keeps_held(days[source], days[target]) else 0
     await bring_use(database, days[source], days[target], moved_held=held)
     await load_backings(database, days[source])
@@ -55,11 +62,23 @@ async def join(book: Book, source: int, target: int, origin: Origin) -> None:
     )
 
 
-async def owes(book: Book, number: int) -> bool:
-    """Whether the account has debt; what an event says must not bring that to another account."""
+async def may_join(book: Book, source: int, target: int) -> bool:
+    """Whether an event may join the two.
+
+    It must not bring anybody's debt to another account, and together they must not pass the
+    greatest balance.
+    """
     return await book.database.fetchval(  # type: ignore[no-any-return]
-        "SELECT debt > 0 FROM accounts WHERE id = $1", number
+        *_SQL["may_join"](source=source, target=target, most=BALANCE_MAX)
     )
+
+
+def _check_sums(source: AccountDay, target: AccountDay) -> None:
+    """Raise RefusedError if the two together would pass the greatest balance, or debt."""
+    coming, sheet = source.sheet, target.sheet
+    sheet.check_room(coming.free + coming.held)
+    if coming.debt + sheet.debt > BALANCE_MAX:
+        raise RefusedError(f"The debt would pass {BALANCE_MAX} credits.", maximum=BALANCE_MAX)
 
 
 async def move_subscriptions(

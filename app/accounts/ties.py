@@ -21,7 +21,7 @@ import msgspec
 
 from app.accounts import claims
 from app.accounts.claims import Claim, Said
-from app.accounts.join import join, move_subscriptions, owes
+from app.accounts.join import join, may_join, move_subscriptions
 from app.accounts.open import (
     TIES,
     Rank,
@@ -208,7 +208,7 @@ async def _named(
                 "UPDATE accounts SET external_id = $2 WHERE id = $1", own, wanted
             )
             known = own  # history and all
-        elif await owes(book, own):
+        elif not await may_join(book, own, known):
             await book.database.execute(
                 "UPDATE customers SET left_account_id = $2 WHERE id = $1", customer.id, own
             )

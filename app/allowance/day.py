@@ -115,6 +115,7 @@ class AccountDay:
             return
         used = self.lot.drawn + self.used_brought
         difference = max(0, self.allowance - used) - self.lot.free
+        difference = min(difference, self.sheet.room)
         if difference > 0:
             self.sheet.add(self._journal(Act.TOP_UP, at, origin), self.lot, difference)
         elif difference < 0:
@@ -188,7 +189,8 @@ class AccountDay:
             if kept:
                 self.sheet.carry(journal, ended_lot, kept, day.ends_at)
             ended_lot.of_running_day, ended_lot.changed = False, True
-        credits = self.allowance
+        # Next to the greatest balance a day gives what there is room for: nothing may stop a day.
+        credits = min(self.allowance, self.sheet.room)
         self.lot = self.sheet.grant(journal, LotSource.DAILY, credits, day.ends_at)
         self.lot.of_running_day = True
         self.opened.append(

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from app.errors import InsufficientCreditsError, RefusedError
-from app.ledger.kinds import BALANCE_MAX, PRIORITY, Act, House, Kind, LotSource, Side
+from app.ledger.kinds import AMOUNT_MAX, BALANCE_MAX, PRIORITY, Act, House, Kind, LotSource, Side
 
 
 @dataclass(slots=True, eq=False)
@@ -146,7 +146,7 @@ class Sheet:
         kind: Kind = Kind.GRANT,
     ) -> Lot:
         """Open a lot with this amount; an amount of 0 opens an empty one."""
-        self._check_room(amount)  # before anything is drafted: a refusal leaves nothing
+        self.check_room(amount)  # before anything is drafted: a refusal leaves nothing
         lot = Lot(
             account_id=self.account_id,
             source=source,
@@ -170,13 +170,19 @@ class Sheet:
         house: House = House.ISSUED,
     ) -> None:
         """Credit a lot from a house account; debt is repaid from it at once."""
-        self._check_room(amount)
+        self.check_room(amount)
         lot.granted += amount
         self.write(journal, lot, kind, house, Side.FREE, amount)
         self.repay(journal, lot)
 
-    def _check_room(self, amount: int) -> None:
-        if self.free + self.held + amount > BALANCE_MAX:
+    @property
+    def room(self) -> int:
+        """How many more credits the account can have."""
+        return BALANCE_MAX - self.free - self.held
+
+    def check_room(self, amount: int) -> None:
+        """Raise RefusedError if so many more credits would pass the greatest balance."""
+        if amount > self.room:
             raise RefusedError(
                 f"The balance would pass {BALANCE_MAX} credits.", maximum=BALANCE_MAX
             )
@@ -249,24 +255,29 @@ class Sheet:
         reverses_entry_id: int | None = None,
         at: datetime | None = None,
     ) -> None:
-        """Draft one entry, moving the sheet's sides and the lot with it."""
-        self._move(lot, debit, -amount)
-        self._move(lot, credit, amount)
-        entry = EntryDraft(
-            account_id=self.account_id,
-            lot=lot,
-            kind=kind,
-            debit=debit,
-            credit=credit,
-            amount=amount,
-            free_after=self.free,
-            held_after=self.held,
-            debt_after=self.debt,
-            effective_at=at or journal.effective_at,
-            hold_id=hold_id,
-            reverses_entry_id=reverses_entry_id,
-        )
-        self.drafted.append((journal, entry))
+        """Draft an entry, moving the sheet's sides and the lot with it.
+
+        More than one entry's greatest amount, such as a joined account's debt, becomes several.
+        """
+        for done in range(0, amount, AMOUNT_MAX):
+            part = min(amount - done, AMOUNT_MAX)
+            self._move(lot, debit, -part)
+            self._move(lot, credit, part)
+            entry = EntryDraft(
+                account_id=self.account_id,
+                lot=lot,
+                kind=kind,
+                debit=debit,
+                credit=credit,
+                amount=part,
+                free_after=self.free,
+                held_after=self.held,
+                debt_after=self.debt,
+                effective_at=at or journal.effective_at,
+                hold_id=hold_id,
+                reverses_entry_id=reverses_entry_id,
+            )
+            self.drafted.append((journal, entry))
 
     def _move(self, lot: Lot, place: Side | House, amount: int) -> None:
         lot.changed = True

@@ -267,6 +267,7 @@ def _restore(parties: Parties, header: JournalDraft, entries: Sequence[Record]) 
     """Give back what was taken, lot by lot in reverse order."""
     own, day = parties.own, parties.present
     undone = Undone(sum(entry["amount"] for entry in entries))
+    day.sheet.check_room(undone.requested)
     for entry in reversed(entries):
         place, back = parties.places[entry["lot_id"]], entry["amount"]
         own.sheet.write(

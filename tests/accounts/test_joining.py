@@ -8,11 +8,11 @@ from itertools import product
 
 from app.accounts.put import put
 from app.allowance.catalogue import default_text
-from tests.acts import Acts
+from tests.acts import Acts, fill
 from tests.as_owner import apply_tiers
 from tests.conftest import NOW
 from tests.invariants import differences
-from tests.stripe_events import make_subscription_event
+from tests.stripe_events import make_customer_event, make_subscription_event
 
 PRICES = {"PRO": "price_pro_monthly", "ENTERPRISE": "price_enterprise_monthly"}
 CREDITS = {"FREE": 5, "PRO": 20, "ENTERPRISE": 50}
@@ -122,6 +122,44 @@ async def test_carried_credits_move_with_a_join(api, book, database) -> None:
     assert {lot["source"]: lot["free"] for lot in account["lots"]} == {"daily": 20, "carried": 10}
     await api.set_clock(NOW.replace(day=3))
     assert (await api.account("user-1"))["available"] == 30  # of the day before alone
+    assert await differences(database) == []
+
+
+async def test_any_debt_comes_along(api, database) -> None:
+    """More than one entry's greatest amount, and a debt on the other side too."""
+    most = 10**12
+    await api.deliver(make_subscription_event("evt_1", "created", NOW))
+    await api.put("/api/v1/accounts/user-1", {})
+    for account, count in (("cus_1", 3), ("user-1", 1)):
+        acts = Acts(api, account)
+        granted = [(await acts.done(await acts.grant(most)))["id"] for _ in range(count)]
+        for _ in range(count):
+            await acts.done(await acts.spend(most))
+        await acts.done(await acts.spend((await api.account(account))["available"]))
+        for journal_id in granted:
+            await acts.done(await acts.reverse(journal_id, "debt"))
+    assert (await api.account("cus_1"))["debt"] == 3 * most
+    assert (await tie(api, "user-1", "cus_1")).status_code == 200
+    account = await api.account("user-1")
+    assert (account["debt"], account["available"]) == (4 * most, 0)
+    assert await differences(database) == []
+
+
+async def test_two_that_would_pass_the_greatest_balance_are_not_joined(api, database) -> None:
+    most = 2**53 - 1
+    await api.put("/api/v1/accounts/user-1", {})
+    await fill(database, "user-1", most - 100)
+    await api.deliver(make_subscription_event("evt_1", "created", NOW))
+    grant = Acts(api, "cus_1")
+    await grant.done(await grant.grant(200))
+    answer = await tie(api, "user-1", "cus_1")
+    assert (answer.status_code, answer.json()["code"]) == (422, "refused")
+    event = make_customer_event("evt_2", "updated", NOW, tallybook_account_id="user-1")
+    assert await api.deliver(event) == "parked"
+    account = await api.account("user-1")
+    assert (account["tier"], account["balance"]) == ("PRO", most - 100 + 15)
+    assert (await api.spend("user-1", 200, "key-1")).status_code == 201
+    assert (await tie(api, "user-1", "cus_1")).status_code == 200
     assert await differences(database) == []
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.acts import DAY, HOUR, Acts, journal_count, ledger_differences
+from tests.acts import DAY, HOUR, Acts, fill, journal_count, ledger_differences
 from tests.conftest import NOW
 from tests.invariants import differences
 
@@ -86,27 +86,7 @@ async def test_a_balance_beyond_what_a_number_holds_is_refused_and_stores_nothin
     acts, database, book
 ) -> None:
     most = 2**53 - 1
-    # Nine thousand grants of the greatest amount, by SQL for speed.
-    await database.execute(
-        """WITH account AS (SELECT id, free FROM accounts WHERE external_id = 'user-1'),
-           lot AS (INSERT INTO lots (account_id, source, priority, granted_at, expires_at, granted,
-                                     free, live)
-                   SELECT id, 'promotional', 300, tallybook_now(), '9999-12-31', $1 - free,
-                          $1 - free, true FROM account RETURNING id, granted),
-           journal AS (INSERT INTO journals (kind, source, actor, effective_at, recorded_at)
-                       VALUES ('grant', 'api', 'tests', tallybook_now(), tallybook_now())
-                       RETURNING id),
-           part AS (SELECT n, least(1000000000000, granted - (n - 1) * 1000000000000) AS amount
-                      FROM lot, generate_series(1, 9008::bigint) AS n),
-           entry AS (INSERT INTO entries (journal_id, account_id, lot_id, kind, debit, credit,
-                         amount, free_after, held_after, debt_after, effective_at, recorded_at)
-                     SELECT journal.id, account.id, lot.id, 'grant', 'issued', 'free', amount,
-                            account.free + sum(amount) OVER (ORDER BY n), 0, 0, tallybook_now(),
-                            tallybook_now()
-                       FROM account, lot, journal, part WHERE amount > 0 ORDER BY n)
-           UPDATE accounts SET free = $1 FROM account WHERE accounts.id = account.id""",
-        most,
-    )
+    await fill(database, "user-1", most)
     count = await journal_count(book)
     lots = await database.fetchval("SELECT count(*) FROM lots")
     for answer in (await acts.grant(1, key="the-key"), await acts.adjust(1, key="the-key")):
@@ -117,6 +97,35 @@ async def test_a_balance_beyond_what_a_number_holds_is_refused_and_stores_nothin
     assert (await acts.grant(1, key="the-key")).status_code == 201
     assert await acts.sides() == (most, 0, 0)
     assert await differences(database) == []
+
+
+async def test_next_to_the_greatest_balance_days_give_what_there_is_room_for(
+    acts, database
+) -> None:
+    """Nothing that is due may stop an account: it spends, and its days come again."""
+    most = 2**53 - 1
+    await fill(database, "user-1", most)
+    await acts.api.set_clock(NOW + DAY)
+    assert await acts.sides() == (most, 0, 0)
+    await acts.done(await acts.spend(3))  # of the day's 5, which took the place of the last
+    spent = (await acts.done(await acts.spend(7)))["id"]  # the last 2 of them and 5 others
+    assert await acts.sides() == (most - 10, 0, 0)
+    await acts.api.set_clock(NOW + 2 * DAY)
+    assert await acts.sides() == (most - 5, 0, 0)
+    await acts.done(await acts.grant(3))
+    answer = await acts.reverse(spent)
+    assert (answer.status_code, answer.json()["code"]) == (422, "refused")
+    await acts.done(await acts.spend(10))
+    await acts.done(await acts.reverse(spent))  # 5 come back, and 2 of a day that is over
+    assert await acts.sides() == (most - 7, 0, 0)
+    # A day without any room is opened with nothing.
+    await acts.done(await acts.adjust(7))
+    await acts.api.set_clock(NOW + 3 * DAY)
+    assert await acts.sides() == (most, 0, 0)
+    await acts.done(await acts.spend(50))
+    await acts.api.set_clock(NOW + 4 * DAY)
+    assert await acts.sides() == (most - 45, 0, 0)
+    assert await ledger_differences(database) == []
 
 
 async def test_a_closed_account_gets_no_more_days_and_spends_what_it_has(acts, database) -> None:
