@@ -22,6 +22,8 @@ Examples, the first two at a running `tallybook up --clock 2026-01-01T00:00:00Z`
 
     tallybook simulate --to https://staging.example.com --secret whsec_… --drop 0.05
 
+    tallybook simulate --stripe 8788
+
 The same seed, days, start and catalogue make the same events, ids included: played again they are
 duplicates, and change nothing. For other customers give another --seed.
 """
@@ -84,6 +86,13 @@ ApiVersion = Annotated[
         "2026-09-30.endive.",
     ),
 ]
+StripePort = Annotated[
+    int | None,
+    typer.Option(
+        "--stripe", metavar="PORT", min=0, max=65_535,
+        help="Serve a Stripe to try against on this port instead, with Checkout and portal pages.",
+    ),
+]  # fmt: skip
 
 
 def simulate(
@@ -92,6 +101,7 @@ def simulate(
     data_dir: Folder = None, tiers: Tiers = None, start: Start = None, seed: Seed = 1,
     shuffle: Shuffle = False, duplicate: Duplicate = 0.0, drop: Drop = 0.0,
     concurrency: Concurrency = 8, api_version: ApiVersion = "2026-08-26.dahlia",
+    stripe: StripePort = None,
 ) -> None:  # fmt: skip
     """Play Stripe's life cycles as signed webhooks, without a Stripe account.
 
@@ -107,6 +117,11 @@ def simulate(
 
     if list_:
         raise typer.Exit(simulation.list_life_cycles(console))
+    address = Address(to=to, secret=secret, key=key, data_dir=data_dir)
+    if stripe is not None:
+        from app.simulate.pretend_stripe.serve import serve
+
+        run(serve(console, address, tiers, stripe))
     plan = simulation.Plan(
         names=life_cycles or [],
         customers=customers,
@@ -118,5 +133,4 @@ def simulate(
         concurrency=concurrency,
         api_version=api_version,
     )
-    address = Address(to=to, secret=secret, key=key, data_dir=data_dir)
     run(simulation.simulate(console, errors_console, address, plan))

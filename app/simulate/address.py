@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,8 +11,11 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from app.allowance.catalogue import Catalogue, default_text, parse
+from app.allowance.catalogues import Catalogues
 from app.embedded.devbook import DevBook, DevKeys
 from app.errors import ConfigurationError
+from app.infrastructure.db import opened
 from app.infrastructure.settings import read_variable
 from app.simulate.book_client import WEBHOOK_PATH
 
@@ -73,6 +77,17 @@ def find(address: Address) -> Target:
     first = secret.split(",")[0].strip()
     book = replace(told, base_url=base_url, stripe_webhook_secret=first, keys=keys)
     return Target(book=book, webhook_url=webhook_url)
+
+
+async def catalogue_of(tiers: Path | None, target: Target | None) -> Catalogue:
+    """Return the file's; else the one that a running `up` has applied; else the shipped one."""
+    if tiers is not None:
+        return parse(await asyncio.to_thread(tiers.read_text, encoding="utf-8"), str(tiers))
+    if target is None or not target.book.database_url:
+        return parse(default_text(), "the shipped tiers.toml")
+    async with opened(target.book.database_url) as database:
+        _, catalogue = await Catalogues().present(database)
+    return catalogue
 
 
 def _told(address: Address) -> DevBook:

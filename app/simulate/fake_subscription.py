@@ -270,10 +270,7 @@ class FakeSubscription(msgspec.Struct):
 
     def snapshot(self) -> JsonObject:
         """Return the subscription as Stripe shows it now."""
-        items = [
-            stripe_objects.item_object(self.id, item, self.running, self.shape)
-            for item in self.items[:ITEMS_SHOWN_MAX]
-        ]
+        items = self.item_objects()[:ITEMS_SHOWN_MAX]
         listed_at = f"/v1/subscription_items?subscription={self.id}"
         more = len(self.items) > ITEMS_SHOWN_MAX
         return stripe_objects.thing(
@@ -299,6 +296,13 @@ class FakeSubscription(msgspec.Struct):
             trial_start=_unix(self.trial.starts_at if self.trial else None),
             **({} if self.shape.item_periods else stripe_objects.period_fields(self.running)),
         )
+
+    def item_objects(self) -> list[JsonObject]:
+        """Return all of its items."""
+        return [
+            stripe_objects.item_object(self.id, item, self.running, self.shape)
+            for item in self.items
+        ]
 
     def _customer(self, at: datetime) -> JsonObject:
         return stripe_objects.customer(self.customer_id, self.name, at)

@@ -13,13 +13,10 @@ import httpx
 from rich.console import Console
 from rich.table import Table
 
-from app.allowance.catalogue import Catalogue, default_text, parse
-from app.allowance.catalogues import Catalogues
 from app.errors import ConfigurationError
-from app.infrastructure.db import opened
 from app.simulate import address as addresses
 from app.simulate import roles
-from app.simulate.address import Address, Target
+from app.simulate.address import Address, Target, catalogue_of
 from app.simulate.book_client import BookClient, PlayError, connected
 from app.simulate.disorder import Disorder, Outgoing
 from app.simulate.engine import Engine, Manner, Outcome
@@ -92,21 +89,10 @@ async def _setup(plan: Plan, target: Target) -> Setup:
     return Setup(
         seed=plan.seed,
         starts_at=plan.starts_at,
-        prices=PriceList(await _catalogue(plan.tiers, target)),
+        prices=PriceList(await catalogue_of(plan.tiers, target)),
         days=None if plan.customers is None else plan.days,
         shape=shape,
     )
-
-
-async def _catalogue(tiers: Path | None, target: Target) -> Catalogue:
-    """Return the file's; else the one that a running `up` has applied; else the shipped one."""
-    if tiers is not None:
-        return parse(await asyncio.to_thread(tiers.read_text, encoding="utf-8"), str(tiers))
-    if not target.book.database_url:
-        return parse(default_text(), "the shipped tiers.toml")
-    async with opened(target.book.database_url) as database:
-        _, catalogue = await Catalogues().present(database)
-    return catalogue
 
 
 async def _manner(client: BookClient, target: Target, plan: Plan, setup: Setup) -> Manner:
