@@ -2,7 +2,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help install demo run test fuzz bench soak check lock clean
+.PHONY: help install demo run test fuzz bench soak stripe-peers check lock clean
 
 # PYTHON=… names the Python to use, else the first of these that fits; PORT=… and DATA=… reach
 # `demo` and `run`; JOBS is how many tests run beside one another.
@@ -21,8 +21,8 @@ VERSION = import sys; print("%d.%d" % sys.version_info[:2])
 
 help: ## list the targets
 	@echo "Tallybook: credits for Stripe subscriptions. First: make demo"
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1|\2/p' Makefile | \
-	while IFS='|' read -r name text; do printf '  make %-9s %s\n' "$$name" "$$text"; done
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | \
+	while IFS='|' read -r name text; do printf '  make %-12s %s\n' "$$name" "$$text"; done
 
 install: ## make or refresh .venv with all tools (PYTHON=… names the Python)
 	@if [ "$$(cat $(STAMP) 2>/dev/null)" = $(WANTED) ] && \
@@ -139,6 +139,15 @@ SOAK_ACCOUNTS ?= 20
 soak: install ## load a real book, restart its parts, check that nothing is lost (SOAK_S=120)
 	@$(VENV)/bin/python -m ops.soak --seconds $(SOAK_S) --days $(SOAK_DAYS) --accounts $(SOAK_ACCOUNTS)
 
+# localstripe, a Stripe that nobody here wrote, stands in an environment of its own.
+LOCALSTRIPE ?= 1.15.10
+PEERS := .stripe-peers
+
+stripe-peers: install ## drive localstripe and our pretend Stripe by Stripe's SDK, compare the ends
+	@[ -x $(PEERS)/bin/localstripe ] || { $(VENV)/bin/python -m venv --clear $(PEERS) && \
+	  $(PEERS)/bin/python -m pip --disable-pip-version-check install --quiet localstripe==$(LOCALSTRIPE); }
+	@$(VENV)/bin/python -m ops.stripe_peers --localstripe $(PEERS)/bin/localstripe
+
 check: install ## lint, format, types, imports, tidiness
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
@@ -156,4 +165,4 @@ lock: install ## write requirements.txt anew from pyproject.toml (UPGRADE=1: new
 	echo "requirements.txt holds $$(grep -c == requirements.txt) packages."
 
 clean: ## remove .venv and caches; .tallybook, the data, stays
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(PEERS) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -8,10 +8,11 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 from app.embedded.devbook import DevBook, DevKeys
@@ -19,25 +20,39 @@ from app.embedded.devbook import DevBook, DevKeys
 ROOT: Final = Path(__file__).parents[2]
 READY_S_MAX: Final = 120.0
 GONE_S_MAX: Final = 30.0
+NO_SETTINGS: Final[Mapping[str, str]] = MappingProxyType({})
 POOL_SIZE_MAX: Final = 8  # small, so that a leaked connection is missed soon
 
 
 class RunningBook:
-    """The start, what dev.json says of it, and whoever it started."""
+    """A start of `up`: its dev.json and its processes.
 
-    def __init__(self, folder: Path, clock: datetime) -> None:
+    ``clock`` None leaves it the world's time; ``settings`` are more of its environment.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        clock: datetime | None,
+        settings: Mapping[str, str] = NO_SETTINGS,
+    ) -> None:
         self.data_dir = folder / "book"
         self._said = folder / "said"
         kept = ("PATH", "HOME", "LANG")
         environment = {name: os.environ[name] for name in kept if name in os.environ}
         environment |= {"PYTHONPATH": str(ROOT), "TALLYBOOK_POOL_SIZE_MAX": str(POOL_SIZE_MAX)}
         command = [sys.executable, "-P", "-m", "app", "up", "--port", "0"]
+        command += ["--data-dir", str(self.data_dir)]
         with self._said.open("ab") as said:
             self.process = subprocess.Popen(  # noqa: S603 - our own program
-                [*command, "--data-dir", str(self.data_dir), "--clock", clock.isoformat()],
-                env=environment, stdin=subprocess.DEVNULL, stdout=said, stderr=said, cwd=folder,
+                [*command, *([] if clock is None else ["--clock", clock.isoformat()])],
+                env=environment | dict(settings),
+                stdin=subprocess.DEVNULL,
+                stdout=said,
+                stderr=said,
+                cwd=folder,
                 start_new_session=True,
-            )  # fmt: skip
+            )
 
     def wait(self) -> DevBook:
         """Block until it is ready."""
@@ -51,11 +66,11 @@ class RunningBook:
         return DevBook(**{**told, "keys": DevKeys(**told["keys"])})
 
     def pids(self, word: str) -> list[int]:
-        """Who of its processes has this as a word of its command line; the oldest first."""
+        """Return its processes that have this word in their command line, the oldest first."""
         return sorted(pid for pid in self._family() if word.encode() in _words(pid))
 
     def postgres(self) -> int:
-        """The postmaster."""
+        """Return the postmaster's process id."""
         return int((self.data_dir / "postgres" / "postmaster.pid").read_text().split()[0])
 
     def end(self) -> None:
@@ -87,9 +102,11 @@ def _words(pid: int) -> set[bytes]:
 
 
 @contextmanager
-def running(folder: Path, clock: datetime) -> Iterator[RunningBook]:
-    """Ended with the block, however the block ends."""
-    book = RunningBook(folder, clock)
+def running(
+    folder: Path, clock: datetime | None, settings: Mapping[str, str] = NO_SETTINGS
+) -> Iterator[RunningBook]:
+    """Run a book for the length of a block, however the block ends."""
+    book = RunningBook(folder, clock, settings)
     try:
         yield book
     finally:
