@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from importlib.metadata import version
 from typing import Any, Final
@@ -30,10 +30,12 @@ from app.spending.queue import SpendQueue
 from app.spending.turns import Turns
 from app.web import schema
 from app.web.http import access, body, problems, request_log
+from app.web.http.problems import DATABASE_AWAY
 from app.web.routes import CLOCK_ROUTES, ROUTES
 from app.webhooks.group import WebhookGroups
 
 POOL_WATCH_SECONDS: Final = 5.0
+KEY_USES_SECONDS: Final = 60.0
 
 
 def create_app(settings: Settings) -> Litestar:
@@ -98,11 +100,16 @@ async def _lifespan(app: Litestar) -> AsyncIterator[None]:
     async with checked(book.database), kept_open(app.state.spending.database):
         if limiter is not None:
             await limiter.open()
+        keyring: Keyring = app.state.keyring
         watching = asyncio.create_task(_watch(book.database, counts))
+        noting = asyncio.create_task(_note_uses(keyring))
         try:
             yield
         finally:
             watching.cancel()
+            noting.cancel()
+            with suppress(*DATABASE_AWAY):
+                await keyring.store_uses()
             await app.state.spends.close()
             await app.state.webhook_groups.close()
             if limiter is not None:
@@ -119,7 +126,11 @@ def _state(settings: Settings, book: Book, spending: Book) -> dict[str, Any]:
         "spends": SpendQueue(spending),
         "turns": Turns(),
         "webhook_groups": WebhookGroups(book),
-        "keyring": Keyring(book.database, settings.key_pepper),
+        "keyring": Keyring(
+            book.database,
+            settings.key_pepper,
+            production=settings.environment == "production",
+        ),
         "gauges": Gauges(book.database),
         "horizons": Horizons(),
         "exports": Exports(),
@@ -128,6 +139,14 @@ def _state(settings: Settings, book: Book, spending: Book) -> dict[str, Any]:
 
 def _nothing() -> None:
     """Nothing is limited, so that nothing is let through unseen."""
+
+
+async def _note_uses(keyring: Keyring) -> None:
+    """Store once a minute when keys were last used; without the database, at the next one."""
+    while True:
+        await asyncio.sleep(KEY_USES_SECONDS)
+        with suppress(*DATABASE_AWAY):
+            await keyring.store_uses()
 
 
 async def _watch(database: Database, counts: Metrics) -> None:

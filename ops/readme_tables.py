@@ -11,19 +11,13 @@ from typing import Final
 from litestar.handlers import HTTPRouteHandler
 
 from app import asgi
+from app.operators.keys import Scope
 from app.web.http import codes
-from app.web.http.access import Access
+from app.web.http.access import SCOPES, Access
 
 README: Final = Path(__file__).parent.parent / "README.md"
-CALLERS: Final = ("none", "auditor", "service", "operator", "revoked", "expired")
-# Whom each access lets in by a good key of that scope.
-LETS_IN: Final = {
-    Access.SERVICE: {"service", "operator"},
-    Access.AUDITOR: {"auditor", "operator"},
-    Access.SERVICE_OR_AUDITOR: {"service", "auditor", "operator"},
-    Access.OPERATOR: {"operator"},
-}
-GOOD_KEYS: Final = {"auditor", "service", "operator"}
+GOOD_KEYS: Final = ("auditor", "read", "spend", "service", "operator")
+CALLERS: Final = ("none", *GOOD_KEYS, "revoked", "expired")
 
 
 def routes() -> str:
@@ -46,7 +40,7 @@ def _declared() -> Iterator[tuple[str, str, Access]]:
 def _told(access: Access, who: str) -> str:
     if access in (Access.OPEN, Access.SIGNATURE):
         return "yes"
-    if who in LETS_IN.get(access, ()):
+    if who in {*SCOPES.get(access, ()), *([Scope.OPERATOR] if access in SCOPES else [])}:
         return "yes"
     return "403" if who in GOOD_KEYS and access is not Access.CRON else "401"
 

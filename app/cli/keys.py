@@ -17,16 +17,22 @@ KeyId = Annotated[str, typer.Argument(help="The part after tb_.")]
 @keys.command("create")
 def keys_create(
     name: Annotated[str, typer.Argument(help="Who will hold it.")],
-    scope: Annotated[list[str], typer.Option(help="service, auditor or operator; repeatable.")],
+    scope: Annotated[
+        list[str], typer.Option(help="service, read, spend, auditor, operator; repeatable.")
+    ],
     expires: Annotated[
         datetime | None, typer.Option(parser=parse_instant, metavar="INSTANT", help="When it ends.")
+    ] = None,
+    network: Annotated[
+        list[str] | None,
+        typer.Option(help="From where alone it may be used, such as 10.0.0.0/8; repeatable."),
     ] = None,
     reason: Why = None,
 ) -> None:
     """Make a key and show it, this once."""
     from app.commands.keys import create_key
 
-    run(create_key(console, name, scope, expires, why(reason)))
+    run(create_key(console, name, scope, expires, network or [], why(reason)))
 
 
 @keys.command("list")

@@ -11,14 +11,20 @@ from app.commands.book import database_url, opened_by_owner
 from app.errors import ConfigurationError
 from app.infrastructure import settings
 from app.infrastructure.db import Database, opened
+from app.infrastructure.rates import parse_networks
 from app.operators import acts, keys
 from app.operators.acts import OperatorAct, at_the_machine
 from app.operators.keys import Scope
-from app.tables.keys_and_operators import ApiKeys
+from app.tables.keys_and_operators import ApiKeys, KeyUses
 
 
 async def create_key(
-    console: Console, name: str, scopes: list[str], expires_at: datetime | None, reason: str | None
+    console: Console,
+    name: str,
+    scopes: list[str],
+    expires_at: datetime | None,
+    networks: list[str],
+    reason: str | None,
 ) -> int:
     """`tallybook keys create`."""
     wrong = set(scopes) - set(Scope)
@@ -26,10 +32,14 @@ async def create_key(
         raise ConfigurationError(
             f"No such scope: {', '.join(sorted(wrong))}. Use {', '.join(Scope)}."
         )
+    try:
+        allowed = parse_networks(",".join(networks))
+    except ValueError as error:
+        raise ConfigurationError(f"No network: {error}.") from None
     pepper = settings.load().key_pepper
     async with opened_by_owner() as database, database.transaction():
         wanted = [Scope(scope) for scope in scopes]
-        token = await keys.create(database, pepper, name, wanted, expires_at)
+        token = await keys.create(database, pepper, name, wanted, expires_at, allowed)
         await _record(database, OperatorAct.KEY_CREATED, keys.id_of(token), reason)
     _show(console, token)
     return 0
@@ -37,12 +47,19 @@ async def create_key(
 
 async def list_keys(console: Console) -> int:
     """`tallybook keys list`."""
-    table = Table("id", "name", "scopes", "created", "expires", "revoked")
+    table = Table("id", "name", "scopes", "networks", "created", "last used", "expires", "revoked")
     async with opened(database_url()) as database:
+        uses = {row["key_id"]: row["last_used_at"] for row in await database.run(KeyUses.select())}
         for row in await database.run(ApiKeys.select().order_by(ApiKeys.created_at)):
-            instants = (row["created_at"], row["expires_at"], row["revoked_at"])
+            instants = (
+                row["created_at"],
+                uses.get(row["id"]),
+                row["expires_at"],
+                row["revoked_at"],
+            )
             shown = [f"{at:%Y-%m-%d %H:%M}" if at else "" for at in instants]
-            table.add_row(row["id"], row["name"], ", ".join(row["scopes"]), *shown)
+            lists = (", ".join(row[name]) for name in ("scopes", "networks"))
+            table.add_row(row["id"], row["name"], *lists, *shown)
     console.print(table)
     return 0
 

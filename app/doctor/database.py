@@ -11,7 +11,9 @@ from app.errors import ConfigurationError
 from app.infrastructure import migrations
 from app.infrastructure.checked_database import server_faults, setting_faults
 from app.infrastructure.db import Database
+from app.operators.keys import DEVELOPMENT_IDS
 from app.tables.clock_and_catalogues import DevClock
+from app.tables.keys_and_operators import ApiKeys
 from app.verify.verify import verify_structure
 
 SKEW_SECONDS_WARN: Final = 2.0
@@ -28,6 +30,7 @@ async def findings(database: Database, around: Surroundings) -> list[Finding]:
         await _migrations(database),
         await _structure(database),
         await _durability(database),
+        await _development_keys(database, around),
     ]
 
 
@@ -101,6 +104,19 @@ async def _structure(database: Database) -> Finding:
     if wrong and await migrations.applied(database) - {*migrations.known()}:
         return warn("structure", "the database is ahead of this program", "ask the newer version's")
     return ok_or_fail("structure", wrong, said, remedy)
+
+
+async def _development_keys(database: Database, around: Surroundings) -> Finding:
+    """Find keys that `tallybook up` made: their secrets stand in a file of the folder it ran in."""
+    if around.read("TALLYBOOK_ENV") == "development":
+        return ok("development keys", "may be there in development")
+    good = ApiKeys.revoked_at.is_null() & ApiKeys.id.is_in(sorted(DEVELOPMENT_IDS))
+    found = [row["id"] for row in await database.run(ApiKeys.select(ApiKeys.id).where(good))]
+    if found:
+        said = f"`tallybook up` made {', '.join(sorted(found))} in this book"
+        remedy = "; ".join(f"tallybook keys revoke {one}" for one in sorted(found))
+        return fail("development keys", said, remedy)
+    return ok("development keys", "none is good in this book")
 
 
 async def _durability(database: Database) -> Finding:

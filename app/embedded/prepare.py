@@ -1,8 +1,6 @@
 """What a fresh database needs before the server starts: schema, keys, catalogue, clock."""
 
 import asyncio
-import hashlib
-import hmac
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
@@ -16,8 +14,9 @@ from app.embedded.secrets import Secrets
 from app.infrastructure import clock as clocks
 from app.infrastructure import migrations
 from app.infrastructure.db import Database, opened
-from app.infrastructure.ids import ALPHABET
+from app.operators import acts
 from app.operators import keys as api_keys
+from app.operators.acts import OperatorAct, at_the_machine
 from app.operators.keys import Scope
 
 
@@ -42,9 +41,9 @@ async def prepare(
         await _apply_catalogue(database, tiers, tell)
         pepper = environment.get("TALLYBOOK_KEY_PEPPER", secrets.key_pepper)
         return DevKeys(
-            service=await _key(database, pepper, Scope.SERVICE),
-            auditor=await _key(database, pepper, Scope.AUDITOR),
-            operator=await _key(database, pepper, Scope.OPERATOR),
+            service=await _key(database, pepper, Scope.SERVICE, secrets.service_key),
+            auditor=await _key(database, pepper, Scope.AUDITOR, secrets.auditor_key),
+            operator=await _key(database, pepper, Scope.OPERATOR, secrets.operator_key),
         )
 
 
@@ -90,10 +89,12 @@ async def _apply_catalogue(
         )
 
 
-async def _key(database: Database, pepper: str, scope: Scope) -> str:
-    """The folder's key of this scope, the same at every start: derived from its pepper."""
-    digest = hmac.digest(pepper.encode(), f"dev key {scope}".encode(), hashlib.sha512)
-    secret = "".join(ALPHABET[byte % 32] for byte in digest)[: api_keys.SECRET_CHARS]
-    return await api_keys.create_known(
-        database, pepper, f"dev{scope:0<7}"[: api_keys.ID_CHARS], secret, f"dev {scope}", [scope]
-    )
+async def _key(database: Database, pepper: str, scope: Scope, secret: str) -> str:
+    """The folder's key of this scope, the same at every start."""
+    key_id = f"dev{scope:0<7}"[: api_keys.ID_CHARS]
+    assert key_id in api_keys.DEVELOPMENT_IDS, "production refuses it by its id"
+    async with database.transaction():
+        if await api_keys.put_known(database, pepper, key_id, secret, f"dev {scope}", [scope]):
+            by = at_the_machine("a development key of `tallybook up`")
+            await acts.record(database, OperatorAct.KEY_CREATED, by, subject=f"key {key_id}")
+    return api_keys.token_of(key_id, secret)

@@ -7,10 +7,16 @@ from pathlib import Path
 
 from app.embedded.folder import write_private
 from app.embedded.start_error import StartError
+from app.infrastructure.ids import random_token
+from app.operators.keys import SECRET_CHARS
 
 
 def _token() -> str:
     return secrets.token_urlsafe(32)  # safe in URLs and in SQL literals alike
+
+
+def _key_secret() -> str:
+    return random_token(SECRET_CHARS)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,6 +28,9 @@ class Secrets:
     postgres_owner_password: str = field(default_factory=_token)
     postgres_application_password: str = field(default_factory=_token)
     redis_password: str = field(default_factory=_token)
+    service_key: str = field(default_factory=_key_secret)
+    auditor_key: str = field(default_factory=_key_secret)
+    operator_key: str = field(default_factory=_key_secret)
 
 
 def load_or_make(path: Path) -> Secrets:

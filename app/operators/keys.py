@@ -2,35 +2,43 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import hmac
 import time
 from collections.abc import Callable, Collection
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
 import msgspec
 from piccolo.querystring import QueryString
 
-from app.errors import KeyUnknownError, UnauthenticatedError
+from app.errors import ForbiddenError, KeyUnknownError, UnauthenticatedError
+from app.infrastructure import sql
 from app.infrastructure.db import Database
 from app.infrastructure.ids import random_token
+from app.infrastructure.rates import Address, Network, parse_networks
 from app.tables.keys_and_operators import ApiKeys
 
 ID_CHARS: Final = 10
 SECRET_CHARS: Final = 40  # 200 bits
 CACHE_SECONDS: Final = 2.0  # a revoked key is refused within this time in every process
-CACHE_KEYS_MAX: Final = 1_000
+UNKNOWN_SECONDS: Final = 0.25  # a new key is known within this time while unknown ones are tried
+# The ids that `tallybook up` uses; the letters i, o and u are in no id that is drawn.
+DEVELOPMENT_IDS: Final = frozenset({"devservice", "devauditor", "devoperato"})
+_SQL: Final = sql.beside(__file__)
 _NOW: Final = QueryString("clock_timestamp()")
 
 
 class Scope(StrEnum):
-    """What a key may do; operator may do what both others may, and corrects."""
+    """What a key may do: operator may do all, and corrects; read and spend are parts of service."""
 
     SERVICE = "service"
     AUDITOR = "auditor"
     OPERATOR = "operator"
+    READ = "read"
+    SPEND = "spend"
 
 
 class ApiKey(msgspec.Struct, frozen=True):
@@ -42,9 +50,16 @@ class ApiKey(msgspec.Struct, frozen=True):
     secret_hash: bytes
     expires_at: datetime | None
     revoked_at: datetime | None
+    networks: tuple[Network, ...] = ()
+
+    def allows_from(self, address: Address | None) -> bool:
+        """Whether the key may be used from there; without networks from anywhere."""
+        if not self.networks:
+            return True
+        return address is not None and any(address in network for network in self.networks)
 
     def allows(self, wanted: Collection[Scope]) -> bool:
-        """Whether one of the scopes is held; operator implies the others."""
+        """Whether one of the scopes is held; operator implies all others."""
         return Scope.OPERATOR in self.scopes or not self.scopes.isdisjoint(wanted)
 
 
@@ -54,31 +69,51 @@ async def create(
     name: str,
     scopes: Collection[Scope],
     expires_at: datetime | None = None,
+    networks: Collection[Network] = (),
 ) -> str:
     """Make a key and return it: the only time it is seen."""
     key_id, secret = random_token(ID_CHARS), random_token(SECRET_CHARS)
-    return await create_known(database, pepper, key_id, secret, name, scopes, expires_at)
+    key = _row(pepper, key_id, secret, name, scopes, expires_at, networks)
+    await database.run(ApiKeys.insert(key))
+    return token_of(key_id, secret)
 
 
-async def create_known(
-    database: Database,
+async def put_known(
+    database: Database, pepper: str, key_id: str, secret: str, name: str, scopes: Collection[Scope]
+) -> bool:
+    """Make a key whose id and secret are given, or give it this secret; False if it had it."""
+    key = _row(pepper, key_id, secret, name, scopes, None, ())
+    insert = ApiKeys.insert(key).on_conflict(
+        ApiKeys.id,
+        "DO UPDATE",
+        [ApiKeys.secret_hash],
+        where=ApiKeys.secret_hash != key.secret_hash,
+    )
+    return bool(await database.run(insert.returning(ApiKeys.id)))
+
+
+def _row(
     pepper: str,
     key_id: str,
     secret: str,
     name: str,
     scopes: Collection[Scope],
-    expires_at: datetime | None = None,
-) -> str:
-    """Make a key whose id and secret are given; one that stands already stays as it is."""
-    key = ApiKeys(
+    expires_at: datetime | None,
+    networks: Collection[Network],
+) -> ApiKeys:
+    return ApiKeys(
         id=key_id,
         name=name,
         scopes=sorted(scopes),
         secret_hash=_hash(pepper, secret),
         created_at=_NOW,
         expires_at=expires_at,
+        networks=[str(network) for network in networks],
     )
-    await database.run(ApiKeys.insert(key).on_conflict(ApiKeys.id, "DO NOTHING"))
+
+
+def token_of(key_id: str, secret: str) -> str:
+    """The key as its holder sends it."""
     return f"tb_{key_id}_{secret}"
 
 
@@ -97,7 +132,7 @@ async def revoke(database: Database, key_id: str) -> bool:
 async def rotate(
     database: Database, pepper: str, key_id: str, overlap: timedelta
 ) -> tuple[str, datetime]:
-    """Make a key with the name, the scopes and the end of this one, which ends after ``overlap``.
+    """Make a key like this one, which ends after ``overlap``.
 
     Returns the new key, the only time it is seen, and when the old one ends. Raises
     KeyUnknownError where none of this id is good.
@@ -111,27 +146,43 @@ async def rotate(
         if old is None:
             raise KeyUnknownError(f"No good key has the id {key_id}.")
         scopes = [Scope(scope) for scope in old["scopes"]]
-        token = await create(database, pepper, old["name"], scopes, old["expires_at"])
+        networks = parse_networks(",".join(old["networks"]))
+        token = await create(database, pepper, old["name"], scopes, old["expires_at"], networks)
         (row,) = await database.run(end.returning(ApiKeys.expires_at))
     ends_at: datetime = row["expires_at"]
     return token, ends_at
 
 
 class Keyring:
-    """Checks keys, remembering each for a moment so that most requests cost no query."""
+    """Checks keys against all that there are, which it reads every few seconds.
+
+    A book has as many keys as it has back ends and people, so all are kept: however many unknown
+    ids are tried, the database is asked no more often.
+    """
 
     def __init__(
-        self, database: Database, pepper: str, monotonic: Callable[[], float] = time.monotonic
+        self,
+        database: Database,
+        pepper: str,
+        monotonic: Callable[[], float] = time.monotonic,
+        *,
+        production: bool = False,
     ) -> None:
+        """``production`` refuses the keys that `tallybook up` makes for development."""
         self._database = database
         self._pepper = pepper
         self._monotonic = monotonic
-        self._seen: dict[str, tuple[float, ApiKey]] = {}
+        self._refused = DEVELOPMENT_IDS if production else frozenset()
+        self._known: dict[str, ApiKey] = {}
+        self._read_at = float("-inf")
+        self._reading = asyncio.Lock()
+        self._used: dict[str, datetime] = {}
 
-    async def check(self, token: str) -> ApiKey:
+    async def check(self, token: str, address: Address | None = None) -> ApiKey:
         """The good key of this token; UnauthenticatedError for any other.
 
-        Keys expire by wall time, also in a book whose clock is set.
+        Raises ForbiddenError if the key may not be used from this address. Keys expire by wall
+        time, also in a book whose clock is set.
         """
         key_id, secret = _parts(token)
         key = await self._key(key_id)
@@ -139,31 +190,53 @@ class Keyring:
         # Compared even where there is no such key, so that the time tells nothing.
         if not hmac.compare_digest(given, key.secret_hash if key else bytes(32)) or key is None:
             raise UnauthenticatedError("This API key is not known.")
+        if key.id in self._refused:
+            raise UnauthenticatedError("This is a development key; production takes none.")
         if key.revoked_at is not None:
             raise UnauthenticatedError("This API key was revoked.")
-        if key.expires_at is not None and key.expires_at.timestamp() <= time.time():
+        now = datetime.now(UTC)
+        if key.expires_at is not None and key.expires_at <= now:
             raise UnauthenticatedError("This API key has expired.")
+        if not key.allows_from(address):
+            raise ForbiddenError("This key may not be used from the address that you call from.")
+        self._used[key.id] = now
         return key
 
+    async def store_uses(self) -> None:
+        """Store when each key was last used, as far as this process has seen."""
+        used, self._used = self._used, {}
+        if used:
+            ids = sorted(used)  # in one order, so that processes do not wait for one another
+            await self._database.execute(
+                *_SQL["store_uses"](ids=ids, used_at=[used[one] for one in ids])
+            )
+
     async def _key(self, key_id: str) -> ApiKey | None:
-        seen = self._seen.get(key_id)
-        if seen is not None and self._monotonic() < seen[0]:
-            return seen[1]
-        row = await self._database.run(ApiKeys.select().where(ApiKeys.id == key_id).first())
-        if row is None:
-            return None
-        if len(self._seen) >= CACHE_KEYS_MAX:
-            self._seen.clear()
-        key = ApiKey(
-            id=row["id"],
-            name=row["name"],
-            scopes=frozenset(Scope(scope) for scope in row["scopes"]),
-            secret_hash=row["secret_hash"],
-            expires_at=row["expires_at"],
-            revoked_at=row["revoked_at"],
-        )
-        self._seen[key_id] = (self._monotonic() + CACHE_SECONDS, key)
-        return key
+        if self._is_stale(key_id):
+            async with self._reading:
+                if self._is_stale(key_id):  # another call may have read them meanwhile
+                    await self._read()
+        return self._known.get(key_id)
+
+    def _is_stale(self, key_id: str) -> bool:
+        seconds = CACHE_SECONDS if key_id in self._known else UNKNOWN_SECONDS
+        return self._monotonic() >= self._read_at + seconds
+
+    async def _read(self) -> None:
+        rows = await self._database.run(ApiKeys.select())
+        self._known = {
+            row["id"]: ApiKey(
+                id=row["id"],
+                name=row["name"],
+                scopes=frozenset(Scope(scope) for scope in row["scopes"]),
+                secret_hash=row["secret_hash"],
+                expires_at=row["expires_at"],
+                revoked_at=row["revoked_at"],
+                networks=parse_networks(",".join(row["networks"])),
+            )
+            for row in rows
+        }
+        self._read_at = self._monotonic()
 
 
 def _parts(token: str) -> tuple[str, str]:

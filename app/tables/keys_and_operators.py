@@ -22,6 +22,14 @@ class ApiKeys(Table, tablename="api_keys"):
     created_at = Timestamptz(null=False, default=None)
     expires_at = Timestamptz(null=True, default=None)
     revoked_at = Timestamptz(null=True, default=None)
+    networks = Array(base_column=Text(), null=False, default=None)
+
+
+class KeyUses(Table, tablename="key_uses"):
+    """When each key was last used, to the minute."""
+
+    key_id = references(ApiKeys, null=False, primary_key=True)
+    last_used_at = Timestamptz(null=False, default=None)
 
 
 class OperatorActs(Table, tablename="operator_acts"):

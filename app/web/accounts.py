@@ -123,7 +123,7 @@ async def put_account(
     "/api/v1/accounts/{account_id:str}",
     responses=problems.declared(400, 401, 403, 404),
     tags=["Accounts"],
-    **access(Access.SERVICE_OR_AUDITOR),
+    **access(Access.ACCOUNTS_READ),
 )
 async def get_account(account_id: AccountId, state: State) -> AccountAnswer:
     """The account as it stands, and what a spend would find now."""

@@ -74,7 +74,7 @@ class ExplainAnswer(View, frozen=True, kw_only=True):
     "/api/v1/accounts/{account_id:str}/balance",
     responses=problems.declared(400, 401, 403, 404, 422),
     tags=["Accounts"],
-    **access(Access.SERVICE_OR_AUDITOR),
+    **access(Access.ACCOUNTS_READ),
 )
 async def get_balance(account_id: AccountId, state: State, as_of: At = None) -> BalanceAnswer:
     """The balance as the ledger stood: now, or as of an instant up to `complete_to`."""
@@ -87,7 +87,7 @@ async def get_balance(account_id: AccountId, state: State, as_of: At = None) -> 
     "/api/v1/accounts/{account_id:str}/balance/explain",
     responses=problems.declared(400, 401, 403, 404),
     tags=["Accounts"],
-    **access(Access.SERVICE_OR_AUDITOR),
+    **access(Access.ACCOUNTS_READ),
 )
 async def explain_balance(account_id: AccountId, state: State) -> ExplainAnswer:
     """Lot by lot what is free and held as posted, with the journals and events behind each."""

@@ -23,7 +23,7 @@ CRON_SECONDS_MAX: Final = 4.0  # the contract answers within 5
     status_code=200,
     responses={
         202: ResponseSpec(RunsAnswer, description="Going on; call again.", generate_examples=False),
-        **problems.declared(400, 401),
+        **problems.declared(400, 401, 429),
     },
     tags=["Cron"],
     **access(Access.CRON),

@@ -59,7 +59,7 @@ class HoldAnswer(View, frozen=True, kw_only=True):
     status_code=201,
     responses=problems.declared(400, 401, 402, 403, 404, 409, 413, 422),
     tags=["Holds"],
-    **access(Access.SERVICE),
+    **access(Access.SPENDING),
 )
 async def place_hold(
     account_id: AccountId,
@@ -80,7 +80,7 @@ async def place_hold(
     "/api/v1/holds/{hold_id:str}",
     responses=problems.declared(400, 401, 403, 404),
     tags=["Holds"],
-    **access(Access.SERVICE_OR_AUDITOR),
+    **access(Access.SPENDING_READ),
 )
 async def get_hold(hold_id: HoldId, state: State) -> HoldAnswer:
     """A hold as it stands now."""
@@ -92,7 +92,7 @@ async def get_hold(hold_id: HoldId, state: State) -> HoldAnswer:
     status_code=200,
     responses=problems.declared(400, 401, 403, 404, 409, 413, 422),
     tags=["Holds"],
-    **access(Access.SERVICE),
+    **access(Access.SPENDING),
 )
 async def capture_hold(
     hold_id: HoldId,
@@ -113,7 +113,7 @@ async def capture_hold(
     status_code=200,
     responses=problems.declared(400, 401, 403, 404, 409, 413, 422),
     tags=["Holds"],
-    **access(Access.SERVICE),
+    **access(Access.SPENDING),
 )
 async def release_hold(
     hold_id: HoldId, idempotency_key: IdempotencyKey, request: Request[Any, Any, Any], state: State

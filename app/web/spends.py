@@ -105,7 +105,7 @@ class BatchAnswer(View, frozen=True, kw_only=True):
     status_code=201,
     responses=problems.declared(400, 401, 402, 403, 404, 409, 413, 422),
     tags=["Spends"],
-    **access(Access.SERVICE),
+    **access(Access.SPENDING),
 )
 async def spend(
     account_id: AccountId,
@@ -129,7 +129,7 @@ async def spend(
     request_max_body_size=BATCH_BODY_BYTES_MAX,
     responses=problems.declared(400, 401, 403, 413),
     tags=["Spends"],
-    **access(Access.SERVICE),
+    **access(Access.SPENDING),
 )
 async def spend_batch(
     data: JSONBody[BatchBody], request: Request[Any, Any, Any], state: State

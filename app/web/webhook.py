@@ -9,7 +9,7 @@ from litestar import Request, post
 from litestar.datastructures import State
 
 from app.errors import SignatureRefusedError
-from app.web.http import problems
+from app.web.http import problems, rate_limits
 from app.web.http.access import Access, access
 from app.web.http.views import View
 from app.webhooks.receive import receive_together
@@ -29,7 +29,7 @@ class WebhookAnswer(View, frozen=True, kw_only=True):
     "/api/webhooks/stripe",
     status_code=200,
     request_max_body_size=WEBHOOK_BODY_BYTES_MAX,
-    responses=problems.declared(400, 413),
+    responses=problems.declared(400, 413, 429),
     tags=["Stripe"],
     **access(Access.SIGNATURE),
 )
@@ -39,8 +39,12 @@ async def receive_stripe_event(request: Request[Any, Any, Any], state: State) ->
     payload = await request.body()
     header = request.headers.get("stripe-signature")
     # Wall time, also in a book whose clock is set: Stripe signs by its own clock.
-    with state.metrics.signature_failures.count_exceptions(SignatureRefusedError):
+    try:
         verify(payload, header, state.settings.stripe_webhook_secrets, int(time.time()))
+    except SignatureRefusedError:
+        state.metrics.signature_failures.inc()
+        await rate_limits.of_address(request)
+        raise
     received = await receive_together(state.webhook_groups, state.book, payload)
     seconds = time.perf_counter() - started
     state.metrics.webhook(received.type, received.outcome, seconds)

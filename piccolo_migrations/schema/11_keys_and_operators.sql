@@ -2,12 +2,20 @@
 CREATE TABLE api_keys (
     id text PRIMARY KEY,
     name text NOT NULL,
-    scopes text[] NOT NULL CHECK (scopes <@ ARRAY['service', 'auditor', 'operator']
-        AND cardinality(scopes) > 0),
+    scopes text[] NOT NULL CHECK (cardinality(scopes) > 0
+        AND scopes <@ ARRAY['service', 'auditor', 'operator', 'read', 'spend']),
     secret_hash bytea NOT NULL,
     created_at timestamptz NOT NULL,
     expires_at timestamptz,
-    revoked_at timestamptz
+    revoked_at timestamptz,
+    -- From where the key may be used; from anywhere if empty. The cast fails on what is no network.
+    networks text[] NOT NULL DEFAULT '{}' CHECK (networks::cidr[] IS NOT NULL)
+);
+
+-- When each key was last used, to the minute; written by the server, which writes no key.
+CREATE TABLE key_uses (
+    key_id text PRIMARY KEY REFERENCES api_keys ON DELETE RESTRICT,
+    last_used_at timestamptz NOT NULL
 );
 
 -- What operators did, each with a reason.

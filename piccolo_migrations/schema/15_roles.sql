@@ -44,7 +44,7 @@ GRANT INSERT ON
 -- adds rows to these,
 GRANT INSERT ON
     accounts, customers, claims, brought_use, lots, holds, reversals, runs, run_not_opened, events,
-    subscriptions, backings, money_back, reconciliations, sightings, usage_days
+    subscriptions, backings, money_back, reconciliations, sightings, usage_days, key_uses
     TO tallybook_app;
 -- It draws these numbers itself; a column that is an identity draws without a right.
 GRANT USAGE ON SEQUENCE journals_id_seq, lots_id_seq, holds_id_seq TO tallybook_app;
@@ -73,6 +73,7 @@ BEGIN
         ('reconciliations', '{id, hour_at, started_by, dry_run, since_at, started_at}'),
         ('sightings', '{subscription_id}'),
         ('usage_days', '{day_on, tier}'),
+        ('key_uses', '{key_id}'),
         ('usage_fold', '{only_row}'),
         ('book', '{only_row, epoch}')
     ) AS kept (table_name, columns) LOOP

@@ -43,7 +43,7 @@ def test_each_call_says_what_key_it_needs(schema: dict[str, Any]) -> None:
     told = {
         one["operationId"]: one["description"].rpartition("\n\n")[2] for one in operations(schema)
     }
-    assert told["spend"] == "Needs a key with the scope `service` or `operator`."
+    assert told["spend"] == "Needs a key with the scope `service`, `spend` or `operator`."
     assert told["reverse"] == "Needs a key with the scope `operator`."
     assert told["receive_stripe_event"] == "Needs no key: Stripe signs the body."
     assert told["reset_credits"] == "Needs the `CRON_SECRET` as bearer token."

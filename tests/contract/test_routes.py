@@ -36,17 +36,24 @@ PLACES = {
     "subscription_id": "sub_1",
     "reversal_id": "rev_0000000000001",
 }
+EVERYBODY = {
+    *("nobody", "bad", "revoked", "expired"),
+    *("read", "spend", "service", "auditor", "operator"),
+}
 # Whom each access lets in; everybody else is told 401 without a good key, 403 without the scope.
 LETS_IN = {
-    Access.OPEN: {"nobody", "bad", "revoked", "expired", "service", "auditor", "operator"},
-    Access.SIGNATURE: {"nobody", "bad", "revoked", "expired", "service", "auditor", "operator"},
+    Access.OPEN: EVERYBODY,
+    Access.SIGNATURE: EVERYBODY,
     Access.CRON: set(),
     Access.SERVICE: {"service", "operator"},
+    Access.SPENDING: {"spend", "service", "operator"},
+    Access.SPENDING_READ: {"spend", "service", "auditor", "operator"},
     Access.AUDITOR: {"auditor", "operator"},
     Access.SERVICE_OR_AUDITOR: {"service", "auditor", "operator"},
+    Access.ACCOUNTS_READ: {"read", "service", "auditor", "operator"},
     Access.OPERATOR: {"operator"},
 }
-HAS_A_GOOD_KEY = {"service", "auditor", "operator"}
+HAS_A_GOOD_KEY = {"read", "spend", "service", "auditor", "operator"}
 
 
 def routes(settings: Settings) -> list[tuple[str, str, Access]]:
@@ -113,6 +120,31 @@ async def test_every_route_lets_in_whom_it_declares_and_nobody_else(
                 assert problem["code"] == code
                 assert answer.headers["content-type"] == "application/problem+json"
     assert wrong == []
+
+
+def test_the_finer_scopes_open_these_alone(settings: Settings) -> None:
+    def opened(who: str) -> set[str]:
+        return {
+            f"{method} {path}"
+            for method, path, wanted in routes(settings)
+            if who in LETS_IN[wanted]
+        }
+
+    to_all = opened("nobody")
+    account = "/api/v1/accounts/{account_id:str}"
+    assert opened("read") - to_all == {
+        f"GET {account}",
+        f"GET {account}/balance",
+        f"GET {account}/balance/explain",
+    }
+    assert opened("spend") - to_all == {
+        f"POST {account}/spends",
+        "POST /api/v1/spends/batch",
+        f"POST {account}/holds",
+        "GET /api/v1/holds/{hold_id:str}",
+        "POST /api/v1/holds/{hold_id:str}/capture",
+        "POST /api/v1/holds/{hold_id:str}/release",
+    }
 
 
 async def test_the_cron_secret_opens_the_cron_and_nothing_else(

@@ -235,11 +235,18 @@ async def test_a_path_that_is_no_id_is_a_4xx(api: Api, untouched: Any) -> None:
 
 
 NO_ACCOUNTS = (
-    b'{"stripe_customer_id": 1}', b'{"stripe_customer_id": ""}', b'{"stripe_customer_id": null}',
-    b'{"stripe_customer_id": "a b"}', b'{"stripe_customer_id": "a\\u0000"}', b'{"time_zone": ""}',
-    b'{"time_zone": null}', b'{"time_zone": 1}', b'{"timezone": "UTC"}', b"[]", b"null",
+    b'{"stripe_customer_id": 1}',
+    b'{"stripe_customer_id": ""}',
+    b'{"stripe_customer_id": "a b"}',
+    b'{"stripe_customer_id": "a\\u0000"}',
     b'{"stripe_customer_id": "' + b"c" * 256 + b'"}',
-)  # fmt: skip
+    b'{"time_zone": ""}',
+    b'{"time_zone": null}',
+    b'{"time_zone": 1}',
+    b'{"timezone": "UTC"}',
+    b"[]",
+    b"null",
+)
 
 
 async def test_what_is_no_account_is_a_400_and_opens_none(api: Api) -> None:

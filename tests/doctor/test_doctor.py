@@ -24,6 +24,9 @@ from app.embedded.ports import free_port
 from app.infrastructure import clock
 from app.infrastructure.db import Database
 from app.jobs.tick import tick
+from app.operators import keys
+from app.operators.keys import Scope
+from tests.as_owner import owner_of
 from tests.conftest import NOW, Server
 from tests.served_book import served
 
@@ -65,6 +68,21 @@ async def test_a_sound_book_has_no_failure_but_that_of_a_fast_test_cluster(
     assert troubles(found) == set()
     assert found["durability"].level is Level.FAIL
     assert "fsync is off" in found["durability"].said
+
+
+async def test_a_development_key_fails_but_in_development(
+    variables: Variables, database: Database
+) -> None:
+    async with owner_of(database) as owner:
+        await keys.put_known(owner, "pepper", "devoperato", "0" * 40, "dev", [Scope.OPERATOR])
+        served_to_all = {**variables, "TALLYBOOK_ENV": "production"}
+        found = await findings(served_to_all)
+        assert found["development keys"].level is Level.FAIL
+        assert "devoperato" in found["development keys"].said
+        assert found["development keys"].remedy == "tallybook keys revoke devoperato"
+        assert (await findings(variables))["development keys"].level is Level.OK
+        await keys.revoke(owner, "devoperato")
+    assert (await findings(served_to_all))["development keys"].level is Level.OK
 
 
 async def test_a_lock_that_was_taken_off_fails(

@@ -63,6 +63,7 @@ MUTABLE = {
     "reconciliations",
     "sightings",
     "usage_days",
+    "key_uses",
     "usage_fold",
 }
 

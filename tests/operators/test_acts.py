@@ -174,7 +174,7 @@ def at_the_machine(monkeypatch: pytest.MonkeyPatch, server: Server, settings: Se
 async def test_what_is_done_at_the_machine_is_recorded_too(
     at_the_machine: Console, api: Api, tmp_path: Path, database: Database
 ) -> None:
-    await key_commands.create_key(at_the_machine, "shop", ["service"], None, "a new shop")
+    await key_commands.create_key(at_the_machine, "shop", ["service"], None, [], "a new shop")
     key_id = await database.fetchval("SELECT id FROM api_keys WHERE name = 'shop'")
     await key_commands.rotate_key(at_the_machine, key_id, 60, "a year is over")
     await key_commands.revoke_key(at_the_machine, key_id, None)

@@ -2,16 +2,32 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
+from ipaddress import ip_address
+from typing import Any
 
+import asyncpg
 import pytest
 
-from app.errors import UnauthenticatedError
+from app.errors import ForbiddenError, UnauthenticatedError
 from app.infrastructure.db import Database
+from app.infrastructure.ids import ALPHABET, random_token
+from app.infrastructure.rates import parse_networks
 from app.operators import keys
-from app.operators.keys import CACHE_KEYS_MAX, CACHE_SECONDS, ApiKey, Keyring, Scope
+from app.operators.keys import (
+    CACHE_SECONDS,
+    DEVELOPMENT_IDS,
+    ID_CHARS,
+    SECRET_CHARS,
+    UNKNOWN_SECONDS,
+    ApiKey,
+    Keyring,
+    Scope,
+)
 from tests.as_owner import owner_of
 from tests.conftest import Server, open_database
 from tests.operators.conftest import PEPPER, Stopwatch
@@ -118,17 +134,108 @@ async def test_a_known_key_costs_no_second_query(
         await keyring.check(token)
 
 
-async def test_the_cache_is_bounded(database: Database, keyring: Keyring) -> None:
-    await database.execute(
-        """INSERT INTO api_keys (id, name, scopes, secret_hash, created_at)
-           SELECT lpad(n::text, 10, '0'), 'n', '{service}', '\\x00', now()
-             FROM generate_series(1, $1) AS n""",
-        CACHE_KEYS_MAX + 5,
-    )
-    for number in range(1, CACHE_KEYS_MAX + 6):
-        with pytest.raises(UnauthenticatedError):
-            await keyring.check(f"tb_{number:010}_{'a' * 40}")
-    assert len(keyring._seen) <= CACHE_KEYS_MAX
+async def test_a_flood_of_unknown_keys_asks_the_database_no_more_often(
+    database: Database, keyring: Keyring, watch: Stopwatch
+) -> None:
+    """Each of them was looked up, before the address' limit was asked."""
+    token = await create(database)
+
+    async def flood(count: int) -> None:
+        for number in range(count):
+            with pytest.raises(UnauthenticatedError):
+                await keyring.check(f"tb_{number:010}_{'a' * 40}")
+
+    asked = await queries(database, partial(flood, 500))
+    assert asked == 1
+    assert (await keyring.check(token)).id == key_id(token), "known since the flood's first query"
+    new = await create(database)
+    watch.seconds += UNKNOWN_SECONDS
+    assert (await keyring.check(new)).id == key_id(new), "found though the flood goes on"
+
+
+async def queries(database: Database, act: Callable[[], Awaitable[object]]) -> int:
+    """How many statements the act sent to read keys."""
+    counted = 0
+    run = database.run
+
+    async def counting(query: Any) -> Any:
+        nonlocal counted
+        counted += 1
+        return await run(query)
+
+    database.run = counting  # type: ignore[method-assign]
+    try:
+        await act()
+    finally:
+        del database.run
+    return counted
+
+
+async def test_calls_at_once_read_the_keys_once(database: Database, keyring: Keyring) -> None:
+    token = await create(database)
+
+    async def together() -> None:
+        await asyncio.gather(*(keyring.check(token) for _ in range(20)))
+
+    assert await queries(database, together) == 1
+
+
+@pytest.mark.parametrize("known_as", sorted(DEVELOPMENT_IDS))
+async def test_production_takes_no_development_key(database: Database, known_as: str) -> None:
+    secret = random_token(SECRET_CHARS)
+    assert await keys.put_known(database, PEPPER, known_as, secret, "dev", [Scope.OPERATOR])
+    token = keys.token_of(known_as, secret)
+    assert (await Keyring(database, PEPPER).check(token)).id == known_as
+    with pytest.raises(UnauthenticatedError, match="development key"):
+        await Keyring(database, PEPPER, production=True).check(token)
+
+
+def test_no_key_that_is_drawn_has_a_development_id() -> None:
+    for known_as in DEVELOPMENT_IDS:
+        assert len(known_as) == ID_CHARS
+        assert set(known_as) - set(ALPHABET), "it could be drawn"
+
+
+async def test_a_key_may_be_used_from_its_networks_alone(
+    database: Database, keyring: Keyring
+) -> None:
+    networks = parse_networks("10.0.0.0/8,2001:db8::/32")
+    token = await keys.create(database, PEPPER, "t", [Scope.SERVICE], networks=networks)
+    for address in ("10.1.2.3", "2001:db8::7"):
+        assert (await keyring.check(token, ip_address(address))).id == key_id(token)
+    for address in ("11.0.0.1", "2001:db9::7"):
+        with pytest.raises(ForbiddenError, match="address"):
+            await keyring.check(token, ip_address(address))
+    with pytest.raises(ForbiddenError):
+        await keyring.check(token, None)
+    renewed, _ = await keys.rotate(database, PEPPER, key_id(token), timedelta(hours=1))
+    with pytest.raises(ForbiddenError):
+        await Keyring(database, PEPPER).check(renewed, ip_address("11.0.0.1"))
+
+
+async def test_the_database_takes_no_network_that_is_none(database: Database) -> None:
+    await create(database)
+    with pytest.raises(asyncpg.InvalidTextRepresentationError):
+        await database.execute("UPDATE api_keys SET networks = '{10.0.0.0/8,anywhere}'")
+
+
+async def test_a_use_is_stored_with_its_time_and_never_put_back(
+    database: Database, keyring: Keyring
+) -> None:
+    used, unused = await create(database), await create(database)
+    before = datetime.now(UTC)
+    await keyring.check(used)
+    with pytest.raises(UnauthenticatedError):
+        await keyring.check(f"{unused[:-40]}{'0' * 40}")
+    await keyring.store_uses()
+    (row,) = await database.fetch("SELECT * FROM key_uses")
+    assert row["key_id"] == key_id(used)
+    assert before <= row["last_used_at"] <= datetime.now(UTC)
+    await database.execute("UPDATE key_uses SET last_used_at = now() + interval '1 hour'")
+    later = await database.fetchval("SELECT last_used_at FROM key_uses")
+    await keyring.check(used)
+    await keyring.store_uses()
+    assert await database.fetchval("SELECT last_used_at FROM key_uses") == later
 
 
 @pytest.mark.parametrize(
@@ -140,12 +247,16 @@ async def test_the_cache_is_bounded(database: Database, keyring: Keyring) -> Non
         ({Scope.AUDITOR}, {Scope.SERVICE}, False),
         ({Scope.AUDITOR}, {Scope.SERVICE, Scope.AUDITOR}, True),
         ({Scope.AUDITOR, Scope.SERVICE}, {Scope.OPERATOR}, False),
+        ({Scope.READ}, {Scope.SERVICE}, False),
+        ({Scope.READ}, {Scope.SERVICE, Scope.READ}, True),
+        ({Scope.SPEND}, {Scope.READ, Scope.AUDITOR}, False),
+        ({Scope.OPERATOR}, {Scope.SPEND}, True),
         ({Scope.OPERATOR}, {Scope.SERVICE}, True),
         ({Scope.OPERATOR}, {Scope.AUDITOR}, True),
         ({Scope.OPERATOR}, {Scope.OPERATOR}, True),
     ],
 )
-def test_operator_may_what_both_others_may(
+def test_operator_may_what_all_others_may(
     held: set[Scope], wanted: set[Scope], allowed: bool
 ) -> None:
     key = ApiKey("id", "name", frozenset(held), bytes(32), None, None)

@@ -33,15 +33,22 @@ class Access(StrEnum):
     SIGNATURE = "signature"
     CRON = "cron"
     SERVICE = "service"
+    SPENDING = "spending"
+    SPENDING_READ = "spending_read"
     AUDITOR = "auditor"
     SERVICE_OR_AUDITOR = "service_or_auditor"
+    ACCOUNTS_READ = "accounts_read"
     OPERATOR = "operator"
 
 
-_SCOPES: Final = {
+# Each lets in a key that holds one of these scopes; operator implies them all.
+SCOPES: Final = {
     Access.SERVICE: (Scope.SERVICE,),
+    Access.SPENDING: (Scope.SERVICE, Scope.SPEND),
+    Access.SPENDING_READ: (Scope.SERVICE, Scope.SPEND, Scope.AUDITOR),
     Access.AUDITOR: (Scope.AUDITOR,),
     Access.SERVICE_OR_AUDITOR: (Scope.SERVICE, Scope.AUDITOR),
+    Access.ACCOUNTS_READ: (Scope.SERVICE, Scope.READ, Scope.AUDITOR),
     Access.OPERATOR: (Scope.OPERATOR,),
 }
 OPEN_SECURITY: Final[list[dict[str, list[str]]]] = [{}]
@@ -55,7 +62,7 @@ def access(wanted: Access, *, slash: bool = False) -> dict[str, Any]:
     A page that people type declares ``slash``: its path may end in one, to be led to the other.
     """
     security = OPEN_SECURITY
-    if wanted in _SCOPES:
+    if wanted in SCOPES:
         security = KEY_SECURITY
     elif wanted is Access.CRON:
         security = CRON_SECURITY
@@ -64,10 +71,9 @@ def access(wanted: Access, *, slash: bool = False) -> dict[str, Any]:
 
 def needed(wanted: Access) -> str:
     """What a caller must send, as a sentence of the description."""
-    if wanted in _SCOPES:
-        scopes = " or ".join(
-            f"`{scope}`" for scope in dict.fromkeys((*_SCOPES[wanted], Scope.OPERATOR))
-        )
+    if wanted in SCOPES:
+        *others, last = (f"`{one}`" for one in dict.fromkeys((*SCOPES[wanted], Scope.OPERATOR)))
+        scopes = f"{', '.join(others)} or {last}" if others else last
         return f"Needs a key with the scope {scopes}."
     return {
         Access.SIGNATURE: "Needs no key: Stripe signs the body.",
@@ -80,10 +86,10 @@ async def guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRou
     _check_path(connection, handler)
     _check_headers(connection)
     wanted = handler.opt.get("access")
-    if wanted in _SCOPES:
-        await _check_key(connection, _SCOPES[wanted])
+    if wanted in SCOPES:
+        await _check_key(connection, SCOPES[wanted])
     elif wanted is Access.CRON:
-        _check_cron(connection)
+        await _check_cron(connection)
     _check_query_names(connection, handler)
 
 
@@ -92,7 +98,7 @@ async def _check_key(
 ) -> None:
     keyring: Keyring = connection.app.state.keyring
     try:
-        key = await keyring.check(_bearer(connection))
+        key = await keyring.check(_bearer(connection), rate_limits.caller_ip(connection))
     except UnauthenticatedError:
         await rate_limits.of_address(connection)
         raise
@@ -103,13 +109,17 @@ async def _check_key(
     connection.scope["state"]["key"] = key
 
 
-def _check_cron(connection: ASGIConnection[Any, Any, Any, Any]) -> None:
+async def _check_cron(connection: ASGIConnection[Any, Any, Any, Any]) -> None:
     settings: Settings = connection.app.state.settings
-    given = _bearer(connection).encode()
-    if settings.cron_secret is None:
-        raise UnauthenticatedError("CRON_SECRET is not set; the tick of `tallybook worker` grants.")
-    if not hmac.compare_digest(given, settings.cron_secret.encode()):
-        raise UnauthenticatedError("This is not the CRON_SECRET.")
+    try:
+        given = _bearer(connection).encode()
+        if settings.cron_secret is None:
+            raise UnauthenticatedError("CRON_SECRET is not set; the worker's tick grants.")
+        if not hmac.compare_digest(given, settings.cron_secret.encode()):
+            raise UnauthenticatedError("This is not the CRON_SECRET.")
+    except UnauthenticatedError:
+        await rate_limits.of_address(connection)
+        raise
 
 
 def _bearer(connection: ASGIConnection[Any, Any, Any, Any]) -> str:

@@ -46,7 +46,7 @@ _TITLES: Final = {
     400: "The request is not what the schema says",
     401: "No good API key",
     402: "Not enough credits",
-    403: "The key lacks the scope",
+    403: "The key may not do this",
     404: "There is no such thing",
     405: "The method is not allowed here",
     408: "The body came too slowly",

@@ -1,7 +1,8 @@
-"""Rate limits at the door: each key has its own, and each address whose calls bring no good key.
+"""Rate limits at the door: each key has its own, and each address for its calls that fail to open.
 
-Webhooks, the cron, health, metrics and the description ask for no key and are not limited: Stripe
-and the probes must get through, and the webhook's size and time are bounded.
+Those are calls without a good key, without the cron's secret and without Stripe's signature. What
+is good gets through however many bad ones came from the same address, and so do probes: health
+and metrics are answered from memory when they are asked for often.
 """
 
 from __future__ import annotations
@@ -19,14 +20,14 @@ _STATE: Final = "allowance"
 
 
 async def of_key(connection: ASGIConnection[Any, Any, Any, Any], key_id: str) -> None:
-    """Count a call of this key; RateLimitedError where there were too many."""
+    """Count a call of this key; RateLimitedError if there were too many."""
     limits: RateLimits | None = connection.app.state.settings.rate_limits
     if limits is not None:
         await _take(connection, limits.of_key, f"key:{key_id}")
 
 
 async def of_address(connection: ASGIConnection[Any, Any, Any, Any]) -> None:
-    """Count a call without a good key; RateLimitedError where there were too many."""
+    """Count a call that failed to open; RateLimitedError if there were too many."""
     limits: RateLimits | None = connection.app.state.settings.rate_limits
     if limits is not None:
         await _take(connection, limits.of_address, f"address:{bucket_of(caller_ip(connection))}")
