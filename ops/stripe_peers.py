@@ -30,6 +30,7 @@ from ops.soak.book import ROOT, running
 
 ACCOUNT: Final = "peer-1"
 EVENTS_S_MAX: Final = 6.0  # localstripe sends its events a second after the act
+APART_S: Final = 1.1  # two acts of one second have no order, and Stripe is asked for it later
 START_S_MAX: Final = 20.0
 PRICES: Final = {"price_pro_monthly": 2_000, "price_enterprise_monthly": 5_000}  # as shipped
 
@@ -55,6 +56,14 @@ class Peer:
         """Change to ENTERPRISE."""
         params: Any = {"items": [{self.item: "price_enterprise_monthly"}]}
         self.client.v1.subscriptions.update(self.subscription.id, params)
+
+    def pause(self) -> None:
+        """Pause the subscription."""
+        self.client.v1.subscriptions.pause(self.subscription.id)
+
+    def resume(self) -> None:
+        """Go on with it."""
+        self.client.v1.subscriptions.resume(self.subscription.id)
 
     def refund(self) -> None:
         """Give back what the newest charge took; a subscription's refund moves no credits."""
@@ -82,6 +91,7 @@ class Run:
 
     def step(self, name: str, act: Callable[[], None], must: tuple[str, int]) -> None:
         """Do it, and wait for its end: by the peer's events, else by reconcile."""
+        time.sleep(APART_S)
         act()
         how = "events"
         if not self._becomes(must):
@@ -206,6 +216,9 @@ def drive(peer: Peer, folder: Path) -> Run:
         run.step("upgrades to ENTERPRISE", peer.upgrade, ("ENTERPRISE", 50))
         if peer.item == "plan":
             run.step("is refunded", peer.refund, ("ENTERPRISE", 50))
+        else:  # localstripe knows no pause
+            run.step("pauses", peer.pause, ("FREE", 5))
+            run.step("resumes", peer.resume, ("ENTERPRISE", 50))
         run.step("cancels", peer.cancel, ("FREE", 5))
         run.step("subscribes again", peer.subscribe, ("PRO", 20))
         run.step("is deleted", peer.delete_customer, ("FREE", 5))

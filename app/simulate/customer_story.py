@@ -32,15 +32,21 @@ class EndOfTimesError(Exception):
 class Setting:
     """The world in which a customer lives.
 
-    ``tag`` is in every id; after ``ends_at`` nothing happens. ``with_application`` is whether
-    an application introduces the customers and spends; without, only Stripe is heard.
+    ``tag`` is in every id. ``with_application`` is whether an application introduces the
+    customers and spends; without one, only Stripe is heard.
     """
 
     tag: str
     prices: PriceList
+    starts_at: datetime
+    days: int | None = None
     shape: Shape = DEFAULT
-    ends_at: datetime | None = None
     with_application: bool = False
+
+    @property
+    def ends_at(self) -> datetime | None:
+        """The instant after which nothing happens; None tells every story whole."""
+        return None if self.days is None else self.starts_at + timedelta(days=self.days)
 
 
 class Customer:

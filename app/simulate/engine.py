@@ -6,7 +6,7 @@ import asyncio
 import random
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import islice
 from typing import Final
@@ -36,15 +36,27 @@ class Posted:
 class Found:
     """An account as it must be (None: there must be none) and as it is.
 
-    ``wrong`` names what differs; ``posted`` is None where the entries were not read.
+    ``posted`` is None where its entries were not read.
     """
 
     role: Role
     account_id: str
     must: Expected | None
+    is_: Expected | None
     account: Account | None
     posted: Posted | None
-    wrong: tuple[str, ...]
+
+    @property
+    def unbalanced(self) -> bool:
+        """Whether the entries do not carry the balance."""
+        both = self.account is not None and self.posted is not None
+        return both and self.posted.change != self.account.balance  # type: ignore[union-attr]
+
+    @property
+    def wrong(self) -> bool:
+        """Whether anything is not as it must be."""
+        unwanted = self.must is None and self.account is not None
+        return unwanted or self.must != self.is_ or self.unbalanced
 
 
 @dataclass
@@ -216,12 +228,15 @@ class Engine:
             posted = await self._posted(account_id) if reads_ledger else None
         expected = role.customer.accounts[account_id]
         must = None if expected is None else expected.end(now)
-        wrong = tuple(self._differences(must, account, posted))
+        is_ = None
+        if must is not None and account is not None:
+            is_ = as_it_is(must, account, posted, credits=self._manner.tells_credits)
+        found = Found(role, account_id, must, is_, account, posted)
         self.outcome.compared_count += 1
-        self.outcome.difference_count += bool(wrong)
+        self.outcome.difference_count += found.wrong
         few = len(self.outcome.found) < DIFFERENCES_KEPT_MAX
-        if (wrong or self._manner.reads_ledger) and few:
-            self.outcome.found.append(Found(role, account_id, must, account, posted, wrong))
+        if (found.wrong or self._manner.reads_ledger) and few:
+            self.outcome.found.append(found)
 
     async def _posted(self, account_id: str) -> Posted:
         by_kind: Counter[str] = Counter()
@@ -232,32 +247,22 @@ class Engine:
             count += 1
         return Posted(by_kind, change, count)
 
-    def _differences(
-        self, must: Expected | None, account: Account | None, posted: Posted | None
-    ) -> Iterator[str]:
-        """Yield the names of the parts that are not as they must be."""
-        if must is None or account is None:
-            if must is not None or account is not None:
-                yield "account"
-            return
-        ends = {one.id: one.cancel_at for one in account.subscriptions if one.id in must.ends}
-        parts: dict[str, tuple[object, object]] = {
-            "tier": (must.tier, account.tier),
-            "state": (must.state, account.state),
-            "subscriptions": (must.subscriptions, {s.id: s.state for s in account.subscriptions}),
-            "ends": (must.ends, ends),
-        }
-        if must.customer_id != ANY:
-            parts["customer"] = must.customer_id, account.stripe_customer_id
-        if self._manner.tells_credits:
-            parts["available"] = must.available, account.available
-        if posted is not None:
-            kinds = posted.by_kind
-            parts["granted"] = must.granted, kinds["grant"]
-            parts["spent"] = must.spent, kinds["spend"]
-            parts["expired"] = must.expired, kinds["expiry"]
-            parts["balance"] = account.balance, posted.change
-        yield from (name for name, (wanted, is_) in parts.items() if wanted != is_)
+
+def as_it_is(must: Expected, account: Account, posted: Posted | None, *, credits: bool) -> Expected:
+    """Return what is, in the words of what must be; a part that is not compared stays as it was."""
+    is_ = replace(
+        must,
+        tier=account.tier,
+        state=account.state,
+        available=account.available if credits else must.available,
+        customer_id=ANY if must.customer_id == ANY else account.stripe_customer_id,
+        subscriptions={one.id: one.state for one in account.subscriptions},
+        ends={one.id: one.cancel_at for one in account.subscriptions if one.id in must.ends},
+    )
+    if posted is None:
+        return is_
+    kinds = posted.by_kind
+    return replace(is_, granted=kinds["grant"], spent=kinds["spend"], expired=kinds["expiry"])
 
 
 async def _all(coroutines: Sequence[Coroutine[object, object, None]]) -> None:

@@ -41,7 +41,7 @@ class Expected:
     expired: int
     customer_id: str | None = ANY
     subscriptions: Mapping[str, str] = field(default_factory=dict)
-    ends: Mapping[str, datetime] = field(default_factory=dict)
+    ends: Mapping[str, datetime | None] = field(default_factory=dict)
 
 
 @dataclass

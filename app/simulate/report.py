@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from app.simulate.book_client import Account, Subscription
-from app.simulate.engine import Found, Outcome, Posted
+from app.simulate.engine import Found, Outcome
 from app.simulate.expectation import ANY, Expected
 
 # The closed list of verdicts, in the order of the columns, and why a delivery may end so.
@@ -135,38 +135,22 @@ def _print_complaints(console: Console, outcome: Outcome) -> None:
 
 
 def _complaint(one: Found) -> str:
-    if one.account is None:
-        return f"must be {_must(one.must)}; there is no such account"
-    if one.wrong == ("balance",) and one.posted is not None:
+    if one.must == one.is_ and one.account is not None and one.posted is not None:
         return f"the entries add up to {one.posted.change}, the balance is {one.account.balance}"
-    return f"must be {_must(one.must)}; is {_is(one.account, one.posted)}"
+    is_ = "there is no such account" if one.account is None else f"is {_told(one.is_)}"
+    return f"must be {_told(one.must)}; {is_}"
 
 
-def _must(must: Expected | None) -> str:
-    if must is None:
+def _told(one: Expected | None) -> str:
+    if one is None:
         return "no account"
-    sums = f", {must.granted} granted, {must.spent} spent, {must.expired} expired"
-    customer = "" if must.customer_id == ANY else f", customer {must.customer_id}"
-    ends = [f"{name} ends {at:%Y-%m-%d %H:%M}" for name, at in must.ends.items()]
-    states = [f"{name} {state}" for name, state in must.subscriptions.items()]
+    sums = f"{one.granted} granted, {one.spent} spent, {one.expired} expired"
+    customer = "" if one.customer_id == ANY else f", customer {one.customer_id}"
+    states = [f"{name} {state}" for name, state in one.subscriptions.items()]
+    ends = [f"{name} ends {at:%Y-%m-%d %H:%M}" for name, at in one.ends.items() if at]
     return (
-        f"{must.tier}, {must.state or 'no state'}, {must.available} available{sums}{customer} "
+        f"{one.tier}, {one.state or 'no state'}, {one.available} available, {sums}{customer} "
         f"({', '.join(states + ends) or 'no subscription'})"
-    )
-
-
-def _is(account: Account, posted: Posted | None) -> str:
-    told = ""
-    if posted is not None:
-        kinds = posted.by_kind
-        told = f", {kinds['grant']} granted, {kinds['spend']} spent, {kinds['expiry']} expired"
-    states = [
-        f"{one.id} {one.state}" + (f" ends {one.cancel_at:%Y-%m-%d %H:%M}" if one.cancel_at else "")
-        for one in account.subscriptions
-    ]
-    return (
-        f"{account.tier}, {account.state or 'no state'}, {account.available} available{told}, "
-        f"customer {account.stripe_customer_id} ({', '.join(states) or 'no subscription'})"
     )
 
 
@@ -178,23 +162,22 @@ def _people(found: list[Found]) -> Table:
     for name in ("granted", "spent", "expired", "available"):
         table.add_column(name, justify="right", no_wrap=True)
     for one in found:
-        if one.account is not None and one.posted is not None:
-            table.add_row(*_person(one, one.account, one.posted))
+        if one.account is not None and one.is_ is not None:
+            table.add_row(*_person(one, one.account, one.is_))
     return table
 
 
-def _person(one: Found, account: Account, posted: Posted) -> list[Text]:
+def _person(one: Found, account: Account, is_: Expected) -> list[Text]:
     who = Text("✗ ", style="red") if one.wrong else Text("✓ ", style="green")
     who.append(one.account_id, style="bold default")
     who.append(f"\n{one.role.sentence}", style="dim default")
-    now = Text(account.tier, style=_TIER_STYLE.get(account.tier, ""))
-    if account.state is not None:
-        now.append(f", {account.state}", style="default")
+    now = Text(is_.tier, style=_TIER_STYLE.get(is_.tier, ""))
+    if is_.state is not None:
+        now.append(f", {is_.state}", style="default")
     subscriptions = "\n".join(map(_subscription, account.subscriptions))
     now.append(f"\n{subscriptions or 'no subscription'}", style="dim default")
-    numbers = (posted.by_kind[kind] for kind in ("grant", "spend", "expiry"))
-    available = Text(str(account.available), style="bold")
-    return [who, now, *(Text(str(number)) for number in numbers), available]
+    numbers = (Text(str(number)) for number in (is_.granted, is_.spent, is_.expired))
+    return [who, now, *numbers, Text(str(is_.available), style="bold")]
 
 
 def _subscription(one: Subscription) -> str:

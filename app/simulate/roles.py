@@ -16,7 +16,7 @@ from typing import Final
 from app.errors import ConfigurationError
 from app.simulate.customer_story import Customer, EndOfTimesError, Setting, Story
 from app.simulate.price_list import Offer, PriceList
-from app.simulate.scenarios import SCENARIOS, Need
+from app.simulate.scenarios import SCENARIOS, Need, Scenario
 from app.simulate.scenarios.demo import MINUTES_APART, PEOPLE
 from app.simulate.steps import Step
 from app.simulate.stripe_objects import DEFAULT, Shape
@@ -40,36 +40,25 @@ class Role:
     steps: Iterator[Step]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Setup:
-    """All that the events depend on."""
-
-    seed: int
-    starts_at: datetime
-    prices: PriceList
-    days: int | None = None
-    shape: Shape = DEFAULT
-
-    @property
-    def tag(self) -> str:
-        """A part of every id: other circumstances make other bodies, which need other ids."""
-        version, catalogue = self.shape.version, self.prices.catalogue
-        said = f"{self.starts_at.isoformat()} {self.days} {version} {catalogue!r}"
-        digest = hashlib.sha256(said.encode()).digest()
-        return f"s{self.seed}{b32encode(digest).decode().lower()[:_DIGEST_CHARS]}"
-
-    @property
-    def ends_at(self) -> datetime | None:
-        """The instant after which nothing happens; None tells every story whole."""
-        return None if self.days is None else self.starts_at + timedelta(days=self.days)
-
-    def setting(self) -> Setting:
-        """Return the world of the customers."""
-        return Setting(tag=self.tag, prices=self.prices, shape=self.shape, ends_at=self.ends_at)
-
-    def random(self, name: str) -> random.Random:
-        """Return a source of chance for this name alone."""
-        return random.Random(f"{self.tag} {name}")  # noqa: S311 - it plays, and guards nothing
+def seeded(
+    seed: int,
+    starts_at: datetime,
+    prices: PriceList,
+    *,
+    days: int | None = None,
+    shape: Shape = DEFAULT,
+) -> Setting:
+    """Return the world of this seed; with ``days`` nothing happens after so many."""
+    # Other circumstances make other bodies, which need other ids.
+    said = f"{starts_at.isoformat()} {days} {shape.version} {prices.catalogue!r}"
+    digest = b32encode(hashlib.sha256(said.encode()).digest()).decode().lower()
+    return Setting(
+        tag=f"s{seed}{digest[:_DIGEST_CHARS]}",
+        prices=prices,
+        starts_at=starts_at,
+        days=days,
+        shape=shape,
+    )
 
 
 def check(names: Sequence[str], met: frozenset[Need]) -> list[str]:
@@ -91,29 +80,35 @@ def _lacks(name: str, met: frozenset[Need]) -> list[str]:
     return SCENARIOS[name].lacks(met)
 
 
-def named(setup: Setup, names: Sequence[str]) -> Iterator[Role]:
+def named(setting: Setting, names: Sequence[str]) -> Iterator[Role]:
     """Yield one customer for each of the scenarios, whose story is told whole."""
     for name in names:
         if name == DEMO:
-            yield from _people(setup.setting(), setup.starts_at, run=None)
+            yield from _people(setting, run=None)
         else:
-            one = SCENARIOS[name]
-            customer = Customer(setup.setting(), name, setup.starts_at, setup.random(name))
-            yield Role(name, one.sentence, customer, _lived(one.tell(customer)))
+            customer = Customer(setting, name, setting.starts_at, _random(setting, name))
+            yield _role(SCENARIOS[name], customer)
 
 
-def population(setup: Setup, customers: int, names: Sequence[str]) -> Iterator[Role]:
+def population(setting: Setting, customers: int, names: Sequence[str]) -> Iterator[Role]:
     """Yield so many customers, each with a scenario, prices and a start by the seed."""
-    assert setup.days is not None, "a population lives for so many days"
+    assert setting.days is not None, "a population lives for so many days"
     scenarios = [one for one in SCENARIOS.values() if one.name in names]
-    setting = setup.setting()
     for number in range(1, customers + 1):
-        rng = setup.random(str(number))
+        rng = _random(setting, str(number))
         one = rng.choice(scenarios)
         # Whole hours: many act at one instant, and a clock has fewer moves to make.
-        begins_at = setup.starts_at + timedelta(hours=rng.randrange(setup.days * 24))
-        customer = Customer(setting, f"c{number:06}", begins_at, rng, _pair(setup.prices, rng))
-        yield Role(one.name, one.sentence, customer, _lived(one.tell(customer)))
+        begins_at = setting.starts_at + timedelta(hours=rng.randrange(setting.days * 24))
+        offers = _pair(setting.prices, rng)
+        yield _role(one, Customer(setting, f"c{number:06}", begins_at, rng, offers))
+
+
+def _random(setting: Setting, name: str) -> random.Random:
+    return random.Random(f"{setting.tag} {name}")  # noqa: S311 - it plays, and guards nothing
+
+
+def _role(one: Scenario, customer: Customer) -> Role:
+    return Role(one.name, one.sentence, customer, _lived(one.tell(customer)))
 
 
 def demo_people(run: int, starts_at: datetime, prices: PriceList) -> list[Role]:
@@ -121,13 +116,13 @@ def demo_people(run: int, starts_at: datetime, prices: PriceList) -> list[Role]:
 
     ``ada-1``: another run on the same data meets other people.
     """
-    setting = Setting(tag=f"demo{run}", prices=prices, with_application=True)
-    return list(_people(setting, starts_at, run=run))
+    setting = Setting(tag=f"demo{run}", prices=prices, starts_at=starts_at, with_application=True)
+    return list(_people(setting, run=run))
 
 
-def _people(setting: Setting, starts_at: datetime, run: int | None) -> Iterator[Role]:
+def _people(setting: Setting, run: int | None) -> Iterator[Role]:
     for place, tell in enumerate(PEOPLE):
-        at = starts_at + timedelta(minutes=place * MINUTES_APART)
+        at = setting.starts_at + timedelta(minutes=place * MINUTES_APART)
         customer = Customer(setting, tell.__name__, at, random.Random())  # noqa: S311 - not drawn
         if run is not None:
             customer.account_id = account_id(tell.__name__, run)

@@ -18,11 +18,12 @@ from app.simulate import address as addresses
 from app.simulate import roles
 from app.simulate.address import Address, Target, catalogue_of
 from app.simulate.book_client import BookClient, PlayError, connected
+from app.simulate.customer_story import Setting
 from app.simulate.disorder import Disorder, Outgoing
 from app.simulate.engine import Engine, Manner, Outcome
 from app.simulate.price_list import PriceList
 from app.simulate.report import print_summary, progress_bar
-from app.simulate.roles import Role, Setup
+from app.simulate.roles import Role
 from app.simulate.scenarios import SCENARIOS, Need, sold
 from app.simulate.stripe_objects import DEFAULT, SHAPES
 
@@ -65,37 +66,33 @@ async def simulate(
 ) -> int:
     """Run the command; ``transport`` is another way to the book than the network."""
     target = addresses.find(address)
-    setup = await _setup(plan, target)
+    setting = await _setting(plan, target)
     async with connected(
         target.book, patience_s=PATIENCE_S, transport=transport, webhook_url=target.webhook_url
     ) as client:
         try:
-            manner = await _manner(client, target, plan, setup)
-            names = roles.check(plan.names, _met(setup.prices, manner))
-            _announce(console, plan, setup, manner, target)
-            return await _play(console, client, plan, setup, names, manner)
+            manner = await _manner(client, target, plan, setting)
+            names = roles.check(plan.names, _met(setting.prices, manner))
+            _announce(console, plan, setting, manner, target)
+            return await _play(console, client, plan, setting, names, manner)
         except PlayError as error:
             told = f"{error}\n{_remedy(error, target.webhook_url)}"
             errors.print(told, style="red", markup=False, soft_wrap=True)
             return 1
 
 
-async def _setup(plan: Plan, target: Target) -> Setup:
+async def _setting(plan: Plan, target: Target) -> Setting:
     shape = SHAPES.get(plan.api_version)
     if shape is None:
         raise ConfigurationError(
             f"No shapes of API version {plan.api_version} are known; there are {', '.join(SHAPES)}."
         )
-    return Setup(
-        seed=plan.seed,
-        starts_at=plan.starts_at,
-        prices=PriceList(await catalogue_of(plan.tiers, target)),
-        days=None if plan.customers is None else plan.days,
-        shape=shape,
-    )
+    prices = PriceList(await catalogue_of(plan.tiers, target))
+    days = None if plan.customers is None else plan.days
+    return roles.seeded(plan.seed, plan.starts_at, prices, days=days, shape=shape)
 
 
-async def _manner(client: BookClient, target: Target, plan: Plan, setup: Setup) -> Manner:
+async def _manner(client: BookClient, target: Target, plan: Plan, setting: Setting) -> Manner:
     clock_at = await client.settable_now() if target.operates else None
     if clock_at is not None and (plan.customers or 0) > CLOCK_CUSTOMERS_MAX:
         raise ConfigurationError(
@@ -105,11 +102,11 @@ async def _manner(client: BookClient, target: Target, plan: Plan, setup: Setup) 
     return Manner(
         disorder=plan.disorder,
         concurrency=plan.concurrency,
-        seed=setup.tag,
+        seed=setting.tag,
         clock_at=clock_at,
-        ends_at=setup.ends_at,
+        ends_at=setting.ends_at,
         reads=target.reads,
-        tells_credits=not setup.prices.carries_over,
+        tells_credits=not setting.prices.carries_over,
     )
 
 
@@ -118,12 +115,14 @@ def _met(prices: PriceList, manner: Manner) -> frozenset[Need]:
     return sold(prices) | (frozenset({Need.CLOCK}) if in_order else frozenset())
 
 
-def _announce(console: Console, plan: Plan, setup: Setup, manner: Manner, target: Target) -> None:
-    lines = [f"Playing at {target.webhook_url}, seed {plan.seed}; ids carry {setup.tag}."]
-    day = f"{setup.starts_at:%-d %B %Y}"
+def _announce(
+    console: Console, plan: Plan, setting: Setting, manner: Manner, target: Target
+) -> None:
+    lines = [f"Playing at {target.webhook_url}, seed {plan.seed}; ids carry {setting.tag}."]
+    day = f"{setting.starts_at:%-d %B %Y}"
     if manner.clock_at is None:
         lines.append(f"The book's clock is its own: events are dated from {day} on, and sent now.")
-    elif manner.clock_at > setup.starts_at:
+    elif manner.clock_at > setting.starts_at:
         lines.append(
             f"The book's clock stands at {manner.clock_at:%-d %B %Y}, after {day}: what is older "
             "arrives late. For new days give --start, or an `up` on another folder."
@@ -140,7 +139,7 @@ async def _play(
     console: Console,
     client: BookClient,
     plan: Plan,
-    setup: Setup,
+    setting: Setting,
     names: list[str],
     manner: Manner,
 ) -> int:
@@ -159,7 +158,7 @@ async def _play(
 
         engine = Engine(client, manner, watch)
         try:
-            await engine.run(_roles(plan, setup, names))
+            await engine.run(_roles(plan, setting, names))
         except asyncio.CancelledError:
             interrupted = True  # Ctrl-C: the summary so far is all that is left to do
         except PlayError:
@@ -171,31 +170,22 @@ async def _play(
     return INTERRUPTED if interrupted else int(not right)
 
 
-def _roles(plan: Plan, setup: Setup, names: list[str]) -> Iterator[Role]:
+def _roles(plan: Plan, setting: Setting, names: list[str]) -> Iterator[Role]:
     if plan.customers is None:
-        return roles.named(setup, names)
-    return roles.population(setup, plan.customers, names)
+        return roles.named(setting, names)
+    return roles.population(setting, plan.customers, names)
 
 
 def _remedy(error: PlayError, address: str) -> str:
-    match error.status:
-        case None:
-            return (
-                f"Nobody answers at {address}. Start a book with `tallybook up`, or name another "
-                "address with --to."
-            )
-        case 400:
-            return (
-                "The secret is not this endpoint's, or this is no webhook. Give the book's own "
-                "STRIPE_WEBHOOK_SECRET with --secret, or its folder with --data-dir."
-            )
-        case 401 | 403:
-            return "The key is not good for reading accounts: give a service key, or none."
-        case 404 | 405:
-            return (
-                f"There is no webhook at {address}: give the book's address, "
-                "http://HOST:PORT, or the webhook's whole address."
-            )
-        case 503:
-            return "The service has no database; start it, and send the same again."
-    return "Sending the same again changes nothing twice."
+    remedies = {
+        None: f"Nobody answers at {address}. Start a book with `tallybook up`, or name another "
+        "address with --to.",
+        400: "The secret is not this endpoint's, or this is no webhook. Give the book's own "
+        "STRIPE_WEBHOOK_SECRET with --secret, or its folder with --data-dir.",
+        401: "The key is not good for reading accounts: give a service key, or none.",
+        404: f"There is no webhook at {address}: give the book's address, http://HOST:PORT, or "
+        "the webhook's whole address.",
+        503: "The service has no database; start it, and send the same again.",
+    }
+    status = {403: 401, 405: 404}.get(error.status or 0, error.status)
+    return remedies.get(status, "Sending the same again changes nothing twice.")

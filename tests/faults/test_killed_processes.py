@@ -67,7 +67,7 @@ async def ends_as_undisturbed(book: DevBook, outcome: Outcome) -> bool:
     """The balances, the entries that carry them, and the ledger as a whole."""
     assert outcome.surprises == []
     assert [(one.account_id, one.wrong) for one in outcome.found] == [
-        (f"{name}-1", ()) for name in PEOPLE
+        (f"{name}-1", False) for name in PEOPLE
     ]
     return await ledger_is_whole(book)
 

@@ -19,7 +19,7 @@ from app.embedded.devbook import DevBook
 from app.infrastructure.db import Database, opened
 from app.simulate.book_client import connected
 from app.simulate.price_list import PriceList
-from app.simulate.roles import Setup, population
+from app.simulate.roles import population, seeded
 from app.verify.verify import verify
 from tests.faults.running_book import RunningBook, running
 
@@ -84,8 +84,8 @@ def eventful_seed() -> int:
     wanted = {"changes to ENTERPRISE", "changes to PRO", "is canceled", "is given back 25%"}
     prices = PriceList(parse(default_text(), "tiers.toml"))
     for seed in count(1):
-        setup = Setup(seed=seed, starts_at=STARTS_AT, prices=prices, days=DAYS)
-        roles = population(setup, CUSTOMERS, LIFE_CYCLES)
+        setting = seeded(seed, STARTS_AT, prices, days=DAYS)
+        roles = population(setting, CUSTOMERS, LIFE_CYCLES)
         acts = {step.story.partition(" ")[2] for role in roles for step in role.steps}
         if wanted <= acts:
             return seed

@@ -20,5 +20,5 @@ async def test_every_act_of_the_sdk_ends_as_it_must() -> None:
         check=False,
     )
     assert ended.returncode == 0, ended.stdout + ended.stderr
-    assert ended.stdout.count("✓") == 6
+    assert ended.stdout.count("✓") == 8
     assert "reconcile" not in ended.stdout

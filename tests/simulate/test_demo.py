@@ -32,7 +32,7 @@ from app.simulate.demo import (
     play_demo,
     print_next_steps,
 )
-from app.simulate.engine import Engine, Found, Manner, Outcome, Posted
+from app.simulate.engine import Engine, Found, Manner, Outcome, Posted, as_it_is
 from app.simulate.report import print_demo
 from app.simulate.scenarios.demo import LENGTH
 from tests.as_owner import make_key
@@ -106,7 +106,7 @@ async def test_a_demo_that_stopped_before_its_first_customer_starts_again(
         assert await find_run(client) == Run(1, START, resumed=False)
 
 
-def outcome(available: int = 3, posted: int = 3, wrong: str = "", **more: Any) -> Outcome:
+def outcome(available: int = 3, posted: int = 3, **more: Any) -> Outcome:
     """Ada's account as it was found."""
     run = Run(1, demo.START, resumed=False)
     ada, *_ = people(run)
@@ -122,15 +122,17 @@ def outcome(available: int = 3, posted: int = 3, wrong: str = "", **more: Any) -
         subscriptions=[],
     )
     credits = Counter(grant=must.granted, spend=must.spent, expiry=must.expired)
-    found = Found(ada, "ada-1", must, account, Posted(credits, posted, 9), tuple(wrong.split()))
-    return Outcome(found=[found], difference_count=bool(wrong), **more)
+    entries = Posted(credits, posted, 9)
+    is_ = as_it_is(must, account, entries, credits=True)
+    found = Found(ada, "ada-1", must, is_, account, entries)
+    return Outcome(found=[found], difference_count=found.wrong, **more)
 
 
 @pytest.mark.parametrize(
     ("outcome", "told"),
     [
-        (outcome(2, 2, "available"), "must be FREE, no state, 3 available"),
-        (outcome(3, 4, "balance"), "the entries add up to 4, the balance is 3"),
+        (outcome(2, 2), "must be FREE, no state, 3 available"),
+        (outcome(3, 4), "the entries add up to 4, the balance is 3"),
         (outcome(verdicts={"demo": Counter(parked=1)}), "somebody must look"),
         (outcome(surprises=["ada spends 3: refused"]), "against the rules"),
     ],

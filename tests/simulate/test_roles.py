@@ -15,9 +15,10 @@ import pytest
 
 from app.allowance.catalogue import default_text, parse
 from app.simulate import roles
+from app.simulate.customer_story import Setting
 from app.simulate.disorder import WINDOW, Disorder, Outgoing, disturbed, in_time
 from app.simulate.price_list import PriceList
-from app.simulate.roles import Role, Setup
+from app.simulate.roles import Role
 from app.simulate.scenarios import SCENARIOS, Need
 from app.simulate.steps import Delivery
 from app.simulate.stripe_objects import SHAPES
@@ -30,13 +31,13 @@ NAMES = list(SCENARIOS)
 UNREADABLE = {"more_than_ten_items", "parked_then_readable"}
 
 
-def setup_of(
+def setting_of(
     seed: int = 1,
     starts_at: datetime = START,
     days: int | None = 30,
     version: str = "2026-08-26.dahlia",
-) -> Setup:
-    return Setup(seed=seed, starts_at=starts_at, prices=PRICES, days=days, shape=SHAPES[version])
+) -> Setting:
+    return roles.seeded(seed, starts_at, PRICES, days=days, shape=SHAPES[version])
 
 
 def events_of(played: Sequence[Role]) -> list[Outgoing]:
@@ -51,11 +52,11 @@ def bodies(played: Sequence[Role]) -> list[tuple[str, bytes]]:
 def some(
     seed: int = 1, count: int = 30, names: Sequence[str] = NAMES, **more: object
 ) -> list[Role]:
-    return list(roles.population(setup_of(seed, **more), count, names))  # type: ignore[arg-type]
+    return list(roles.population(setting_of(seed, **more), count, names))  # type: ignore[arg-type]
 
 
 def one_of_each(seed: int = 1, names: Sequence[str] = NAMES, **more: object) -> list[Role]:
-    return list(roles.named(setup_of(seed, **more), names))  # type: ignore[arg-type]
+    return list(roles.named(setting_of(seed, **more), names))  # type: ignore[arg-type]
 
 
 def test_the_same_seed_makes_the_same_events_byte_by_byte() -> None:
@@ -102,7 +103,7 @@ def test_a_population_lives_within_its_days_and_in_order() -> None:
 
 
 def test_every_scenario_is_played_in_a_large_population() -> None:
-    many = roles.population(setup_of(), 500, NAMES)
+    many = roles.population(setting_of(), 500, NAMES)
     assert {role.scenario for role in many} == set(NAMES)
 
 
@@ -110,7 +111,7 @@ def test_a_large_population_is_drawn_as_it_is_played_and_fills_no_memory() -> No
     def play(count: int) -> int:
         tracemalloc.start()
         subscriptions = [one for one in NAMES if Need.PACK not in SCENARIOS[one].needs]
-        many = roles.population(setup_of(), 100_000, subscriptions)
+        many = roles.population(setting_of(), 100_000, subscriptions)
         disorder = Disorder(shuffle=True, duplicate=0.5)
         for _ in range(count):
             acts = in_time(list(islice(many, 10)), lambda _: None)
@@ -124,7 +125,7 @@ def test_a_large_population_is_drawn_as_it_is_played_and_fills_no_memory() -> No
 
 
 def stream(count: int) -> Iterator[Outgoing]:
-    (role,) = roles.named(setup_of(), ["missed_events"])
+    (role,) = roles.named(setting_of(), ["missed_events"])
     (event,) = events_of([role])
     for number in range(count):
         yield replace(event, at=event.at + timedelta(seconds=number))

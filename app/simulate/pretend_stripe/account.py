@@ -62,6 +62,11 @@ class StripeAccount(msgspec.Struct, kw_only=True):
     answers: dict[str, tuple[str, JsonObject]] = {}
     shape: Shape = DEFAULT
 
+    @property
+    def id(self) -> str:
+        """Stripe's id of it."""
+        return f"acct_{self.ids.prefix}"
+
     def find(self, kind: str, thing_id: object) -> JsonObject:
         """Return the object of this id; raise RefusedError if it is none of this kind."""
         one = self.objects.get(str(thing_id))
@@ -234,6 +239,20 @@ class StripeAccount(msgspec.Struct, kw_only=True):
         expired = self.still_open(session_id) | {"status": "expired"}
         self.happen("checkout.session.expired", at, expired)
         return expired
+
+    def open_portal(self, at: datetime, params: Params) -> JsonObject:
+        """Open a portal session."""
+        customer = self.customer(params.get("customer"))
+        named = self.ids.draw("bps")
+        self.objects[named] = {
+            "id": named,
+            "object": "billing_portal.session",
+            "created": int(at.timestamp()),
+            "customer": customer["id"],
+            "livemode": False,
+            "return_url": params.get("return_url"),
+        }
+        return self.objects[named]
 
     # Subscriptions
 

@@ -6,11 +6,13 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
 import msgspec
 
+from app.simulate.fake_subscription import FakeSubscription
 from app.simulate.pretend_stripe.account import (
     Params,
     RefusedError,
@@ -37,6 +39,9 @@ _KINDS: Final = {
     "refunds": "refund",
     "subscriptions": "subscription",
 }
+
+Change = Callable[[FakeSubscription], list[JsonObject]]
+Route = Callable[..., JsonObject]  # of the Api, the form, now and the parts of the path
 
 
 @dataclass(frozen=True)
@@ -70,155 +75,125 @@ class Api:
                 return route(self, params, at, *found.groups())
         raise RefusedError(404, f"Unrecognized request URL ({method}: {path}).")
 
-    def get_account(self, _params: Params, _at: datetime) -> JsonObject:
-        """Return the account itself."""
-        return {"id": f"acct_{self.account.ids.prefix}", "object": "account"}
 
-    def list_kind(self, params: Params, _at: datetime, path: str) -> JsonObject:
-        """List the objects of a kind, the newest first."""
-        kind = _KINDS[path]
-        every = [one for one in reversed(self.account.objects.values()) if one["object"] == kind]
-        return _page(f"/v1/{path}", [_shown(one, params) for one in every], params)
+def _list(api: Api, params: Params, _at: datetime, path: str) -> JsonObject:
+    kind = _KINDS[path]
+    every = [one for one in reversed(api.account.objects.values()) if one["object"] == kind]
+    return _page(f"/v1/{path}", [_shown(one, params) for one in every], params)
 
-    def get_one(self, params: Params, _at: datetime, path: str, thing_id: str) -> JsonObject:
-        """Return one object."""
-        return _shown(self.account.find(_KINDS[path], thing_id), params)
 
-    def list_events(self, params: Params, _at: datetime) -> JsonObject:
-        """List events, the newest first."""
-        wanted = params.get("delivery_success")
-        every = [
-            one.body
-            for one in reversed(self.account.events.values())
-            if wanted is None or one.delivered is (wanted == "true")
-        ]
-        # A stable sort: of one second the newest stands first.
-        every.sort(key=lambda body: int(str(body["created"])), reverse=True)
-        types = params.get("types")
-        shown = [body for body in every if types is None or body["type"] in types]
-        return _page("/v1/events", shown, params)
+def _get(api: Api, params: Params, _at: datetime, path: str, thing_id: str) -> JsonObject:
+    return _shown(api.account.find(_KINDS[path], thing_id), params)
 
-    def get_event(self, _params: Params, _at: datetime, event_id: str) -> JsonObject:
-        """Return one event."""
-        if event_id not in self.account.events:
-            raise no_such("event", event_id)
-        return self.account.events[event_id].body
 
-    def list_prices(self, params: Params, _at: datetime) -> JsonObject:
-        """List the catalogue's prices."""
-        return _page("/v1/prices", price_objects(self.prices), params)
+def _list_events(api: Api, params: Params, _at: datetime) -> JsonObject:
+    wanted, types = params.get("delivery_success"), params.get("types")
+    shown = [
+        one.body
+        for one in reversed(api.account.events.values())
+        if (wanted is None or one.delivered is (wanted == "true"))
+        and (types is None or one.body["type"] in types)
+    ]
+    # A stable sort: of one second the newest stands first.
+    shown.sort(key=lambda body: int(str(body["created"])), reverse=True)
+    return _page("/v1/events", shown, params)
 
-    def get_price(self, _params: Params, _at: datetime, price_id: str) -> JsonObject:
-        """Return one price."""
-        price_of(self.prices, price_id)
-        return next(one for one in price_objects(self.prices) if one["id"] == price_id)
 
-    def list_line_items(self, params: Params, _at: datetime, session_id: str) -> JsonObject:
-        """List what a Checkout session sells."""
-        session: Any = self.account.find("checkout.session", session_id)
-        items = session["line_items"]
-        return _page(items["url"], items["data"], params)
+def _get_event(api: Api, _params: Params, _at: datetime, event_id: str) -> JsonObject:
+    if event_id not in api.account.events:
+        raise no_such("event", event_id)
+    return api.account.events[event_id].body
 
-    def list_subscription_items(self, params: Params, _at: datetime) -> JsonObject:
-        """List all items of a subscription."""
-        one = self.account.subscriptions.get(str(params.get("subscription")))
-        if one is None:
-            raise no_such("subscription", params.get("subscription"))
-        return _page("/v1/subscription_items", one.item_objects(), params)
 
-    def create_customer(self, params: Params, at: datetime) -> JsonObject:
-        """Make a customer."""
-        return self.account.create_customer(at, params)
+def _get_price(api: Api, _params: Params, _at: datetime, price_id: str) -> JsonObject:
+    price_of(api.prices, price_id)
+    return next(one for one in price_objects(api.prices) if one["id"] == price_id)
 
-    def update_customer(self, params: Params, at: datetime, customer_id: str) -> JsonObject:
-        """Change a customer."""
-        return self.account.update_customer(at, customer_id, params)
 
-    def delete_customer(self, _params: Params, at: datetime, customer_id: str) -> JsonObject:
-        """Delete a customer."""
-        return self.account.delete_customer(at, customer_id)
+def _list_line_items(api: Api, params: Params, _at: datetime, session_id: str) -> JsonObject:
+    session: Any = api.account.find("checkout.session", session_id)
+    items = session["line_items"]
+    return _page(items["url"], items["data"], params)
 
-    def create_session(self, params: Params, at: datetime) -> JsonObject:
-        """Open a Checkout session, with a page of ours."""
-        session = self.account.open_session(at, params, self.prices)
-        session["url"] = f"{self.base}/checkout/{session['id']}"
-        return _shown(session, params)
 
-    def expire_session(self, _params: Params, at: datetime, session_id: str) -> JsonObject:
-        """Let a Checkout session expire."""
-        return self.account.expire_session(at, session_id)
+def _list_items(api: Api, params: Params, _at: datetime) -> JsonObject:
+    one = api.account.subscriptions.get(str(params.get("subscription")))
+    if one is None:
+        raise no_such("subscription", params.get("subscription"))
+    return _page("/v1/subscription_items", one.item_objects(), params)
 
-    def create_portal(self, params: Params, at: datetime) -> JsonObject:
-        """Open a portal session, with a page of ours."""
-        customer = self.account.customer(params.get("customer"))
-        named = self.account.ids.draw("bps")
-        self.account.objects[named] = {
-            "id": named,
-            "object": "billing_portal.session",
-            "created": int(at.timestamp()),
-            "customer": customer["id"],
-            "livemode": False,
-            "return_url": params.get("return_url"),
-            "url": f"{self.base}/portal/{named}",
-        }
-        return self.account.objects[named]
 
-    def create_subscription(self, params: Params, at: datetime) -> JsonObject:
-        """Begin a subscription that is paid at once."""
-        items = params.get("items") or [{}]
-        customer = self.account.customer(params.get("customer"))
-        price, _ = price_of(self.prices, items[0].get("price"))
-        quantity = int(items[0].get("quantity", 1))
-        metadata = params.get("metadata", {})
-        one = self.account.begin(at, str(customer["id"]), price, quantity, metadata)
-        return one.snapshot()
+def _open_session(api: Api, params: Params, at: datetime) -> JsonObject:
+    session = api.account.open_session(at, params, api.prices)
+    session["url"] = f"{api.base}/checkout/{session['id']}"
+    return _shown(session, params)
 
-    def update_subscription(self, params: Params, at: datetime, named: str) -> JsonObject:
-        """Change a subscription's price, note or end."""
-        changed = self.get_one({}, at, "subscriptions", named)
-        for item in params.get("items", [])[:1]:
-            price, _ = price_of(self.prices, item.get("price"))
-            changed = self.account.change(named, lambda one: one.change_price(at, price))  # noqa: B023
-        for key, value in params.get("metadata", {}).items():
-            changed = self.account.change(named, lambda one: one.set_metadata(at, key, value))  # noqa: B023
-        if params.get("cancel_at_period_end") == "true":
-            changed = self.account.change(named, lambda one: one.schedule_end(at))
-        if str(params.get("cancel_at", "")).isdigit():
-            ends_at = datetime.fromtimestamp(int(params["cancel_at"]), UTC)
-            changed = self.account.change(named, lambda one: one.schedule_end(at, ends_at))
-        return changed
 
-    def cancel_subscription(self, _params: Params, at: datetime, named: str) -> JsonObject:
-        """End a subscription at once."""
-        return self.account.change(named, lambda one: one.delete(at, "cancellation_requested"))
+def _open_portal(api: Api, params: Params, at: datetime) -> JsonObject:
+    session = api.account.open_portal(at, params)
+    session["url"] = f"{api.base}/portal/{session['id']}"
+    return session
 
-    def create_refund(self, params: Params, at: datetime) -> JsonObject:
-        """Give money back."""
-        return self.account.refund(at, params)
+
+def _subscribe(api: Api, params: Params, at: datetime) -> JsonObject:
+    customer = api.account.customer(params.get("customer"))
+    (item, *_) = params.get("items") or [{}]
+    price, _ = price_of(api.prices, item.get("price"))
+    quantity, metadata = int(item.get("quantity", 1)), params.get("metadata", {})
+    return api.account.begin(at, str(customer["id"]), price, quantity, metadata).snapshot()
+
+
+def _update(api: Api, params: Params, at: datetime, named: str) -> JsonObject:
+    """Change a subscription's price, notes or end."""
+    changes: list[Change] = []
+    for item in params.get("items", [])[:1]:
+        price, _ = price_of(api.prices, item.get("price"))
+        changes.append(partial(FakeSubscription.change_price, at=at, price=price))
+    for key, value in params.get("metadata", {}).items():
+        changes.append(partial(FakeSubscription.set_metadata, at=at, key=key, value=value))
+    if params.get("cancel_at_period_end") == "true":
+        changes.append(partial(FakeSubscription.schedule_end, at=at))
+    if str(params.get("cancel_at", "")).isdigit():
+        ends_at = datetime.fromtimestamp(int(params["cancel_at"]), UTC)
+        changes.append(partial(FakeSubscription.schedule_end, at=at, ends_at=ends_at))
+    for change in changes:
+        api.account.change(named, change)
+    return api.account.find("subscription", named)
+
+
+def _changed(change: Callable[[FakeSubscription, datetime], list[JsonObject]]) -> Route:
+    """Make a route that changes a subscription, whatever the request says."""
+    return lambda api, _, at, named: api.account.change(named, lambda one: change(one, at))
 
 
 _ID: Final = r"([A-Za-z0-9_]+)"
 _PATHS: Final = f"({'|'.join(_KINDS)})"
-_ROUTES: Final[Sequence[tuple[str, str, Callable[..., JsonObject]]]] = (
-    ("GET", "/v1/account", Api.get_account),
-    ("GET", "/v1/events", Api.list_events),
-    ("GET", f"/v1/events/{_ID}", Api.get_event),
-    ("GET", "/v1/prices", Api.list_prices),
-    ("GET", f"/v1/prices/{_ID}", Api.get_price),
-    ("GET", "/v1/subscription_items", Api.list_subscription_items),
-    ("GET", f"/v1/checkout/sessions/{_ID}/line_items", Api.list_line_items),
-    ("GET", f"/v1/{_PATHS}", Api.list_kind),
-    ("GET", f"/v1/{_PATHS}/{_ID}", Api.get_one),
-    ("POST", "/v1/customers", Api.create_customer),
-    ("POST", f"/v1/customers/{_ID}", Api.update_customer),
-    ("DELETE", f"/v1/customers/{_ID}", Api.delete_customer),
-    ("POST", "/v1/checkout/sessions", Api.create_session),
-    ("POST", f"/v1/checkout/sessions/{_ID}/expire", Api.expire_session),
-    ("POST", "/v1/billing_portal/sessions", Api.create_portal),
-    ("POST", "/v1/subscriptions", Api.create_subscription),
-    ("POST", f"/v1/subscriptions/{_ID}", Api.update_subscription),
-    ("DELETE", f"/v1/subscriptions/{_ID}", Api.cancel_subscription),
-    ("POST", "/v1/refunds", Api.create_refund),
+_ROUTES: Final[Sequence[tuple[str, str, Route]]] = (
+    ("GET", "/v1/account", lambda api, *_: {"id": api.account.id, "object": "account"}),
+    ("GET", "/v1/events", _list_events),
+    ("GET", f"/v1/events/{_ID}", _get_event),
+    ("GET", "/v1/prices", lambda api, p, _: _page("/v1/prices", price_objects(api.prices), p)),
+    ("GET", f"/v1/prices/{_ID}", _get_price),
+    ("GET", "/v1/subscription_items", _list_items),
+    ("GET", f"/v1/checkout/sessions/{_ID}/line_items", _list_line_items),
+    ("GET", f"/v1/{_PATHS}", _list),
+    ("GET", f"/v1/{_PATHS}/{_ID}", _get),
+    ("POST", "/v1/customers", lambda api, p, at: api.account.create_customer(at, p)),
+    ("POST", f"/v1/customers/{_ID}", lambda api, p, at, i: api.account.update_customer(at, i, p)),
+    ("DELETE", f"/v1/customers/{_ID}", lambda api, _, at, i: api.account.delete_customer(at, i)),
+    ("POST", "/v1/checkout/sessions", _open_session),
+    (
+        "POST",
+        f"/v1/checkout/sessions/{_ID}/expire",
+        lambda api, _, at, named: api.account.expire_session(at, named),
+    ),
+    ("POST", "/v1/billing_portal/sessions", _open_portal),
+    ("POST", "/v1/subscriptions", _subscribe),
+    ("POST", f"/v1/subscriptions/{_ID}", _update),
+    ("POST", f"/v1/subscriptions/{_ID}/pause", _changed(FakeSubscription.pause)),
+    ("POST", f"/v1/subscriptions/{_ID}/resume", _changed(FakeSubscription.resume)),
+    ("DELETE", f"/v1/subscriptions/{_ID}", _changed(FakeSubscription.delete)),
+    ("POST", "/v1/refunds", lambda api, p, at: api.account.refund(at, p)),
 )
 
 
