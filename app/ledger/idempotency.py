@@ -1,15 +1,15 @@
-"""Idempotency keys: one namespace for the book, for ever, in the journal's transaction."""
+"""Idempotency keys: two namespaces of the book, without end, in the journal's transaction."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
 from typing import Final
 
 import msgspec
 import orjson
 
 from app.errors import KeyReusedError
+from app.infrastructure import sql
 from app.infrastructure.db import Database
 
 
@@ -36,30 +36,47 @@ def request_key(key: str, method: str, path: str, body: object) -> RequestKey:
     return RequestKey(key, digest.digest())
 
 
-# One JSON array, null where there is none; {keys} is a text[].
-ANSWERS: Final = """(
+# As the predicate of the unique index has it, so that the index serves.
+_OTHERS: Final = "kind NOT IN ('grant', 'adjustment', 'reversal', 'transfer')"
+# One JSON array of what others than operators were answered, null if nothing; {keys} is a text[].
+ANSWERS: Final = f"""(
     SELECT jsonb_agg(answered) FROM (
         SELECT idempotency_key AS key, journals.id AS journal_id,
                encode(request_hash, 'hex') AS request_hash, answer,
                array(SELECT entries.id FROM entries
                       WHERE entries.journal_id = journals.id ORDER BY entries.id) AS entry_ids
           FROM journals LEFT JOIN notes ON notes.journal_id = journals.id
-         WHERE idempotency_key = ANY({keys})
-        UNION ALL
-        SELECT idempotency_key, 0, encode(request_hash, 'hex'), '{{}}', '{{}}' FROM reversals
-         WHERE idempotency_key = ANY({keys})) AS answered)"""
+         WHERE idempotency_key = ANY({{keys}}) AND {_OTHERS}) AS answered)"""
+_SQL: Final = sql.beside(__file__)
 
 
-async def stored(database: Database, keys: Iterable[str]) -> dict[str, StoredAnswer]:
-    """The answers given under these keys.
+async def stored(database: Database, key: RequestKey) -> StoredAnswer | None:
+    """The answer that was given under this key of an application; raises KeyReusedError.
 
-    Asked after the account's lock: who held it under the same key has committed by now.
+    Asked after the account's lock: a request that held it under the same key has committed by now.
     """
-    return read(await database.fetchval(f"SELECT {ANSWERS.format(keys='$1::text[]')}", list(keys)))
+    return _same(
+        key, await database.fetchval(f"SELECT {ANSWERS.format(keys='$1::text[]')}", [key.key])
+    )
+
+
+async def stored_for_operator(database: Database, key: RequestKey) -> StoredAnswer | None:
+    """The answer that was given under this key of an operator's route; raises KeyReusedError.
+
+    Locks the key until the transaction ends: at the same time it may come for a run, whose reversal
+    stands in another table than journals.
+    """
+    await database.execute(*_SQL["lock_operators_key"](key=key.key))
+    return _same(key, await database.fetchval(*_SQL["operators_answer"](key=key.key)))
+
+
+def _same(key: RequestKey, answers: str | None) -> StoredAnswer | None:
+    found = read(answers).get(key.key)
+    return None if found is None else same_request(key, found)
 
 
 def read(answers: str | None) -> dict[str, StoredAnswer]:
-    """What ``ANSWERS`` found, by key."""
+    """Read what ``ANSWERS`` or ``operators_answer`` found, by key."""
     return {
         one["key"]: StoredAnswer(
             one["journal_id"],
@@ -72,7 +89,7 @@ def read(answers: str | None) -> dict[str, StoredAnswer]:
 
 
 def same_request(key: RequestKey, answer: StoredAnswer) -> StoredAnswer:
-    """The stored answer, or KeyReusedError where the key came with other content."""
+    """The stored answer, or KeyReusedError if the key came with other content."""
     if key.request_hash != answer.request_hash:
         raise KeyReusedError(
             "This Idempotency-Key was used for another request; use a new key for a new act.",

@@ -150,9 +150,9 @@ async def first_answer(
     Asked after the account's lock. Raises KeyReusedError.
     """
     if key is not None:
-        stored = (await idempotency.stored(database, [key.key])).get(key.key)
+        stored = await idempotency.stored_for_operator(database, key)
         if stored is not None:
-            first = _replay(idempotency.same_request(key, stored).answer, stored.journal_id)
+            first = _replay(stored.answer, stored.journal_id)
             number = await database.fetchval(
                 "SELECT id FROM reversals WHERE journal_id = $1", stored.journal_id
             )

@@ -19,7 +19,6 @@ from app.allowance.day import Origin
 from app.allowance.store import store_days
 from app.book import Book
 from app.errors import (
-    KeyReusedError,
     NotReversibleError,
     RunUnknownError,
     ShortfallError,
@@ -29,7 +28,6 @@ from app.infrastructure import ids
 from app.infrastructure.db import Database, Record
 from app.ledger import idempotency
 from app.ledger.claws import Policy
-from app.ledger.idempotency import RequestKey
 from app.operators import acts
 from app.reversals import draft, run_bulk, withdraw_empty
 from app.reversals.draft import Parties
@@ -71,8 +69,8 @@ async def reverse_run(
 async def _begin(database: Database, run_id: int, order: ReversalOrder) -> tuple[int, bool]:
     key = order.key
     assert key is not None, "a run is reversed under a key"
-    await _check_key(database, key)
     async with database.transaction():
+        await idempotency.stored_for_operator(database, key)
         left = await run_row.lock_settled(database, run_id)
         first = await database.fetchval("SELECT id FROM reversals WHERE of_run_id = $1", run_id)
         if first is not None:
@@ -105,17 +103,6 @@ def _refuse_going(left: int) -> None:
             f"The run is still going, with {left} to come: it may be taken back when it has come "
             "to all, at the latest when its day is over. `GET /api/v1/runs/{id}` tells."
         )
-
-
-async def _check_key(database: Database, key: RequestKey) -> None:
-    stored = (await idempotency.stored(database, [key.key])).get(key.key)
-    if stored is not None:
-        idempotency.same_request(key, stored)
-    used = await database.fetchval(
-        "SELECT request_hash FROM reversals WHERE idempotency_key = $1", key.key
-    )
-    if used is not None and used != key.request_hash:
-        raise KeyReusedError("This Idempotency-Key was used for another request.")
 
 
 async def go_on(book: Book, number: int, within_s: float) -> bool:

@@ -64,9 +64,9 @@ async def keyed(
     refusal: TallybookError | None = None
     async with book.database.transaction():
         day = await lock(book, number)
-        stored = (await idempotency.stored(book.database, [order.key.key])).get(order.key.key)
+        find = idempotency.stored if act is None else idempotency.stored_for_operator
+        stored = await find(book.database, order.key)
         if stored is not None:
-            stored = idempotency.same_request(order.key, stored)
             return Done(
                 journal_id=stored.journal_id,
                 entry_ids=stored.entry_ids,

@@ -17,7 +17,11 @@ CREATE TABLE journals (
     CONSTRAINT reversal_names_its_journal
         CHECK ((kind = 'reversal') = (reverses_journal_id IS NOT NULL))
 );
-CREATE UNIQUE INDEX journals_key ON journals (idempotency_key) WHERE idempotency_key IS NOT NULL;
+-- Two namespaces: operators' routes, and all others.
+CREATE UNIQUE INDEX journals_key ON journals (idempotency_key)
+    WHERE idempotency_key IS NOT NULL AND kind NOT IN ('grant', 'adjustment', 'reversal', 'transfer');
+CREATE UNIQUE INDEX journals_operators_key ON journals (idempotency_key)
+    WHERE idempotency_key IS NOT NULL AND kind IN ('grant', 'adjustment', 'reversal', 'transfer');
 CREATE INDEX journals_event ON journals (event_id) WHERE event_id IS NOT NULL;
 -- In order: a chunk of a reversal goes on after the last one's end.
 CREATE INDEX journals_run ON journals (run_id, id) WHERE run_id IS NOT NULL;

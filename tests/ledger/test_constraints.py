@@ -205,10 +205,19 @@ async def test_a_journal_against_the_rules_is_refused(connection: asyncpg.Connec
 
 
 async def test_no_two_journals_stand_under_one_key(connection: asyncpg.Connection) -> None:
+    for one, other in (("spend", "hold"), ("grant", "adjustment")):
+        keyed = journal(idempotency_key=f"key-{one}", request_hash=HASH)
+        await insert(connection, "journals", {**keyed, "kind": one})
+        with pytest.raises(asyncpg.UniqueViolationError):
+            await insert(connection, "journals", {**keyed, "kind": other})
+
+
+async def test_an_operators_key_and_an_applications_may_read_the_same(
+    connection: asyncpg.Connection,
+) -> None:
     keyed = journal(idempotency_key="key-2", request_hash=HASH)
-    await insert(connection, "journals", keyed)
-    with pytest.raises(asyncpg.UniqueViolationError):
-        await insert(connection, "journals", {**keyed, "kind": "grant"})
+    for kind in ("spend", "grant"):
+        await insert(connection, "journals", {**keyed, "kind": kind})
 
 
 async def test_a_journal_is_reversed_once(connection: asyncpg.Connection) -> None:
