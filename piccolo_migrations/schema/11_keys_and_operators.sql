@@ -9,7 +9,7 @@ CREATE TABLE api_keys (
     expires_at timestamptz,
     revoked_at timestamptz,
     -- From where the key may be used; from anywhere if empty. The cast fails on what is no network.
-    networks text[] NOT NULL DEFAULT '{}' CHECK (networks::cidr[] IS NOT NULL)
+    networks text[] NOT NULL CHECK (networks::cidr[] IS NOT NULL)
 );
 
 -- When each key was last used, to the minute; written by the server, which writes no key.
