@@ -86,10 +86,10 @@ echo "Installing $$(grep -c == requirements.txt) packages, the first time in a m
 $(PIP) check >> $(VENV)/install.log || { tail -n 5 $(VENV)/install.log; exit 1; }
 endef
 
-demo: install ## start everything, play the sample tape, show the result, stay up (DEMO_EXIT=1: end)
+demo: install ## start everything, play six customers, show the result, stay up (DEMO_EXIT=1: end)
 	@$(VENV)/bin/tallybook demo $(FLAGS)
 
-run: install ## start everything without the tape (PORT=…, DATA=…)
+run: install ## start everything without them (PORT=…, DATA=…)
 	@$(VENV)/bin/tallybook up $(FLAGS)
 
 # Whatever the surroundings say, compiled modules are kept: else each of the tests' many processes

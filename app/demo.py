@@ -1,4 +1,4 @@
-"""`tallybook demo`: start everything, play the sample tape, show the result, stay up."""
+"""`tallybook demo`: start everything, play the six customers, show the result, stay up."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from app.simulate.demo import START, demo
 
 
 async def play_and_stay(*, port: int, data_dir: Path, console: Console, leave: bool) -> int:
-    """Exit code 0 when the tape ended right; stays up unless ``leave``."""
+    """Return 0 if the demo ended right; stay up unless ``leave``."""
 
     async def play(book: DevBook) -> int | None:
         right = await demo(book, console, data_dir)
         if leave:
             return 0 if right else 1
         async with opened(book.database_url) as database:
-            await clock.run_on(database)  # from the tape's end
+            await clock.run_on(database)  # from the demo's end
         console.print("The clock runs on from here. Ctrl-C stops everything.", style="dim")
         return None
 

@@ -59,10 +59,11 @@ Folder = Annotated[
 Tiers = Annotated[
     Path | None,
     typer.Option(
-        exists=True, dir_okay=False,
+        exists=True,
+        dir_okay=False,
         help="The catalogue to buy from; else what `up` applied, else the shipped one.",
     ),
-]  # fmt: skip
+]
 Start = Annotated[
     datetime | None,
     typer.Option(parser=parse_instant, metavar="INSTANT", help="The first day; 1 January 2026."),
@@ -89,20 +90,34 @@ ApiVersion = Annotated[
 StripePort = Annotated[
     int | None,
     typer.Option(
-        "--stripe", metavar="PORT", min=0, max=65_535,
+        "--stripe",
+        metavar="PORT",
+        min=0,
+        max=65_535,
         help="Serve a Stripe to try against on this port instead, with Checkout and portal pages.",
     ),
-]  # fmt: skip
+]
 
 
 def simulate(
-    life_cycles: LifeCycles = None, list_: List = False, customers: Customers = None,
-    days: Days = 35, to: To = None, secret: Secret = None, key: Key = None,
-    data_dir: Folder = None, tiers: Tiers = None, start: Start = None, seed: Seed = 1,
-    shuffle: Shuffle = False, duplicate: Duplicate = 0.0, drop: Drop = 0.0,
-    concurrency: Concurrency = 8, api_version: ApiVersion = "2026-08-26.dahlia",
+    life_cycles: LifeCycles = None,
+    list_: List = False,
+    customers: Customers = None,
+    days: Days = 35,
+    to: To = None,
+    secret: Secret = None,
+    key: Key = None,
+    data_dir: Folder = None,
+    tiers: Tiers = None,
+    start: Start = None,
+    seed: Seed = 1,
+    shuffle: Shuffle = False,
+    duplicate: Duplicate = 0.0,
+    drop: Drop = 0.0,
+    concurrency: Concurrency = 8,
+    api_version: ApiVersion = "2026-08-26.dahlia",
     stripe: StripePort = None,
-) -> None:  # fmt: skip
+) -> None:
     """Play Stripe's life cycles as signed webhooks, without a Stripe account.
 
     Each named life cycle once, or a random population; then what must have come of each customer,

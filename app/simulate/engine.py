@@ -25,7 +25,7 @@ _HOUR: Final = timedelta(hours=1)
 
 @dataclass(frozen=True)
 class Posted:
-    """What an account's entries add up to."""
+    """The sums of an account's entries."""
 
     by_kind: Counter[str]
     change: int
@@ -61,7 +61,7 @@ class Found:
 
 @dataclass
 class Outcome:
-    """What happened so far; complete where ``finished``.
+    """The result so far; complete where ``finished``.
 
     ``found`` has the accounts that differ, the first of them, or all whose entries were read.
     """
@@ -122,7 +122,7 @@ class Engine:
         self._watch = watch
         self._rng = random.Random(f"{manner.seed} order")  # noqa: S311 - it plays
         self._limit = asyncio.Semaphore(manner.concurrency)
-        self._heard: set[Role] = set()  # those of the wave of whom anything was sent
+        self._heard: set[Role] = set()  # those of the wave who did anything
 
     async def run(self, roles: Iterator[Role]) -> Outcome:
         """Play them all; raise PlayError if the book answers what it must not."""

@@ -19,7 +19,7 @@ _MOST_ALIVE: Final = ("active", "past_due", "created", "canceled")
 
 @dataclass(frozen=True, kw_only=True)
 class TierRules:
-    """What a tier gives, and how long a failed payment leaves it."""
+    """A tier's credits, and how long a failed payment leaves them."""
 
     daily_credits: int
     grace: timedelta = timedelta(days=7)

@@ -34,7 +34,7 @@ INTERRUPTED: Final = 130  # as a shell counts an end by Ctrl-C
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What to play; ``customers`` None plays each named life cycle once."""
+    """The options of a play; ``customers`` None plays each named life cycle once."""
 
     names: Sequence[str]
     customers: int | None

@@ -52,7 +52,7 @@ Act = Delivery | Put | Spend | Close
 
 @dataclass(frozen=True, kw_only=True)
 class Step:
-    """What happens at one instant; ``story`` tells it to a person who watches."""
+    """The acts of one instant; ``story`` tells them to a person who watches."""
 
     at: datetime
     story: str

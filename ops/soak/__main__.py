@@ -31,7 +31,7 @@ console = Console()
 
 
 async def soak(book: RunningBook, seconds: float, days: float, accounts: int) -> bool:
-    """Whether all held."""
+    """Run it; return whether all held."""
     told = await asyncio.to_thread(book.wait)
     counting = Counting()
     async with connected(told, patience_s=PATIENCE_S, transport=counting) as client:
@@ -88,7 +88,7 @@ def _table(checks: list[Check]) -> Table:
 
 
 def main() -> int:
-    """Read the sizes, run, tell by the exit code."""
+    """Read the sizes and run; the exit code is 1 if a check fails."""
     parser = argparse.ArgumentParser(prog="python -m ops.soak", description=__doc__)
     parser.add_argument("--seconds", type=float, default=120.0)
     parser.add_argument("--days", type=float, default=3.0, help="of the book, in that time")

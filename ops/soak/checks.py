@@ -1,4 +1,4 @@
-"""Afterwards: whatever was acknowledged is in the ledger once, and nothing is left hanging."""
+"""Checks after the load: all that was acknowledged is in the ledger once, and nothing hangs."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SHOWN_MAX: Final = 3
 
 
 class Check(msgspec.Struct, frozen=True):
-    """A line of the report: what must hold, what was found."""
+    """A line of the report: a rule, and what was found."""
 
     name: str
     found: str
@@ -33,7 +33,7 @@ class Check(msgspec.Struct, frozen=True):
 async def check(
     book: DevBook, client: BookClient, done: Acknowledged, watch: Watch, faults: list[str]
 ) -> list[Check]:
-    """All of them, on a book whose load has ended."""
+    """Run all checks on a book whose load has ended."""
     connection = await asyncpg.connect(book.database_url)
     try:
         return [
@@ -96,7 +96,7 @@ async def _queued(connection: asyncpg.Connection) -> Check:
 
 
 async def _burst(client: BookClient) -> Check:
-    """More calls at once than there are connections: a leaked one would hang some of them."""
+    """Call more often at once than there are connections: a leaked one would hang some calls."""
     answers = await asyncio.wait_for(
         asyncio.gather(*(client.account("n0") for _ in range(BURST))), SETTLE_S_MAX
     )
@@ -105,7 +105,7 @@ async def _burst(client: BookClient) -> Check:
 
 
 async def _idle(connection: asyncpg.Connection) -> Check:
-    """In the end every connection is back in its pool: idle, and no more than the pools hold."""
+    """Check that every connection is back in its pool: idle, and no more than the pools hold."""
     loop = asyncio.get_running_loop()
     ends_at = loop.time() + SETTLE_S_MAX
     while True:

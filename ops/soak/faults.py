@@ -1,4 +1,4 @@
-"""What is done to the book in the first half; the second is left in peace, and watched."""
+"""Faults of the first half of a soak; in the second nothing is ended, and memory is watched."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ BACK_S_MAX: Final = 60.0
 
 @dataclass(frozen=True)
 class Fault:
-    """Whom it meets, and with which signal."""
+    """A signal, and the processes that it is sent to."""
 
     told: str
     victim: Callable[[RunningBook], int | None]
@@ -48,7 +48,7 @@ FAULTS: Final[Mapping[float, Fault]] = {
 
 
 async def cause(book: RunningBook, seconds: float) -> list[str]:
-    """All of them in their order; what was done."""
+    """Cause each fault in its turn; return the words of what was done."""
     done, before = [], 0.0
     for part, fault in FAULTS.items():
         await asyncio.sleep((part - before) * seconds)
@@ -59,7 +59,7 @@ async def cause(book: RunningBook, seconds: float) -> list[str]:
 
 
 async def _there(book: RunningBook, fault: Fault) -> int:
-    """It may still be on its way back from the last time."""
+    """Wait for the process: it may still be on its way back from the fault before."""
     ends_at = time.monotonic() + BACK_S_MAX
     while (pid := fault.victim(book)) is None:
         if time.monotonic() > ends_at:

@@ -24,7 +24,7 @@ ACCOUNT_WORDS: Final = "soak"
 
 @dataclass
 class Acknowledged:
-    """What was answered as done: by these ids it is looked for afterwards."""
+    """Ids of all that was answered as done: they are looked for afterwards."""
 
     spends: dict[str, int] = field(default_factory=dict)  # key → amount
     refused: int = 0
@@ -38,7 +38,7 @@ class Counting(httpx.AsyncBaseTransport):
     def __init__(self) -> None:
         self._inner = httpx.AsyncHTTPTransport(limits=httpx.Limits(max_connections=32))
         self.counts: Counter[str] = Counter()
-        self.faults: list[str] = []  # whatever happens, our answer is never 500
+        self.faults: list[str] = []  # an answer of 500 is always a fault of ours
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send it on."""
@@ -61,7 +61,7 @@ class Counting(httpx.AsyncBaseTransport):
 
 
 class Load:
-    """Everybody who uses the book; ``stop`` lets each finish what it has begun."""
+    """All callers of the book; ``stop`` lets each finish the act that it has begun."""
 
     def __init__(self, book: DevBook, client: BookClient, accounts: int, begins_at: datetime):
         self.book = book
@@ -76,7 +76,7 @@ class Load:
         ]
 
     async def introduce(self) -> None:
-        """Every account, subscribed."""
+        """Open every account, each with a subscription."""
         for fake in self._fakes:
             put = Put(account_id=fake.name, customer_id=fake.customer_id)
             await self._client.put_account(put)
@@ -84,7 +84,7 @@ class Load:
         await self._give(self._fakes[::2])
 
     async def _give(self, fakes: list[FakeSubscription]) -> None:
-        """Credits for many spends: the others live on their days, and are refused now and then."""
+        """Grant credits for many spends; accounts without them are refused now and then."""
         headers = {"Authorization": f"Bearer {self.book.keys.operator}"}
         async with httpx.AsyncClient(
             base_url=self.book.base_url, headers=headers, trust_env=False
@@ -98,11 +98,11 @@ class Load:
                 answer.raise_for_status()
 
     def stop(self) -> None:
-        """No new act is begun."""
+        """Begin no new act."""
         self._stopped = True
 
     async def spend(self, caller: int) -> None:
-        """One caller: an act after the other, each under a key of its own."""
+        """Spend as one caller: one act after the other, each under a key of its own."""
         number = 0
         while not self._stopped:
             number += 1
@@ -119,7 +119,7 @@ class Load:
             await asyncio.sleep(PAUSE_S)
 
     async def subscribe(self, part: int, parts: int) -> None:
-        """Stripe, for some of the accounts: upgrades, downgrades, failed payments and paid ones."""
+        """Play Stripe for some of the accounts: upgrades, downgrades, failed and paid invoices."""
         mine = self._fakes[part::parts]
         while not self._stopped:
             fake = self._random.choice(mine)

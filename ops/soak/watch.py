@@ -29,7 +29,7 @@ class Sample(msgspec.Struct, frozen=True):
 
 
 class Growth(msgspec.Struct, frozen=True):
-    """What a program held early and late in the quiet half."""
+    """The memory of a program early and late in the quiet half."""
 
     program: str
     early_mib: float
@@ -42,7 +42,7 @@ class Growth(msgspec.Struct, frozen=True):
 
 
 class Watch:
-    """Looks once a second until it is cancelled."""
+    """Looks at both once a second until it is cancelled."""
 
     def __init__(self, book: RunningBook, database_url: str) -> None:
         self._book = book
@@ -50,7 +50,7 @@ class Watch:
         self.samples: list[Sample] = []
 
     async def look_on(self) -> None:
-        """Until cancelled."""
+        """Look until cancelled."""
         while True:
             connections = await self._connections()
             held = {name: _resident(self._book.pids(word)) for name, word in PROGRAMS.items()}
@@ -70,11 +70,11 @@ class Watch:
             await connection.close(timeout=5)
 
     def connections_max(self) -> int:
-        """The most that were open at one time, our own apart."""
+        """The most connections that were open at one time, without our own."""
         return max((sum(one.connections.values()) for one in self.samples), default=0)
 
     def growth(self) -> list[Growth]:
-        """Of each program, over the half without restarts; none where that half is too short."""
+        """Return each program's growth in the half without restarts; none if that is too short."""
         quiet = self.samples[len(self.samples) // 2 :]
         if len(quiet) < SAMPLES_MIN:
             return []  # a server that has just started still takes what it needs
@@ -86,7 +86,7 @@ class Watch:
 
 
 async def connections(connection: asyncpg.Connection) -> dict[str, int]:
-    """Open connections by application and state, the asking one apart."""
+    """Return open connections by application and state, without the asking one."""
     rows = await connection.fetch(
         """SELECT application_name || ', ' || state AS who, count(*) AS count
              FROM pg_stat_activity

@@ -53,7 +53,7 @@ class Player:
         return Played(code, _text(console), _text(errors))
 
     def at(self, **address: object) -> Player:
-        """The same with another address."""
+        """A player with another address."""
         return replace(self, address=replace(self.address, **address))  # type: ignore[arg-type]
 
 

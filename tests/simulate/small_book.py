@@ -29,7 +29,7 @@ class Fault(StrEnum):
 
 @dataclass
 class SmallBook:
-    """Events, spends and accounts by their ids; ``fault_of`` says what befalls the nth request."""
+    """Events, spends and accounts by their ids; ``fault_of`` tells the nth request's fault."""
 
     fault_of: Callable[[int], Fault | None] = lambda _: None
     now: datetime = datetime(2026, 1, 1, tzinfo=UTC)
@@ -117,7 +117,7 @@ async def listening(book: SmallBook) -> AsyncIterator[DevBook]:
 
 
 def dev_book(base_url: str) -> DevBook:
-    """What a client has to know, but for a database."""
+    """The content of dev.json, without a database."""
     return DevBook(
         base_url=base_url,
         database_url="",

@@ -48,9 +48,16 @@ def a_life(model: FakeSubscription) -> list[Any]:
 def test_the_states_of_a_life_follow_one_another(model: FakeSubscription) -> None:
     statuses = [fact_of(event).status for event in snapshots_of(a_life(model))]
     assert statuses == [
-        "incomplete", "active", "active", "active", "active", "past_due", "active", "active",
+        "incomplete",
+        "active",
+        "active",
+        "active",
+        "active",
+        "past_due",
+        "active",
+        "active",
         "canceled",
-    ]  # fmt: skip
+    ]
 
 
 def test_previous_attributes_are_what_the_snapshot_before_had(model: FakeSubscription) -> None:

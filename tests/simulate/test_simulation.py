@@ -47,9 +47,14 @@ NAMES = [name for name in RIGHT if Need.CLOCK not in SCENARIOS[name].needs]
 ON_A_CLOCK = [name for name, one in SCENARIOS.items() if Need.CLOCK in one.needs]
 # Those in which a day's end, a grace's end or a refund comes between two events.
 LONG = [
-    "happy_renewal", "past_due", "dunning_to_cancel", "unpaid", "trial_converts",
-    "several_subscriptions", "pack_disputed_won",
-]  # fmt: skip
+    "happy_renewal",
+    "past_due",
+    "dunning_to_cancel",
+    "unpaid",
+    "trial_converts",
+    "several_subscriptions",
+    "pack_disputed_won",
+]
 WITHOUT_PACKS = [name for name in NAMES if Need.PACK not in SCENARIOS[name].needs]
 DOUBLED = Disorder(shuffle=True, duplicate=1.0)
 
