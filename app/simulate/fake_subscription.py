@@ -192,13 +192,17 @@ class FakeSubscription(msgspec.Struct):
 
     def change_items(self, at: datetime, items: Sequence[tuple[Price, int]]) -> list[JsonObject]:
         """Have these prices, each with its quantity, and no others."""
+        self.set_items(items)
+        return [self._updated(at)]
+
+    def set_items(self, items: Sequence[tuple[Price, int]]) -> None:
+        """Have these prices before anybody is told of it."""
         known = [item.id for item in self.items]
         named = [*known, *(self.ids.draw("si") for _ in items[len(known) :])]
         self.items = [
             Item(id=item_id, price=price, quantity=quantity)
             for item_id, (price, quantity) in zip(named, items, strict=False)
         ]
-        return [self._updated(at)]
 
     def propose_price(self, at: datetime, price: Price) -> list[JsonObject]:
         """Ask for another price that counts once it is paid; the card is declined."""

@@ -218,6 +218,27 @@ async def test_stripes_sdk_subscribes_upgrades_cancels_and_deletes(
     assert refused.value.code == "resource_missing"
 
 
+async def test_a_subscription_of_many_items_shows_ten_and_lists_all(
+    tried: Tried, client: sdk.StripeClient
+) -> None:
+    customer = await client.v1.customers.create_async({})
+    pro: Any = {"price": "price_pro_monthly"}
+    one = await client.v1.subscriptions.create_async({"customer": customer.id, "items": [pro] * 11})
+    assert (len(one["items"]["data"]), one["items"]["has_more"]) == (10, True)
+    listed = await client.v1.subscription_items.list_async({"subscription": one.id, "limit": 100})
+    assert len(listed.data) == 11
+    fewer: Any = [{"id": item.id, "deleted": True} for item in listed.data[1:]]
+    one = await client.v1.subscriptions.update_async(one.id, {"items": fewer})
+    assert (len(one["items"]["data"]), one["items"]["has_more"]) == (1, False)
+    more: Any = [{"id": listed.data[0].id, "quantity": 0}, {"price": "price_enterprise_monthly"}]
+    one = await client.v1.subscriptions.update_async(one.id, {"items": more})
+    told = [(item.price.id, item.quantity) for item in one["items"]["data"]]
+    assert told == [("price_pro_monthly", 0), ("price_enterprise_monthly", 1)]
+    await until(tried, customer.id, ("ENTERPRISE", 50))
+    await client.v1.subscriptions.pause_async(one.id)
+    await until(tried, customer.id, ("FREE", 5))
+
+
 async def test_stripes_sdk_opens_sessions_and_refunds_a_pack(
     tried: Tried, client: sdk.StripeClient
 ) -> None:

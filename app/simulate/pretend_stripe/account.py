@@ -221,7 +221,8 @@ class StripeAccount(msgspec.Struct, kw_only=True):
         self, at: datetime, session: JsonObject, price: Price, quantity: int
     ) -> JsonObject:
         data: Any = session["subscription_data"]
-        one = self.begin(at, str(session["customer"]), price, quantity, data.get("metadata", {}))
+        metadata = data.get("metadata", {})
+        one = self.begin(at, str(session["customer"]), [(price, quantity)], metadata)
         return {"subscription": one.id, "invoice": one.latest_invoice.id}
 
     def decline_session(self, at: datetime, session_id: str) -> None:
@@ -260,16 +261,15 @@ class StripeAccount(msgspec.Struct, kw_only=True):
         self,
         at: datetime,
         customer_id: str,
-        price: Price,
-        quantity: int = 1,
+        items: Sequence[tuple[Price, int]],
         metadata: JsonObject | None = None,
     ) -> FakeSubscription:
-        """Begin a subscription that is paid at once."""
+        """Begin a subscription to these prices, each with its quantity, that is paid at once."""
         name = self.ids.draw("n").rpartition("_")[2]
         one = FakeSubscription(
-            self.ids.prefix, name, price, at, customer_id, metadata or {}, self.shape
+            self.ids.prefix, name, items[0][0], at, customer_id, metadata or {}, self.shape
         )
-        one.items = [msgspec.structs.replace(one.items[0], quantity=quantity)]
+        one.set_items(items)
         self.subscriptions[one.id] = one
         self.take(one.subscribe(at))
         return one

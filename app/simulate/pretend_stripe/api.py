@@ -24,6 +24,7 @@ from app.simulate.pretend_stripe.account import (
 from app.simulate.price_list import PriceList
 from app.simulate.stripe_objects import JsonObject, listed
 
+KEYS_KEPT_MAX: Final = 1_000  # Stripe keeps an Idempotency-Key for a day or more
 PAGE_SIZE_MAX: Final = 100
 PAGE_SIZE_DEFAULT: Final = 10  # Stripe's own
 _ENDED: Final = ("canceled", "incomplete_expired")
@@ -67,6 +68,8 @@ class Api:
             return answer
         answer = self._answer(method, path, params, at)
         self.account.answers[key] = asked, answer
+        if len(self.account.answers) > KEYS_KEPT_MAX:
+            del self.account.answers[next(iter(self.account.answers))]
         return answer
 
     def _answer(self, method: str, path: str, params: Params, at: datetime) -> JsonObject:
@@ -137,18 +140,19 @@ def _open_portal(api: Api, params: Params, at: datetime) -> JsonObject:
 
 def _subscribe(api: Api, params: Params, at: datetime) -> JsonObject:
     customer = api.account.customer(params.get("customer"))
-    (item, *_) = params.get("items") or [{}]
-    price, _ = price_of(api.prices, item.get("price"))
-    quantity, metadata = int(item.get("quantity", 1)), params.get("metadata", {})
-    return api.account.begin(at, str(customer["id"]), price, quantity, metadata).snapshot()
+    items = [
+        (price_of(api.prices, item.get("price"))[0], int(item.get("quantity", 1)))
+        for item in params.get("items") or [{}]
+    ]
+    metadata = params.get("metadata", {})
+    return api.account.begin(at, str(customer["id"]), items, metadata).snapshot()
 
 
 def _update(api: Api, params: Params, at: datetime, named: str) -> JsonObject:
-    """Change a subscription's price, notes or end."""
+    """Change a subscription's items, notes or end."""
     changes: list[Change] = []
-    for item in params.get("items", [])[:1]:
-        price, _ = price_of(api.prices, item.get("price"))
-        changes.append(partial(FakeSubscription.change_price, at=at, price=price))
+    if asked := params.get("items"):
+        changes.append(_items_changed(api, asked, named, at))
     for key, value in params.get("metadata", {}).items():
         changes.append(partial(FakeSubscription.set_metadata, at=at, key=key, value=value))
     if params.get("cancel_at_period_end") == "true":
@@ -159,6 +163,28 @@ def _update(api: Api, params: Params, at: datetime, named: str) -> JsonObject:
     for change in changes:
         api.account.change(named, change)
     return api.account.find("subscription", named)
+
+
+def _items_changed(api: Api, asked: Sequence[Params], named: str, at: datetime) -> Change:
+    """Make the change of items: one that is named is changed or deleted, any other is added."""
+    one = api.account.subscriptions.get(named)
+    if one is None:
+        raise no_such("subscription", named)
+    items = {item.id: (item.price, item.quantity) for item in one.items}
+    price = one.price
+    for place, item in enumerate(asked):
+        # Without an id the only item is meant, as localstripe and old programs say it.
+        key = item.get("id") or (one.items[0].id if len(asked) == len(items) == 1 else str(place))
+        price, quantity = items.get(key, (one.price, 1))
+        if item.get("deleted") == "true":
+            items.pop(key, None)
+            continue
+        if "price" in item:
+            price, _ = price_of(api.prices, item["price"])
+        items[key] = price, int(item.get("quantity", quantity))
+    if len(items) == len(one.items) == 1 and price != one.price:
+        return partial(FakeSubscription.change_price, at=at, price=price)
+    return partial(FakeSubscription.change_items, at=at, items=list(items.values()))
 
 
 def _changed(change: Callable[[FakeSubscription, datetime], list[JsonObject]]) -> Route:
