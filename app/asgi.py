@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
+from functools import partial
 from importlib.metadata import version
 from typing import Any, Final
 
@@ -28,8 +29,9 @@ from app.operators.keys import Keyring
 from app.spending import queue, turns
 from app.spending.queue import SpendQueue
 from app.spending.turns import Turns
-from app.web import schema
+from app.web import health, metrics, schema
 from app.web.http import access, body, problems, request_log
+from app.web.http.bounded import Looks, Reports
 from app.web.http.problems import DATABASE_AWAY
 from app.web.routes import CLOCK_ROUTES, ROUTES
 from app.webhooks.group import WebhookGroups
@@ -85,7 +87,10 @@ def furnish(app: Litestar, settings: Settings) -> None:
             patience=queue.PATIENCE,
         ),
     )
-    app.state.update({**_state(settings, book, spending), "metrics": counts, "limiter": limiter})
+    state = app.state
+    state.update({**_state(settings, book, spending), "metrics": counts, "limiter": limiter})
+    state.readiness = Looks(partial(health.readiness, state))
+    state.scrapes = Looks(partial(metrics.scrape, state))
 
 
 def _routes(settings: Settings) -> list[ControllerRouterHandler]:
@@ -134,6 +139,7 @@ def _state(settings: Settings, book: Book, spending: Book) -> dict[str, Any]:
         "gauges": Gauges(book.database),
         "horizons": Horizons(),
         "exports": Exports(),
+        "reports": Reports(),
     }
 
 

@@ -8,6 +8,7 @@ TallybookError
 │   ├── InvalidCursorError
 │   ├── BeyondHorizonError
 │   ├── PriceUnknownError
+│   ├── ReturnUrlError
 │   ├── RunDateError
 │   └── KeyReusedError
 ├── UnknownThingError           there is no such …
@@ -79,6 +80,12 @@ class InvalidCursorError(RefusedError):
     """The cursor was not made by this list with these filters."""
 
     code = "invalid_cursor"
+
+
+class ReturnUrlError(RefusedError):
+    """The address is on none of the origins that TALLYBOOK_RETURN_ORIGINS names."""
+
+    code = "return_url"
 
 
 class BeyondHorizonError(RefusedError):

@@ -51,6 +51,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     grant_chunks: int = 1
     rate_limits: rates.RateLimits | None = None
     trusted_proxies: tuple[rates.Network, ...] = ()
+    return_origins: frozenset[str] = frozenset()
     traced: bool = False
 
     def __repr__(self) -> str:
@@ -76,6 +77,7 @@ NAMES: Final[Mapping[str, str]] = {
     "TALLYBOOK_GRANT_CHUNKS": "chunks of daily grants side by side, 1; a core of the database each",
     "TALLYBOOK_RATE_LIMIT": "calls/seconds of a key, then of an address without: 30000/60,120/60",
     "TALLYBOOK_OTEL": "true: traces by OpenTelemetry; so does OTEL_EXPORTER_OTLP_ENDPOINT",
+    "TALLYBOOK_RETURN_ORIGINS": "where Stripe's pages may send users back, by comma; else anywhere",
     "TALLYBOOK_TRUSTED_PROXIES": "networks whose X-Forwarded-For is believed, by comma",
 }
 
@@ -128,6 +130,7 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
         traced=_flag(values["TALLYBOOK_OTEL"], "TALLYBOOK_OTEL", problems)
         or bool(source.get("OTEL_EXPORTER_OTLP_ENDPOINT")),
         trusted_proxies=_networks(values["TALLYBOOK_TRUSTED_PROXIES"], problems),
+        return_origins=_origins(values["TALLYBOOK_RETURN_ORIGINS"], problems),
     )
     if values["TALLYBOOK_CLOCK"] not in (None, "settable"):
         problems.append("TALLYBOOK_CLOCK is not settable, the one value it may have.")
@@ -287,6 +290,39 @@ def _networks(value: str | None, problems: list[str]) -> tuple[rates.Network, ..
             "TALLYBOOK_TRUSTED_PROXIES is no list of networks, such as 10.0.0.0/8,192.0.2.7."
         )
         return ()
+
+
+def origin_of(address: str) -> str:
+    """The scheme, host and port of an address, as browsers compare them; raises ValueError."""
+    parts = urlsplit(address)
+    scheme, host = parts.scheme.lower(), (parts.hostname or "").lower()
+    shown = f"[{host}]" if ":" in host else host
+    usual = {"https": 443, "http": 80}.get(scheme)
+    return f"{scheme}://{shown}" + (f":{parts.port}" if parts.port not in (None, usual) else "")
+
+
+def _origins(value: str | None, problems: list[str]) -> frozenset[str]:
+    stated = [part.strip() for part in (value or "").split(",") if part.strip()]
+    if not all(map(_is_origin, stated)):
+        problems.append(
+            "TALLYBOOK_RETURN_ORIGINS is no list of origins, such as https://shop.example."
+        )
+        return frozenset()
+    return frozenset(map(origin_of, stated))
+
+
+def _is_origin(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        known = parts.scheme in ("https", "http") and parts.hostname is not None
+        return (
+            known
+            and parts.port != 0
+            and text == f"{parts.scheme}://{parts.netloc}"
+            and ("@" not in parts.netloc)
+        )
+    except ValueError:
+        return False
 
 
 def _environment(value: str | None, problems: list[str]) -> Environment:

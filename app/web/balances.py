@@ -91,7 +91,8 @@ async def get_balance(account_id: AccountId, state: State, as_of: At = None) -> 
 )
 async def explain_balance(account_id: AccountId, state: State) -> ExplainAnswer:
     """Lot by lot what is free and held as posted, with the journals and events behind each."""
-    found = await explain(state.book.database, account_id)
+    async with state.reports.room():
+        found = await explain(state.book.database, account_id)
     return view_of(
         ExplainAnswer,
         found,

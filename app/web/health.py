@@ -14,6 +14,7 @@ from app.infrastructure import migrations
 from app.infrastructure.limiter import Limiter
 from app.web.http import problems
 from app.web.http.access import Access, access
+from app.web.http.bounded import Looks
 
 STALLED_S_MAX: Final = 2.0
 
@@ -46,6 +47,12 @@ def get_liveness() -> Live:
 @get("/health/ready", responses=problems.declared(400), tags=["Health"], **access(Access.OPEN))
 async def get_readiness(state: State) -> Ready:
     """200 when spends go through and migrations are done; Redis and late runs only degrade."""
+    looks: Looks[Ready] = state.readiness
+    return await looks.get()
+
+
+async def readiness(state: State) -> Ready:
+    """Look whether this process can serve; raises BusyError."""
     missing = await migrations.missing(state.book.database)
     if missing:
         raise BusyError(

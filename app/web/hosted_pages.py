@@ -10,6 +10,8 @@ from litestar.datastructures import State
 from litestar.params import HeaderParameter, JSONBody
 
 from app.accounts.hosted_pages import Purchase, open_checkout, open_portal
+from app.errors import ReturnUrlError
+from app.infrastructure.settings import Settings, origin_of
 from app.web.http import problems
 from app.web.http.access import Access, access
 from app.web.http.parameters import AccountId
@@ -85,6 +87,7 @@ async def create_checkout_session(
     idempotency_key: OptionalIdempotencyKey = None,
 ) -> CheckoutAnswer:
     """Open Stripe's page on which this account buys a tier or a pack of the catalogue."""
+    _require_ours(state.settings, data.success_url, data.cancel_url)
     wanted = Purchase(
         price=data.price,
         success_url=data.success_url,
@@ -103,5 +106,21 @@ async def create_portal_session(
     idempotency_key: OptionalIdempotencyKey = None,
 ) -> PortalAnswer:
     """Open Stripe's portal, in which the account's customer changes or ends what it pays for."""
+    _require_ours(state.settings, data.return_url)
     page = await open_portal(state.book, account_id, data.return_url, idempotency_key)
     return PortalAnswer(url=page.url)
+
+
+def _require_ours(settings: Settings, *addresses: str | None) -> None:
+    """Raise ReturnUrlError for an address elsewhere than the settings allow."""
+    for address in addresses:
+        if address is None or not settings.return_origins:
+            continue
+        try:
+            origin = origin_of(address)
+        except ValueError:
+            origin = "such an address"
+        if origin not in settings.return_origins:
+            raise ReturnUrlError(
+                f"Stripe may not send users to {origin}; TALLYBOOK_RETURN_ORIGINS names where to."
+            )

@@ -68,7 +68,8 @@ class RollForwardAnswer(View, frozen=True, kw_only=True):
 async def get_trial_balance(state: State, as_of: At = None) -> TrialBalanceAnswer:
     """Debits and credits of every account as the ledger stood: at `complete_to`, or `as_of`."""
     at = instant_if_given(as_of, "as_of")
-    stood = await trial_balance(state.book.database, state.horizons, at)
+    async with state.reports.room():
+        stood = await trial_balance(state.book.database, state.horizons, at)
     return view_of(TrialBalanceAnswer, stood, accounts=stood.lines)
 
 
@@ -83,5 +84,6 @@ async def get_roll_forward(
 ) -> RollForwardAnswer:
     """What came and went in `[from, to)` by `recorded_at`, closing to the credit."""
     start, end = parse_instant(from_, "from"), parse_instant(to, "to")
-    moved = await roll_forward(state.book.database, state.horizons, start, end, account_id)
+    async with state.reports.room():
+        moved = await roll_forward(state.book.database, state.horizons, start, end, account_id)
     return view_of(RollForwardAnswer, moved, from_=instant(moved.start), to=instant(moved.end))

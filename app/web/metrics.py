@@ -9,6 +9,7 @@ from litestar.datastructures import State
 
 from app.web.http import problems
 from app.web.http.access import Access, access
+from app.web.http.bounded import Looks
 
 MEDIA_TYPE: Final = "text/plain"
 CONTENT_TYPE: Final = f"{MEDIA_TYPE}; version=0.0.4"  # Litestar adds the charset
@@ -23,5 +24,11 @@ CONTENT_TYPE: Final = f"{MEDIA_TYPE}; version=0.0.4"  # Litestar adds the charse
 )
 async def get_metrics(state: State) -> Response[bytes]:
     """Counts, times and gauges in Prometheus' text format."""
-    text = state.metrics.text() + await state.gauges.text()
-    return Response(text, media_type=CONTENT_TYPE)
+    looks: Looks[bytes] = state.scrapes
+    return Response(await looks.get(), media_type=CONTENT_TYPE)
+
+
+async def scrape(state: State) -> bytes:
+    """All of it: 10 ms of this process' time."""
+    text: bytes = state.metrics.text() + await state.gauges.text()
+    return text

@@ -57,7 +57,8 @@ async def get_usage(
 ) -> UsageList:
     """Credits granted, spent, expired and purchased, by day and tier."""
     query = UsageQuery(start=from_, end=to, tier=tier)
-    page = await usage(state.book.database, query, cursor, limit)
+    async with state.reports.room():
+        page = await usage(state.book.database, query, cursor, limit)
     return UsageList(
         data=[view_of(UsageAnswer, row) for row in page.rows], next_cursor=page.next_cursor
     )

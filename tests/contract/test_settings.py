@@ -147,3 +147,19 @@ def test_a_start_is_refused_by_a_sentence_not_a_traceback(command: tuple[str, ..
     assert "Traceback" not in said
     assert "tiny-one" not in said
     assert "hunter22" not in said
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["shop.example", "https://shop.example/", "https://a@b", "ftp://x", "https://", "https://x:y"],
+)
+def test_what_is_no_origin_stops_the_start(text: str) -> None:
+    told = refusal(GOOD | {"TALLYBOOK_RETURN_ORIGINS": f"https://a.example,{text}"})
+    assert "TALLYBOOK_RETURN_ORIGINS is no list of origins" in told
+
+
+def test_origins_are_compared_as_browsers_do() -> None:
+    text = "https://Shop.example:443, http://127.0.0.1:3000"
+    loaded = settings.load(GOOD | {"TALLYBOOK_RETURN_ORIGINS": text})
+    assert loaded.return_origins == {"https://shop.example", "http://127.0.0.1:3000"}
+    assert settings.load(GOOD).return_origins == frozenset()

@@ -5,13 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
 import stripe as sdk
 
 from app.accounts import put
+from app.infrastructure.db import Database
+from app.infrastructure.settings import Settings
 from app.operators.acts import Operator
 from app.spending import corrections
-from tests.api_client import Api
+from tests.api_client import Api, open_api
 from tests.conftest import NOW
 from tests.invariants import differences
 from tests.stripe_api.fake_stripe import KEY, FakeStripe
@@ -188,6 +191,10 @@ async def test_what_stripe_refuses_is_told_in_its_words(stripe, stripe_service, 
         {"cancel_url": "/plans"},
         {"success_url": "https://x/" + "a" * 2_000},
         {"success_url": "https://x/ y"},
+        {"success_url": "https://user:pw@evil.example/"},
+        {"success_url": "https://shop.example@evil.example/"},
+        {"cancel_url": "https://shop.example\\@evil.example/"},
+        {"success_url": "https:///nowhere"},
         {"quantity": 0},
         {"quantity": 1_001},
         {"quantity": "1"},
@@ -201,3 +208,36 @@ async def test_what_is_no_address_or_no_order_is_refused(stripe, stripe_service,
     answer = await checkout(stripe_service, "user-1", **{"price": "price_pro_monthly", **wrong})
     assert told(answer) == (400, "invalid_request")
     assert stripe.calls == []
+
+
+ELSEWHERE = (
+    "https://evil.example/",
+    "https://shop.example.evil.example/",
+    "https://evil.example/?https://shop.example",
+    "http://shop.example/",
+    "https://shop.example:8443/",
+    "https://shop.example:99999/",
+    "https://sub.shop.example/",
+)
+
+
+async def test_users_are_sent_back_to_the_origins_that_are_set_alone(
+    database: Database, stripe_settings: Settings, stripe: FakeStripe
+) -> None:
+    origins = frozenset({"https://shop.example", "http://127.0.0.1:3000"})
+    wanted = msgspec.structs.replace(stripe_settings, return_origins=origins)
+    async with open_api(database, wanted) as api:
+        await api.put("/api/v1/accounts/user-1", {"stripe_customer_id": "cus_1"})
+        ours = {"success_url": "https://shop.example/done", "cancel_url": None}
+        for url in ELSEWHERE:
+            for body in ({**ours, "success_url": url}, {**ours, "cancel_url": url}):
+                answer = await checkout(api, "user-1", price="price_pro_monthly", **body)
+                assert told(answer) == (422, "return_url"), url
+            assert told(await portal(api, "user-1", return_url=url)) == (422, "return_url"), url
+        assert stripe.calls == []
+        for url in (
+            "https://shop.example",
+            "https://Shop.Example:443/account?tab=2#top",
+            "http://127.0.0.1:3000/",
+        ):
+            assert (await portal(api, "user-1", return_url=url)).status_code == 201, url

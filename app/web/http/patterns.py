@@ -18,7 +18,8 @@ KEY: Final = r"^[\x20-\x7e]{1,255}\Z"
 CURSOR: Final = r"^[A-Za-z0-9_-]{1,512}\Z"
 EVENT_TYPE: Final = r"^[A-Za-z0-9_.]{1,128}\Z"
 TIER: Final = r"^[A-Z][A-Z0-9_]{0,31}\Z"
-PAGE_URL: Final = r"^https?://[\x21-\x7e]+\Z"
+# No user or password before the host: such an address is made to deceive.
+PAGE_URL: Final = r"^https?://[A-Za-z0-9.:\[\]-]+([/?#][\x21-\x7e]*)?\Z"
 
 
 def id_pattern(prefix: str) -> str:
@@ -27,13 +28,13 @@ def id_pattern(prefix: str) -> str:
 
 
 _MEANINGS: Final = {
-    ACCOUNT_ID: "1 to 128 of the characters A-Z a-z 0-9 . _ : @ | + = ~ -",
+    ACCOUNT_ID: "1 to 128 of the characters A-Z a-z 0-9 . _ : @ | + = ~ - (in a query + is %2B)",
     STRIPE_ID: "an id of Stripe's: 1 to 255 visible ASCII characters",
     KEY: "1 to 255 printable ASCII characters",
     CURSOR: "the `next_cursor` of a page",
     EVENT_TYPE: "a type of Stripe's events, such as invoice.paid",
     TIER: "a tier's name: capitals, digits and _, such as PRO",
-    PAGE_URL: "an http or https address",
+    PAGE_URL: "an http or https address without a user in it",
     INSTANT_PATTERN: "an RFC 3339 instant, such as 2026-01-31T00:00:00Z (in a query + is %2B)",
     **{
         id_pattern(prefix): f"an id such as {ids.public(prefix, 42)}"
