@@ -146,6 +146,9 @@ async def test_a_declined_card_buys_nothing_and_the_page_can_be_paid_later(tried
 
 async def test_a_pack_is_refunded_and_disputed_on_the_overview(tried: Tried) -> None:
     await tried.click(await tried.checkout("user-1", "price_pack_100"), "Pay")
+    page = (await tried.browser.get("/")).text
+    refund = next(iter(re.findall(r"action='(/charges/[^']+)/refund'", page)))
+    assert (await tried.browser.post(f"{refund}/win")).status_code == 404
     await tried.click("/", "Dispute")
     assert await tried.stands("user-1") == ("FREE", 5)
     await tried.click("/", "Win for you")

@@ -18,6 +18,7 @@ from app.errors import ConfigurationError
 from app.simulate import address as addresses
 from app.simulate.address import Address
 from app.simulate.book_client import BookClient, PlayError, connected
+from app.simulate.fake_purchase import FakePurchase
 from app.simulate.fake_subscription import FakeSubscription
 from app.simulate.pretend_stripe import pages
 from app.simulate.pretend_stripe.account import RefusedError, StripeAccount, price_of
@@ -25,14 +26,8 @@ from app.simulate.price_list import PriceList
 from app.simulate.steps import delivery
 from app.simulate.stripe_objects import JsonObject
 
-KEY: Final = "sk_test_51SimulatedByTallybook"
 PATIENCE_S: Final = 0.0  # an event that does not arrive is sent again with the next
-BODY_BYTES_MAX: Final = 1_000_000
 SHOWN_DELIVERIES_MAX: Final = 12
-START_S_MAX: Final = 10.0
-_PREFIX_DIGITS: Final = 8
-_LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
-_ROOT_PATHS: Final = ["/", "/{path:path}"]
 
 Change = Callable[[FakeSubscription], list[JsonObject]]
 T = TypeVar("T")
@@ -103,16 +98,13 @@ class PretendStripe:
         match path:
             case ["checkout", session_id, what]:
                 to = self._check_out(session_id, what, at)
-            case ["portal", portal_id, subscription_id, *change]:
+            case ["portal", portal_id, subscription_id, what, *more]:
                 self.account.find("billing_portal.session", portal_id)
-                self.account.change(subscription_id, self._change(change, at))
+                self.account.change(subscription_id, self._change(what, more, at))
                 to = f"/portal/{portal_id}"
             case ["charges", charge_id, what] if charge_id in self.account.purchases:
                 one = self.account.purchases[charge_id]
-                left = one.cents - one.refunded_cents
-                acts = {"refund": lambda: one.refund(at, left), "dispute": lambda: one.dispute(at)}
-                acts |= {"win": lambda: one.win(at), "lose": lambda: one.lose(at)}
-                self.account.take(_one_of(acts, what)())
+                self.account.take(_one_of(_acts_of(one, at), what)())
                 to = "/"
             case ["deliver"]:
                 to = "/"
@@ -137,9 +129,9 @@ class PretendStripe:
                 to = str(session.get("cancel_url") or here)
         return to
 
-    def _change(self, change: Sequence[str], at: datetime) -> Change:
-        if change[0] == "price" and len(change) == 2:
-            price, _ = price_of(self.prices, change[1])
+    def _change(self, what: str, more: Sequence[str], at: datetime) -> Change:
+        if what == "price":
+            price, _ = price_of(self.prices, "/".join(more))
             return lambda one: one.change_price(at, price)
         acts: dict[str, Change] = {
             "cancel": lambda one: one.delete(at, "cancellation_requested"),
@@ -147,7 +139,7 @@ class PretendStripe:
             "fail": lambda one: one.fail_payment(at),
             "pay": lambda one: one.pay(at),
         }
-        return _one_of(acts, change[0])
+        return _one_of(acts, what)
 
     def page(self, path: Sequence[str]) -> str:
         """Return the page at this path."""
@@ -168,6 +160,17 @@ class PretendStripe:
                 raise RefusedError(404, f"There is no page {'/'.join(path)}.")
         said, self.said = self.said, ""
         return pages.page(title, *parts, said=said, deliveries=self.deliveries)
+
+
+def _acts_of(one: FakePurchase, at: datetime) -> dict[str, Callable[[], list[JsonObject]]]:
+    """Return what can happen to a purchase now."""
+    left = one.cents - one.refunded_cents
+    acts: dict[str, Callable[[], list[JsonObject]]] = {}
+    if left:
+        acts["refund"] = lambda: one.refund(at, left)
+    if one.disputed_at is None:
+        return acts | {"dispute": lambda: one.dispute(at)}
+    return acts | {"win": lambda: one.win(at), "lose": lambda: one.lose(at)}
 
 
 def _one_of(acts: Mapping[str, T], name: str) -> T:
