@@ -298,8 +298,17 @@ class FakeSubscription(msgspec.Struct):
             status=self.status,
             trial_end=_unix(self.trial.ends_at if self.trial else None),
             trial_start=_unix(self.trial.starts_at if self.trial else None),
-            **({} if self.shape.item_periods else stripe_objects.period_fields(self.running)),
+            **self._fields_of_shape(),
         )
+
+    def _fields_of_shape(self) -> JsonObject:
+        """Return the fields that not every API version has."""
+        if not self.shape.item_periods:
+            return stripe_objects.period_fields(self.running)
+        if not self.shape.flexible:
+            return {}
+        paused = {"subscription": {"type": "pause_requested"}, "type": "subscription"}
+        return {"status_details": {"paused": paused if self.status == "paused" else None}}
 
     def item_objects(self) -> list[JsonObject]:
         """Return all of its items."""

@@ -141,6 +141,8 @@ def _handler(server: Server, loop: asyncio.AbstractEventLoop) -> type[BaseHTTPRe
 @asynccontextmanager
 async def serving(stripe: PretendStripe, port: int) -> AsyncIterator[None]:
     """Serve on loopback for the length of a block."""
+    # The standard library's server: granian's embedded one (2.8.7) aborts the process at its end,
+    # "panic in a function that cannot unwind", and this one serves a person and a book.
     handler = _handler(Server(stripe), asyncio.get_running_loop())
     with ThreadingHTTPServer((LOOPBACK, port), handler) as http:
         http.block_on_close = False
