@@ -3,8 +3,30 @@
 from __future__ import annotations
 
 from app.book import Book
-from app.infrastructure.db import Database
+from app.infrastructure.db import Database, Record
 from app.verify.verify import verify
+
+USED = """
+SELECT accounts.id, accounts.tier, day_starts_at, lots.free, lots.held, coalesce((
+           SELECT sum(amount) FROM brought_use
+            WHERE account_id = accounts.id AND until_at > day_starts_at), 0) + coalesce((
+           -- What came with a join and is held counts as held of this lot.
+           SELECT sum(CASE WHEN debit = 'free' OR (debit, credit) = ('transferred', 'held')
+                           THEN amount ELSE 0 END
+                    - CASE WHEN credit = 'free' THEN amount ELSE 0 END)
+             FROM entries WHERE lot_id = lots.id AND kind NOT IN ('grant', 'expiry')
+       ), 0) AS used
+  FROM accounts JOIN lots ON lots.id = day_lot_id
+"""
+# What each subscription gives, and what was used with it elsewhere.
+MOVED = """
+SELECT subscriptions.account_id, coalesce(subscriptions.tier, grace_tier) AS tier, coalesce((
+           SELECT sum(amount) FROM moved_use JOIN accounts AS source ON source.id = from_account_id
+            WHERE subscription_id = subscriptions.id AND until_at > accounts.day_starts_at
+              AND coalesce(source.joined_to, source.id) <> accounts.id), 0) AS used
+  FROM subscriptions JOIN accounts ON accounts.id = account_id
+ WHERE subscriptions.tier IS NOT NULL OR grace_ends_at > tallybook_now()
+"""
 
 
 async def differences(database: Database) -> list[str]:
@@ -14,21 +36,33 @@ async def differences(database: Database) -> list[str]:
 
 
 async def _allowance_differences(database: Database) -> list[str]:
-    """The running day's lot has max(0, allowance - used) free; used is told by entries alone."""
+    """The running day's lot has max(0, allowance - used) free; used is told by entries alone.
+
+    A subscription that moved here lowers only what it adds.
+    """
     _, catalogue = await Book(database).catalogues.present(database)
     credits_of = {tier.name: tier.daily_credits for tier in catalogue.tiers}
-    rows = await database.fetch(
-        """SELECT accounts.id, accounts.tier, lots.free, lots.held, day_used_brought + coalesce((
-                      -- What came with a join and is held counts as held of this lot.
-                      SELECT sum(CASE WHEN debit = 'free' OR (debit, credit)
-                                           = ('transferred', 'held') THEN amount ELSE 0 END
-                               - CASE WHEN credit = 'free' THEN amount ELSE 0 END)
-                        FROM entries WHERE lot_id = lots.id AND kind NOT IN ('grant', 'expiry')
-                  ), 0) AS used
-             FROM accounts JOIN lots ON lots.id = day_lot_id"""
-    )
-    return [
-        f"account {row['id']} on {row['tier']} used {row['used']} and has {row['free']} free"
-        for row in rows
-        if row["free"] != max(0, credits_of[row["tier"]] - row["used"])
-    ]
+    moved = await database.fetch(MOVED)
+    found = []
+    for row in await database.fetch(USED):
+        gives = [one for one in moved if one["account_id"] == row["id"]]
+        if not any(one["used"] for one in gives):
+            gives = []  # else what a closed account or an old tier has is told by its subscriptions
+        rule = _rule(row, gives, credits_of)
+        if row["free"] != rule:
+            found.append(
+                f"account {row['id']} on {row['tier']} used {row['used']}: {row['free']} free,"
+                f" not {rule}; {[dict(one) for one in gives]}"
+            )
+    return found
+
+
+def _rule(row: Record, gives: list[Record], credits_of: dict[str, int]) -> int:
+    if not gives:
+        return max(0, credits_of[row["tier"]] - int(row["used"]))
+    # In turn as if each subscription alone had come along with its use.
+    own = [credits_of[one["tier"]] for one in gives if not one["used"]] + [credits_of["FREE"]]
+    best = max(own) - row["used"]
+    for one in gives:
+        best = max(best, max(*own, credits_of[one["tier"]]) - row["used"] - one["used"])
+    return max(0, int(best))

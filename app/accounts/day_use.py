@@ -1,116 +1,155 @@
-"""The day's use that travels with a customer, so that tying and untying gains nobody a credit."""
+"""Carries a day's use along with what moves to another account, so that moving gains no credit.
+
+What was used on a day of the account that is left counts in every day that starts before that day
+would have ended, in the accounts that come after too. A join adds it to the use of the account that
+takes over. A subscription that moves alone brings it along and leaves with it again: there it
+lowers only what the subscription adds (see `AccountDay.rule`).
+
+Example: a subscription of 20 credits a day leaves an account in Kiritimati, whose day ends at
+10:00 UTC, at 23:00 with 20 used. In an account in UTC it adds nothing until midnight, and nothing
+in the day that starts then, since that starts before 10:00.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import date
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Final
 
 from app.allowance.day import AccountDay
+from app.allowance.entitlement import Use
+from app.infrastructure import sql
 from app.infrastructure.db import Database
 
+# A day lasts so long at most, after a change of zone from UTC+14 to UTC-12.
+DAY_MAX: Final = timedelta(hours=50)
 
-async def bring_use(
-    database: Database, source: AccountDay, target: AccountDay, *, moved_held: int = 0
+_SQL: Final = sql.beside(__file__)
+
+
+async def bring_with(
+    database: Database, subscription_ids: Sequence[str], source: AccountDay, target: AccountDay
 ) -> None:
-    """Count what the source had of its running day's own lot against the target's allowance.
+    """Let subscriptions bring what was used of the source's days while they were there.
 
-    What others had brought to the source goes on to the target. Each account's use counts once
-    however often a customer comes and goes, and what is the target's own is not brought back.
+    Both accounts are locked; the caller points the subscriptions to the target, rereads and stores.
+    """
+    for subscription_id in subscription_ids:
+        moved_at: datetime | None = await database.fetchval(
+            "SELECT moved_at FROM subscriptions WHERE id = $1", subscription_id
+        )
+        for use in await _uses(database, source, moved_at):
+            await database.execute(
+                *_SQL["move"](
+                    subscription_id=subscription_id,
+                    from_account_id=use.from_account,
+                    until_at=use.until,
+                    amount=use.amount,
+                )
+            )
+        latest = await database.fetchval(
+            "SELECT max(until_at) FROM moved_use WHERE subscription_id = $1", subscription_id
+        )
+        _counts_until(target, latest)
+
+
+async def bring_joined(
+    database: Database, source: AccountDay, target: AccountDay, moved_held: int
+) -> None:
+    """Add what was used of the source's days to the use of the account that it is joined to.
+
     ``moved_held`` of it is held and moves into the target's own lot, where it counts by itself.
-    Both accounts are locked, and the caller stores and entitles them.
+    Both accounts are locked, and the caller stores them.
     """
-    if source.day is None or source.lot is None or target.day is None:
-        return
-    uses = await _brought_to(database, source)
-    own = source.sheet.account_id  # with a day that was opened again: the earlier lots' use too
-    uses[own] = source.lot.drawn - moved_held + uses.get(own, 0)
-    uses.pop(target.sheet.account_id, None)
-    before = await _brought_to(database, target)
-    for origin_id, use in uses.items():
-        more = use - before.get(origin_id, 0)
-        if more > 0:
-            target.used_brought += more
-            target.changed = True
-            await _store(database, target, origin_id, use)
+    for use in await _uses(database, source, None, moved_held):
+        if use.from_account != target.sheet.account_id:  # that is its own use already
+            await _add(database, target.sheet.account_id, use)
+            _counts_until(target, use.until)
+    _counts_until(target, source.brought_until)
+    if target.day is not None:
+        target.used_brought = await database.fetchval(
+            *_SQL["counting"](account_id=target.sheet.account_id, starts_at=target.day.starts_at)
+        )
+    target.changed = True
 
 
-async def keep_use(database: Database, on: date, opening: int, used: Mapping[int, int]) -> None:
-    """Days were opened again as this opening: what counts against them, by the account whose it is.
+async def keep_use(database: Database, days: Sequence[AccountDay], used: Mapping[int, int]) -> None:
+    """Keep what each account had used of its running day before that was opened again."""
+    for day in days:
+        number = day.sheet.account_id
+        if day.day is not None and used[number]:
+            await _add(database, number, Use(number, day.day.ends_at, used[number]))
+            _counts_until(day, day.day.ends_at)
 
-    ``used`` is what each account had of the lot that was taken back.
-    """
+
+async def shift_own(
+    database: Database, day: AccountDay, ended_at: datetime, ends_at: datetime
+) -> None:
+    """The running day ends at another time since its zone was changed; its earlier openings too."""
     await database.execute(
-        """INSERT INTO brought_use (account_id, day_on, opening, from_account_id, amount)
-           SELECT account_id, $2, $3, from_account_id, sum(amount) FROM (
-               SELECT account_id, from_account_id, amount FROM brought_use
-                WHERE account_id = ANY($1::bigint[]) AND day_on = $2 AND opening = $3 - 1
-               UNION ALL SELECT id, id, amount
-                 FROM unnest($1::bigint[], $4::bigint[]) AS own (id, amount) WHERE amount > 0
-           ) AS uses GROUP BY account_id, from_account_id""",
-        list(used),
-        on,
-        opening,
-        list(used.values()),
+        *_SQL["shift_own"](account_id=day.sheet.account_id, was_until=ended_at, until_at=ends_at)
     )
+    _counts_until(day, ends_at if day.brought_until is not None else None)
 
 
 async def brought_with(database: Database, day: AccountDay, lot_number: int | None) -> int:
-    """What counts against the running day of the use of this lot and of its account's same day.
-
-    0 where the lot is of a day before the one whose use was brought.
-    """
+    """What counts against the running day of the use of the day whose own lot this was."""
     if day.day is None:
         return 0
     amount: int | None = await database.fetchval(
-        """SELECT amount FROM daily_grants AS own
-             JOIN brought_use ON from_account_id = own.account_id AND brought_use.account_id = $1
-              AND brought_use.day_on = $2 AND brought_use.opening = $3
-            WHERE own.lot_id = $4 AND own.day_on = (
-                  SELECT max(day_on) FROM daily_grants WHERE account_id = own.account_id)""",
-        day.sheet.account_id,
-        day.day.on,
-        day.opening,
-        lot_number,
+        *_SQL["brought_with"](
+            account_id=day.sheet.account_id, lot_id=lot_number, starts_at=day.day.starts_at
+        )
     )
     return amount or 0
 
 
-async def count_less(database: Database, day: AccountDay, source: int, amount: int) -> None:
-    """The use that was brought from this account counts as this much less from now on."""
-    assert day.day is not None
+async def count_less(
+    database: Database, day: AccountDay, lot_number: int | None, amount: int
+) -> None:
+    """The use that was brought of the day whose own lot this was counts as this much less."""
     await database.execute(
-        """UPDATE brought_use SET amount = amount - $5
-            WHERE account_id = $1 AND day_on = $2 AND opening = $3 AND from_account_id = $4""",
-        day.sheet.account_id,
-        day.day.on,
-        day.opening,
-        source,
-        amount,
+        *_SQL["count_less"](account_id=day.sheet.account_id, lot_id=lot_number, amount=amount)
     )
 
 
-async def _brought_to(database: Database, day: AccountDay) -> dict[int, int]:
-    assert day.day is not None
+async def _uses(
+    database: Database, source: AccountDay, since: datetime | None, moved_held: int = 0
+) -> list[Use]:
+    """Read what was used of the source's days that ended after ``since``, and of the running one.
+
+    What was brought to it by joins is among it. What ended longer ago than a day can last counts
+    nowhere any more.
+    """
+    earliest = source.now - DAY_MAX
     rows = await database.fetch(
-        """SELECT from_account_id, amount FROM brought_use
-            WHERE account_id = $1 AND day_on = $2 AND opening = $3""",
-        day.sheet.account_id,
-        day.day.on,
-        day.opening,
+        *_SQL["uses"](
+            account_id=source.sheet.account_id,
+            before_on=source.day.on if source.day else None,
+            since=max(since or earliest, earliest),
+        )
     )
-    return {row["from_account_id"]: row["amount"] for row in rows}
+    amounts: dict[tuple[int, datetime], int] = defaultdict(int)
+    for row in rows:
+        amounts[row["from_account_id"], row["until_at"]] += row["amount"]
+    if source.day is not None and source.lot is not None:
+        own = source.lot.drawn - moved_held
+        amounts[source.sheet.account_id, source.day.ends_at] += own
+    return [Use(*key, amount) for key, amount in amounts.items() if amount > 0]
 
 
-async def _store(database: Database, day: AccountDay, origin_id: int, amount: int) -> None:
-    assert day.day is not None
+async def _add(database: Database, number: int, use: Use) -> None:
     await database.execute(
-        """INSERT INTO brought_use (account_id, day_on, opening, from_account_id, amount)
-           VALUES ($1, $2, $3, $4, $5)
-           ON CONFLICT (account_id, day_on, opening, from_account_id)
-           DO UPDATE SET amount = excluded.amount""",
-        day.sheet.account_id,
-        day.day.on,
-        day.opening,
-        origin_id,
-        amount,
+        *_SQL["add"](
+            account_id=number,
+            from_account_id=use.from_account,
+            until_at=use.until,
+            amount=use.amount,
+        )
     )
+
+
+def _counts_until(day: AccountDay, until: datetime | None) -> None:
+    if until is not None and (day.brought_until is None or day.brought_until < until):
+        day.brought_until, day.changed = until, True

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from app.accounts.day_use import bring_use
+from app.accounts.day_use import bring_joined, bring_with
 from app.accounts.move_backing import load_backings, move_backing, move_claws
 from app.allowance import load
 from app.allowance.day import AccountDay, Origin
@@ -34,7 +34,7 @@ async def join(book: Book, source: int, target: int, origin: Origin) -> None:
         day.post_due(origin)
     _check_sums(days[source], days[target])
     held = _held_of_day(days[source]) if _keeps_held(days[source], days[target]) else 0
-    await bring_use(database, days[source], days[target], moved_held=held)
+    await bring_joined(database, days[source], days[target], held)
     await load_backings(database, days[source])
     moved = _move(days[source], days[target], origin)
     await database.execute(
@@ -43,7 +43,7 @@ async def join(book: Book, source: int, target: int, origin: Origin) -> None:
     await database.execute(
         "UPDATE subscriptions SET account_id = $2 WHERE account_id = $1", source, target
     )
-    days[target].givings = (await load.givings_of(database, [target]))[target]
+    await load.reread(database, [days[target]])
     days[target].entitle(days[target].now, origin)
     await store_days(database, days.values())
     await moved_lots.store(database, moved.items(), days[target].now)
@@ -86,22 +86,23 @@ async def move_subscriptions(
 ) -> None:
     """Let another account receive these subscriptions from now on.
 
-    Nothing else moves. The day's use counts there too, so that nobody has a day's allowance twice.
-    The caller holds the lock of their customer.
+    Nothing else moves. They bring what was used with them, so that nobody has a day's allowance
+    twice. The caller holds the lock of their customer.
     """
     database = book.database
     days = await load.lock(database, book.catalogues, [source, target])
     for day in days.values():
         day.post_due(origin)
-    await bring_use(database, days[source], days[target])
+    await bring_with(database, subscription_ids, days[source], days[target])
     await database.execute(
-        "UPDATE subscriptions SET account_id = $2 WHERE id = ANY($1::text[])",
+        """UPDATE subscriptions SET account_id = $2, moved_at = $3
+            WHERE id = ANY($1::text[])""",
         list(subscription_ids),
         target,
+        days[target].now,
     )
-    givings = await load.givings_of(database, [source, target])
-    for number, day in days.items():
-        day.givings = givings[number]
+    await load.reread(database, days.values())
+    for day in days.values():
         day.entitle(day.now, origin)
     await store_days(database, days.values())
 

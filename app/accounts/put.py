@@ -5,11 +5,12 @@ from __future__ import annotations
 import msgspec
 
 from app.accounts import ties
+from app.accounts.day_use import shift_own
 from app.accounts.join import join
 from app.accounts.open import Rank, insert, lock_customer, lock_id, open_day, tie
 from app.accounts.ties import LockedCustomer
 from app.allowance import load
-from app.allowance.day import Origin
+from app.allowance.day import AccountDay, Origin
 from app.allowance.store import store_days
 from app.allowance.zones import known_zone
 from app.book import Book
@@ -133,9 +134,16 @@ async def _clear(book: Book, number: int, origin: Origin) -> None:
 async def _change_zone(book: Book, number: int, zone: str, origin: Origin) -> None:
     days = await load.lock(book.database, book.catalogues, [number])
     day = days[number]
-    if not known_zone(day.time_zone):
-        day.change_zone(zone)  # tzdata dropped its name, which cannot tell any day to open
+    if not known_zone(day.time_zone):  # tzdata dropped its name, which cannot tell any day to open
+        await _end_day_by(book, day, zone)
     day.post_due(origin)
     if day.time_zone != zone:
-        day.change_zone(zone)
+        await _end_day_by(book, day, zone)
     await store_days(book.database, [day])
+
+
+async def _end_day_by(book: Book, day: AccountDay, zone: str) -> None:
+    before = day.day
+    day.change_zone(zone)
+    if before is not None and day.day is not None:
+        await shift_own(book.database, day, before.ends_at, day.day.ends_at)

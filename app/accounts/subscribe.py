@@ -181,7 +181,7 @@ async def _settle(
     # What was due before this event is posted by what was known then.
     day.post_due(origin)
     settled = await store.settle(book.database, reading, stands)
-    day.givings = (await load.givings_of(book.database, [number]))[number]
+    await load.reread(book.database, [day])
     day.entitle(day.now, origin)
     await store_days(book.database, [day])
     return settled

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 
 from app.allowance.catalogue import Catalogue, running
-from app.allowance.entitlement import Giving, entitled_tier
+from app.allowance.entitlement import Giving, Use, counting, entitled_tier
 from app.allowance.zones import Day, day_of, first_start_of_later_date
 from app.infrastructure.clock import NEVER
 from app.ledger import backings, claws, holds
@@ -57,7 +57,7 @@ class AccountDay:
     day: Day | None
     opening: int
     lot: Lot | None
-    used_brought: int
+    used_brought: int  # of ``brought``, what counts in the running day
     due_at: datetime
     closed: bool
     catalogue: Catalogue
@@ -68,6 +68,8 @@ class AccountDay:
     withdrawn: bool  # the running day's opening was reversed
     posted_to: datetime  # graces that ended by then are posted
     joined_to: int | None = None
+    brought: Sequence[Use] = ()  # of accounts that were joined to it
+    brought_until: datetime | None = None  # none of ``brought``, or of its givings', counts later
     dormant: bool = False  # runs skip it until it is used
     runs: Mapping[Wave, int] = field(default_factory=dict)  # which run opens which day
     opened: list[OpenedDay] = field(default_factory=list)
@@ -114,21 +116,37 @@ class AccountDay:
         if self.lot is None or self.closed or self.lot.expires_at <= at:
             return
         used = self.lot.drawn + self.used_brought
-        difference = max(0, self.allowance - used) - self.lot.free
-        difference = min(difference, self.sheet.room)
+        difference = min(self.rule(used) - self.lot.free, self.sheet.room)
         if difference > 0:
             self.sheet.add(self._journal(Act.TOP_UP, at, origin), self.lot, difference)
         elif difference < 0:
             self.sheet.expire(self._journal(Act.TRIM, at, origin), self.lot, -difference)
 
-    @property
-    def allowance(self) -> int:
-        """The entitled tier's daily credits, by the running day's catalogue."""
-        if self.withdrawn:
+    def rule(self, used: int) -> int:
+        """How much the day's own lot shall have free once so much of it was used.
+
+        A subscription that came from another account brings what was used of that one's days. It
+        lowers only what the subscription adds: the account has at least what it would have
+        without it.
+        """
+        if self.withdrawn or self.day is None:
             return 0
+        starts_at, at = self.day.starts_at, self.posted_to
+        moved = [giving for giving in self.givings if counting(giving.uses, starts_at)]
+        if not moved:
+            return max(0, self._credits(self.tier) - used)
+        own = [giving for giving in self.givings if giving not in moved]
+        free = self._credits(entitled_tier(own, at, self.running)) - used
+        for giving in moved:
+            tier = entitled_tier([*own, giving], at, self.running)
+            free = max(free, self._credits(tier) - used - counting(giving.uses, starts_at))
+        return max(0, free)
+
+    def _credits(self, tier: str) -> int:
+        """The tier's daily credits, by the running day's catalogue."""
         # A tier that came and was dropped since the day began gives nothing, until it is derived.
-        known = self.running.has(self.tier)
-        return (self.running.tier(self.tier) if known else self.running.free).daily_credits
+        known = self.running.has(tier)
+        return (self.running.tier(tier) if known else self.running.free).daily_credits
 
     @property
     def running(self) -> Catalogue:
@@ -175,7 +193,8 @@ class AccountDay:
         self.changed = True
         # A grace that ended before the day began moves nothing on it.
         self.posted_to = max(self.posted_to, day.starts_at)
-        self.day, self.opening, self.used_brought, self.withdrawn = day, 1, 0, False
+        self.day, self.opening, self.withdrawn = day, 1, False
+        self.used_brought = counting(self.brought, day.starts_at)
         self.day_catalogue, self.day_catalogue_id = self.catalogue, self.catalogue_id
         carry_max = ended_catalogue.carry_over_max(self.tier)
         self.tier = entitled_tier(self.givings, day.starts_at, self.catalogue)
@@ -190,7 +209,7 @@ class AccountDay:
                 self.sheet.carry(journal, ended_lot, kept, day.ends_at)
             ended_lot.of_running_day, ended_lot.changed = False, True
         # Next to the greatest balance a day gives what there is room for: nothing may stop a day.
-        credits = min(self.allowance, self.sheet.room)
+        credits = min(self.rule(self.used_brought), self.sheet.room)
         self.lot = self.sheet.grant(journal, LotSource.DAILY, credits, day.ends_at)
         self.lot.of_running_day = True
         self.opened.append(

@@ -11,17 +11,34 @@ import msgspec
 from app.allowance.catalogue import Catalogue
 
 
+class Use(msgspec.Struct, frozen=True):
+    """Credits that were used of a day of another account.
+
+    They count in every day that starts before ``until``, which is that day's end.
+    """
+
+    from_account: int
+    until: datetime
+    amount: int
+
+
+def counting(uses: Iterable[Use], starts_at: datetime) -> int:
+    """How much of these counts in a day that starts then."""
+    return sum(use.amount for use in uses if use.until > starts_at)
+
+
 class Giving(msgspec.Struct, frozen=True):
     """What one subscription gives: a tier, or one until its grace ends, or nothing.
 
     The grace lasts from ``failing_since`` for as many days as the day's catalogue says; what was
-    derived before that was stored knows its end alone.
+    derived before that was stored knows its end alone. ``uses`` are of accounts that it left.
     """
 
     tier: str | None
     grace_tier: str | None = None
     grace_ends_at: datetime | None = None
     failing_since: datetime | None = None
+    uses: tuple[Use, ...] = ()
 
     def grace_end(self, catalogue: Catalogue) -> datetime | None:
         """When its grace ends by this catalogue; as it was derived if that knows no such tier."""

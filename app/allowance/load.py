@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from typing import Final
 
 from app.allowance.catalogue import Catalogue
 from app.allowance.catalogues import Catalogues
 from app.allowance.day import AccountDay, Origin
-from app.allowance.entitlement import Giving
+from app.allowance.entitlement import Giving, Use
 from app.allowance.zones import Day
+from app.infrastructure import sql
 from app.infrastructure.db import Database, Record
 from app.ledger import post, reserved
 from app.ledger.idempotency import StoredAnswer
@@ -18,6 +21,7 @@ from app.ledger.post import Locked
 from app.ledger.sheet import Sheet
 
 _MICROSECOND = timedelta(microseconds=1)
+_SQL: Final = sql.beside(__file__)
 
 
 @dataclass(slots=True)
@@ -79,8 +83,9 @@ async def view(
 async def _days(
     database: Database, catalogues: Catalogues, locked: Mapping[int, Locked]
 ) -> dict[int, AccountDay]:
-    present_id, givings = await _newest_and_givings(database, list(locked))
-    present_id, present = await catalogues.known(database, present_id)
+    givings = await _givings(database, list(locked))
+    present_id, present = await catalogues.known(database, givings[None][0]["catalogue_id"])
+    brought = await _brought(database, [n for n, one in locked.items() if _counts(one.row)])
     reserving = {number: one.sheet for number, one in locked.items() if one.sheet.held}
     holds = await reserved.open_holds(database, reserving) if reserving else {}
     claws = await reserved.open_claws(database, reserving) if reserving else {}
@@ -89,41 +94,76 @@ async def _days(
     for number, one in locked.items():
         catalogue_id = one.row["day_catalogue_id"] or present_id
         day_catalogue = await catalogues.of(database, catalogue_id)
-        day = _day(one, givings[number], present_id, present, day_catalogue)
+        gives = [giving(row, brought.moved) for row in givings[number]]
+        day = _day(one, gives, present_id, present, day_catalogue)
+        day.brought = brought.joined.get(number, ())
         day.holds, day.claws = holds.get(number, []), claws.get(number, [])
         day.backings = backings.get(number, [])
         days[number] = day
     return days
 
 
-async def givings_of(database: Database, numbers: Sequence[int]) -> dict[int, list[Giving]]:
-    """What the subscriptions of each account give."""
-    _, givings = await _newest_and_givings(database, numbers)
+async def reread(database: Database, days: Iterable[AccountDay]) -> None:
+    """Read again what the accounts' subscriptions give, and what was brought to them."""
+    days = list(days)
+    givings = await _givings(database, [day.sheet.account_id for day in days])
+    brought = await _brought(
+        database, [day.sheet.account_id for day in days if day.brought_until is not None]
+    )
+    for day in days:
+        number = day.sheet.account_id
+        day.givings = [giving(row, brought.moved) for row in givings[number]]
+        day.brought = brought.joined.get(number, ())
+
+
+@dataclass(slots=True)
+class _Brought:
+    """Use of other accounts' days: by the account they were joined to, by a subscription."""
+
+    joined: dict[int, list[Use]]
+    moved: dict[str, tuple[Use, ...]]
+
+
+async def _brought(database: Database, numbers: Sequence[int]) -> _Brought:
+    joined: dict[int, list[Use]] = defaultdict(list)
+    moved: dict[str, tuple[Use, ...]] = defaultdict(tuple)
+    rows = await database.fetch(*_SQL["brought"](account_ids=list(numbers))) if numbers else []
+    for row in rows:
+        use = Use(row["from_account_id"], row["until_at"], row["amount"])
+        if row["subscription_id"] is None:
+            joined[row["account_id"]].append(use)
+        else:
+            moved[row["subscription_id"]] += (use,)
+    return _Brought(joined, moved)
+
+
+async def _givings(database: Database, numbers: Sequence[int]) -> dict[int | None, list[Record]]:
+    """The rows of the accounts' subscriptions that give something; the newest catalogue's id.
+
+    That id stands in a row of no account, for the price of one round trip.
+    """
+    rows = await database.fetch(*_SQL["givings"](account_ids=list(numbers)))
+    givings: dict[int | None, list[Record]] = {number: [] for number in (None, *numbers)}
+    for row in rows:
+        givings[row["account_id"]].append(row)
     return givings
 
 
-async def _newest_and_givings(
-    database: Database, numbers: Sequence[int]
-) -> tuple[int | None, dict[int, list[Giving]]]:
-    """The newest catalogue's id beside them, for the price of one round trip."""
-    rows = await database.fetch(
-        """SELECT newest.id AS catalogue_id, account_id, tier, grace_tier, grace_ends_at,
-                  failing_since
-             FROM (SELECT max(id) AS id FROM catalogues) AS newest
-             LEFT JOIN subscriptions ON account_id = ANY($1::bigint[])
-                                    AND num_nonnulls(tier, grace_tier) > 0""",
-        list(numbers),
+def giving(row: Record, moved: Mapping[str, tuple[Use, ...]] | None = None) -> Giving:
+    """What a subscription's row gives; ``moved`` is what subscriptions brought along."""
+    return Giving(
+        row["tier"],
+        row["grace_tier"],
+        row["grace_ends_at"],
+        row["failing_since"],
+        (moved or {}).get(row["id"], ()),
     )
-    givings: dict[int, list[Giving]] = {number: [] for number in numbers}
-    for row in rows:
-        if row["account_id"] is not None:
-            givings[row["account_id"]].append(giving(row))
-    return rows[0]["catalogue_id"], givings
 
 
-def giving(row: Record) -> Giving:
-    """What a subscription's row gives."""
-    return Giving(row["tier"], row["grace_tier"], row["grace_ends_at"], row["failing_since"])
+def _counts(row: Record) -> bool:
+    """Whether anything that was brought to the account may count in its running day or later."""
+    until: datetime | None = row["brought_until"]
+    return until is not None and until > (row["day_starts_at"] or datetime.min.replace(tzinfo=UTC))
 
 
 def _next_due(row: Record) -> datetime:
@@ -161,6 +201,7 @@ def _day(
         due_at=row["due_at"],
         closed=row["closed_at"] is not None,
         joined_to=row["joined_to"],
+        brought_until=row["brought_until"],
         catalogue=present,
         catalogue_id=present_id,
         day_catalogue=day_catalogue,

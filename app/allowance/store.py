@@ -72,6 +72,7 @@ def _account_row(day: AccountDay, drafts: Drafts) -> tuple[object, ...]:
         drafts.ordinal(day.lot),
         day.day_catalogue_id,
         day.used_brought,
+        day.brought_until,
         day.withdrawn,
         day.due_at,
     )

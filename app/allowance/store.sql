@@ -19,7 +19,7 @@
         day_starts_at = change.day_starts_at, day_ends_at = change.day_ends_at,
         day_lot_id = coalesce(change.day_lot_id, lot_in.id),
         day_catalogue_id = change.day_catalogue_id, day_used_brought = change.day_used_brought,
-        day_withdrawn = change.day_withdrawn, due_at = change.due_at
+        brought_until = change.brought_until, day_withdrawn = change.day_withdrawn, due_at = change.due_at
       FROM unnest(:days::account_day[]) AS change
       LEFT JOIN lot_in ON lot_in.ord = change.day_lot_ord
      WHERE accounts.id = change.id

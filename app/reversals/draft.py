@@ -144,8 +144,7 @@ async def write(database: Database, parties: Parties, undone: Undone) -> None:
     await store_days(database, parties.days)
     await moved_lots.store(database, parties.new, parties.present.now)
     if undone.unused:
-        own = parties.own.sheet.account_id
-        await day_use.count_less(database, parties.present, own, undone.unused)
+        await day_use.count_less(database, parties.present, undone.day_lot, undone.unused)
 
 
 def _header(day: AccountDay, row: Record, order: ReversalOrder) -> JournalDraft:

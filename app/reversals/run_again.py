@@ -197,7 +197,7 @@ class _Passing:
             used = {number: reopen(day, self._origin) for number, day in days.items()}
             for day in days.values():
                 counted.open(day.opened[-1].credits)
-            await keep_use(database, self._run["day_on"], self._run["opening"], used)
+            await keep_use(database, list(days.values()), used)
             await store_days(database, locked.values())
             took_ms = round((_elapsed() - began) * 1000)
             await run_row.add(database, self._run["id"], counted, took_ms)

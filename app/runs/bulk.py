@@ -1,7 +1,8 @@
 """The set-based way of a run: open the days of thousands of accounts by one statement.
 
-It takes the accounts of which nothing is due before the day's end; ``app.allowance.day`` opens the
-others one by one, and the closed ones. A property test holds the two ways to the same rows.
+It takes the accounts of which nothing is due before the day's end, and to whose next day nothing
+was brought; ``app.allowance.day`` opens the others one by one, and the closed ones. A property test
+holds the two ways to the same rows.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ CHUNK_ACCOUNTS: Final = 500
 _NEXT: Final = """
 SELECT id FROM accounts
  WHERE due_at <= $1 AND due_at = day_ends_at AND closed_at IS NULL AND time_zone = $2
-   AND day_lot_id IS NOT NULL
+   AND day_lot_id IS NOT NULL AND coalesce(brought_until <= $1, true)
    AND ($3::timestamptz IS NULL OR held > 0 OR coalesce(last_used_at, opened_at) > $3)
    AND id <> ALL($5::bigint[])
  ORDER BY due_at, id LIMIT $4

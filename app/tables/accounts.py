@@ -35,17 +35,17 @@ class Accounts(Table, tablename="accounts"):
     day_lot_id = references(LazyTableReference("Lots", module_path="app.tables.ledger"), null=True)
     day_catalogue_id = references(Catalogues, null=True)
     day_used_brought = BigInt(null=False, default=0)
+    brought_until = Timestamptz(null=True, default=None)
     day_withdrawn = Boolean(null=False, default=False)
     due_at = Timestamptz(null=False, default=None)
 
 
 class BroughtUse(Table, tablename="brought_use"):
-    """Use that other accounts brought to an account's day when they were joined to it."""
+    """Use of the days of accounts that were joined to this one."""
 
     account_id = references(Accounts, primary_key=True)
-    day_on = Date(primary_key=True, null=False, default=None)
-    opening = Integer(primary_key=True, null=False, default=None)
     from_account_id = references(Accounts, primary_key=True)
+    until_at = Timestamptz(primary_key=True, null=False, default=None)
     amount = BigInt(null=False, default=None)
 
 

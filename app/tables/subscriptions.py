@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from piccolo.columns import JSONB, Array, BigSerial, Boolean, Text, Timestamptz
+from piccolo.columns import JSONB, Array, BigInt, BigSerial, Boolean, Text, Timestamptz
 from piccolo.table import Table
 
 from app.tables.accounts import Accounts, Customers
@@ -26,6 +26,7 @@ class Subscriptions(Table, tablename="subscriptions"):
     id = Text(primary_key=True, null=False, default=None)
     account_id = references(Accounts, null=True)
     customer_id = references(Customers)
+    moved_at = Timestamptz(null=True, default=None)
     created_at = Timestamptz(null=False, default=None)
     updated_at = Timestamptz(null=False, default=None)
     state = Text(null=False, default=None)
@@ -45,6 +46,15 @@ class Subscriptions(Table, tablename="subscriptions"):
     settled = JSONB(null=True, default=None)
     settled_to = Timestamptz(null=True, default=None)
     settled_catalogue_id = references(Catalogues, null=True)
+
+
+class MovedUse(Table, tablename="moved_use"):
+    """Use of the days of accounts that a subscription left."""
+
+    subscription_id = references(Subscriptions, primary_key=True)
+    from_account_id = references(Accounts, primary_key=True)
+    until_at = Timestamptz(primary_key=True, null=False, default=None)
+    amount = BigInt(null=False, default=None)
 
 
 class Transitions(Table, tablename="transitions"):

@@ -133,9 +133,8 @@ CROSS_CHECKS: Final[Mapping[str, tuple[str, str]]] = {
         """SELECT format('account %s: %s brought stands; what was brought adds up to %s', id,
                   day_used_brought, says)
              FROM (SELECT accounts.id, day_used_brought, coalesce((
-                       SELECT sum(amount) FROM brought_use WHERE account_id = accounts.id
-                          AND brought_use.day_on = accounts.day_on AND opening = day_opening), 0)
-                          AS says
+                       SELECT sum(amount) FROM brought_use
+                        WHERE account_id = accounts.id AND until_at > day_starts_at), 0) AS says
                      FROM accounts WHERE day_on IS NOT NULL) AS summed
             WHERE day_used_brought <> says""",
     ),

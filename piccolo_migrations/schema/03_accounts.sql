@@ -22,7 +22,8 @@ CREATE TABLE accounts (
     day_ends_at timestamptz,
     day_lot_id bigint, -- references lots, see 06_ledger.sql
     day_catalogue_id bigint REFERENCES catalogues ON DELETE RESTRICT,
-    day_used_brought bigint NOT NULL DEFAULT 0 CHECK (day_used_brought >= 0), -- sum of brought_use
+    day_used_brought bigint NOT NULL DEFAULT 0 CHECK (day_used_brought >= 0), -- see brought_use
+    brought_until timestamptz, -- the latest until_at of what joins and moves brought here
     day_withdrawn boolean NOT NULL DEFAULT false, -- the running day's opening was reversed
     -- When the tick looks at it next. Past day_ends_at it is dormant: its next use opens its day.
     due_at timestamptz NOT NULL,
@@ -35,14 +36,15 @@ CREATE INDEX accounts_due ON accounts (due_at, id);
 CREATE INDEX accounts_dormant ON accounts (time_zone)
     WHERE due_at > day_ends_at AND closed_at IS NULL;
 
--- What other accounts had used on an account's day when they were joined to it, counted once.
+-- What was used of the days of accounts that were joined to this one. It counts in every day of
+-- this account that starts before until_at, which is when the day ends on which it was used. What
+-- earlier openings of a day of its own gave, before that was opened again, counts in the same way.
 CREATE TABLE brought_use (
     account_id bigint NOT NULL REFERENCES accounts ON DELETE RESTRICT,
-    day_on date NOT NULL,
-    opening integer NOT NULL,
     from_account_id bigint NOT NULL REFERENCES accounts ON DELETE RESTRICT,
+    until_at timestamptz NOT NULL,
     amount bigint NOT NULL CHECK (amount >= 0),
-    PRIMARY KEY (account_id, day_on, opening, from_account_id)
+    PRIMARY KEY (account_id, from_account_id, until_at)
 );
 
 -- Stripe's customers, each tied to one account by the strongest claim; to none while nothing of

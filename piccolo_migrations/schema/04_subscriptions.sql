@@ -12,6 +12,7 @@ CREATE TABLE subscriptions (
     id text PRIMARY KEY,
     account_id bigint REFERENCES accounts ON DELETE RESTRICT, -- null: it never had a known price
     customer_id text NOT NULL REFERENCES customers ON DELETE RESTRICT,
+    moved_at timestamptz, -- when it came from another account; null: it began here
     created_at timestamptz NOT NULL,
     updated_at timestamptz NOT NULL,
 
@@ -41,6 +42,16 @@ CREATE TABLE subscriptions (
 CREATE INDEX subscriptions_account ON subscriptions (account_id);
 CREATE INDEX subscriptions_customer ON subscriptions (customer_id);
 CREATE INDEX subscriptions_catalogue ON subscriptions (catalogue_id, id) WHERE state <> 'canceled';
+
+-- What was used of the days of accounts that a subscription left. It lowers what the subscription
+-- gives in every day that starts before until_at, but for days of that account itself.
+CREATE TABLE moved_use (
+    subscription_id text NOT NULL REFERENCES subscriptions ON DELETE RESTRICT,
+    from_account_id bigint NOT NULL REFERENCES accounts ON DELETE RESTRICT,
+    until_at timestamptz NOT NULL, -- when the day ends on which it was used
+    amount bigint NOT NULL CHECK (amount >= 0),
+    PRIMARY KEY (subscription_id, from_account_id, until_at)
+);
 
 -- Each step of a subscription's state machine.
 CREATE TABLE transitions (

@@ -26,7 +26,7 @@ CREATE TYPE account_day AS (
     id bigint, free bigint, held bigint, debt bigint, used_at timestamptz, written_at timestamptz,
     tier text, time_zone text, day_on date, day_opening integer, day_starts_at timestamptz,
     day_ends_at timestamptz, day_lot_id bigint, day_lot_ord bigint, day_catalogue_id bigint,
-    day_used_brought bigint, day_withdrawn boolean, due_at timestamptz
+    day_used_brought bigint, brought_until timestamptz, day_withdrawn boolean, due_at timestamptz
 );
 CREATE TYPE opened_day AS (
     account_id bigint, day_on date, opening integer, starts_at timestamptz, ends_at timestamptz,

@@ -43,8 +43,9 @@ GRANT INSERT ON
 
 -- adds rows to these,
 GRANT INSERT ON
-    accounts, customers, claims, brought_use, lots, holds, reversals, runs, run_not_opened, events,
-    subscriptions, backings, money_back, reconciliations, sightings, usage_days, key_uses
+    accounts, customers, claims, brought_use, moved_use, lots, holds, reversals, runs,
+    run_not_opened, events, subscriptions, backings, money_back, reconciliations, sightings,
+    usage_days, key_uses
     TO tallybook_app;
 -- It draws these numbers itself; a column that is an identity draws without a right.
 GRANT USAGE ON SEQUENCE journals_id_seq, lots_id_seq, holds_id_seq TO tallybook_app;
@@ -59,7 +60,8 @@ BEGIN
         ('accounts', '{id, opened_at}'::text[]),
         ('customers', '{id}'),
         ('claims', '{customer_id, rank, object_id, external_id}'),
-        ('brought_use', '{account_id, day_on, opening, from_account_id}'),
+        ('brought_use', '{account_id, from_account_id}'),
+        ('moved_use', '{subscription_id, from_account_id, until_at}'),
         ('lots', '{id, account_id, source, priority, granted_at}'),
         ('holds', '{id, created_at}'),
         ('reversals', '{id, of_journal_id, of_run_id, of_event_id, part_of, journal_id, entry_id,

@@ -24,7 +24,8 @@ KEPT = {
     "book": {"only_row", "epoch"},
     "customers": {"id"},
     "claims": {"customer_id", "rank", "object_id", "external_id"},
-    "brought_use": {"account_id", "day_on", "opening", "from_account_id"},
+    "brought_use": {"account_id", "from_account_id"},
+    "moved_use": {"subscription_id", "from_account_id", "until_at"},
     "lots": {"id", "account_id", "source", "priority", "granted_at"},
     "holds": {"id", "created_at"},
     "reversals": {

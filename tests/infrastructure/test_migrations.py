@@ -59,6 +59,7 @@ MUTABLE = {
     "money_back",
     "claims",
     "brought_use",
+    "moved_use",
     "run_not_opened",
     "reconciliations",
     "sightings",

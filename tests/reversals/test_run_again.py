@@ -88,6 +88,20 @@ async def test_what_was_spent_of_the_day_counts_and_its_shortfall_is_undone(
     assert await differences(database) == []
 
 
+async def test_what_was_spent_of_it_counts_on_that_day_alone(api, database) -> None:
+    """Also if a change of zone ends the day earlier."""
+    (acts,) = await people(api, 1)
+    await acts.spend(3)
+    await reverse_run(api, acts)
+    await again(api)
+    assert await acts.available() == 2
+    await api.put("/api/v1/accounts/user-0", {"time_zone": "Asia/Tokyo"})
+    assert await acts.available() == 2
+    await api.set_clock((NOW + DAY).replace(hour=15))  # Tokyo's next date begins
+    assert await acts.available() == 5
+    assert await differences(database) == []
+
+
 async def test_a_debt_that_was_paid_meanwhile_does_not_count_as_used(api, database) -> None:
     (acts,) = await people(api, 1)
     await acts.spend(5)
