@@ -78,7 +78,7 @@ class JournalDraft:
     actor: str
     effective_at: datetime
     reason: str | None = None
-    metadata: dict[str, object] | None = None
+    metadata: dict[str, str] | None = None
     event_id: str | None = None
     run_id: int | None = None
     reverses_journal_id: int | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import orjson
 
@@ -114,5 +114,5 @@ def _changed_lot(lot: Lot) -> tuple[object, ...]:
     return (lot.number, lot.granted, lot.lapsed, lot.free, lot.held, lot.live, lot.expires_at)
 
 
-def _json(value: dict[str, object] | None) -> str | None:
+def _json(value: Mapping[str, object] | None) -> str | None:
     return None if value is None else orjson.dumps(value).decode()

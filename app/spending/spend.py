@@ -28,7 +28,7 @@ class SpendOrder(msgspec.Struct, frozen=True, kw_only=True):
     actor: str
     key: RequestKey
     reason: str | None = None
-    metadata: dict[str, object] | None = None
+    metadata: dict[str, str] | None = None
 
 
 class Spent(msgspec.Struct, frozen=True, kw_only=True):

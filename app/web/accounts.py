@@ -21,13 +21,13 @@ from app.web.http.access import Access, access, caller
 from app.web.http.acts import MaybeReason, operator
 from app.web.http.instants import Instant
 from app.web.http.parameters import AccountId
-from app.web.http.patterns import STRIPE_ID
+from app.web.http.patterns import STRIPE_ID, WITHOUT_NUL
 from app.web.http.views import Answer, View, view_of
 from statemachine import State as SubscriptionState
 from statemachine import Trigger, possible_triggers
 
 CustomerId = Annotated[str, msgspec.Meta(pattern=STRIPE_ID, min_length=1, max_length=255)]
-ZoneName = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+ZoneName = Annotated[str, msgspec.Meta(pattern=WITHOUT_NUL, min_length=1, max_length=64)]
 
 
 class AccountBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import orjson
 from litestar import get
@@ -78,7 +78,7 @@ class JournalAnswer(View, frozen=True, kw_only=True):
     source: str
     actor: str
     reason: str | None
-    metadata: dict[str, Any] | None
+    metadata: dict[str, str] | None
     event_id: str | None
     run_id: str | None
     reverses_journal_id: str | None

@@ -10,6 +10,7 @@ from litestar.datastructures import State
 from litestar.params import JSONBody
 
 from app.infrastructure import ids
+from app.infrastructure.clock import NEVER
 from app.spending import corrections
 from app.spending.keyed import Done
 from app.web.http import problems
@@ -23,7 +24,7 @@ Priority = Annotated[int, msgspec.Meta(ge=0, le=1000, description="Low numbers b
 
 
 class GrantBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A promotional lot; without `expires_at` it never ends."""
+    """A promotional lot; without `expires_at`, or in the year 9999, it never ends."""
 
     amount: Amount
     reason: Reason
@@ -46,12 +47,13 @@ async def grant_credits(
     state: State,
 ) -> Response[SpendAnswer]:
     """Give promotional credits."""
+    ends_at = instant_if_given(data.expires_at, "expires_at")
     granting = corrections.grant(
         state.book,
         account_id,
         data.amount,
         order(request, idempotency_key, data, data.reason),
-        expires_at=instant_if_given(data.expires_at, "expires_at"),
+        expires_at=None if ends_at is None or ends_at.year == NEVER.year else ends_at,
         priority=data.priority,
     )
     return corrected(await within_patience(granting))

@@ -17,25 +17,15 @@ from app.spending.queue import Outcome
 from app.spending.spend import SpendOrder, Spent
 from app.web.http import problems
 from app.web.http.access import Access, access, caller
-from app.web.http.acts import Amount, Reason, answered
-from app.web.http.body import BODY_BYTES_MAX, DEPTH_MAX
+from app.web.http.acts import Amount, Metadata, Reason, answered
 from app.web.http.instants import Instant, instant
 from app.web.http.parameters import AccountId, IdempotencyKey
 from app.web.http.patterns import ACCOUNT_ID, KEY
 from app.web.http.views import View
 
-METADATA_KEYS_MAX: Final = 50
 BATCH_SPENDS_MAX: Final = 1_000
 BATCH_BODY_BYTES_MAX: Final = 1_048_576
 
-Metadata = Annotated[
-    dict[str, Any],
-    msgspec.Meta(
-        max_length=METADATA_KEYS_MAX,
-        description=f"At most {METADATA_KEYS_MAX} members of any JSON, without NUL characters, "
-        f"within the body's {BODY_BYTES_MAX:,} bytes and {DEPTH_MAX} levels; kept as it came.",
-    ),
-]
 ItemKey = Annotated[str, msgspec.Meta(pattern=KEY, min_length=1, max_length=255)]
 ItemAccount = Annotated[str, msgspec.Meta(pattern=ACCOUNT_ID)]
 

@@ -261,7 +261,7 @@ async def test_a_journal_is_its_header_and_its_entries(api: Api) -> None:
     await api.put("/api/v1/accounts/user-1", {})
     spent = await api.client.post(
         "/api/v1/accounts/user-1/spends",
-        json={"amount": 2, "reason": "a letter", "metadata": {"pages": [1, 2.5, None]}},
+        json={"amount": 2, "reason": "a letter", "metadata": {"pages": "1, 2"}},
         headers=api.headers("service", **{"Idempotency-Key": "key 1"}),
     )
     told = spent.json()
@@ -273,7 +273,7 @@ async def test_a_journal_is_its_header_and_its_entries(api: Api) -> None:
         "source": "api",
         "actor": api.tokens["service"].split("_")[1],
         "reason": "a letter",
-        "metadata": {"pages": [1, 2.5, None]},
+        "metadata": {"pages": "1, 2"},
         "event_id": None,
         "run_id": None,
         "reverses_journal_id": None,

@@ -162,7 +162,7 @@ async def _spends(story: Story) -> None:
     await story.later()
     spent = await story.call(
         f"POST {ACCOUNT}/spends", 201,
-        {"amount": 3, "reason": "one rendering", "metadata": {"job": 9871}},
+        {"amount": 3, "reason": "one rendering", "metadata": {"job": "9871"}},
         by="service", Idempotency_Key=story.parameters["Idempotency-Key"],
     )  # fmt: skip
     story.parameters["journal_id"] = spent["id"]

@@ -57,6 +57,9 @@ def body_of(operation: dict[str, Any]) -> tuple[str, dict[str, Any]] | None:
     return None
 
 
+FREE_TEXT = r"^[^\x00]*$"  # a reason may have several lines
+
+
 @pytest.fixture
 async def schema(api: Api) -> dict[str, Any]:
     """The description as served."""
@@ -146,7 +149,7 @@ async def test_no_member_of_a_body_takes_a_line_end_behind_a_good_value(
         if body is None:
             continue
         for name, member in shapes[body[0]]["properties"].items():
-            if pattern_of(member) is None:
+            if pattern_of(member) in (None, FREE_TEXT):
                 continue
             bent = {**body[1], name: f"{body[1].get(name) or GOOD.get(name, 'x')}\n"}
             sent = await call(api, method, filled(path), json=bent)

@@ -33,7 +33,7 @@ async def spend(api: Api, content: bytes, *more: tuple[str, str]) -> Any:
         (b'{"amount": 1, "amount": 5}', "amount"),
         (b'{"amount": 5, "\\u0061mount" : 1}', "amount"),
         (b'{"amount": 1, "metadata": {"job": 1, "job": 2}}', "job"),
-        (b'{"amount": 1, "metadata": {"a": [{"": 1, "":2}]}}', ""),
+        (b'{"amount": 1, "metadata": {"a": "1", "b": "", "a": "1"}}', "a"),
         (b'{"amount": 1, "reason": "\\":", "amount":1}', "amount"),
     ],
 )
@@ -47,12 +47,12 @@ async def test_a_name_that_stands_twice_is_refused_and_nothing_is_spent(
 
 
 async def test_a_text_that_looks_like_a_name_is_none(api: Api) -> None:
-    content = b'{"amount": 1, "reason": "\\"amount\\": 5", "metadata": {"a\\":": {"a": "\\":"}}}'
+    content = b'{"amount": 1, "reason": "\\"amount\\": 5", "metadata": {"a\\":": "\\":"}}'
     answer = await spend(api, content)
     assert answer.status_code == 201, answer.text
     journal = (await api.get(f"/api/v1/ledger/journals/{answer.json()['id']}")).json()
     assert journal["reason"] == '"amount": 5'
-    assert journal["metadata"] == {'a":': {"a": '":'}}
+    assert journal["metadata"] == {'a":': '":'}
 
 
 @pytest.mark.parametrize("name", ["Idempotency-Key", "Authorization"])

@@ -17,12 +17,32 @@ from app.ledger.kinds import AMOUNT_MAX
 from app.operators.acts import Operator
 from app.spending.keyed import Order
 from app.web.http.access import caller
+from app.web.http.patterns import WITHOUT_CONTROLS, WITHOUT_NUL
 
 TEXT_CHARS_MAX: Final = 500
+METADATA_KEYS_MAX: Final = 50
+METADATA_KEY_CHARS_MAX: Final = 40
+METADATA_VALUE_CHARS_MAX: Final = 500
 
 Result = TypeVar("Result")
 Amount = Annotated[int, msgspec.Meta(ge=1, le=AMOUNT_MAX, description="Whole credits.")]
-Reason = Annotated[str, msgspec.Meta(min_length=1, max_length=TEXT_CHARS_MAX)]
+Reason = Annotated[str, msgspec.Meta(pattern=WITHOUT_NUL, min_length=1, max_length=TEXT_CHARS_MAX)]
+# As Stripe has it: what is kept is what came, to the character. app.web.http.openapi describes it.
+Metadata = Annotated[
+    dict[
+        Annotated[
+            str,
+            msgspec.Meta(pattern=WITHOUT_CONTROLS, min_length=1, max_length=METADATA_KEY_CHARS_MAX),
+        ],
+        Annotated[str, msgspec.Meta(pattern=WITHOUT_CONTROLS, max_length=METADATA_VALUE_CHARS_MAX)],
+    ],
+    msgspec.Meta(
+        max_length=METADATA_KEYS_MAX,
+        description=f"At most {METADATA_KEYS_MAX} texts by name; a name has 1 to "
+        f"{METADATA_KEY_CHARS_MAX} characters, a text up to {METADATA_VALUE_CHARS_MAX}, and no "
+        "control characters.",
+    ),
+]
 
 
 class ReasonBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

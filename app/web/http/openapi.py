@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import typing
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
@@ -12,7 +13,7 @@ from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.spec import Components, License, SecurityScheme, Tag
 from litestar.types import ControllerRouterHandler, Method
 
-from app.web.http import openapi_examples, openapi_words
+from app.web.http import acts, openapi_examples, openapi_words
 from app.web.http.access import Access, needed
 
 DESCRIPTION: Final = (
@@ -77,6 +78,8 @@ def describe(routes: Sequence[ControllerRouterHandler], version: str) -> dict[st
         # msgspec refuses unknown fields of every body, and does not say so.
         if name.endswith("Body"):
             component["additionalProperties"] = False
+        if name.endswith("Body") and "metadata" in component["properties"]:
+            _bound_metadata(component["properties"]["metadata"])
     # Litestar leaves out a bound that is 0.
     schema["components"]["schemas"]["GrantBody"]["properties"]["priority"]["minimum"] = 0
     _as_ecma_has_it(schema)
@@ -135,6 +138,21 @@ def _as_ecma_has_it(node: Any) -> None:
     elif isinstance(node, list):
         for item in node:
             _as_ecma_has_it(item)
+
+
+def _bound_metadata(described: dict[str, Any]) -> None:
+    """Litestar leaves out what bounds the names and values of a map, and how many there may be."""
+    key, value = typing.get_args(typing.get_args(acts.Metadata)[0])
+    (shape,) = (one for one in described["oneOf"] if one["type"] == "object")
+    shape["maxProperties"] = acts.METADATA_KEYS_MAX
+    shape["propertyNames"] = _text(key)
+    shape["additionalProperties"] = _text(value)
+
+
+def _text(kind: Any) -> dict[str, Any]:
+    (meta,) = kind.__metadata__
+    bounds = {"minLength": meta.min_length, "maxLength": meta.max_length, "pattern": meta.pattern}
+    return {"type": "string", **{name: one for name, one in bounds.items() if one is not None}}
 
 
 def _let_a_reason_be_left_out(operation: dict[str, Any]) -> None:

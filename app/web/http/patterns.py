@@ -17,6 +17,9 @@ STRIPE_ID: Final = r"^[\x21-\x7e]{1,255}\Z"
 KEY: Final = r"^[\x20-\x7e]{1,255}\Z"
 CURSOR: Final = r"^[A-Za-z0-9_-]{1,512}\Z"
 EVENT_TYPE: Final = r"^[A-Za-z0-9_.]{1,128}\Z"
+# PostgreSQL keeps no NUL.
+WITHOUT_NUL: Final = r"^[^\x00]*\Z"
+WITHOUT_CONTROLS: Final = r"^[^\x00-\x1f\x7f-\x9f]*\Z"
 TIER: Final = r"^[A-Z][A-Z0-9_]{0,31}\Z"
 # No user or password before the host: such an address is made to deceive.
 PAGE_URL: Final = r"^https?://[A-Za-z0-9.:\[\]-]+([/?#][\x21-\x7e]*)?\Z"
@@ -33,6 +36,8 @@ _MEANINGS: Final = {
     KEY: "1 to 255 printable ASCII characters",
     CURSOR: "the `next_cursor` of a page",
     EVENT_TYPE: "a type of Stripe's events, such as invoice.paid",
+    WITHOUT_NUL: "a text without NUL characters",
+    WITHOUT_CONTROLS: "a text without control characters",
     TIER: "a tier's name: capitals, digits and _, such as PRO",
     PAGE_URL: "an http or https address without a user in it",
     INSTANT_PATTERN: "an RFC 3339 instant, such as 2026-01-31T00:00:00Z (in a query + is %2B)",
