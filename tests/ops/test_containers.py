@@ -5,15 +5,20 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+import time
 from configparser import RawConfigParser
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
+import redis
 import typer.main
 import yaml
 
 from app.cli import app as cli
+from app.embedded.ports import free_port
+from app.embedded.redis import find_server
 from app.infrastructure import settings
 
 ROOT = Path(__file__).parents[2]
@@ -36,9 +41,8 @@ def test_the_image_is_built_by_hashes_and_runs_as_nobody() -> None:
     installs = re.findall(r"pip (?:--python \S+ )?install ([^&\n]+)", text)
     assert installs
     assert all("--no-index" in line for line in installs), "what is installed was checked before"
-    stages = re.findall(r"^FROM (\S+)", text, re.MULTILINE)
-    assert len(stages) == 2
-    assert not [stage for stage in stages if "/" in stage or "latest" in stage]
+    assert re.findall(r"^FROM (\S+)", text, re.MULTILINE) == ["${PYTHON_IMAGE}"] * 2
+    assert re.findall(r"^ARG PYTHON_IMAGE=(\S+)", text, re.MULTILINE) == ["python:3.11-slim"]
     last = text.rpartition("FROM ")[2]
     assert int(re.findall(r"^USER (\d+):\d+$", last, re.MULTILINE)[0]) > 0
     assert last.index("USER ") > last.index("RUN "), "nothing is run as root after it"
@@ -69,12 +73,86 @@ def test_the_compose_file_has_every_part_and_each_starts_after_what_it_needs() -
     assert services["postgres"]["networks"] == services["redis"]["networks"] == ["inside"]
 
 
-@pytest.mark.parametrize("name", OURS)
-def test_a_container_of_ours_writes_nothing_and_is_given_secrets_as_files(name: str) -> None:
-    service = OURS[name]
+@pytest.mark.parametrize("name", COMPOSE["services"])
+def test_every_container_is_confined(name: str) -> None:
+    service = COMPOSE["services"][name]
     assert service["read_only"] is True
     assert service["cap_drop"] == ["ALL"]
     assert service["security_opt"] == ["no-new-privileges:true"]
+    assert service["pids_limit"] <= 400
+    assert service["mem_limit"]
+    gained = set(service.get("cap_add", []))
+    needed = {
+        "postgres": {"CHOWN", "DAC_OVERRIDE", "FOWNER", "SETGID", "SETUID"},
+        "proxy": {"NET_BIND_SERVICE"},
+    }
+    assert gained == needed.get(name, set())
+
+
+def test_an_image_of_others_can_be_held_to_a_digest(folder: Path) -> None:
+    theirs = {
+        one["image"] for one in COMPOSE["services"].values() if one["image"] != "tallybook"
+    } | {COMPOSE["x-tallybook"]["build"]["args"]["PYTHON_IMAGE"]}
+    named = dict(re.findall(r"\$\{([A-Z_]+):-([^}]+)\}", " ".join(theirs)))
+    assert set(named) == {"POSTGRES_IMAGE", "REDIS_IMAGE", "CADDY_IMAGE", "PYTHON_IMAGE"}
+    # A docker that knows one digest for each image.
+    docker = folder / "bin" / "docker"
+    docker.parent.mkdir()
+    docker.write_text(
+        """#!/bin/sh
+        [ "$1" = pull ] && exit 0
+        for image; do :; done
+        echo "${image%%:*}@sha256:of-$image"
+        """
+    )
+    docker.chmod(0o755)
+    shutil.copy(OPS / "pin_images.sh", folder)
+    (folder / ".env").write_text("TALLYBOOK_HOST=credits.example\nREDIS_IMAGE=redis:8@sha256:old\n")
+    path = {"PATH": f"{docker.parent}:/usr/bin:/bin"}
+    subprocess.run(["sh", folder / "pin_images.sh"], env=path, check=True, capture_output=True)
+    written = dict(line.split("=", 1) for line in (folder / ".env").read_text().splitlines())
+    assert written.pop("TALLYBOOK_HOST") == "credits.example"
+    assert written == {name: f"{tag}@sha256:of-{tag}" for name, tag in named.items()}
+
+
+def test_rediss_password_is_in_no_command_line(folder: Path) -> None:
+    """A flag can be read by every process of the machine."""
+    server = find_server()
+    assert server is not None
+    (folder / "bin").mkdir()
+    (folder / "bin" / "redis-server").symlink_to(server)
+    secret = folder / "redis_password"
+    secret.write_text("a-password-of-the-tests")
+    shell, flag, script = COMPOSE["services"]["redis"]["entrypoint"]
+    port = free_port()
+    script = script.replace("$$", "$").replace("/run/secrets/redis_password", str(secret))
+    script = script.replace('save ""', f'save ""\nport {port}')
+    path = {"PATH": f"{folder / 'bin'}:/usr/bin:/bin"}
+    with subprocess.Popen(
+        [shell, flag, script], env=path, cwd=folder, stdout=subprocess.DEVNULL
+    ) as running:
+        try:
+            client = redis.Redis(port=port, password="a-password-of-the-tests")
+            ends_at = time.monotonic() + 30
+            while True:
+                with suppress(redis.ConnectionError):
+                    assert client.ping()
+                    break
+                assert time.monotonic() < ends_at
+                time.sleep(0.05)
+            shown = Path(f"/proc/{running.pid}/cmdline").read_bytes()
+            assert b"redis-server" in shown
+            assert b"a-password-of-the-tests" not in shown
+            with pytest.raises(redis.AuthenticationError):
+                redis.Redis(port=port).ping()
+            client.close()
+        finally:
+            running.kill()
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_a_container_of_ours_is_given_secrets_as_files(name: str) -> None:
+    service = OURS[name]
     known = {*settings.NAMES, *(f"{each}_FILE" for each in settings.NAMES)}
     assert set(service["environment"]) <= known
     files = {k: v for k, v in service["environment"].items() if k.endswith("_FILE")}
