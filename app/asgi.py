@@ -72,7 +72,7 @@ def routed(settings: Settings) -> Litestar:
 
 
 def furnish(app: Litestar, settings: Settings) -> None:
-    """Give the routes what they work on, in place of whatever they had; before the lifespan."""
+    """Attach database, metrics and limiter to the application; called before its lifespan."""
     counts = Metrics()
     failed = counts.rate_limit_errors.inc if settings.rate_limits else _nothing
     limiter = Limiter(settings.redis_url, failed) if settings.redis_url else None
@@ -163,7 +163,7 @@ async def _watch(database: Database, counts: Metrics) -> None:
 
 
 def application() -> Litestar:
-    """What the HTTP server loads: the application of this process's environment."""
+    """The application of this process's environment, as the HTTP server loads it."""
     settings = settings_module.load()
     logs.configure(settings)
     if settings.traced:

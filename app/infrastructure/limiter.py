@@ -59,7 +59,7 @@ _MICROSECONDS: Final = 1_000_000
 
 
 class Allowance(msgspec.Struct, frozen=True):
-    """What is left of a rate; ``retry_after_s`` 0 lets the call through."""
+    """The rest of a rate; ``retry_after_s`` 0 lets the call through."""
 
     limit: int
     remaining: int

@@ -1,1 +1,1 @@
-"""What runs by the clock: the minute's tick, and the arq worker that nudges it."""
+"""Work by the clock: the minute's tick, and the arq worker that nudges it."""

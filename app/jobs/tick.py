@@ -25,9 +25,9 @@ _MINUTE: Final = timedelta(minutes=1)
 
 
 async def tick(book: Book, started_by: str = "tick", within_s: float = TICK_SECONDS_MAX) -> Ticked:
-    """One tick; returns the runs it worked on.
+    """Tick once; returns the runs that were worked on.
 
-    What fails before the grants costs nobody the day: it is raised once they are posted.
+    Errors of earlier steps are raised again after the grants, so that they cannot block them.
     """
     failures: list[Exception] = []
     retried = await _tried(retry_due(book), failures)

@@ -1,4 +1,4 @@
-"""What operators do, each act with who and why, in the act's own transaction; append-only."""
+"""Record of operators' acts, with actor and reason, in the act's own transaction; append-only."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ NONE_GIVEN = "none given"
 
 
 class OperatorAct(StrEnum):
-    """What was done; the closed list."""
+    """The closed list of acts."""
 
     GRANT = "grant"
     ADJUSTMENT = "adjustment"
@@ -36,14 +36,14 @@ class OperatorAct(StrEnum):
 
 
 class Operator(msgspec.Struct, frozen=True, kw_only=True):
-    """Who acts, a key's id or ``cli:`` and a user of the machine, and why."""
+    """The actor (a key's id, or ``cli:`` and a user of the machine) and the reason."""
 
     actor: str
     reason: str | None
 
 
 def at_the_machine(reason: str | None) -> Operator:
-    """Who typed the command, and why as far as it was said."""
+    """The person who typed the command, and the reason if one was given."""
     try:
         user = getpass.getuser()
     except (KeyError, OSError):  # a container's user may have no name

@@ -32,7 +32,7 @@ _NOW: Final = QueryString("clock_timestamp()")
 
 
 class Scope(StrEnum):
-    """What a key may do: operator may do all, and corrects; read and spend are parts of service."""
+    """The rights of a key: operator has them all, read and spend are parts of service."""
 
     SERVICE = "service"
     AUDITOR = "auditor"

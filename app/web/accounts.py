@@ -31,7 +31,7 @@ ZoneName = Annotated[str, msgspec.Meta(pattern=WITHOUT_NUL, min_length=1, max_le
 
 
 class AccountBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What the application says of its user; an absent field is kept.
+    """Facts that the application states of its user; an absent field is kept.
 
     A customer of null takes the account's customer away, as after it was deleted in Stripe.
     """
@@ -41,7 +41,7 @@ class AccountBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 
 class LotAnswer(View, frozen=True, kw_only=True):
-    """What is left of one grant; ``expires_at`` null never expires."""
+    """The rest of one grant; null in `expires_at` never expires."""
 
     id: str
     source: str

@@ -57,7 +57,7 @@ async def list_alerts(
     cursor: Cursor = None,
     limit: Limit = 100,
 ) -> AlertList:
-    """What rose, oldest first; the thresholds stand in the catalogue."""
+    """List the alerts that rose, oldest first; the thresholds stand in the catalogue."""
     database = state.book.database
     query = AlertQuery(kind=kind, of_account=await entries.of_account(database, account_id))
     page = await alerts(database, state.horizons, query, cursor, limit)

@@ -21,14 +21,14 @@ CLOCK_YEAR_MAX: Final = 8_999
 
 
 class ClockBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Where to; ``tick`` false only moves it, as an outage would."""
+    """The instant to move to; `tick` false only moves the clock, as an outage would."""
 
     now: BodyInstant
     tick: bool = True
 
 
 class ClockAnswer(msgspec.Struct, frozen=True):
-    """Where the clock stands."""
+    """The present instant of the book."""
 
     now: Instant
 
@@ -65,5 +65,5 @@ async def set_clock(data: JSONBody[ClockBody], state: State) -> ClockAnswer:
     **access(Access.OPERATOR),
 )
 async def get_clock(state: State) -> ClockAnswer:
-    """Where the clock is."""
+    """Tell the present instant of the book."""
     return ClockAnswer(instant(await clock.now(state.book.database)))

@@ -32,7 +32,7 @@ TypeFilter = Annotated[
 
 
 class EventAnswer(View, frozen=True, kw_only=True):
-    """An event as received, and what became of it."""
+    """An event as received, and its verdict."""
 
     id: str
     type: str
@@ -51,7 +51,7 @@ class EventAnswer(View, frozen=True, kw_only=True):
 
 
 class DeliveryAnswer(View, frozen=True, kw_only=True):
-    """What was ruled at one delivery of an event, or at one later try of its effects."""
+    """The verdict at one delivery of an event, or at one later try of its effects."""
 
     received_at: Instant
     verdict: str
@@ -73,7 +73,7 @@ class EventList(View, frozen=True, kw_only=True):
 
 
 class ReplayAnswer(View, frozen=True, kw_only=True):
-    """What the replay came to, and the event's own verdict after it."""
+    """The outcome of the replay, and the event's own verdict after it."""
 
     event_id: str
     outcome: str

@@ -38,7 +38,7 @@ class HoldBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 class CaptureBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How much of the hold is spent; the rest is given back."""
+    """The part of the hold that is spent; the rest is given back."""
 
     amount: Amount
 

@@ -53,7 +53,7 @@ class CheckoutBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
 
 class PortalBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Where the portal's way back leads."""
+    """The address that the portal leads back to."""
 
     return_url: PageUrl
 

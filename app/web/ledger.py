@@ -66,7 +66,7 @@ class RollForwardAnswer(View, frozen=True, kw_only=True):
     **access(Access.AUDITOR),
 )
 async def get_trial_balance(state: State, as_of: At = None) -> TrialBalanceAnswer:
-    """Debits and credits of every account as the ledger stood: at `complete_to`, or `as_of`."""
+    """Sum up each account's debits and credits as the ledger stood at `complete_to`, or `as_of`."""
     at = instant_if_given(as_of, "as_of")
     async with state.reports.room():
         stood = await trial_balance(state.book.database, state.horizons, at)
@@ -82,7 +82,7 @@ async def get_trial_balance(state: State, as_of: At = None) -> TrialBalanceAnswe
 async def get_roll_forward(
     state: State, from_: From, to: To, account_id: AccountFilter = None
 ) -> RollForwardAnswer:
-    """What came and went in `[from, to)` by `recorded_at`, closing to the credit."""
+    """Sum up all that came and went in `[from, to)` by `recorded_at`; it closes to the credit."""
     start, end = parse_instant(from_, "from"), parse_instant(to, "to")
     async with state.reports.room():
         moved = await roll_forward(state.book.database, state.horizons, start, end, account_id)

@@ -20,7 +20,7 @@ from app.web.http.views import View, view_of
 
 
 class OperatorActAnswer(View, frozen=True, kw_only=True):
-    """Who (a key's id, or `cli:` and a user of the machine) did what, to what, and why."""
+    """An operator's act. `actor` is a key's id, or `cli:` and a user of the machine."""
 
     id: str
     actor: str
@@ -53,7 +53,7 @@ async def list_operator_acts(
     cursor: Cursor = None,
     limit: Limit = 100,
 ) -> OperatorActList:
-    """What operators did; append-only, each written in the transaction of the act itself."""
+    """List operators' acts; append-only, each written in the transaction of the act itself."""
     page = await acts(state.book.database, state.horizons, act, cursor, limit)
     return OperatorActList(data=[_answer(row) for row in page.rows], next_cursor=page.next_cursor)
 

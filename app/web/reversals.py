@@ -40,8 +40,8 @@ class ReversalBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
 
 class ReversalAnswer(View, frozen=True, kw_only=True):
-    """What a reversal took back: of `requested` credits so many were clawed, are held and taken
-    at their release, fell short (and went the way of the policy), or had expired.
+    """The result of a reversal. Of the `requested` credits some were `clawed`, some are `held` and
+    taken at their release, some fell short (`shortfall`, by the policy), and some had `expired`.
 
     A reversed spend takes nothing: `requested` came back, and `expired` of it lapsed at once.
     A dry run has no id: there is nothing to look up.

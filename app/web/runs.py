@@ -35,7 +35,7 @@ RUN_SECONDS_MAX: Final = 4.0  # the tick goes on with what is left
 
 
 class RunBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Which date to open, null for all that is due; a dry run only tells what it would do.
+    """The date to open, null for all that is due; a dry run only tells what it would do.
 
     `again` opens the days of `on` again whose run was taken back; `reason` is kept for auditors.
     """
@@ -57,7 +57,7 @@ class SkippedAnswer(View, frozen=True, kw_only=True):
 
 
 class NotOpenedAnswer(View, frozen=True, kw_only=True):
-    """So many accounts of a zone had not opened this past date."""
+    """The number of accounts of a zone that had not opened this past date."""
 
     time_zone: str
     on: date
@@ -108,7 +108,7 @@ class RunList(View, frozen=True, kw_only=True):
 
 
 class PlannedRunAnswer(View, frozen=True, kw_only=True):
-    """One wave that a run would open, and whom it would skip."""
+    """One wave that a run would open, and the accounts that it would skip."""
 
     on: date
     wave_at: Instant
@@ -120,7 +120,7 @@ class PlannedRunAnswer(View, frozen=True, kw_only=True):
 
 
 class PlanAnswer(View, frozen=True, kw_only=True):
-    """What a run would do now; nothing was written."""
+    """The plan of a run now; nothing was written."""
 
     plan: list[PlannedRunAnswer]
 

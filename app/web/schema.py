@@ -60,7 +60,7 @@ def get_openapi_bundle() -> Response[bytes]:
 
 
 def published(routes: Sequence[ControllerRouterHandler], version: str) -> dict[str, bytes]:
-    """What the routes serve, as members of the application's state."""
+    """The bytes that the routes serve, as members of the application's state."""
     return _published(tuple(routes), version)
 
 

@@ -66,7 +66,7 @@ class SpendAnswer(View, frozen=True, kw_only=True):
 
 
 class ItemProblem(msgspec.Struct, frozen=True, kw_only=True):
-    """Why an item was refused; further facts as in the problem it would have had alone."""
+    """The refusal of one item, with the facts of the problem that it would have had alone."""
 
     code: str
     detail: str

@@ -19,7 +19,7 @@ WEBHOOK_BODY_BYTES_MAX: Final = 524_288
 
 
 class WebhookAnswer(View, frozen=True, kw_only=True):
-    """What became of the delivery."""
+    """The verdict on the delivery."""
 
     event_id: str
     outcome: str
@@ -34,7 +34,7 @@ class WebhookAnswer(View, frozen=True, kw_only=True):
     **access(Access.SIGNATURE),
 )
 async def receive_stripe_event(request: Request[Any, Any, Any], state: State) -> WebhookAnswer:
-    """Take in one Stripe event: stored once, its effects in the same transaction."""
+    """Take in one Stripe event: stored once, with its effects in the same transaction."""
     started = time.perf_counter()
     payload = await request.body()
     header = request.headers.get("stripe-signature")

@@ -146,9 +146,12 @@ async def _begins(story: Story) -> None:
     await story.call(f"PUT {ACCOUNT}", 201, body, by="service")
     await story.later()
     event = make_subscription_event(
-        story.parameters["event_id"], "created", BEGIN,
-        subscription=story.parameters["subscription_id"], customer="cus_NffrFeUfNV2Hib",
-    )  # fmt: skip
+        story.parameters["event_id"],
+        "created",
+        BEGIN,
+        subscription=story.parameters["subscription_id"],
+        customer="cus_NffrFeUfNV2Hib",
+    )
     await story.deliver(event)
 
 
@@ -161,10 +164,12 @@ async def _a_day_is_opened(story: Story) -> None:
 async def _spends(story: Story) -> None:
     await story.later()
     spent = await story.call(
-        f"POST {ACCOUNT}/spends", 201,
+        f"POST {ACCOUNT}/spends",
+        201,
         {"amount": 3, "reason": "one rendering", "metadata": {"job": "9871"}},
-        by="service", Idempotency_Key=story.parameters["Idempotency-Key"],
-    )  # fmt: skip
+        by="service",
+        Idempotency_Key=story.parameters["Idempotency-Key"],
+    )
     story.parameters["journal_id"] = spent["id"]
     await story.later()
     spends = [
@@ -201,10 +206,11 @@ async def _has_not_enough(story: Story) -> None:
 async def _is_given_credits(story: Story) -> None:
     await story.later()
     granted = await story.call(
-        f"POST {ACCOUNT}/grants", 201,
+        f"POST {ACCOUNT}/grants",
+        201,
         {"amount": 10, "reason": "an apology", "expires_at": "2026-02-28T23:00:00Z"},
         Idempotency_Key="apology-1",
-    )  # fmt: skip
+    )
     story.parameters["granted"] = granted["id"]
     await story.later()
     adjusted = {"amount": -2, "reason": "a miscount"}
@@ -215,14 +221,28 @@ async def _auditors_look(story: Story) -> None:
     journal = story.parameters["journal_id"]
     day = "from=2026-01-31T00:00:00Z&to=2026-01-31T09:30:00Z"
     for path in (
-        ACCOUNT, f"{ACCOUNT}/balance", f"{ACCOUNT}/balance/explain",
-        f"{LEDGER}/entries?account_id=user-42&limit=2", f"{LEDGER}/journals/{{journal_id}}",
-        f"{LEDGER}/trial-balance", f"{LEDGER}/roll-forward?{day}&account_id=user-42",
-        f"{LEDGER}/export?journal_id={journal}", f"{LEDGER}/export?journal_id={journal}&format=csv",
-        "/api/v1/subscriptions", SUBSCRIPTION, f"{SUBSCRIPTION}/transitions",
-        "/api/v1/events", EVENT, "/api/v1/runs", "/api/v1/runs/{run_id}",
-        "/api/v1/usage", "/api/v1/alerts", CLOCK, "/health/live", "/health/ready",
-    ):  # fmt: skip
+        ACCOUNT,
+        f"{ACCOUNT}/balance",
+        f"{ACCOUNT}/balance/explain",
+        f"{LEDGER}/entries?account_id=user-42&limit=2",
+        f"{LEDGER}/journals/{{journal_id}}",
+        f"{LEDGER}/trial-balance",
+        f"{LEDGER}/roll-forward?{day}&account_id=user-42",
+        f"{LEDGER}/export?journal_id={journal}",
+        f"{LEDGER}/export?journal_id={journal}&format=csv",
+        "/api/v1/subscriptions",
+        SUBSCRIPTION,
+        f"{SUBSCRIPTION}/transitions",
+        "/api/v1/events",
+        EVENT,
+        "/api/v1/runs",
+        "/api/v1/runs/{run_id}",
+        "/api/v1/usage",
+        "/api/v1/alerts",
+        CLOCK,
+        "/health/live",
+        "/health/ready",
+    ):
         await story.call(f"GET {path}", 200)
 
 

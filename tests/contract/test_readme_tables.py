@@ -35,8 +35,11 @@ def test_both_tables_are_what_the_code_declares() -> None:
     # In a process of its own: a test may have imported errors that no route raises.
     done = subprocess.run(
         [sys.executable, "-m", "ops.readme_tables", "--check"],
-        cwd=ROOT, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
 
 

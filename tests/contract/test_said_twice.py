@@ -21,9 +21,11 @@ async def account(api: Api) -> None:
 
 async def spend(api: Api, content: bytes, *more: tuple[str, str]) -> Any:
     headers = [
-        *api.headers("service").items(), ("Content-Type", "application/json"),
-        ("Idempotency-Key", "key-1"), *more,
-    ]  # fmt: skip
+        *api.headers("service").items(),
+        ("Content-Type", "application/json"),
+        ("Idempotency-Key", "key-1"),
+        *more,
+    ]
     return await api.client.post(SPENDS, content=content, headers=headers)
 
 
@@ -180,10 +182,12 @@ async def test_no_refusal_shows_a_pattern(api: Api) -> None:
     for path, body in (
         ("/api/v1/accounts/user-1/grants", {"amount": 1, "reason": "x", "expires_at": "soon"}),
         ("/api/v1/reversals", {"reason": "x", "journal_id": "1"}),
-        ("/api/v1/spends/batch", {"spends": [{"account_id": " ", "amount": 1,
-                                              "idempotency_key": "k"}]}),
+        (
+            "/api/v1/spends/batch",
+            {"spends": [{"account_id": " ", "amount": 1, "idempotency_key": "k"}]},
+        ),
         ("/api/v1/accounts/user-1/portal-sessions", {"return_url": "javascript:alert(1)"}),
-    ):  # fmt: skip
+    ):
         headers = api.headers("operator", **{"Idempotency-Key": "k"})
         told = (await api.client.post(path, json=body, headers=headers)).json()["detail"]
         assert "regex" not in told

@@ -57,8 +57,14 @@ def test_a_weak_secret_is_named_and_never_shown(name: str, weak: str) -> None:
 
 
 def test_all_that_is_wrong_is_told_at_once() -> None:
-    told = refusal({"CRON_SECRET": "tiny-one", "TALLYBOOK_LIVEMODE": "maybe",
-                    "TALLYBOOK_POOL_SIZE_MAX": "many", "TALLYBOOK_ENV": "staging"})  # fmt: skip
+    told = refusal(
+        {
+            "CRON_SECRET": "tiny-one",
+            "TALLYBOOK_LIVEMODE": "maybe",
+            "TALLYBOOK_POOL_SIZE_MAX": "many",
+            "TALLYBOOK_ENV": "staging",
+        }
+    )
     for name in (*GOOD, "TALLYBOOK_LIVEMODE", "TALLYBOOK_POOL_SIZE_MAX", "TALLYBOOK_ENV"):
         assert name in told
 
@@ -110,8 +116,14 @@ def test_a_file_that_is_not_text_is_refused_with_a_sentence(tmp_path: Path) -> N
     ("changes", "told"),
     [
         ({"TALLYBOOK_CLOCK": "settable"}, "TALLYBOOK_CLOCK=settable needs TALLYBOOK_ENV"),
-        ({"TALLYBOOK_CLOCK": "settable", "TALLYBOOK_ENV": "development",
-          "TALLYBOOK_LIVEMODE": "true"}, "exclude each other"),
+        (
+            {
+                "TALLYBOOK_CLOCK": "settable",
+                "TALLYBOOK_ENV": "development",
+                "TALLYBOOK_LIVEMODE": "true",
+            },
+            "exclude each other",
+        ),
         ({"TALLYBOOK_POOL_SIZE_MAX": "0"}, "TALLYBOOK_POOL_SIZE_MAX"),
         ({"TALLYBOOK_POOL_SIZE_MAX": "-1"}, "TALLYBOOK_POOL_SIZE_MAX"),
         ({"TALLYBOOK_POOL_SIZE_MAX": "\u0661"}, "TALLYBOOK_POOL_SIZE_MAX"),
@@ -120,7 +132,7 @@ def test_a_file_that_is_not_text_is_refused_with_a_sentence(tmp_path: Path) -> N
         ({"TALLYBOOK_LOG_LEVEL": "LOUD"}, "TALLYBOOK_LOG_LEVEL"),
         ({"TALLYBOOK_CLOCK": "setable", "TALLYBOOK_ENV": "development"}, "TALLYBOOK_CLOCK"),
     ],
-)  # fmt: skip
+)
 def test_a_setting_that_makes_no_sense_is_refused(changes: dict[str, str], told: str) -> None:
     assert told in refusal(GOOD | changes)
 
@@ -139,8 +151,12 @@ def test_a_start_is_refused_by_a_sentence_not_a_traceback(command: tuple[str, ..
     }
     done = subprocess.run(
         [Path(sys.executable).with_name("tallybook"), *command],
-        env=environment, capture_output=True, text=True, check=False, timeout=60,
-    )  # fmt: skip
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
     said = done.stdout + done.stderr
     assert done.returncode == 1
     assert "TALLYBOOK_KEY_PEPPER is missing, too short" in said

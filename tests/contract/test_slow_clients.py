@@ -80,9 +80,13 @@ async def test_a_header_of_any_size_is_no_fault(
 
 @pytest.mark.parametrize("timeout", ["LOCK_TIMEOUT_MS", "STATEMENT_TIMEOUT_MS"])
 async def test_a_statement_that_takes_too_long_is_a_503_that_may_be_tried_again(
-    database: Database, settings: Settings, server: Server, book: Book, timeout: str,
+    database: Database,
+    settings: Settings,
+    server: Server,
+    book: Book,
+    timeout: str,
     monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
+) -> None:
     await put(book, "user-1", None, None, "tests")
     monkeypatch.setattr(f"app.infrastructure.db.{timeout}", 300)
     blocker = await asyncpg.connect(server.owner_url)

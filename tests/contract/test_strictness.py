@@ -68,7 +68,8 @@ NO_SPENDS = {
     "deep metadata": b'{"amount": 1, "metadata": {"a": ' + b"[" * 50 + b"]" * 50 + b"}}",
     "very deep nesting": b"[" * 100_000 + b"]" * 100_000,
     "much metadata": b'{"amount": 1, "metadata": {'
-    + b",".join(b'"%d": "1"' % n for n in range(51)) + b"}}",
+    + b",".join(b'"%d": "1"' % n for n in range(51))
+    + b"}}",
     "invalid UTF-8": b'{"amount": 1, "reason": "\xff"}',
     "an overlong encoding": b'{"amount": 1, "reason": "\xc0\xaf"}',
     "UTF-16": '{"amount": 1}'.encode("utf-16"),
@@ -82,7 +83,7 @@ NO_SPENDS = {
     "a comment": b'{"amount": 1 /* one */}',
     "an empty body": b"",
     "white space": b"  \n",
-}  # fmt: skip
+}
 
 
 async def test_what_is_no_spend_is_a_400_and_spends_nothing(api: Api, untouched: Any) -> None:
@@ -97,8 +98,13 @@ async def test_what_is_no_spend_is_a_400_and_spends_nothing(api: Api, untouched:
 
 
 async def test_a_number_of_integral_value_is_an_integer(api: Api, untouched: Any) -> None:
-    same = [b'{"amount": 1}', b'{"amount": 1.0}', b'{"amount": 1e0}', b'{"amount": 10E-1}',
-            b' { "metadata" : null, "amount" : 1.000 } ']  # fmt: skip
+    same = [
+        b'{"amount": 1}',
+        b'{"amount": 1.0}',
+        b'{"amount": 1e0}',
+        b'{"amount": 10E-1}',
+        b' { "metadata" : null, "amount" : 1.000 } ',
+    ]
     answers = [await send(api, content) for content in same]
     assert [answer.status_code for answer in answers] == [201] * len(same)
     replayed = [answer.headers.get("Idempotency-Replayed") for answer in answers]
@@ -171,8 +177,7 @@ async def test_a_streamed_body_past_the_limit_is_a_413(api: Api, untouched: Any)
         for _ in range(40):
             yield b" " * 8_192
 
-    headers = api.headers("service", **{"Content-Type": "application/json",
-                                        "Idempotency-Key": "k"})  # fmt: skip
+    headers = api.headers("service", **{"Content-Type": "application/json", "Idempotency-Key": "k"})
     answer = await api.client.post(SPENDS, content=stream(), headers=headers)
     assert (answer.status_code, answer.json()["code"]) == (413, "body_too_large")
     await untouched()
@@ -207,18 +212,47 @@ async def test_a_key_of_255_printable_characters_is_kept_whole(
 
 
 NO_QUERIES = (
-    "kind=gift", "kind=", "order=up", "limit=0", "limit=1001", "limit=-1", "limit=1.5", "limit=x",
-    "limit=99999999999999999999", "limit=%00", "limit=1&limit=2", "kind=spend&kind=spend",
-    "knid=spend", "Kind=spend", "cursor=", "cursor=%00", "cursor=%F0%9F%92%A9",
-    f"cursor={'A' * 513}", "account_id=a%00b", f"account_id={'a' * 129}", "account_id=a%20b",
-    "account_id=%FF", "journal_id=1", "journal_id=ent_0000000000001", "journal_id=jrn_1",
-    "journal_id=jrn_000000000000U", "event_id=%00", "event_id=a%0Ab", "recorded_from=yesterday",
-    "recorded_from=2026-01-01", "recorded_from=2026-01-01T00:00:00",
+    "kind=gift",
+    "kind=",
+    "order=up",
+    "limit=0",
+    "limit=1001",
+    "limit=-1",
+    "limit=1.5",
+    "limit=x",
+    "limit=99999999999999999999",
+    "limit=%00",
+    "limit=1&limit=2",
+    "kind=spend&kind=spend",
+    "knid=spend",
+    "Kind=spend",
+    "cursor=",
+    "cursor=%00",
+    "cursor=%F0%9F%92%A9",
+    f"cursor={'A' * 513}",
+    "account_id=a%00b",
+    f"account_id={'a' * 129}",
+    "account_id=a%20b",
+    "account_id=%FF",
+    "journal_id=1",
+    "journal_id=ent_0000000000001",
+    "journal_id=jrn_1",
+    "journal_id=jrn_000000000000U",
+    "event_id=%00",
+    "event_id=a%0Ab",
+    "recorded_from=yesterday",
+    "recorded_from=2026-01-01",
+    "recorded_from=2026-01-01T00:00:00",
     "recorded_to=2026-02-30T00:00:00Z",
-    "recorded_to=2026-01-01T24:00:00Z", "effective_from=0001-01-01T00:00:00Z",
-    "effective_from=10000-01-01T00:00:00Z", "effective_to=2026-01-01T00:00:00.1234567Z",
-    "effective_to=%D9%A2026-01-01T00:00:00Z", "hold_id=hld_", "run_id=None", "lot_id=lot_%00",
-)  # fmt: skip
+    "recorded_to=2026-01-01T24:00:00Z",
+    "effective_from=0001-01-01T00:00:00Z",
+    "effective_from=10000-01-01T00:00:00Z",
+    "effective_to=2026-01-01T00:00:00.1234567Z",
+    "effective_to=%D9%A2026-01-01T00:00:00Z",
+    "hold_id=hld_",
+    "run_id=None",
+    "lot_id=lot_%00",
+)
 
 
 async def test_a_query_that_is_not_described_is_a_400(api: Api, untouched: Any) -> None:

@@ -58,14 +58,34 @@ async def test_a_body_of_512_kib_comes_in_and_one_byte_more_does_not(
 def hostile(good: str) -> list[str]:
     stated, signature = good.split(",")
     return [
-        "", ",", "=", "t", "v1", "t=,v1=", stated, signature, f"{stated},v1=", f"{stated},v0=x",
-        f"{stated},{signature[:-1]}", f"{stated},{signature}0", f"{stated},v1={'0' * 64}",
-        f"t=0,{signature}", f"t=-1,{signature}", f"t=1e9,{signature}", f"t={'9' * 400},{signature}",
-        f"t=nan,{signature}", f"{stated},{stated},{signature}", f"{stated}0,{signature}",
-        f"t=\u00b2,{signature}", f"{stated},v1=\u00ff", f"{stated},v1=\x00",
-        f"{stated},{signature},{'v1=0,' * 5_000}", "\u00e9" * 100, f"{stated};{signature}",
+        "",
+        ",",
+        "=",
+        "t",
+        "v1",
+        "t=,v1=",
+        stated,
+        signature,
+        f"{stated},v1=",
+        f"{stated},v0=x",
+        f"{stated},{signature[:-1]}",
+        f"{stated},{signature}0",
+        f"{stated},v1={'0' * 64}",
+        f"t=0,{signature}",
+        f"t=-1,{signature}",
+        f"t=1e9,{signature}",
+        f"t={'9' * 400},{signature}",
+        f"t=nan,{signature}",
+        f"{stated},{stated},{signature}",
+        f"{stated}0,{signature}",
+        f"t=\u00b2,{signature}",
+        f"{stated},v1=\u00ff",
+        f"{stated},v1=\x00",
+        f"{stated},{signature},{'v1=0,' * 5_000}",
+        "\u00e9" * 100,
+        f"{stated};{signature}",
         f"{stated},{signature}".upper(),
-    ]  # fmt: skip
+    ]
 
 
 async def test_hostile_signatures_are_a_400_and_store_nothing(api: Api, database: Database) -> None:
@@ -124,13 +144,24 @@ async def test_a_body_that_comes_too_slowly_is_cut_off(
 
 
 NO_EVENTS = (
-    b"", b"{}", b"[]", b"null", b"1", b'"x"', b"{", b"\xff", b"\x00", b"[" * 50_000 + b"]" * 50_000,
-    b'{"id": 1}', b'{"id": "evt_1"}', b'{"id": "evt_1", "type": "x", "created": "y"}',
+    b"",
+    b"{}",
+    b"[]",
+    b"null",
+    b"1",
+    b'"x"',
+    b"{",
+    b"\xff",
+    b"\x00",
+    b"[" * 50_000 + b"]" * 50_000,
+    b'{"id": 1}',
+    b'{"id": "evt_1"}',
+    b'{"id": "evt_1", "type": "x", "created": "y"}',
     b'{"id": "evt_\\u0000", "type": "x", "created": 1, "livemode": false, "data": {"object": {}}}',
     b'{"id": "", "type": "x", "created": 1, "livemode": false, "data": {"object": {}}}',
     b'{"id": "evt_1", "type": "x", "created": 1e300, "livemode": false, "data": {"object": {}}}',
     b'{"id": "evt_1", "type": "x", "created": -1, "livemode": false, "data": {"object": {}}}',
-)  # fmt: skip
+)
 
 
 async def test_what_is_signed_and_no_event_is_a_400(api: Api, database: Database) -> None:
@@ -145,21 +176,35 @@ async def test_what_is_signed_and_no_event_is_a_400(api: Api, database: Database
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=20),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),  # noqa: E501
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3)
+    ),
     max_leaves=6,
-)  # fmt: skip
+)
 # Where Stripe's object is bent: every place that is read, and some that are not.
 PLACES = (
-    ("created",), ("livemode",), ("type",), ("api_version",), ("data",), ("data", "object"),
-    ("data", "previous_attributes"), ("data", "object", "id"), ("data", "object", "customer"),
-    ("data", "object", "status"), ("data", "object", "items"), ("data", "object", "metadata"),
-    ("data", "object", "items", "data"), ("data", "object", "items", "data", 0),
-    ("data", "object", "items", "data", 0, "price"), ("data", "object", "cancel_at_period_end"),
+    ("created",),
+    ("livemode",),
+    ("type",),
+    ("api_version",),
+    ("data",),
+    ("data", "object"),
+    ("data", "previous_attributes"),
+    ("data", "object", "id"),
+    ("data", "object", "customer"),
+    ("data", "object", "status"),
+    ("data", "object", "items"),
+    ("data", "object", "metadata"),
+    ("data", "object", "items", "data"),
+    ("data", "object", "items", "data", 0),
+    ("data", "object", "items", "data", 0, "price"),
+    ("data", "object", "cancel_at_period_end"),
     ("data", "object", "items", "data", 0, "price", "id"),
     ("data", "object", "items", "data", 0, "price", "recurring"),
     ("data", "object", "items", "data", 0, "current_period_end"),
-    ("data", "object", "trial_end"), ("request",),
-)  # fmt: skip
+    ("data", "object", "trial_end"),
+    ("request",),
+)
 
 
 @settings(max_examples=120)

@@ -26,9 +26,12 @@ ONE = "/api/v1/accounts/user-1"
 
 @pytest.fixture
 async def limited(
-    database: Database, settings: Settings, running_redis: RunningRedis, book: Book,
+    database: Database,
+    settings: Settings,
+    running_redis: RunningRedis,
+    book: Book,
     monkeypatch: pytest.MonkeyPatch,
-) -> AsyncIterator[Api]:  # fmt: skip
+) -> AsyncIterator[Api]:
     monkeypatch.setattr("app.infrastructure.limiter.ANSWER_SECONDS_MAX", PATIENT_SECONDS)
     await put(book, "user-1", "cus_1", None, "tests")
     redis_url = running_redis.url
@@ -120,14 +123,18 @@ async def test_429_is_declared_wherever_something_is_asked_for_and_nowhere_else(
 
 
 async def test_a_caller_behind_a_proxy_that_adds_a_line_of_its_own_chooses_no_address(
-    database: Database, settings: Settings, running_redis: RunningRedis,
+    database: Database,
+    settings: Settings,
+    running_redis: RunningRedis,
     monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
+) -> None:
     monkeypatch.setattr("app.infrastructure.limiter.ANSWER_SECONDS_MAX", PATIENT_SECONDS)
     wanted = msgspec.structs.replace(
-        settings, redis_url=running_redis.url, rate_limits=LIMITS,
+        settings,
+        redis_url=running_redis.url,
+        rate_limits=LIMITS,
         trusted_proxies=parse_networks("127.0.0.1"),
-    )  # fmt: skip
+    )
     async with open_api(database, wanted) as api:
         answers = [
             await api.client.get(

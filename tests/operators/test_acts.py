@@ -92,8 +92,10 @@ async def test_a_close_takes_a_reason_or_none_and_is_recorded_once(acts: Acts, a
     assert (await acts.post(closing, scope="operator")).status_code == 200
     (told,) = await listed(api, act="close")
     assert (told["account_id"], told["reason"], told["journal_id"]) == (
-        "user-1", "asked for", None,
-    )  # fmt: skip
+        "user-1",
+        "asked for",
+        None,
+    )
 
 
 async def test_a_runs_reversal_is_one_act_however_many_accounts_it_touches(
@@ -108,8 +110,10 @@ async def test_a_runs_reversal_is_one_act_however_many_accounts_it_touches(
     assert answer.json()["journal_count"] == 2
     (told,) = await listed(api)
     assert (told["act"], told["run_id"], told["reason"]) == (
-        "reversal", run["id"], "the wrong day",
-    )  # fmt: skip
+        "reversal",
+        run["id"],
+        "the wrong day",
+    )
 
 
 async def failing(book: Book, by: Operator) -> None:

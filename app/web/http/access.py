@@ -1,4 +1,4 @@
-"""Who may call what: every route declares its access, one guard enforces it, no start without."""
+"""Access: every route declares it, one guard enforces it, and no start is made without."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from app.web.http import rate_limits
 
 
 class Access(StrEnum):
-    """What a route asks of its caller."""
+    """A route's demand on its caller."""
 
     OPEN = "open"
     SIGNATURE = "signature"
@@ -57,7 +57,7 @@ CRON_SECURITY: Final[list[dict[str, list[str]]]] = [{"cronSecret": []}]
 
 
 def access(wanted: Access, *, slash: bool = False) -> dict[str, Any]:
-    """The keyword arguments by which a handler declares its access.
+    """Declare a handler's access: the keyword arguments for its decorator.
 
     A page that people type declares ``slash``: its path may end in one, to be led to the other.
     """
@@ -70,7 +70,7 @@ def access(wanted: Access, *, slash: bool = False) -> dict[str, Any]:
 
 
 def needed(wanted: Access) -> str:
-    """What a caller must send, as a sentence of the description."""
+    """Say in a sentence of the description what a caller must send."""
     if wanted in SCOPES:
         *others, last = (f"`{one}`" for one in dict.fromkeys((*SCOPES[wanted], Scope.OPERATOR)))
         scopes = f"{', '.join(others)} or {last}" if others else last
@@ -147,7 +147,7 @@ def _check_path(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRou
 
 
 def _check_headers(connection: ASGIConnection[Any, Any, Any, Any]) -> None:
-    """Of two keys one reader takes the first and another the last."""
+    """Reject repeated credential headers: readers disagree on which one counts."""
     names = [name for name, _ in connection.scope["headers"]]
     for name in ("authorization", "idempotency-key", "stripe-signature"):
         if names.count(name.encode()) > 1:
@@ -157,7 +157,7 @@ def _check_headers(connection: ASGIConnection[Any, Any, Any, Any]) -> None:
 def _check_query_names(
     connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler
 ) -> None:
-    """A misspelt filter must not widen a list: unknown and repeated names are refused."""
+    """Reject unknown and repeated names: a misspelt filter must not widen a list."""
     if not isinstance(handler, HTTPRouteHandler):
         return
     declared = _query_names(handler)
@@ -171,7 +171,7 @@ def _check_query_names(
 
 @cache
 def _query_names(handler: HTTPRouteHandler) -> frozenset[str]:
-    """The names as the query has them: `from` is no name in Python, so it stands as an alias."""
+    """The names as they are sent: `from` is no name in Python and has an alias."""
     return frozenset(
         field.kwarg_definition.name or name
         for name, field in handler.parsed_fn_signature.parameters.items()
@@ -186,7 +186,7 @@ def caller(connection: ASGIConnection[Any, Any, Any, Any]) -> ApiKey:
 
 
 def require_declared(app: Litestar) -> None:
-    """Refuse to start where a route declares no access."""
+    """Refuse to start if a route declares no access."""
     silent = [
         f"{method} {route.path}"
         for route in app.routes

@@ -46,7 +46,7 @@ Metadata = Annotated[
 
 
 class ReasonBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Why an operator acts."""
+    """The reason of an operator's act."""
 
     reason: Reason
 
@@ -61,7 +61,7 @@ class NothingBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 def order(
     request: Request[Any, Any, Any], key: str, body: object, reason: str | None = None
 ) -> Order:
-    """Who asks, and the key with the hash of what is asked."""
+    """The caller, and the key with the hash of the request."""
     return Order(
         actor=caller(request).id,
         key=request_key(key, str(request.method), request.url.path, body),
@@ -70,7 +70,7 @@ def order(
 
 
 def operator(request: Request[Any, Any, Any], body: ReasonBody | None) -> Operator:
-    """Who acts, and why where the body says so."""
+    """The caller as operator, with the reason if the body has one."""
     return Operator(actor=caller(request).id, reason=body.reason if body else None)
 
 
@@ -85,7 +85,7 @@ async def within_patience(act: Awaitable[Result]) -> Result:
 
 
 def answered(answer: Result, replayed: bool, status: int) -> Response[Result]:
-    """The answer, and whether it is a replay; the request's log line names what it made."""
+    """Build the response and mark a replay; the request's log line names the journal."""
     journal_id = getattr(answer, "journal_id", None) or getattr(answer, "id", None)
     structlog.contextvars.bind_contextvars(journal_id=journal_id)
     headers = {"Idempotency-Replayed": "true"} if replayed else {}

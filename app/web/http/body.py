@@ -1,4 +1,4 @@
-"""The one strict body decoder: JSON by orjson, then the declared struct, nothing coerced."""
+"""The strict decoder of bodies: JSON by orjson, then the declared struct, nothing coerced."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class StrictRequest(Request[Any, Any, Any]):
 
 
 def decode(raw: bytes, kind: Any) -> Any:
-    """The raw JSON as ``kind``; InvalidRequestError says where it differs."""
+    """Decode raw JSON as ``kind``; InvalidRequestError says where it differs."""
     try:
         parsed = _plain(orjson.loads(raw), DEPTH_MAX)
         twice = name_given_twice(raw, _names(parsed))

@@ -1,4 +1,4 @@
-"""What the description tells beyond each operation: examples, and which answer leads where."""
+"""Examples of bodies and answers in the description, and links from answers to further calls."""
 
 from __future__ import annotations
 
@@ -25,8 +25,10 @@ LINKS: Final[dict[tuple[str, str], Leads]] = {
     ("put", _ACCOUNT): (
         ("read", "get", _ACCOUNT, "account_id", _ID),
         *((what, "post", f"{_ACCOUNT}/{what}", "account_id", _ID) for what in _ACTS),
-        *((what.replace("/", "_"), "get", f"{_ACCOUNT}/{what}", "account_id", _ID)
-          for what in _READS),
+        *(
+            (what.replace("/", "_"), "get", f"{_ACCOUNT}/{what}", "account_id", _ID)
+            for what in _READS
+        ),
         ("entries", "get", "/api/v1/ledger/entries", "account_id", _ID),
     ),
     ("get", _ACCOUNT): (("spends", "post", f"{_ACCOUNT}/spends", "account_id", _ID),),
@@ -49,10 +51,10 @@ LINKS: Final[dict[tuple[str, str], Leads]] = {
     ),
     ("get", "/api/v1/events"): (("read", "get", "/api/v1/events/{event_id}", "event_id", _FIRST),),
     ("get", "/api/v1/runs"): (("read", "get", "/api/v1/runs/{run_id}", "run_id", _FIRST),),
-}  # fmt: skip
+}
 
 # Bodies and answers by operation, out of one story: tests/contract/test_examples.py tells it to a
-# book, holds the file to what was answered, and writes it anew where asked.
+# book, holds the file to what was answered, and writes it again if asked to.
 JSON_TYPES: Final = ("application/json", problems.MEDIA_TYPE)
 EXAMPLES: Final = Path(__file__).with_name("examples.json")
 

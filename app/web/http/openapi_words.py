@@ -1,4 +1,4 @@
-"""What the description says in words, out of docstrings; and a fitting code for each refusal."""
+"""The description's words, taken from docstrings, and a fitting code for each refusal."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import msgspec
 from app.web.http import codes
 from app.web.http.instants import Instant
 
-# What a refusal of each route may well be; of a status that is not here the first code there is.
+# A likely refusal of each route; for a status that is not here the first code there is.
 _USUAL: Final = {400: "invalid_request", 500: "internal", 503: "unavailable"}
 _OF_ROUTES: Final = {
     ("/api/webhooks/stripe", 400): "invalid_signature",
@@ -37,7 +37,7 @@ _OF_ROUTES: Final = {
 
 
 def add(schema: dict[str, Any]) -> None:
-    """Say it all."""
+    """Add the words to the description."""
     known = sorted({one.code for one in codes.listed()})
     for name in ("Problem", "InsufficientCreditsProblem", "ItemProblem"):
         schema["components"]["schemas"][name]["properties"]["code"]["enum"] = known

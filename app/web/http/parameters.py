@@ -27,7 +27,7 @@ IdempotencyKey = Annotated[
         pattern=KEY,
         min_length=1,
         max_length=255,
-        description="One act, one key: a replay returns the first answer, for ever.",
+        description="One act, one key: a replay returns the first answer, without end.",
     ),
 ]
 Limit = Annotated[int, QueryParameter(ge=1, le=PAGE_SIZE_MAX, description="Rows of one page.")]

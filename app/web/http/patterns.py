@@ -1,4 +1,4 @@
-"""What a text must look like, and the words that say so to whoever sent another."""
+"""Patterns of texts, and the words that tell a caller what was expected."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ PAGE_URL: Final = r"^https?://[A-Za-z0-9.:\[\]-]+([/?#][\x21-\x7e]*)?\Z"
 
 
 def id_pattern(prefix: str) -> str:
-    """What our own ids of this kind look like."""
+    """The pattern of our own ids with this prefix."""
     return rf"^{prefix}_[{ids.ALPHABET}]{{{ids.DIGITS}}}\Z"
 
 
@@ -53,7 +53,7 @@ _STEP: Final = re.compile(r"\.(\w+)|\[")
 
 
 def in_words(message: str, kind: Any) -> str:
-    """What msgspec says of a value of this type, with words in place of a pattern or list."""
+    """Put msgspec's message on a value of this type into words, without patterns."""
     for pattern, meaning in _MEANINGS.items():
         message = message.replace(f"`str` matching regex {pattern!r}", meaning)
     refused = _NOT_LISTED.match(message)

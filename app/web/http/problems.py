@@ -72,8 +72,8 @@ _CODES: Final = {
 DATABASE_AWAY: Final = (
     asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,
-    # A server that shuts down says so to idle connections too: whoever takes one between that word
-    # and the end of the connection is refused by the driver, and nothing was sent.
+    # A server that shuts down says so to idle connections too. The driver refuses a statement after
+    # that word, and sends nothing.
     asyncpg.InternalClientError,
     asyncpg.exceptions.CannotConnectNowError,
     asyncpg.exceptions.AdminShutdownError,
@@ -128,9 +128,14 @@ def declared(*statuses: int) -> dict[int, ResponseSpec]:
 
 
 def response(
-    status: int, code: str, detail: str, *, retryable: bool = False,
-    facts: Mapping[str, object] | None = None, headers: Mapping[str, str] | None = None,
-) -> Response[bytes]:  # fmt: skip
+    status: int,
+    code: str,
+    detail: str,
+    *,
+    retryable: bool = False,
+    facts: Mapping[str, object] | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> Response[bytes]:
     """A problem answer."""
     body = {
         **{name: _fact(value) for name, value in (facts or {}).items()},
@@ -161,7 +166,7 @@ def status_of_kind(error: type[TallybookError]) -> int:
 
 
 def of_tallybook(_request: Request[Any, Any, Any], error: TallybookError) -> Response[bytes]:
-    """Any error of our own tree."""
+    """Answer an error of our own tree."""
     status = status_of(error)
     headers = {}
     if status == 401:
@@ -169,13 +174,17 @@ def of_tallybook(_request: Request[Any, Any, Any], error: TallybookError) -> Res
     if error.retryable:
         headers["Retry-After"] = str(error.facts.get("retry_after_s", 1))
     return response(
-        status, error.code, error.detail,
-        retryable=error.retryable, facts=error.facts, headers=headers,
-    )  # fmt: skip
+        status,
+        error.code,
+        error.detail,
+        retryable=error.retryable,
+        facts=error.facts,
+        headers=headers,
+    )
 
 
 def of_validation(request: Request[Any, Any, Any], error: ValidationException) -> Response[bytes]:
-    """A path, query or header parameter that the schema refuses."""
+    """Answer a path, query or header parameter that the schema refuses."""
     extra = error.extra if isinstance(error.extra, list) else []
     told = [_told(request, item.get("key", "?"), item.get("message", "?")) for item in extra]
     return response(400, "invalid_request", "; ".join(told) or error.detail)
@@ -192,7 +201,7 @@ def _told(request: Request[Any, Any, Any], key: str, message: str) -> str:
 
 
 def of_http(_request: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:
-    """What Litestar raises by itself: no route, no such method, a body too large."""
+    """Answer Litestar's own errors: no route, no such method, a body too large."""
     code = _CODES.get(error.status_code, "invalid_request")
     headers = dict(error.headers or {})
     told = {
@@ -204,16 +213,19 @@ def of_http(_request: Request[Any, Any, Any], error: HTTPException) -> Response[
 
 
 def of_database(_request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
-    """The database is away or too slow; nothing was acknowledged."""
+    """Answer for a database that is away or too slow; nothing was acknowledged."""
     log.warning("database_away", error=type(error).__name__, detail=str(error))
     return response(
-        503, "unavailable", "The database did not answer in time; try again with the same key.",
-        retryable=True, headers={"Retry-After": "1"},
-    )  # fmt: skip
+        503,
+        "unavailable",
+        "The database did not answer in time; try again with the same key.",
+        retryable=True,
+        headers={"Retry-After": "1"},
+    )
 
 
 def of_fault(_request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
-    """Anything else is our fault; the log tells, the answer does not."""
+    """Answer anything else: a fault of ours, which the log tells and the answer does not."""
     log.exception("fault", exc_info=error)
     return response(500, "internal", "A fault of ours; it is in the log.")
 

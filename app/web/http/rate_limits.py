@@ -56,7 +56,7 @@ async def _take(connection: ASGIConnection[Any, Any, Any, Any], rate: Rate, subj
 
 
 def headers(scope: Mapping[str, Any]) -> Iterable[tuple[bytes, bytes]]:
-    """What the answer tells of the caller's rate, where it was counted."""
+    """The answer's headers on the caller's rate, if the call was counted."""
     allowance: Allowance | None = scope.get("state", {}).get(_STATE)
     if allowance is None:
         return ()
