@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from app.accounts.day_use import bring_joined, bring_with
-from app.accounts.move_backing import load_backings, move_backing, move_claws
+from app.accounts.move_backing import load_backings, move_backing, move_clawbacks
 from app.allowance import load
 from app.allowance.day import AccountDay, Origin
 from app.allowance.store import store_days
@@ -183,7 +183,7 @@ def _keeps_held(source: AccountDay, target: AccountDay) -> bool:
 
     Not where some of it is to be clawed: that would take what the target had of its own.
     """
-    clawed = any(claw.lot is source.lot and claw.to_claw for claw in source.claws)
+    clawed = any(clawback.lot is source.lot and clawback.pending for clawback in source.clawbacks)
     return source.lot is not None and target.lot is not None and not target.closed and not clawed
 
 
@@ -198,7 +198,7 @@ def _held_lot(journal: JournalDraft, lot: Lot, source: AccountDay, target: Accou
         # Its use counts against the target's allowance already: given back it would count
         # twice, so a release of it lapses at once.
         moved.expires_at = target.now
-    move_claws(lot, moved, source, target)
+    move_clawbacks(lot, moved, source, target)
     return moved
 
 
@@ -215,5 +215,5 @@ def _move_lot(journal: JournalDraft, lot: Lot, source: AccountDay, target: Accou
         kind=Kind.TRANSFER,
     )
     moved.granted_at = lot.granted_at
-    move_claws(lot, moved, source, target)
+    move_clawbacks(lot, moved, source, target)
     return moved

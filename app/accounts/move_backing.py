@@ -45,16 +45,18 @@ def move_backing(
         source.sheet.write(journal, lot, Kind.TRANSFER, Side.HELD, House.TRANSFERRED, frozen)
         target.sheet.write(journal, moved, Kind.TRANSFER, House.TRANSFERRED, Side.HELD, frozen)
     target.sheet.repay(journal, moved)
-    backing.lot = backing.claw.lot = moved
-    backing.claw.changed = True
+    backing.lot = backing.clawback.lot = moved
+    backing.clawback.changed = True
     target.backings.append(backing)
-    move_claws(lot, moved, source, target)
+    move_clawbacks(lot, moved, source, target)
     return moved
 
 
-def move_claws(lot: Lot, moved: Lot, source: AccountDay, target: AccountDay) -> None:
+def move_clawbacks(lot: Lot, moved: Lot, source: AccountDay, target: AccountDay) -> None:
     """What waits for a release of the lot waits for that of the moved one."""
-    for claw in [claw for claw in source.claws if claw.lot is lot and claw.to_claw]:
-        claw.lot, claw.changed = moved, True
-        source.claws.remove(claw)
-        target.claws.append(claw)
+    for clawback in [
+        clawback for clawback in source.clawbacks if clawback.lot is lot and clawback.pending
+    ]:
+        clawback.lot, clawback.changed = moved, True
+        source.clawbacks.remove(clawback)
+        target.clawbacks.append(clawback)

@@ -10,9 +10,9 @@ from app.allowance.catalogue import Catalogue, running
 from app.allowance.entitlement import Giving, Use, counting, entitled_tier
 from app.allowance.zones import Day, day_of, first_start_of_later_date
 from app.infrastructure.clock import NEVER
-from app.ledger import backings, claws, holds
+from app.ledger import backings, clawbacks, holds
 from app.ledger.backings import Backing
-from app.ledger.claws import Claw
+from app.ledger.clawbacks import Clawback
 from app.ledger.holds import Hold, HoldState
 from app.ledger.kinds import Act, LotSource
 from app.ledger.sheet import JournalDraft, Lot, Sheet
@@ -74,7 +74,7 @@ class AccountDay:
     runs: Mapping[Wave, int] = field(default_factory=dict)  # which run opens which day
     opened: list[OpenedDay] = field(default_factory=list)
     holds: list[Hold] = field(default_factory=list)  # those that are open
-    claws: list[Claw] = field(default_factory=list)
+    clawbacks: list[Clawback] = field(default_factory=list)
     backings: list[Backing] = field(default_factory=list)  # those that wait for something
     changed: bool = False
 
@@ -243,8 +243,8 @@ class AccountDay:
             left -= taken
             # What was to be clawed at the release falls short where nothing else is held.
             lost = max(0, taken - self.spare(lot))
-            for claw in self.claws_of(lot):
-                lost -= claws.captured(self.sheet, journal, claw, lost)
+            for clawback in self.clawbacks_of(lot):
+                lost -= clawbacks.captured(self.sheet, journal, clawback, lost)
         given_back = holds.capture(self.sheet, journal, hold, amount)
         self._given_back(journal, given_back, self.now, origin)
 
@@ -264,21 +264,21 @@ class AccountDay:
         self.due_at = self._next_due()
 
     def came_back(self, journal: JournalDraft, lot: Lot, at: datetime) -> None:
-        """Credits are free again in this lot: claws go on, an ended lot lapses, debt is repaid."""
-        for claw in self.claws_of(lot):
-            claws.given_back(self.sheet, journal, claw, lot.free)
+        """Credits are free again in this lot: clawbacks go on, its end comes, debt is repaid."""
+        for clawback in self.clawbacks_of(lot):
+            clawbacks.given_back(self.sheet, journal, clawback, lot.free)
         backings.freeze_again(self.sheet, journal, lot, self.backings)
         if lot.expires_at <= at:
             self.sheet.expire(journal, lot)
         self.sheet.repay(journal, lot)
 
-    def claws_of(self, lot: Lot) -> list[Claw]:
+    def clawbacks_of(self, lot: Lot) -> list[Clawback]:
         """What is being taken back of this lot, by reversals and by money that went back."""
-        return backings.claws_of(lot, self.claws, self.backings)
+        return backings.clawbacks_of(lot, self.clawbacks, self.backings)
 
     def spare(self, lot: Lot) -> int:
-        """What is held of this lot and neither frozen nor waited for by a claw."""
-        return backings.spare(lot, self.claws, self.backings)
+        """What is held of this lot and neither frozen nor waited for by a clawback."""
+        return backings.spare(lot, self.clawbacks, self.backings)
 
     def _release_overdue(self, due: datetime, origin: Origin) -> None:
         """A hold past its deadline holds nothing."""

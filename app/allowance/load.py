@@ -88,7 +88,7 @@ async def _days(
     brought = await _brought(database, [n for n, one in locked.items() if _counts(one.row)])
     reserving = {number: one.sheet for number, one in locked.items() if one.sheet.held}
     holds = await reserved.open_holds(database, reserving) if reserving else {}
-    claws = await reserved.open_claws(database, reserving) if reserving else {}
+    clawbacks = await reserved.open_clawbacks(database, reserving) if reserving else {}
     backings = await reserved.open_backings(database, reserving) if reserving else {}
     days = {}
     for number, one in locked.items():
@@ -97,7 +97,7 @@ async def _days(
         gives = [giving(row, brought.moved) for row in givings[number]]
         day = _day(one, gives, present_id, present, day_catalogue)
         day.brought = brought.joined.get(number, ())
-        day.holds, day.claws = holds.get(number, []), claws.get(number, [])
+        day.holds, day.clawbacks = holds.get(number, []), clawbacks.get(number, [])
         day.backings = backings.get(number, [])
         days[number] = day
     return days

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from app.allowance.day import AccountDay, OpenedDay, Origin
 from app.allowance.entitlement import entitled_tier
-from app.ledger import claws
+from app.ledger import clawbacks
 from app.ledger.kinds import Act, LotSource
 from app.ledger.sheet import JournalDraft, Lot
 
@@ -18,8 +18,8 @@ def reopen(day: AccountDay, origin: Origin) -> int:
 
     Returns what was used of the lot that was taken back.
 
-    ``day`` has every claw of its lot; ``origin`` names the run. The opening is dated now, since the
-    credits of the day's start were taken back: until now there were none.
+    ``day`` has every clawback of its lot; ``origin`` names the run. The opening is dated now: the
+    credits of the day's start were taken back, and until now there were none.
     """
     assert day.day is not None
     assert day.lot is not None
@@ -63,6 +63,10 @@ def reopen(day: AccountDay, origin: Origin) -> int:
 def _used(day: AccountDay, lot: Lot, journal: JournalDraft) -> int:
     """What left the lot for good: not what was taken back, nor what was paid for as a debt."""
     used = lot.drawn
-    for claw in [claw for claw in day.claws if claw.lot is lot]:
-        used -= claw.clawed + claw.undone + claws.lift(day.sheet, journal, claw)
+    for clawback in [clawback for clawback in day.clawbacks if clawback.lot is lot]:
+        used -= (
+            clawback.clawed
+            + clawback.shortfall_reversed
+            + clawbacks.lift(day.sheet, journal, clawback)
+        )
     return max(0, used)

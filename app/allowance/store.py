@@ -34,7 +34,9 @@ async def _store(database: Database, days: Sequence[AccountDay], others: Sequenc
     changed = [day for day in days if day.changed or day.opened]
     sheets = [*others, *(day.sheet for day in days)]
     await post.write(database, sheets, _Days(changed) if changed else None)
-    await reserved.store_claws(database, [claw for day in days for claw in day.claws])
+    await reserved.store_clawbacks(
+        database, [clawback for day in days for clawback in day.clawbacks]
+    )
     await reserved.store_backings(database, [one for day in days for one in day.backings])
     for day in days:
         day.opened, day.changed = [], False

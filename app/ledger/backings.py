@@ -11,24 +11,24 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from app.ledger import claws
-from app.ledger.claws import Claw, Policy
+from app.ledger import clawbacks
+from app.ledger.clawbacks import Clawback, Policy
 from app.ledger.kinds import House, Kind, Side
 from app.ledger.sheet import JournalDraft, Lot, Sheet
 
 
 @dataclass(slots=True, eq=False)
 class Backing:
-    """How far it has come with one lot; ``claw.requested`` is what is taken of ``credits``.
+    """How far it has come with one lot; ``clawback.requested`` is what is taken of ``credits``.
 
-    ``claw.expired`` is what lapsed or was written off: nothing was taken for it, and nothing
+    ``clawback.expired`` is what lapsed or was written off: nothing was taken for it, and nothing
     comes back. ``closed`` means that an operator reversed the purchase: money moves it no more.
     Of a ``gift`` nothing becomes the receiver's debt; ``payer_debt`` is what the payer owes.
     """
 
     lot: Lot
     credits: int
-    claw: Claw
+    clawback: Clawback
     to_freeze: int = 0
     frozen: int = 0
     closed: bool = False
@@ -51,23 +51,25 @@ GIFT_OF_NOBODY: Final = Manner(policy=Policy.WRITE_OFF)
 GIFT_OF_PAYER: Final = Manner(policy=Policy.WRITE_OFF, owed_elsewhere=True)
 
 
-def new_claw(lot: Lot, *, gift: bool = False) -> Claw:
-    """The claw of a lot of which nothing was taken yet."""
+def new_clawback(lot: Lot, *, gift: bool = False) -> Clawback:
+    """The clawback of a lot of which nothing was taken yet."""
     policy = Policy.WRITE_OFF if gift else Policy.DEBT
-    return Claw(lot, None, House.REFUNDED, policy, 0, kind=Kind.REFUND)
+    return Clawback(lot, None, House.REFUNDED, policy, 0, kind=Kind.REFUND)
 
 
-def claws_of(lot: Lot, reversing: Iterable[Claw], backings: Iterable[Backing]) -> list[Claw]:
+def clawbacks_of(
+    lot: Lot, reversing: Iterable[Clawback], backings: Iterable[Backing]
+) -> list[Clawback]:
     """What is being taken back of this lot, by reversals and by money that went back."""
-    refunding = (backing.claw for backing in backings)
-    return [claw for claw in (*reversing, *refunding) if claw.lot is lot]
+    refunding = (backing.clawback for backing in backings)
+    return [clawback for clawback in (*reversing, *refunding) if clawback.lot is lot]
 
 
-def spare(lot: Lot, reversing: Iterable[Claw], backings: Iterable[Backing]) -> int:
-    """What is held of this lot and neither frozen nor waited for by a claw."""
+def spare(lot: Lot, reversing: Iterable[Clawback], backings: Iterable[Backing]) -> int:
+    """What is held of this lot and neither frozen nor waited for by a clawback."""
     backings = list(backings)
     frozen = sum(backing.frozen for backing in backings if backing.lot is lot)
-    return lot.held - frozen - sum(one.to_claw for one in claws_of(lot, reversing, backings))
+    return lot.held - frozen - sum(one.pending for one in clawbacks_of(lot, reversing, backings))
 
 
 def settle(
@@ -80,21 +82,21 @@ def settle(
     lapsed: int,
     held: int,
     manner: Manner = REFUNDING,
-) -> Claw:
+) -> Clawback:
     """Let this much be taken and this much be frozen in all; what the taking came to.
 
     ``lapsed`` and ``held`` are what of the lot expired, and what holds keep of it. The caller
     lets what came back repay debt, or lapse where the lot has ended.
     """
-    more = taken - backing.claw.requested
-    backing.claw.changed = True
+    more = taken - backing.clawback.requested
+    backing.clawback.changed = True
     backing.to_freeze = frozen
     if more < 0:
-        _give_back(sheet, journal, backing.claw, -more, manner)
+        _give_back(sheet, journal, backing.clawback, -more, manner)
     part = _part(backing, max(0, more), manner)
     _thaw(sheet, journal, backing, part)
-    claws.take(sheet, journal, part, part.requested - part.clawed, lapsed=lapsed, held=held)
-    _add(backing.claw, part)
+    clawbacks.take(sheet, journal, part, part.requested - part.clawed, lapsed=lapsed, held=held)
+    _add(backing.clawback, part)
     freeze(sheet, journal, backing)
     return part
 
@@ -106,7 +108,7 @@ def freeze(sheet: Sheet, journal: JournalDraft, backing: Backing) -> None:
     if amount > 0 and lot.expires_at > sheet.now:
         sheet.write(journal, lot, Kind.FREEZE, Side.FREE, Side.HELD, amount)
         backing.frozen += amount
-        backing.claw.changed = True
+        backing.clawback.changed = True
 
 
 def freeze_again(
@@ -122,12 +124,12 @@ def close(sheet: Sheet, journal: JournalDraft, backing: Backing) -> None:
     """The purchase is reversed: nothing stays frozen, and money moves the lot no more."""
     backing.to_freeze = 0
     _thaw(sheet, journal, backing, _part(backing, 0, REFUNDING))
-    backing.closed = backing.claw.changed = True
+    backing.closed = backing.clawback.changed = True
 
 
-def _part(backing: Backing, amount: int, manner: Manner) -> Claw:
+def _part(backing: Backing, amount: int, manner: Manner) -> Clawback:
     """What is taken now, apart: a reversal has a kind and a policy of its own."""
-    part = new_claw(backing.lot)
+    part = new_clawback(backing.lot)
     part.requested, part.policy = amount, manner.policy
     part.owed_elsewhere = manner.owed_elsewhere
     for entry_id, entry_amount in manner.reverses[:1]:
@@ -136,17 +138,17 @@ def _part(backing: Backing, amount: int, manner: Manner) -> Claw:
     return part
 
 
-def _add(claw: Claw, part: Claw) -> None:
+def _add(clawback: Clawback, part: Clawback) -> None:
     written_off = 0 if part.policy is Policy.DEBT else part.shortfall
-    claw.requested += part.requested
-    claw.clawed += part.clawed
-    claw.held += part.held
-    claw.to_claw += part.to_claw
-    claw.shortfall += part.shortfall - written_off
-    claw.expired += part.expired + written_off
+    clawback.requested += part.requested
+    clawback.clawed += part.clawed
+    clawback.held += part.held
+    clawback.pending += part.pending
+    clawback.shortfall += part.shortfall - written_off
+    clawback.expired += part.expired + written_off
 
 
-def _thaw(sheet: Sheet, journal: JournalDraft, backing: Backing, part: Claw) -> None:
+def _thaw(sheet: Sheet, journal: JournalDraft, backing: Backing, part: Clawback) -> None:
     """Of what is frozen and need not be, take what is to be taken and free the rest."""
     loose = max(0, backing.frozen - backing.to_freeze)
     taken = min(loose, part.requested)
@@ -167,25 +169,25 @@ def _thaw(sheet: Sheet, journal: JournalDraft, backing: Backing, part: Claw) -> 
 
 
 def _give_back(
-    sheet: Sheet, journal: JournalDraft, claw: Claw, amount: int, manner: Manner
+    sheet: Sheet, journal: JournalDraft, clawback: Clawback, amount: int, manner: Manner
 ) -> None:
     """Undo the taking from its end: the debt first, then what lapsed, is held, was taken."""
-    claw.requested -= amount
-    owed = min(amount, claw.shortfall)
-    claw.shortfall -= owed
-    claw.undone = min(claw.undone, claw.shortfall)
-    lapsed = min(amount - owed, claw.expired)
-    claw.expired -= lapsed
-    waiting = min(amount - owed - lapsed, claw.to_claw)
-    claw.to_claw -= waiting
-    claw.held -= waiting
+    clawback.requested -= amount
+    owed = min(amount, clawback.shortfall)
+    clawback.shortfall -= owed
+    clawback.shortfall_reversed = min(clawback.shortfall_reversed, clawback.shortfall)
+    lapsed = min(amount - owed, clawback.expired)
+    clawback.expired -= lapsed
+    waiting = min(amount - owed - lapsed, clawback.pending)
+    clawback.pending -= waiting
+    clawback.held -= waiting
     taken = amount - owed - lapsed - waiting
-    claw.clawed -= taken
-    _bring(sheet, journal, claw.lot, owed + taken, manner)
+    clawback.clawed -= taken
+    _bring(sheet, journal, clawback.lot, owed + taken, manner)
     # Also where the lot has ended, and what else comes back lapses: this debt was never owed.
     repaid = min(owed, sheet.debt)
     if repaid:
-        sheet.write(journal, claw.lot, Kind.REPAYMENT, Side.FREE, Side.DEBT, repaid)
+        sheet.write(journal, clawback.lot, Kind.REPAYMENT, Side.FREE, Side.DEBT, repaid)
 
 
 def _bring(sheet: Sheet, journal: JournalDraft, lot: Lot, amount: int, manner: Manner) -> None:

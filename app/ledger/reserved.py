@@ -1,4 +1,4 @@
-"""Load and store what is open on lots: holds, claws that wait for a release, money behind."""
+"""Load and store what is open on lots: holds, clawbacks that wait for a release, money behind."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from app.infrastructure.db import Database, Record
 from app.ledger import backings
 from app.ledger.backings import Backing
-from app.ledger.claws import Claw, Policy
+from app.ledger.clawbacks import Clawback, Policy
 from app.ledger.holds import Hold
 from app.ledger.kinds import House
 from app.ledger.sheet import Lot, Sheet
@@ -79,49 +79,53 @@ async def find_hold(database: Database, number: int) -> Record | None:
     )
 
 
-async def open_claws(database: Database, sheets: Mapping[int, Sheet]) -> dict[int, list[Claw]]:
-    """The claws of these accounts that wait for a release."""
+async def open_clawbacks(
+    database: Database, sheets: Mapping[int, Sheet]
+) -> dict[int, list[Clawback]]:
+    """The clawbacks of these accounts that wait for a release."""
     rows = await database.fetch(
-        """SELECT * FROM reversals WHERE to_claw > 0 AND account_id = ANY($1::bigint[])
+        """SELECT * FROM reversals WHERE pending > 0 AND account_id = ANY($1::bigint[])
             ORDER BY id""",
         list(sheets),
     )
-    return _claws(rows, sheets)
+    return _clawbacks(rows, sheets)
 
 
-async def claws_of_lots(database: Database, sheets: Mapping[int, Sheet]) -> dict[int, list[Claw]]:
-    """Every claw of the sheets' lots."""
+async def clawbacks_of_lots(
+    database: Database, sheets: Mapping[int, Sheet]
+) -> dict[int, list[Clawback]]:
+    """Every clawback of the sheets' lots."""
     numbers = [lot.number for sheet in sheets.values() for lot in sheet.lots]
     rows = await database.fetch(
         "SELECT * FROM reversals WHERE lot_id = ANY($1::bigint[]) ORDER BY id", numbers
     )
-    return _claws(rows, sheets)
+    return _clawbacks(rows, sheets)
 
 
-def _claws(rows: Sequence[Record], sheets: Mapping[int, Sheet]) -> dict[int, list[Claw]]:
-    found: dict[int, list[Claw]] = {number: [] for number in sheets}
+def _clawbacks(rows: Sequence[Record], sheets: Mapping[int, Sheet]) -> dict[int, list[Clawback]]:
+    found: dict[int, list[Clawback]] = {number: [] for number in sheets}
     for row in rows:
         lot = sheets[row["account_id"]].lot(row["lot_id"])
         if lot is not None:
-            found[row["account_id"]].append(_claw(row, lot))
+            found[row["account_id"]].append(_clawback(row, lot))
     return found
 
 
-async def claws_of_former_lots(database: Database, now: Mapping[int, Lot]) -> list[Claw]:
-    """Every claw of lots that went on as others, from here on a claw of those."""
+async def clawbacks_of_former_lots(database: Database, now: Mapping[int, Lot]) -> list[Clawback]:
+    """Every clawback of lots that went on as others, from here on a clawback of those."""
     if not now:
         return []
     rows = await database.fetch(
         "SELECT * FROM reversals WHERE lot_id = ANY($1::bigint[]) ORDER BY id", list(now)
     )
-    found = [_claw(row, now[row["lot_id"]]) for row in rows]
-    for claw in found:
-        claw.changed = True
+    found = [_clawback(row, now[row["lot_id"]]) for row in rows]
+    for clawback in found:
+        clawback.changed = True
     return found
 
 
-def _claw(row: Record, lot: Lot) -> Claw:
-    return Claw(
+def _clawback(row: Record, lot: Lot) -> Clawback:
+    return Clawback(
         lot=lot,
         entry_id=row["entry_id"],
         house=House(row["house"]),
@@ -131,44 +135,48 @@ def _claw(row: Record, lot: Lot) -> Claw:
         held=row["held"],
         shortfall=row["shortfall"],
         expired=row["expired"],
-        to_claw=row["to_claw"],
-        undone=row["undone"],
-        lifted=row["lifted"],
+        pending=row["pending"],
+        shortfall_reversed=row["shortfall_reversed"],
+        waived=row["waived"],
         number=row["id"],
     )
 
 
-async def store_claws(database: Database, claws: Sequence[Claw]) -> None:
+async def store_clawbacks(database: Database, clawbacks: Sequence[Clawback]) -> None:
     """Update how far the stored ones have come; new ones are the reversal's to insert."""
-    stored = [claw for claw in claws if claw.changed and claw.number is not None]
+    stored = [
+        clawback for clawback in clawbacks if clawback.changed and clawback.number is not None
+    ]
     if not stored:
         return
     rows = [
         (
-            claw.number,
-            claw.clawed,
-            claw.held,
-            claw.shortfall,
-            claw.to_claw,
-            claw.undone,
-            claw.lifted,
-            claw.lot.number,
-            claw.lot.account_id,
+            clawback.number,
+            clawback.clawed,
+            clawback.held,
+            clawback.shortfall,
+            clawback.pending,
+            clawback.shortfall_reversed,
+            clawback.waived,
+            clawback.lot.number,
+            clawback.lot.account_id,
         )
-        for claw in stored
+        for clawback in stored
     ]
     await database.execute(
         """UPDATE reversals SET clawed = change.clawed, held = change.held,
-                  shortfall = change.shortfall, to_claw = change.to_claw, undone = change.undone,
-                  lifted = change.lifted, lot_id = change.lot_id, account_id = change.account_id
+                  shortfall = change.shortfall, pending = change.pending,
+                  shortfall_reversed = change.shortfall_reversed, waived = change.waived,
+                  lot_id = change.lot_id, account_id = change.account_id
              FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[],
                          $6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[])
-               AS change (id, clawed, held, shortfall, to_claw, undone, lifted, lot_id, account_id)
+               AS change (id, clawed, held, shortfall, pending,
+                         shortfall_reversed, waived, lot_id, account_id)
             WHERE reversals.id = change.id""",
         *([row[column] for row in rows] for column in range(9)),
     )
-    for claw in stored:
-        claw.changed = False
+    for clawback in stored:
+        clawback.changed = False
 
 
 async def open_backings(
@@ -176,7 +184,7 @@ async def open_backings(
 ) -> dict[int, list[Backing]]:
     """The backings of these accounts that wait for a release, or have something frozen."""
     rows = await database.fetch(
-        """SELECT * FROM backings WHERE (to_claw > 0 OR to_freeze > 0)
+        """SELECT * FROM backings WHERE (pending > 0 OR to_freeze > 0)
               AND account_id = ANY($1::bigint[]) ORDER BY id""",
         list(sheets),
     )
@@ -208,14 +216,18 @@ def _backings(rows: Sequence[Record], sheet: Sheet) -> list[Backing]:
 
 
 def _backing(row: Record, lot: Lot) -> Backing:
-    claw = backings.new_claw(lot, gift=row["gift"])
-    claw.requested, claw.clawed, claw.shortfall = row["taken"], row["clawed"], row["shortfall"]
-    claw.held = claw.to_claw = row["to_claw"]
-    claw.expired, claw.undone = row["forgone"], row["undone"]
+    clawback = backings.new_clawback(lot, gift=row["gift"])
+    clawback.requested, clawback.clawed, clawback.shortfall = (
+        row["taken"],
+        row["clawed"],
+        row["shortfall"],
+    )
+    clawback.held = clawback.pending = row["pending"]
+    clawback.expired, clawback.shortfall_reversed = row["forgone"], row["shortfall_reversed"]
     return Backing(
         lot=lot,
         credits=row["credits"],
-        claw=claw,
+        clawback=clawback,
         to_freeze=row["to_freeze"],
         frozen=row["frozen"],
         closed=row["closed"],
@@ -241,24 +253,25 @@ async def insert_backing(database: Database, lot: Lot, credits: int, *, gift: bo
 async def store_backings(database: Database, changed: Sequence[Backing]) -> None:
     """Update how far they have come, and where their lots are now."""
     for backing in changed:
-        claw = backing.claw
-        if claw.changed and backing.number is not None:
+        clawback = backing.clawback
+        if clawback.changed and backing.number is not None:
             await database.execute(
                 """UPDATE backings SET account_id = $2, lot_id = $3, taken = $4, clawed = $5,
-                          to_claw = $6, forgone = $7, shortfall = $8, undone = $9, to_freeze = $10,
-                          frozen = $11, closed = $12, payer_debt = $13 WHERE id = $1""",
+                          pending = $6, forgone = $7, shortfall = $8,
+                          shortfall_reversed = $9, to_freeze = $10, frozen = $11,
+                          closed = $12, payer_debt = $13 WHERE id = $1""",
                 backing.number,
                 backing.lot.account_id,
                 backing.lot.number,
-                claw.requested,
-                claw.clawed,
-                claw.to_claw,
-                claw.expired,
-                claw.shortfall,
-                claw.undone,
+                clawback.requested,
+                clawback.clawed,
+                clawback.pending,
+                clawback.expired,
+                clawback.shortfall,
+                clawback.shortfall_reversed,
                 backing.to_freeze,
                 backing.frozen,
                 backing.closed,
                 backing.payer_debt,
             )
-            claw.changed = False
+            clawback.changed = False

@@ -16,7 +16,7 @@ from app.book import Book
 from app.infrastructure.clock import NEVER
 from app.infrastructure.db import Record
 from app.ledger.backings import GIFT_OF_NOBODY, GIFT_OF_PAYER, REFUNDING, Backing, Manner
-from app.ledger.claws import Claw
+from app.ledger.clawbacks import Clawback
 from app.ledger.kinds import Act, House, Kind, LotSource, Side
 from app.ledger.sheet import JournalDraft
 
@@ -48,7 +48,7 @@ async def follow(
     receiver: AccountDay,
     backing: Backing,
     payer: AccountDay | None,
-    part: Claw,
+    part: Clawback,
     returned: int,
     origin: Origin,
 ) -> None:
@@ -75,7 +75,7 @@ async def follow(
     if less:
         _owe_less(payer, journal, less)
     backing.payer_debt += part.shortfall - less
-    backing.claw.changed = payer.changed = True
+    backing.clawback.changed = payer.changed = True
     payer.refresh_due()
     await store_days(book.database, [payer])
 

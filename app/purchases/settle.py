@@ -13,7 +13,7 @@ from app.book import Book
 from app.infrastructure.db import Database, Record
 from app.ledger import backings, post, reserved
 from app.ledger.backings import Backing, Manner
-from app.ledger.claws import Claw
+from app.ledger.clawbacks import Clawback
 from app.ledger.kinds import Act
 from app.ledger.sheet import JournalDraft
 from app.purchases import gifts, store
@@ -35,7 +35,7 @@ class Backed(msgspec.Struct, frozen=True):
     @property
     def settled(self) -> bool:
         """Whether nothing is to be posted."""
-        stands = Owing(self.backing.claw.requested, self.backing.to_freeze)
+        stands = Owing(self.backing.clawback.requested, self.backing.to_freeze)
         return self.backing.closed or stands == self.owed
 
 
@@ -57,10 +57,10 @@ async def settle(
     moved = not backed.settled
     if moved:
         payer = await gifts.payer_of(book, row, backed.day) if backed.backing.gift else None
-        before = backed.backing.claw.expired
+        before = backed.backing.clawback.expired
         part = _post(backed, origin, at, gifts.manner_of(backed.backing, backed.day, payer))
         if backed.backing.gift:
-            returned = before - backed.backing.claw.expired
+            returned = before - backed.backing.clawback.expired
             await gifts.follow(book, row, backed.day, backed.backing, payer, part, returned, origin)
     await store_days(book.database, [backed.day])
     await store.keep(book.database, row["payment_key"], backed.parts)
@@ -115,9 +115,9 @@ async def _backing(database: Database, day: AccountDay, number: int) -> Backing:
     return backing
 
 
-def _post(backed: Backed, origin: Origin, at: datetime, manner: Manner) -> Claw:
+def _post(backed: Backed, origin: Origin, at: datetime, manner: Manner) -> Clawback:
     """One journal for the event; none where all of it waits or had lapsed."""
-    refunding = backed.owed.taken != backed.backing.claw.requested
+    refunding = backed.owed.taken != backed.backing.clawback.requested
     thawing = backed.owed.frozen < backed.backing.to_freeze
     act = Act.REFUND if refunding else Act.UNFREEZE if thawing else Act.FREEZE
     header = JournalDraft(
@@ -128,7 +128,7 @@ def _post(backed: Backed, origin: Origin, at: datetime, manner: Manner) -> Claw:
     return part
 
 
-def draft(backed: Backed, header: JournalDraft, manner: Manner) -> Claw:
+def draft(backed: Backed, header: JournalDraft, manner: Manner) -> Clawback:
     """Put the difference on the account's sheet; what the taking came to."""
     day, backing = backed.day, backed.backing
     lot = backing.lot
@@ -138,7 +138,7 @@ def draft(backed: Backed, header: JournalDraft, manner: Manner) -> Claw:
         backing,
         taken=backed.owed.taken,
         frozen=backed.owed.frozen,
-        lapsed=max(0, lot.lapsed - backing.claw.expired),
+        lapsed=max(0, lot.lapsed - backing.clawback.expired),
         held=day.spare(lot),
         manner=manner,
     )

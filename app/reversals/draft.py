@@ -19,8 +19,8 @@ from app.allowance.day import AccountDay, Origin
 from app.allowance.store import store_days
 from app.errors import NotReversibleError, ShortfallError
 from app.infrastructure.db import Database, Record
-from app.ledger import backings, claws, moved_lots, post, reserved
-from app.ledger.claws import Claw, Policy
+from app.ledger import backings, clawbacks, moved_lots, post, reserved
+from app.ledger.clawbacks import Clawback, Policy
 from app.ledger.kinds import Act, House, Kind, LotSource, Side
 from app.ledger.moved_lots import Trail
 from app.ledger.sheet import JournalDraft, Lot
@@ -74,14 +74,14 @@ class Parties:
 
 @dataclass(slots=True)
 class Undone:
-    """How much was to be undone, what of it lapsed, and the claw where it had been given.
+    """How much was to be undone, what of it lapsed, and the clawback where it had been given.
 
     ``unused`` is how much less counts as used of a joined account's day, whose lot this is.
     """
 
     requested: int
     expired: int = 0
-    claw: Claw | None = None
+    clawback: Clawback | None = None
     unused: int = 0
     day_lot: int | None = None
 
@@ -199,18 +199,20 @@ def _go_on(parties: Parties, header: JournalDraft, last: Lot) -> Lot:
 
 
 async def _load_open(database: Database, day: AccountDay, parties: Parties) -> None:
-    """Put every claw and backing of the lots on the day, those of the lots they were before too."""
+    """Put every clawback and backing of the lots, and of what they were before, on the day."""
     # What was due has moved some already: those stay as they are, and are written.
-    moved = {claw.number: claw for claw in day.claws}
-    stored = await reserved.claws_of_lots(database, {day.sheet.account_id: day.sheet})
-    day.claws = [moved.get(claw.number, claw) for claw in stored[day.sheet.account_id]]
+    moved = {clawback.number: clawback for clawback in day.clawbacks}
+    stored = await reserved.clawbacks_of_lots(database, {day.sheet.account_id: day.sheet})
+    day.clawbacks = [
+        moved.get(clawback.number, clawback) for clawback in stored[day.sheet.account_id]
+    ]
     former = {
         lot.number: place.now
         for place in parties.places.values()
         for lot in place.before
         if lot.number is not None
     }
-    day.claws += await reserved.claws_of_former_lots(database, former)
+    day.clawbacks += await reserved.clawbacks_of_former_lots(database, former)
     backed = {backing.number: backing for backing in day.backings}
     behind = await reserved.backings_of_lots(database, day.sheet)
     day.backings = [backed.get(backing.number, backing) for backing in behind]
@@ -239,25 +241,25 @@ def _take_back(
             f"went: take them by an adjustment of at most -{entry['amount']} on the account that "
             f"it was joined to, under the reason of this reversal."
         )
-    claw = Claw(lot, entry["id"], House(entry["debit"]), policy, entry["amount"])
+    clawback = Clawback(lot, entry["id"], House(entry["debit"]), policy, entry["amount"])
     for backing in day.backings:
         if backing.lot is lot and kind is Act.PURCHASE:
             # What went back with the money is not taken a second time.
-            claw.requested -= backing.claw.requested
+            clawback.requested -= backing.clawback.requested
             backings.close(day.sheet, header, backing)
-    lapsed = place.lapsed - sum(one.expired for one in day.claws_of(lot))
-    claws.begin(day.sheet, header, claw, max(0, lapsed), day.spare(lot))
-    if policy is Policy.REJECT and claw.shortfall:
+    lapsed = place.lapsed - sum(one.expired for one in day.clawbacks_of(lot))
+    clawbacks.begin(day.sheet, header, clawback, max(0, lapsed), day.spare(lot))
+    if policy is Policy.REJECT and clawback.shortfall:
         raise ShortfallError(
-            f"{claw.shortfall} of {claw.requested} credits were spent already.",
-            requested=claw.requested,
-            shortfall=claw.shortfall,
+            f"{clawback.shortfall} of {clawback.requested} credits were spent already.",
+            requested=clawback.requested,
+            shortfall=clawback.shortfall,
         )
     if kind is Act.OPENING and lot is day.lot:
         day.withdrawn = True  # a reversed day stays withdrawn
-    undone = Undone(claw.requested, claw.expired, claw)
+    undone = Undone(clawback.requested, clawback.expired, clawback)
     if parties.joined and policy is Policy.DEBT and lot.source is LotSource.DAILY:
-        undone.unused = claw.shortfall  # what is owed is not used as well
+        undone.unused = clawback.shortfall  # what is owed is not used as well
         undone.day_lot = entry["lot_id"]
     return undone
 
@@ -280,8 +282,8 @@ def _restore(parties: Parties, header: JournalDraft, entries: Sequence[Record]) 
         )
         if parties.joined:
             _move(parties, header, place, back)
-        for claw in day.claws_of(place.now):
-            back -= claws.restored(day.sheet, header, claw, back)
+        for clawback in day.clawbacks_of(place.now):
+            back -= clawbacks.restored(day.sheet, header, clawback, back)
         lapsed = place.now.lapsed
         day.came_back(header, place.now, day.now)
         undone.expired += place.now.lapsed - lapsed

@@ -12,7 +12,7 @@ from app.book import Book
 from app.errors import EventUnknownError, NotReversibleError, ShortfallError
 from app.infrastructure.db import Record
 from app.ledger.backings import Manner
-from app.ledger.claws import Claw, Policy
+from app.ledger.clawbacks import Clawback, Policy
 from app.ledger.kinds import Act, House, Kind
 from app.ledger.sheet import JournalDraft
 from app.purchases import store
@@ -125,8 +125,8 @@ def _plan(
     backed: Backed, header: JournalDraft, manner: Manner, event_id: str, order: ReversalOrder
 ) -> Reversed:
     """Draft it; raises ShortfallError where the policy forbids one."""
-    claw, lot = backed.backing.claw, backed.backing.lot
-    taken, frozen, lapsed = claw.requested, backed.backing.frozen, lot.lapsed
+    clawback, lot = backed.backing.clawback, backed.backing.lot
+    taken, frozen, lapsed = clawback.requested, backed.backing.frozen, lot.lapsed
     part = draft(backed, header, manner)
     if manner.policy is Policy.REJECT and part.shortfall:
         raise ShortfallError(
@@ -134,11 +134,13 @@ def _plan(
             requested=part.requested,
             shortfall=part.shortfall,
         )
-    moved = abs(claw.requested - taken) or abs(backed.backing.frozen - frozen)
+    moved = abs(clawback.requested - taken) or abs(backed.backing.frozen - frozen)
     return _answer(part, moved, lot.lapsed - lapsed, event_id, order)
 
 
-def _answer(part: Claw, moved: int, lapsed: int, event_id: str, order: ReversalOrder) -> Reversed:
+def _answer(
+    part: Clawback, moved: int, lapsed: int, event_id: str, order: ReversalOrder
+) -> Reversed:
     return Reversed(
         number=None,
         journal_id=None,
@@ -149,7 +151,7 @@ def _answer(part: Claw, moved: int, lapsed: int, event_id: str, order: ReversalO
         state="done",
         requested=moved,
         clawed=part.clawed,
-        held=part.to_claw,
+        held=part.pending,
         shortfall=part.shortfall,
         expired=part.expired + lapsed,
     )

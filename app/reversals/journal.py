@@ -35,7 +35,9 @@ async def reverse_journal(
             return msgspec.structs.replace(planned, dry_run=True, number=None, journal_id=None)
         header.answer = msgspec.to_builtins(planned)
         await draft.write(book.database, parties, undone)
-        number = await store(book.database, parties.present, header, undone.claw, planned, order)
+        number = await store(
+            book.database, parties.present, header, undone.clawback, planned, order
+        )
     return msgspec.structs.replace(planned, number=number, journal_id=header.number)
 
 
@@ -63,7 +65,7 @@ async def _owner(database: Database, row: Record) -> int:
 
 
 def answer(of_journal_id: int, order: ReversalOrder, undone: Undone) -> Reversed:
-    claw = undone.claw
+    clawback = undone.clawback
     return Reversed(
         number=None,
         journal_id=None,
@@ -72,8 +74,8 @@ def answer(of_journal_id: int, order: ReversalOrder, undone: Undone) -> Reversed
         policy=str(order.policy),
         state="done",
         requested=undone.requested,
-        clawed=claw.clawed if claw else 0,
-        held=claw.held if claw else 0,
-        shortfall=claw.shortfall if claw else 0,
+        clawed=clawback.clawed if clawback else 0,
+        held=clawback.held if clawback else 0,
+        shortfall=clawback.shortfall if clawback else 0,
         expired=undone.expired,
     )

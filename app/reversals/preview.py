@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from app.book import Book
-from app.ledger.claws import Policy
+from app.ledger.clawbacks import Policy
 from app.reversals.record import ReversalOrder, Reversed
 
 

@@ -10,7 +10,7 @@ from app.errors import ReversalUnknownError
 from app.infrastructure import ids
 from app.infrastructure.db import Database, Record
 from app.ledger import idempotency
-from app.ledger.claws import Claw, Policy
+from app.ledger.clawbacks import Clawback, Policy
 from app.ledger.idempotency import RequestKey
 from app.ledger.sheet import JournalDraft
 from app.operators import acts
@@ -56,7 +56,7 @@ async def store(
     database: Database,
     day: AccountDay,
     header: JournalDraft,
-    claw: Claw | None,
+    clawback: Clawback | None,
     planned: Reversed,
     order: ReversalOrder,
 ) -> int:
@@ -64,23 +64,23 @@ async def store(
     number: int = await database.fetchval(
         """INSERT INTO reversals (of_journal_id, part_of, journal_id, account_id, lot_id, entry_id,
                house, policy, state, requested, clawed, held, shortfall, expired, journal_count,
-               to_claw, actor, reason, created_at, finished_at)
+               pending, actor, reason, created_at, finished_at)
            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'done', $9, $10, $11, $12, $13, 1, $14, $15, $16,
                    $17, $17) RETURNING id""",
         planned.of_journal_id,
         order.part_of,
         header.number,
         day.sheet.account_id,
-        claw.lot.number if claw else None,
-        claw.entry_id if claw else None,
-        str(claw.house) if claw else None,
+        clawback.lot.number if clawback else None,
+        clawback.entry_id if clawback else None,
+        str(clawback.house) if clawback else None,
         str(order.policy),
         planned.requested,
         planned.clawed,
         planned.held,
         planned.shortfall,
         planned.expired,
-        claw.to_claw if claw else 0,
+        clawback.pending if clawback else 0,
         order.actor,
         order.reason,
         day.now,

@@ -27,7 +27,7 @@ from app.errors import (
 from app.infrastructure import ids
 from app.infrastructure.db import Database, Record
 from app.ledger import idempotency
-from app.ledger.claws import Policy
+from app.ledger.clawbacks import Policy
 from app.operators import acts
 from app.reversals import draft, run_bulk, withdraw_empty
 from app.reversals.draft import Parties
@@ -242,7 +242,7 @@ async def _reverse_one(
     result = answer_of(row["id"], order, undone)
     header.answer = msgspec.to_builtins(result)
     await draft.write(database, parties, undone)
-    await store(database, day, header, undone.claw, result, order)
+    await store(database, day, header, undone.clawback, result, order)
     return result
 
 

@@ -189,10 +189,12 @@ class _Passing:
                 day.post_due(self._origin_of_due)
             days = {number: day for number, day in locked.items() if self._is_withdrawn(day)}
             sheets = {number: day.sheet for number, day in days.items()}
-            # What was due has moved some claws already: those stay as they are, and are written.
-            for number, stored in (await reserved.claws_of_lots(database, sheets)).items():
-                moved = {claw.number: claw for claw in days[number].claws}
-                days[number].claws = [moved.get(claw.number, claw) for claw in stored]
+            # What was due has moved some already: those stay as they are, and are written.
+            for number, stored in (await reserved.clawbacks_of_lots(database, sheets)).items():
+                moved = {clawback.number: clawback for clawback in days[number].clawbacks}
+                days[number].clawbacks = [
+                    moved.get(clawback.number, clawback) for clawback in stored
+                ]
             counted = Counted()
             used = {number: reopen(day, self._origin) for number, day in days.items()}
             for day in days.values():

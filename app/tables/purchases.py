@@ -35,10 +35,10 @@ class Backings(Table, tablename="backings"):
     payer_debt = BigInt(null=False, default=0)
     taken = BigInt(null=False, default=0)
     clawed = BigInt(null=False, default=0)
-    to_claw = BigInt(null=False, default=0)
+    pending = BigInt(null=False, default=0)
     forgone = BigInt(null=False, default=0)
     shortfall = BigInt(null=False, default=0)
-    undone = BigInt(null=False, default=0)
+    shortfall_reversed = BigInt(null=False, default=0)
     to_freeze = BigInt(null=False, default=0)
     frozen = BigInt(null=False, default=0)
 

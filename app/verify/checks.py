@@ -129,12 +129,12 @@ CHECKS: Final[Mapping[str, tuple[str, str]]] = {
     "every reversal is what its entries took back": (
         "SELECT count(*) FROM reversals WHERE entry_id IS NOT NULL",
         """SELECT format('reversal %s: clawed %s stands; its entries say %s',
-                  id, clawed + undone, taken)
+                  id, clawed + shortfall_reversed, taken)
              FROM (SELECT reversals.*, coalesce((
                        SELECT sum(amount) FROM entries WHERE reverses_entry_id = reversals.entry_id
                           AND kind = 'reversal' AND debit = 'free'), 0) AS taken
                      FROM reversals WHERE entry_id IS NOT NULL) AS summed
-            WHERE clawed + undone <> taken""",
+            WHERE clawed + shortfall_reversed <> taken""",
     ),
     "every purchase is owed what its money says": (
         "SELECT count(*) FROM purchases",

@@ -12,7 +12,7 @@ from litestar.params import JSONBody, PathParameter
 
 from app.errors import RefusedError
 from app.infrastructure import ids
-from app.ledger.claws import Policy
+from app.ledger.clawbacks import Policy
 from app.reversals import journal, run
 from app.reversals.event import reverse_event
 from app.reversals.record import ReversalOrder, Reversed, find

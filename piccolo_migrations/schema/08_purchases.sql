@@ -27,15 +27,16 @@ CREATE TABLE backings (
     taken bigint NOT NULL DEFAULT 0 CHECK (taken >= 0),
     -- Of what is taken:
     clawed bigint NOT NULL DEFAULT 0 CHECK (clawed >= 0),
-    to_claw bigint NOT NULL DEFAULT 0 CHECK (to_claw >= 0),     -- held; taken at its release
+    pending bigint NOT NULL DEFAULT 0 CHECK (pending >= 0),     -- held; taken at its release
     forgone bigint NOT NULL DEFAULT 0 CHECK (forgone >= 0),     -- had lapsed or was written off
     shortfall bigint NOT NULL DEFAULT 0 CHECK (shortfall >= 0), -- was spent: it became debt
-    undone bigint NOT NULL DEFAULT 0 CHECK (undone BETWEEN 0 AND shortfall),
+    shortfall_reversed bigint NOT NULL DEFAULT 0
+        CHECK (shortfall_reversed BETWEEN 0 AND shortfall),
 
     to_freeze bigint NOT NULL DEFAULT 0 CHECK (to_freeze >= 0),
     frozen bigint NOT NULL DEFAULT 0 CHECK (frozen BETWEEN 0 AND to_freeze),
     CONSTRAINT never_more_than_the_pack CHECK (taken + to_freeze <= credits),
-    CONSTRAINT taken_is_told CHECK (clawed + to_claw + forgone + shortfall = taken)
+    CONSTRAINT taken_is_told CHECK (clawed + pending + forgone + shortfall = taken)
 );
 CREATE INDEX backings_account ON backings (account_id);
 

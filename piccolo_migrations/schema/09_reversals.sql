@@ -20,9 +20,9 @@ CREATE TABLE reversals (
     held bigint NOT NULL DEFAULT 0 CHECK (held >= 0),
     shortfall bigint NOT NULL DEFAULT 0 CHECK (shortfall >= 0),
     expired bigint NOT NULL DEFAULT 0 CHECK (expired >= 0),
-    to_claw bigint NOT NULL DEFAULT 0 CHECK (to_claw >= 0), -- still held; taken at its release
-    undone bigint NOT NULL DEFAULT 0 CHECK (undone >= 0),   -- of the shortfall, since undone
-    lifted bigint NOT NULL DEFAULT 0 CHECK (lifted >= 0),   -- of the shortfall, by a repeated run
+    pending bigint NOT NULL DEFAULT 0 CHECK (pending >= 0), -- still held; taken at its release
+    shortfall_reversed bigint NOT NULL DEFAULT 0 CHECK (shortfall_reversed >= 0),
+    waived bigint NOT NULL DEFAULT 0 CHECK (waived >= 0), -- of the shortfall, by a repeated run
 
     -- The progress of a run's reversal.
     state text NOT NULL CHECK (state IN ('going', 'done')),

@@ -26,7 +26,7 @@ from app.accounts.put import put
 from app.book import Book
 from app.infrastructure import clock
 from app.infrastructure.db import Database
-from app.ledger.claws import Policy
+from app.ledger.clawbacks import Policy
 from app.ledger.idempotency import RequestKey, request_key
 from app.operators.acts import Operator
 from app.reversals import journal, run
@@ -297,7 +297,7 @@ _STATE = {
                 WHERE account_id = ANY($1::bigint[]) ORDER BY id""",
     "holds": """SELECT amount, captured, state FROM holds
                  WHERE account_id = ANY($1::bigint[]) ORDER BY id""",
-    "reversals": """SELECT policy, state, requested, clawed, held, shortfall, expired, to_claw
+    "reversals": """SELECT policy, state, requested, clawed, held, shortfall, expired, pending
                       FROM reversals WHERE account_id = ANY($1::bigint[]) ORDER BY id""",
     "days": """SELECT opening, tier, credits FROM daily_grants
                 WHERE account_id = ANY($1::bigint[]) ORDER BY day_on""",

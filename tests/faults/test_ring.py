@@ -17,7 +17,7 @@ from app.accounts.put import put
 from app.book import Book
 from app.errors import TallybookError
 from app.infrastructure.db import Database
-from app.ledger.claws import Policy
+from app.ledger.clawbacks import Policy
 from app.ledger.idempotency import RequestKey, request_key
 from app.reversals import journal
 from app.reversals.record import ReversalOrder

@@ -51,7 +51,7 @@ class ModelHold:
 
 
 @dataclass(eq=False)
-class ModelClaw:
+class ModelClawback:
     """A reversed grant: how far its taking back has come."""
 
     lot: ModelLot
@@ -74,7 +74,7 @@ class ModelPurchase:
     """A pack that was bought: the money that went back, and what of its lot went with it."""
 
     lot: ModelLot
-    claw: ModelClaw
+    clawback: ModelClawback
     refunds: dict[str, int] = field(default_factory=dict)
     disputes: dict[str, tuple[int, str]] = field(default_factory=dict)
     to_freeze: int = 0
@@ -95,7 +95,7 @@ class ModelJournal:
     kind: str
     given: tuple[ModelLot, int] | None = None
     taken: list[tuple[ModelLot, int]] = field(default_factory=list)
-    claw: ModelClaw | None = None
+    clawback: ModelClawback | None = None
     answer: tuple[int, int, int, int, int] | None = None  # of its reversal, once it is reversed
     by_run: bool = False
 
@@ -114,7 +114,7 @@ class AccountModel:
         self.debt = 0
         self.lots: list[ModelLot] = []
         self.holds: list[ModelHold] = []
-        self.claws: list[ModelClaw] = []
+        self.clawbacks: list[ModelClawback] = []
         self.purchases: list[ModelPurchase] = []
         self.openings: list[ModelJournal] = []
         self.top_ups: list[ModelJournal] = []
@@ -303,11 +303,11 @@ class AccountModel:
         for lot, take in taken:
             # What waited for the release of this lot and is spent instead falls short.
             short = max(0, take - self._spare(lot))
-            for claw in self._on(lot):
-                part = min(short, claw.held)
+            for clawback in self._on(lot):
+                part = min(short, clawback.held)
                 short -= part
-                claw.held -= part
-                self._fall_short(claw, part)
+                clawback.held -= part
+                self._fall_short(clawback, part)
         for lot, take in taken:
             lot.held -= take
         for lot, part in back:
@@ -322,15 +322,15 @@ class AccountModel:
     def _spare(self, lot: ModelLot) -> int:
         """What is held of it and neither frozen nor waited for."""
         frozen = sum(one.frozen for one in self.purchases if one.lot is lot)
-        return lot.held - frozen - sum(claw.held for claw in self._on(lot))
+        return lot.held - frozen - sum(clawback.held for clawback in self._on(lot))
 
-    def _on(self, lot: ModelLot) -> list[ModelClaw]:
-        return [claw for claw in self.claws if claw.lot is lot]
+    def _on(self, lot: ModelLot) -> list[ModelClawback]:
+        return [clawback for clawback in self.clawbacks if clawback.lot is lot]
 
     def _came_back(self, lot: ModelLot, at: datetime) -> int:
         """Claws go on, an ended lot lapses, debt is repaid; how much lapsed."""
-        for claw in self._on(lot):
-            self._take(claw, min(claw.held, lot.free))
+        for clawback in self._on(lot):
+            self._take(clawback, min(clawback.held, lot.free))
         for one in self.purchases:
             if one.lot is lot:
                 self._freeze(one)
@@ -343,15 +343,15 @@ class AccountModel:
         return lapsed
 
     @staticmethod
-    def _take(claw: ModelClaw, amount: int) -> None:
-        claw.held -= amount
-        claw.clawed += amount
-        claw.lot.free -= amount
-        claw.lot.used += amount
+    def _take(clawback: ModelClawback, amount: int) -> None:
+        clawback.held -= amount
+        clawback.clawed += amount
+        clawback.lot.free -= amount
+        clawback.lot.used += amount
 
-    def _fall_short(self, claw: ModelClaw, amount: int) -> None:
-        claw.shortfall += amount
-        if claw.policy == "debt":
+    def _fall_short(self, clawback: ModelClawback, amount: int) -> None:
+        clawback.shortfall += amount
+        if clawback.policy == "debt":
             self.debt += amount
             self._repay(self.burnable())
 
@@ -368,9 +368,9 @@ class AccountModel:
         self.post_due()
         lot = self._lot("purchased", 400, granted_at, self.now + PACK_TERM)
         lot.free = PACK_CREDITS
-        claw = ModelClaw(lot, "debt", 0)
-        self.claws.append(claw)
-        self.purchases.append(ModelPurchase(lot, claw))
+        clawback = ModelClawback(lot, "debt", 0)
+        self.clawbacks.append(clawback)
+        self.purchases.append(ModelPurchase(lot, clawback))
         self._repay([lot])
         return ModelJournal("purchase", (lot, PACK_CREDITS))
 
@@ -379,11 +379,11 @@ class AccountModel:
         self.post_due()
         taken = one.share("lost")
         frozen = one.share("lost", "needs_response", "under_review") - taken
-        if one.closed or (taken, frozen) == (one.claw.requested, one.to_freeze):
+        if one.closed or (taken, frozen) == (one.clawback.requested, one.to_freeze):
             return
-        more = taken - one.claw.requested
+        more = taken - one.clawback.requested
         one.to_freeze = frozen
-        one.claw.requested = taken
+        one.clawback.requested = taken
         if more < 0:
             self._give_credits_back(one, -more)
         self._take_more(one, max(0, more))
@@ -392,36 +392,36 @@ class AccountModel:
 
     def _give_credits_back(self, one: ModelPurchase, amount: int) -> None:
         """First what is owed is no more, then what lapsed or waits, then the credits return."""
-        claw = one.claw
-        owed = min(amount, claw.shortfall)
-        claw.shortfall -= owed
-        claw.undone = min(claw.undone, claw.shortfall)
-        lapsed = min(amount - owed, claw.expired)
-        claw.expired -= lapsed
-        waiting = min(amount - owed - lapsed, claw.held)
-        claw.held -= waiting
+        clawback = one.clawback
+        owed = min(amount, clawback.shortfall)
+        clawback.shortfall -= owed
+        clawback.undone = min(clawback.undone, clawback.shortfall)
+        lapsed = min(amount - owed, clawback.expired)
+        clawback.expired -= lapsed
+        waiting = min(amount - owed - lapsed, clawback.held)
+        clawback.held -= waiting
         clawed = amount - owed - lapsed - waiting
-        claw.clawed -= clawed
+        clawback.clawed -= clawed
         repaid = min(owed, self.debt)
         self.debt -= repaid
         one.lot.free += owed + clawed - repaid
 
     def _take_more(self, one: ModelPurchase, amount: int) -> None:
         """What stood frozen goes first, then what is free, waits, had lapsed; the rest is owed."""
-        lot, claw = one.lot, one.claw
-        waiting, lapsed = self._spare(lot), lot.lapsed - claw.expired
+        lot, clawback = one.lot, one.clawback
+        waiting, lapsed = self._spare(lot), lot.lapsed - clawback.expired
         loose = max(0, one.frozen - one.to_freeze)
         one.frozen -= loose
         lot.held -= loose
         lot.free += loose
         clawed = min(lot.free, amount)
         lot.free -= clawed
-        claw.clawed += clawed
+        clawback.clawed += clawed
         held = min(waiting, amount - clawed)
-        claw.held += held
+        clawback.held += held
         expired = min(lapsed, amount - clawed - held)
-        claw.expired += expired
-        self._fall_short(claw, amount - clawed - held - expired)
+        clawback.expired += expired
+        self._fall_short(clawback, amount - clawed - held - expired)
 
     @staticmethod
     def _freeze(one: ModelPurchase) -> None:
@@ -456,26 +456,26 @@ class AccountModel:
         for one in self.purchases:
             if one.lot is lot:  # what went back with the money is not taken twice
                 one.closed = True
-                amount -= one.claw.requested
+                amount -= one.clawback.requested
                 lot.held -= one.frozen
                 lot.free += one.frozen
                 one.to_freeze = one.frozen = 0
-        claw = ModelClaw(lot, policy, amount)
+        clawback = ModelClawback(lot, policy, amount)
         clawed = min(lot.free, amount)
         waiting = self._spare(lot)
-        claw.held = min(waiting, amount - clawed)
+        clawback.held = min(waiting, amount - clawed)
         lapsed = lot.lapsed - sum(other.expired for other in self._on(lot))
-        claw.expired = min(lapsed, amount - clawed - claw.held)
-        short = amount - clawed - claw.held - claw.expired
+        clawback.expired = min(lapsed, amount - clawed - clawback.held)
+        short = amount - clawed - clawback.held - clawback.expired
         if policy == "reject" and short:
             raise RefusedByModel("shortfall")
         lot.free -= clawed
         lot.used += clawed
-        claw.clawed = clawed
-        self._fall_short(claw, short)
-        answer = (amount, clawed, claw.held, short, claw.expired)
-        self.claws.append(claw)
-        journal.claw = claw
+        clawback.clawed = clawed
+        self._fall_short(clawback, short)
+        answer = (amount, clawed, clawback.held, short, clawback.expired)
+        self.clawbacks.append(clawback)
+        journal.clawback = clawback
         if journal.kind == "opening" and lot is self.daily:
             self.withdrawn = True
         self.settle()
@@ -487,13 +487,13 @@ class AccountModel:
             lot.free += amount
             lot.used -= amount
             back = amount
-            for claw in self._on(lot):
-                undone = min(back, claw.shortfall - claw.undone)
-                if claw.policy == "debt":
+            for clawback in self._on(lot):
+                undone = min(back, clawback.shortfall - clawback.undone)
+                if clawback.policy == "debt":
                     # What of the debt was repaid meanwhile is not owed a second time.
                     undone = min(undone, self.debt)
                     self.debt -= undone
-                claw.undone += undone
+                clawback.undone += undone
                 back -= undone
                 lot.free -= undone
                 lot.used += undone

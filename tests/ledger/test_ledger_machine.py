@@ -33,7 +33,7 @@ from app.book import Book
 from app.errors import BusyError, TallybookError
 from app.infrastructure import clock
 from app.jobs.tick import advance_clock
-from app.ledger.claws import Policy
+from app.ledger.clawbacks import Policy
 from app.ledger.idempotency import RequestKey, request_key
 from app.operators.acts import Operator
 from app.reversals import journal as reverse
@@ -527,9 +527,15 @@ class LedgerMachine(RuleBasedStateMachine):
     def every_reversal_is_as_far_as_it_has_come(self) -> None:
         for number, journal in self.reversals[-5:]:
             found = self.runner.run(record.find(self.book.database, number))
-            claw = journal.claw
-            if claw is not None:
-                wanted = (claw.requested, claw.clawed, claw.held, claw.shortfall, claw.expired)
+            clawback = journal.clawback
+            if clawback is not None:
+                wanted = (
+                    clawback.requested,
+                    clawback.clawed,
+                    clawback.held,
+                    clawback.shortfall,
+                    clawback.expired,
+                )
                 assert _numbers(found) == wanted
 
     def _copy(self) -> tuple[Any, ...]:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from app.book import Book
 from app.errors import AccountUnknownError, InsufficientCreditsError, TallybookError
-from app.ledger.claws import Policy
+from app.ledger.clawbacks import Policy
 from app.ledger.idempotency import RequestKey, request_key
 from app.reversals.journal import reverse_journal
 from app.reversals.record import ReversalOrder
@@ -144,7 +144,7 @@ class Customer:
         row = await self.book.database.fetchrow(
             """SELECT accounts.free, accounts.held, accounts.debt,
                       coalesce(backings.credits, 0) AS came, coalesce(taken, 0) AS taken,
-                      coalesce(to_claw, 0) AS waiting, coalesce(to_freeze, 0) AS to_freeze,
+                      coalesce(pending, 0) AS waiting, coalesce(to_freeze, 0) AS to_freeze,
                       coalesce(frozen, 0) AS frozen, lots.free AS lot_free
                  FROM customers JOIN accounts ON accounts.id = customers.account_id
                  LEFT JOIN backings ON backings.account_id = accounts.id

@@ -9,7 +9,7 @@ import pytest
 
 from app.infrastructure import ids
 from app.jobs.tick import tick
-from app.ledger.claws import Policy
+from app.ledger.clawbacks import Policy
 from app.ledger.idempotency import request_key
 from app.reversals import run
 from app.reversals.journal import reverse_journal
@@ -203,7 +203,7 @@ async def test_two_reversals_of_one_lot_do_not_both_wait_for_the_same_held_credi
     assert [(one.held, one.shortfall) for one in results] == [(10, 5), (0, 5)]
     await acts.release(hold_id)
     assert await acts.sides() == (0, 0, 0)
-    assert await database.fetchval("SELECT sum(to_claw) FROM reversals") == 0
+    assert await database.fetchval("SELECT sum(pending) FROM reversals") == 0
     assert await ledger_differences(database) == []
 
 

@@ -20,7 +20,7 @@ from app.errors import HoldClosedError, HoldExpiredError, InsufficientCreditsErr
 from app.infrastructure import clock
 from app.infrastructure.db import Database
 from app.jobs.tick import tick
-from app.ledger.claws import Policy
+from app.ledger.clawbacks import Policy
 from app.ledger.idempotency import RequestKey, request_key
 from app.reversals.journal import reverse_journal
 from app.reversals.record import ReversalOrder, Reversed

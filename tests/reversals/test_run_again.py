@@ -15,7 +15,7 @@ from app.book import Book
 from app.infrastructure import clock
 from app.infrastructure.db import Database
 from app.jobs.tick import tick
-from app.ledger.claws import Policy
+from app.ledger.clawbacks import Policy
 from app.reversals import run_again
 from app.runs.run_row import runs_of
 from tests.acts import DAY, Acts, ledger_differences, subscribe

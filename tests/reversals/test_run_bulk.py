@@ -17,7 +17,7 @@ from app.book import Book
 from app.errors import AccountClosedError, InsufficientCreditsError
 from app.infrastructure import clock
 from app.infrastructure.db import Database
-from app.ledger.claws import Policy
+from app.ledger.clawbacks import Policy
 from app.ledger.idempotency import request_key
 from app.operators.acts import Operator
 from app.reversals import journal, run, run_bulk
@@ -41,7 +41,8 @@ ROWS = {
     "journals": "kind, source, actor, reverses_journal_id, effective_at, recorded_at, run_id",
     "notes": "reason, metadata, answer",
     "reversals": "of_journal_id, of_run_id, account_id, lot_id, entry_id, house, policy, state,"
-    " requested, clawed, held, shortfall, expired, journal_count, skipped, to_claw, undone, actor,"
+    " requested, clawed, held, shortfall, expired, journal_count, skipped, pending,"
+    " shortfall_reversed, actor,"
     " reason, created_at",
 }
 

@@ -10,7 +10,7 @@ import pytest
 
 from app.allowance.catalogue import default_text
 from app.jobs.tick import tick
-from app.ledger.claws import Policy
+from app.ledger.clawbacks import Policy
 from app.reversals import run as reverse_run
 from app.reversals.record import find
 from app.runs.run import run_due

@@ -22,7 +22,7 @@ from app.allowance.store import store_days
 from app.book import Book
 from app.infrastructure import clock
 from app.infrastructure.db import Database
-from app.ledger.claws import Policy
+from app.ledger.clawbacks import Policy
 from app.ledger.idempotency import request_key
 from app.operators.acts import Operator
 from app.reversals import journal

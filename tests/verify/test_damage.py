@@ -13,7 +13,7 @@ from app.accounts.put import put
 from app.book import Book
 from app.infrastructure.db import Database
 from app.jobs.tick import tick
-from app.ledger.claws import Policy
+from app.ledger.clawbacks import Policy
 from app.usage import fold
 from app.verify.checks import CHECKS
 from app.verify.rebuild import find, rebuild

@@ -1,0 +1,186 @@
+"""Take back what one lot was given: what is free now, what is held later, the rest by policy.
+
+Pure. A ``Clawback`` is one reversed grant, purchase or adjustment of a lot, or the money that went
+back for a purchased one; while part of it is held it goes on at the release, and when a spend of
+the lot is reversed its shortfall is undone first.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from app.ledger.kinds import House, Kind, Side
+from app.ledger.sheet import JournalDraft, Lot, Sheet
+
+
+class Policy(StrEnum):
+    """What becomes of a shortfall: what was spent already."""
+
+    WRITE_OFF = "write_off"
+    DEBT = "debt"
+    REJECT = "reject"
+
+
+@dataclass(slots=True, eq=False)
+class Clawback:
+    """How far the taking back of one entry has come; the answer's five numbers and what is open.
+
+    Its entries are of this ``kind``, and those of a reversal name the entry that they reverse.
+    """
+
+    lot: Lot
+    entry_id: int | None
+    house: House
+    policy: Policy
+    requested: int
+    clawed: int = 0
+    held: int = 0
+    shortfall: int = 0
+    expired: int = 0
+    pending: int = 0
+    shortfall_reversed: int = 0
+    waived: int = 0
+    number: int | None = None
+    changed: bool = False
+    kind: Kind = Kind.REVERSAL
+    owed_elsewhere: bool = False  # what falls short is another account's debt
+
+
+def begin(sheet: Sheet, journal: JournalDraft, clawback: Clawback, lapsed: int, held: int) -> None:
+    """Take all that is requested.
+
+    ``lapsed`` is what of the lot expired, ``held`` what is held of it: each less what the lot's
+    other clawbacks have counted as theirs.
+    """
+    take(sheet, journal, clawback, clawback.requested, lapsed=lapsed, held=held)
+
+
+def take(
+    sheet: Sheet, journal: JournalDraft, clawback: Clawback, amount: int, *, lapsed: int, held: int
+) -> None:
+    """Take what is free, note what is held, and let the policy have the rest."""
+    free = min(clawback.lot.free, amount)
+    waiting = min(held, amount - free)
+    expired = min(lapsed, amount - free - waiting)
+    shortfall = amount - free - waiting - expired
+    clawback.clawed += free
+    clawback.held += waiting
+    clawback.pending += waiting
+    clawback.expired += expired
+    clawback.shortfall += shortfall
+    clawback.changed = True
+    _take(sheet, journal, clawback, free)
+    _fall_short(sheet, journal, clawback, shortfall)
+
+
+def given_back(sheet: Sheet, journal: JournalDraft, clawback: Clawback, amount: int) -> int:
+    """Credits came back to the lot from a hold: take what is still to be clawed; how much."""
+    taken = min(amount, clawback.pending, clawback.lot.free)
+    if taken:
+        clawback.pending -= taken
+        clawback.clawed += taken
+        clawback.held -= taken
+        clawback.changed = True
+        _take(sheet, journal, clawback, taken)
+    return taken
+
+
+def captured(sheet: Sheet, journal: JournalDraft, clawback: Clawback, amount: int) -> int:
+    """Held credits that were to be clawed were spent: they fall short; how much."""
+    lost = min(amount, clawback.pending)
+    if lost:
+        clawback.pending -= lost
+        clawback.held -= lost
+        clawback.shortfall += lost
+        clawback.changed = True
+        _fall_short(sheet, journal, clawback, lost)
+    return lost
+
+
+def restored(sheet: Sheet, journal: JournalDraft, clawback: Clawback, amount: int) -> int:
+    """A spend of the lot was reversed: what fell short before is taken now; how much."""
+    if clawback.waived:  # the day was opened again: nothing falls short any more
+        return 0
+    undone = min(amount, clawback.shortfall - clawback.shortfall_reversed, clawback.lot.free)
+    if clawback.policy is Policy.DEBT:
+        # What was repaid of the debt meanwhile was paid for: that much stays with the account.
+        undone = min(undone, sheet.debt)
+    if undone:
+        clawback.shortfall_reversed += undone
+        clawback.changed = True
+        if clawback.kind is Kind.REFUND:
+            # What the money took it keeps; the debt that stood for it is repaid.
+            sheet.write(journal, clawback.lot, Kind.REPAYMENT, Side.FREE, Side.DEBT, undone)
+        else:
+            _undo_shortfall(sheet, journal, clawback, undone)
+            _take(sheet, journal, clawback, undone)
+    return undone
+
+
+def lift(sheet: Sheet, journal: JournalDraft, clawback: Clawback) -> int:
+    """The day is opened again: undo the shortfall, and take no more of what is held.
+
+    Returns how much of the shortfall the account has paid for meanwhile: that much of what it used
+    does not count against the day.
+    """
+    short = clawback.shortfall - clawback.shortfall_reversed
+    undone = min(short, sheet.debt) if clawback.policy is Policy.DEBT else short
+    if undone:
+        _undo_shortfall(sheet, journal, clawback, undone)
+    clawback.waived = short + clawback.pending
+    clawback.held -= clawback.pending
+    clawback.pending = 0
+    clawback.changed = True
+    return short - undone
+
+
+def _take(sheet: Sheet, journal: JournalDraft, clawback: Clawback, amount: int) -> None:
+    if amount:
+        sheet.write(
+            journal,
+            clawback.lot,
+            clawback.kind,
+            Side.FREE,
+            clawback.house,
+            amount,
+            reverses_entry_id=clawback.entry_id,
+        )
+
+
+def _fall_short(sheet: Sheet, journal: JournalDraft, clawback: Clawback, amount: int) -> None:
+    if clawback.owed_elsewhere:
+        return
+    if amount and clawback.policy is Policy.DEBT:
+        sheet.write(
+            journal,
+            clawback.lot,
+            clawback.kind,
+            Side.DEBT,
+            clawback.house,
+            amount,
+            reverses_entry_id=clawback.entry_id,
+        )
+        for lot in sheet.spendable():
+            sheet.repay(journal, lot)
+    elif amount:
+        sheet.write(
+            journal, clawback.lot, Kind.WRITE_OFF, House.WRITTEN_OFF, clawback.house, amount
+        )
+
+
+def _undo_shortfall(sheet: Sheet, journal: JournalDraft, clawback: Clawback, amount: int) -> None:
+    if clawback.policy is Policy.DEBT:
+        sheet.write(
+            journal,
+            clawback.lot,
+            clawback.kind,
+            clawback.house,
+            Side.DEBT,
+            amount,
+            reverses_entry_id=clawback.entry_id,
+        )
+    else:
+        sheet.write(
+            journal, clawback.lot, Kind.WRITE_OFF, clawback.house, House.WRITTEN_OFF, amount
+        )
