@@ -25,6 +25,7 @@ TRY_SECONDS_MAX: Final = 8.0
 RETRIES_MAX: Final = 2  # the SDK waits 0.5 s and 1 s before them
 ANSWER_BYTES_MAX: Final = 32 * 1024 * 1024
 PAGE_SIZE: Final = 100  # Stripe's own maximum
+SUBSCRIPTION_ITEMS_MAX: Final = 1_000
 TYPES_MAX: Final = 20  # of one list of events, Stripe's own maximum
 SAID_CHARS_MAX: Final = 500
 _PATH: Final = re.compile(r"/v[12](/[A-Za-z0-9_.~-]+)+")
@@ -75,11 +76,22 @@ class StripeApi:
 
     async def retrieve(self, path: str, params: Params | None = None) -> Retrieved:
         """GET one object, such as ``/v1/subscriptions/sub_1``."""
-        return await self._ask("get", path, params or {})
+        found = await self._ask("get", path, params or {})
+        return Retrieved(await self._completed(found.body), found.asked_at)
 
-    async def checkout_line_items(self, session_id: str) -> Page:
-        """What a Checkout session sells: its first 100 items, of which Stripe allows no more."""
-        return await self._page(f"/v1/checkout/sessions/{session_id}/line_items", {})
+    async def _completed(self, body: Json) -> Json:
+        """The object; a subscription with all its items, of which Stripe nests the first ten."""
+        items = body.get("items")
+        if body.get("object") != "subscription" or not isinstance(items, dict):
+            return body
+        if items.get("has_more") is not True:
+            return body
+        found: list[Json] = []
+        async for page in self.pages("/v1/subscription_items", {"subscription": _id(body)}):
+            found += page.items
+            if len(found) > SUBSCRIPTION_ITEMS_MAX:
+                raise _nonsense(f"a subscription of more than {SUBSCRIPTION_ITEMS_MAX} items")
+        return {**body, "items": {**items, "data": found[::-1], "has_more": False}}
 
     async def create_checkout_session(
         self, params: Params, idempotency_key: str | None = None
@@ -99,7 +111,8 @@ class StripeApi:
         """Every subscription, or those after this one, in pages, newest first; one page is held."""
         params = {"status": status} | ({"starting_after": after} if after else {})
         async for page in self.pages("/v1/subscriptions", params):
-            yield page
+            items = [await self._completed(one) for one in page.items]
+            yield Page(items, page.has_more, page.asked_at)
 
     async def events(
         self, types: Sequence[str], *, delivery_success: bool, since: datetime

@@ -8,7 +8,7 @@ from typing import Any
 
 from tests.stripe_events import make_event
 
-PACK = {"tallybook_pack": "P100"}
+PACK = {"tallybook_pack": "P100", "tallybook_quantity": "1"}
 
 
 def make_session_event(

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 # The pack that a Checkout session sells; app.webhooks reads it.
 PACK_KEY: Final = "tallybook_pack"
+QUANTITY_KEY: Final = "tallybook_quantity"  # how many of it, where the session cannot change that
 
 
 class Purchase(msgspec.Struct, frozen=True, kw_only=True):
@@ -99,7 +100,7 @@ def _sold(catalogue: Catalogue, wanted: Purchase, buyer: _Buyer) -> dict[str, An
         )
     if wanted.quantity != 1:
         raise RefusedError("A pack is sold one at a time: leave quantity out.")
-    metadata |= {PACK_KEY: pack.name}
+    metadata |= {PACK_KEY: pack.name, QUANTITY_KEY: "1"}
     # Without a customer of its own a payment's buyer is a guest, whom no later event names.
     guest = {} if "customer" in who else {"customer_creation": "always"}
     return {

@@ -79,6 +79,7 @@ class LockedCustomer(msgspec.Struct, frozen=True, kw_only=True):
     deleted_at: datetime | None
     deleted_event_id: str | None
     catalogue_id: int  # the one in force
+    now: datetime
 
 
 async def claim(
@@ -130,6 +131,7 @@ async def lock(book: Book, customer_id: str, external_id: str | None) -> LockedC
         deleted_at=row["deleted_at"],
         deleted_event_id=row["deleted_event_id"],
         catalogue_id=row["catalogue_id"],
+        now=row["now"],
     )
 
 

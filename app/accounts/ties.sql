@@ -2,7 +2,7 @@
 -- A locked customer: its tie and all claims on it, one row for each claim, at least one.
 SELECT account_id, customers.rank AS tie_rank, deleted_at, deleted_event_id,
        accounts.external_id AS tied_id, claims.*,
-       (SELECT max(id) FROM catalogues) AS catalogue_id
+       (SELECT max(id) FROM catalogues) AS catalogue_id, tallybook_now() AS now
   FROM (VALUES (:customer_id::text)) AS asked (id)
   LEFT JOIN customers USING (id)
   LEFT JOIN accounts ON accounts.id = account_id

@@ -44,6 +44,7 @@ class Tier(msgspec.Struct, frozen=True):
     trial_grants: bool = True
     low_balance_alert: int | None = None  # below so many free credits an alert rises
     unusual_use_alert: int | None = None  # from so many spent in a day on
+    pause_collection: str = "keep"  # or "none": what it gives while its collection is paused
 
 
 class Pack(msgspec.Struct, frozen=True):
@@ -228,6 +229,7 @@ def _tier(reading: Reading, name: str, table: dict[str, object]) -> Tier:
         trial_grants=reading.truth(table, "trial_grants", within=within, default=True),
         low_balance_alert=_threshold(reading, table, "low_balance_alert", within),
         unusual_use_alert=_threshold(reading, table, "unusual_use_alert", within),
+        pause_collection=reading.one_of(table, "pause_collection", ("keep", "none"), within=within),
     )
 
 

@@ -105,6 +105,17 @@ class Reading:
         self.refuse(_dotted(within, key), f"is {_shown(value)}", "write true or false")
         return default
 
+    def one_of(
+        self, table: dict[str, object], key: str, words: Sequence[str], *, within: str
+    ) -> str:
+        """One of these words; the first when the key is missing."""
+        value = table.get(key, words[0])
+        if isinstance(value, str) and value in words:
+            return value
+        remedy = "write " + " or ".join(f'"{word}"' for word in words)
+        self.refuse(_dotted(within, key), f"is {_shown(value)}", remedy)
+        return words[0]
+
     def prices(
         self,
         table: dict[str, object],

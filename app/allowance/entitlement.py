@@ -125,3 +125,7 @@ class CataloguePricing:
     def grants_in_trial(self, tier: str) -> bool:
         """Whether a trial of this tier grants."""
         return self.catalogue.tier(tier).trial_grants
+
+    def gives_while_paused(self, tier: str) -> bool:
+        """Whether a subscription whose collection is paused gives this tier."""
+        return self.catalogue.tier(tier).pause_collection == "keep"

@@ -41,9 +41,10 @@ class SessionFact(msgspec.Struct, frozen=True, kw_only=True, tag="session"):
 
     ``paid`` is whether its payment is through, or none is needed; ``amount`` what was to be paid,
     in the currency's smallest unit. ``prices`` are (price id, quantity) of its line items, None
-    where the event carries none. ``account_hint`` is the application's id in its metadata,
-    ``hint_refused`` says that what stands there is none. ``by_payment_link`` tells of a session
-    that a payment link made: whoever opened the link may have written what it names.
+    where the event carries none; ``quantity`` is how many of ``pack`` the server wrote.
+    ``account_hint`` is the application's id in its metadata, ``hint_refused`` says that what stands
+    there is none. ``by_payment_link`` tells of a session that a payment link made: anybody who
+    opened the link may have written what it names.
     """
 
     event_id: str
@@ -61,11 +62,26 @@ class SessionFact(msgspec.Struct, frozen=True, kw_only=True, tag="session"):
     amount: int = 0
     currency: str | None = None
     pack: str | None = None
+    quantity: int | None = None
     prices: tuple[tuple[str, int], ...] | None = None
 
 
+class CaptureFact(msgspec.Struct, frozen=True, kw_only=True, tag="capture"):
+    """The money of a payment intent is taken: what a session with manual capture waits for."""
+
+    event_id: str
+    occurred_at: datetime
+    payment_intent: str
+    charge_id: str | None
+    amount: int
+    currency: str | None = None
+
+
 class RefundFact(msgspec.Struct, frozen=True, kw_only=True, tag="refund"):
-    """A refund; ``made_at`` is when it was asked for."""
+    """A refund; ``made_at`` is when it was asked for.
+
+    ``names_no_intent`` means that Stripe says that there is none: the charge alone tells.
+    """
 
     event_id: str
     occurred_at: datetime
@@ -76,6 +92,7 @@ class RefundFact(msgspec.Struct, frozen=True, kw_only=True, tag="refund"):
     amount: int
     currency: str | None
     status: RefundStatus
+    names_no_intent: bool = False
 
 
 class ChargeFact(msgspec.Struct, frozen=True, kw_only=True, tag="charge"):
@@ -90,7 +107,7 @@ class ChargeFact(msgspec.Struct, frozen=True, kw_only=True, tag="charge"):
 
 
 class DisputeFact(msgspec.Struct, frozen=True, kw_only=True, tag="dispute"):
-    """A dispute; old shapes tell only its charge."""
+    """A dispute; old shapes tell only its charge. ``names_no_intent`` as a refund's."""
 
     event_id: str
     occurred_at: datetime
@@ -100,9 +117,10 @@ class DisputeFact(msgspec.Struct, frozen=True, kw_only=True, tag="dispute"):
     amount: int
     currency: str | None
     status: DisputeStatus
+    names_no_intent: bool = False
 
 
-MoneyFact = SessionFact | RefundFact | ChargeFact | DisputeFact
+MoneyFact = SessionFact | CaptureFact | RefundFact | ChargeFact | DisputeFact
 
 
 class MoneyEvent(msgspec.Struct, frozen=True, kw_only=True):
@@ -123,6 +141,8 @@ def object_of(fact: MoneyFact) -> str:
     match fact:
         case SessionFact():
             return fact.session_id
+        case CaptureFact():
+            return fact.payment_intent
         case RefundFact():
             return fact.refund_id
         case ChargeFact():

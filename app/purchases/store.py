@@ -12,7 +12,15 @@ import msgspec
 
 from app.infrastructure.db import Database, Record
 from app.purchases.derive import MoneyBack, Standing
-from app.purchases.facts import MoneyEvent, MoneyFact, charge_of, kind_of, object_of
+from app.purchases.facts import (
+    CaptureFact,
+    MoneyEvent,
+    MoneyFact,
+    SessionFact,
+    charge_of,
+    kind_of,
+    object_of,
+)
 
 PAYMENT_LOCK: Final = 0x0CC8  # seeds the payments' advisory locks, which come before customers'
 
@@ -103,6 +111,28 @@ async def facts_of(database: Database, payment: Payment) -> list[MoneyFact]:
         list(payment.charge_ids),
     )
     return [msgspec.json.decode(row["body"], type=MoneyFact) for row in rows]
+
+
+async def capture_of(database: Database, payment_intent: str) -> CaptureFact | None:
+    """The capture of the payment, if it was told of."""
+    fact = await _of_kind(database, payment_intent, "capture")
+    return fact if isinstance(fact, CaptureFact) else None
+
+
+async def session_of(database: Database, payment_intent: str) -> SessionFact | None:
+    """The newest that was told of the session that was to be paid with it."""
+    fact = await _of_kind(database, payment_intent, "session")
+    return fact if isinstance(fact, SessionFact) else None
+
+
+async def _of_kind(database: Database, payment_intent: str, kind: str) -> MoneyFact | None:
+    body = await database.fetchval(
+        """SELECT body::text FROM money_facts WHERE payment_intent = $1 AND kind = $2
+            ORDER BY occurred_at DESC, event_id DESC LIMIT 1""",
+        payment_intent,
+        kind,
+    )
+    return None if body is None else msgspec.json.decode(body, type=MoneyFact)
 
 
 async def event_of(database: Database, event_id: str) -> MoneyEvent | None:

@@ -10,15 +10,16 @@ import msgspec
 import structlog
 
 from app.accounts.ties import ClaimOutcome
+from app.allowance.catalogue import Catalogue
 from app.allowance.day import Origin
 from app.book import Book
 from app.infrastructure.db import Database, Record
 from app.purchases import store
 from app.purchases.buyer import Unplaced, find_buyer, find_receiver
 from app.purchases.derive import same_currency
-from app.purchases.facts import MoneyEvent, MoneyFact, SessionFact, object_of
+from app.purchases.facts import CaptureFact, MoneyEvent, MoneyFact, SessionFact, object_of
 from app.purchases.open import open_lot
-from app.purchases.packs import Chosen, NotOurs, Unknown, choose
+from app.purchases.packs import Chosen, NoPack, NotOurs, Unknown, choose
 from app.purchases.settle import Backed, Settled, settle
 from app.purchases.store import Payment
 
@@ -72,8 +73,33 @@ async def take(book: Book, event: MoneyEvent) -> Taken:
     await store.add(database, event)
     (first, *_) = event.facts
     if isinstance(first, SessionFact):
-        return await _take_session(book, first, payment)
+        return await _take_session(book, await _as_captured(database, first), payment)
+    if isinstance(first, CaptureFact):
+        return await _take_capture(book, first, payment)
     return await _take_money(book, event, payment)
+
+
+async def _as_captured(database: Database, fact: SessionFact) -> SessionFact:
+    """The session, paid if its money was captured before it was told of."""
+    if fact.paid or fact.mode != "payment" or fact.payment_intent is None:
+        return fact
+    captured = await store.capture_of(database, fact.payment_intent)
+    return fact if captured is None else _paid_by(fact, captured)
+
+
+def _paid_by(fact: SessionFact, captured: CaptureFact) -> SessionFact:
+    return msgspec.structs.replace(fact, paid=True, amount=min(fact.amount, captured.amount))
+
+
+async def _take_capture(book: Book, fact: CaptureFact, payment: Payment) -> Taken:
+    """The money of a session that waited for its capture has come: open its lot."""
+    session = await store.session_of(book.database, fact.payment_intent)
+    if session is None or session.paid or session.mode != "payment":
+        reason = f"no Checkout session waits for {fact.payment_intent} to be captured"
+        return Taken(outcome=Outcome.IGNORED, reason=reason)
+    paid = _paid_by(session, fact)
+    paid = msgspec.structs.replace(paid, event_id=fact.event_id, occurred_at=fact.occurred_at)
+    return await _take_session(book, paid, payment)
 
 
 async def _lock(database: Database, event: MoneyEvent) -> Payment:
@@ -105,7 +131,9 @@ async def _take_session(book: Book, fact: SessionFact, payment: Payment) -> Take
         else:
             opened = await open_lot(book, fact, wanted, receiver, origin)
             settled = await settle(book, opened, payment, origin, fact.occurred_at)
+            assumed = "; one was assumed, since the event does not tell how many"
             credits = f"{wanted.credits} credits of pack {wanted.pack.name}"
+            credits += assumed if wanted.assumed else ""
             wanted = Taken(outcome=Outcome.APPLIED, reason=f"{credits}; {_told(settled.backed)}")
     return msgspec.structs.replace(
         wanted,
@@ -119,26 +147,49 @@ async def _take_session(book: Book, fact: SessionFact, payment: Payment) -> Take
 
 async def _wanted(book: Book, fact: SessionFact, row: Record | None) -> Chosen | Taken:
     """The pack that is to be opened, or why none is."""
-    if fact.mode != "payment":
-        return Taken(outcome=Outcome.APPLIED, reason=f"a session of mode {fact.mode} opens no lot")
+    if fact.mode == "setup":
+        return Taken(outcome=Outcome.APPLIED, reason="a session of mode setup sells nothing")
     if row is not None:
         return Taken(outcome=Outcome.APPLIED, reason=f"opened before, by {row['event_id']}")
-    if not fact.paid:
-        reason = "not paid yet: its payment's success opens the lot"
-        return Taken(outcome=Outcome.APPLIED, reason=reason)
     _, catalogue = await book.catalogues.present(book.database)
-    chosen = choose(fact, catalogue)
+    return _ruled(book, fact, catalogue, choose(fact, catalogue))
+
+
+def _ruled(  # noqa: PLR0911 - a verdict for each thing that a session may be
+    book: Book,
+    fact: SessionFact,
+    catalogue: Catalogue,
+    chosen: Chosen | NotOurs | NoPack | Unknown,
+) -> Chosen | Taken:
+    """The pack that a session of a payment or subscription sells, or why none is opened."""
+    if isinstance(chosen, NoPack):
+        if fact.paid and fact.prices is None and catalogue.packs and book.stripe is not None:
+            return _asked(fact, "whether a pack is sold beside it is not told")
+        reason = f"a session of mode {fact.mode} that sells no pack opens no lot"
+        return Taken(outcome=Outcome.APPLIED, reason=reason)
+    if not fact.paid:
+        reason = "not paid yet: its payment's success or capture opens the lot"
+        return Taken(outcome=Outcome.APPLIED, reason=reason)
     if isinstance(chosen, NotOurs):
         return Taken(outcome=Outcome.IGNORED, reason=chosen.reason)
-    return _unknown(book, fact, chosen) if isinstance(chosen, Unknown) else chosen
+    if isinstance(chosen, Unknown):
+        return _unknown(book, fact, chosen)
+    if chosen.assumed and book.stripe is not None and fact.prices is None:
+        return _asked(fact, "how many packs were bought is not told")
+    return chosen
+
+
+def _asked(fact: SessionFact, reason: str) -> Taken:
+    """Stripe tells what the session sells; the credits come with its answer."""
+    untold = Untold(What.SOLD, fact.session_id, fact.occurred_at)
+    return Taken(outcome=Outcome.PARKED, reason=reason, untold=untold)
 
 
 def _unknown(book: Book, fact: SessionFact, unknown: Unknown) -> Taken:
     """Where the event does not tell what was bought and a key is set, Stripe will."""
     if fact.pack is not None or fact.prices is not None or book.stripe is None:
         return _parked(fact, unknown.reason)
-    untold = Untold(What.SOLD, fact.session_id, fact.occurred_at)
-    return Taken(outcome=Outcome.PARKED, reason=unknown.reason, untold=untold)
+    return _asked(fact, unknown.reason)
 
 
 def _parked(fact: SessionFact, reason: str) -> Taken:
@@ -151,6 +202,9 @@ async def _take_money(book: Book, event: MoneyEvent, payment: Payment) -> Taken:
     origin = Origin("webhook", "stripe", event_id=event.event_id)
     if payment.payment_intent is None:
         (charge, *_) = payment.charge_ids or ("",)
+        if any(getattr(fact, "names_no_intent", False) for fact in event.facts):
+            reason = f"Stripe names no payment intent, and no pack's payment made charge {charge}"
+            return Taken(outcome=Outcome.IGNORED, reason=reason)
         reason = (
             f"which payment charge {charge} is of was never told; kept, and counted once it is "
             "(set STRIPE_API_KEY and replay this event to ask Stripe; charge.refunded tells it too)"

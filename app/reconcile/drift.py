@@ -57,7 +57,8 @@ def snapshot(subscription: Json, asked_at: datetime, livemode: bool) -> Json:
         "type": f"customer.subscription.{kind}",
         "data": {"object": subscription},
     }
-    readable = isinstance(translate(event), Fact)
+    fact = translate(event)
+    readable = isinstance(fact, Fact) and not fact.unread
     named = f"{subscription.get('id')} {event['created']}".encode()
     content = named if readable else orjson.dumps(subscription, option=orjson.OPT_SORT_KEYS)
     return event | {"id": ID_PREFIX + hashlib.sha256(content).hexdigest()[:32]}
@@ -98,9 +99,12 @@ def _differences(ours: Mapping[str, Any], fact: Fact) -> list[Difference]:
     if not (ours["state"] == State.CANCELED and state is State.CANCELED):
         pairs += [
             ("status", ours["status"], fact.status),
-            ("prices", ", ".join(sorted(ours["price_ids"])), ", ".join(sorted(fact.prices))),
             ("ends with its period", ours["cancel_at_period_end"], fact.cancel_at_period_end),
+            ("ends", ours["cancel_at"], fact.cancel_at),
         ]
+        if fact.prices is not None:
+            prices = ", ".join(sorted(fact.prices))
+            pairs.append(("prices", ", ".join(sorted(ours["price_ids"])), prices))
         if fact.period_end is not None:
             pairs.append(("period ends", ours["period_end_at"], fact.period_end))
     return [
@@ -111,8 +115,10 @@ def _differences(ours: Mapping[str, Any], fact: Fact) -> list[Difference]:
 
 
 def _state_of(fact: Fact) -> State:
-    trigger = None if fact.kind is FactKind.DELETED else trigger_of_status(fact.status or "")
-    return State.CANCELED if trigger is None else advance(State.CREATED, trigger)
+    if fact.kind is FactKind.DELETED:
+        return State.CANCELED
+    trigger = trigger_of_status(fact.status or "")
+    return State.CREATED if trigger is None else advance(State.CREATED, trigger)
 
 
 def _forbidden(ours: Mapping[str, Any], fact: Fact) -> str | None:

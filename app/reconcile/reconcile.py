@@ -42,6 +42,8 @@ EVENT_TYPES: Final = (
     "invoice.paid",
     "invoice.payment_succeeded",
     "invoice.payment_failed",
+    "charge.captured",
+    "payment_intent.succeeded",
     "customer.created",
     "customer.updated",
     "customer.deleted",

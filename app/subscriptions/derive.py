@@ -16,8 +16,9 @@ from statemachine import State, Trigger, advance, trigger_of_status
 
 # Raise it when a fold comes to keep more, or to mean something else: what was stored before is
 # then left, and all facts are folded again.
-FOLD_FORM: Final = 3
+FOLD_FORM: Final = 4
 
+_MOVED_BY_INVOICES: Final = frozenset({"active", "past_due"})  # Stripe's statuses
 _INVOICE_KINDS: Final = frozenset({FactKind.PAYMENT_FAILED, FactKind.PAYMENT_SUCCEEDED})
 
 
@@ -39,6 +40,9 @@ class Pricing(Protocol):
     def grants_in_trial(self, tier: str) -> bool:
         """Whether a trial of this tier grants."""
 
+    def gives_while_paused(self, tier: str) -> bool:
+        """Whether a subscription whose collection is paused gives this tier."""
+
 
 class Derived(msgspec.Struct, frozen=True, kw_only=True):
     """Where a subscription stands.
@@ -57,6 +61,7 @@ class Derived(msgspec.Struct, frozen=True, kw_only=True):
     snapshot: Fact | None
     last_snapshot: Fact | None
     last: Fact
+    prices: tuple[str, ...]
     tier: str | None
     grace_tier: str | None
     failing_since: datetime | None
@@ -80,8 +85,10 @@ class Fold(msgspec.Struct, kw_only=True):
     snapshot: Fact | None = None
     standing: str = "incomplete"  # Stripe's status, as invoices have moved it on
     tier: str | None = None
+    prices: tuple[str, ...] = ()
     prices_unknown: bool = False
     ever_known: bool = False
+    collection_paused: bool = False
     active_before: bool = False
     gave_when_active: str | None = None
     failing_since: datetime | None = None
@@ -93,11 +100,15 @@ class Fold(msgspec.Struct, kw_only=True):
         self.to = fact.occurred_at
         if fact.kind in SNAPSHOT_KINDS:
             self.last_snapshot = fact
+        trigger = _trigger_of(fact)
+        if self.decided_by is None:
+            self.trigger, self.decided_by = trigger or Trigger.BEGIN, fact
         if not self._has_say(fact):
             return
-        trigger = _trigger_of(fact)
-        before, self.state = self.state, advance(self.state, trigger)
-        if self.decided_by is None or self.state is not before:
+        before = self.state
+        if trigger is not None:  # a status that nobody knows leaves the state as it was
+            self.state = advance(self.state, trigger)
+        if self.state is not before:
             self.trigger, self.decided_by = trigger, fact
         if before is State.CANCELED:
             return
@@ -105,39 +116,55 @@ class Fold(msgspec.Struct, kw_only=True):
             self._take_snapshot(fact, pricing)
         elif self.state is not before:
             self.standing = str(self.state)
-        self._take_standing(fact.occurred_at, pricing)
+        self._take_standing(fact, pricing)
 
     def _has_say(self, fact: Fact) -> bool:
+        """Whether it moves anything: of invoices the latest, between active and past_due alone."""
         if fact.kind not in _INVOICE_KINDS:
             return True
-        self.invoices, has_say = self.invoices.take(fact)
-        return has_say
+        snapshot = self.last_snapshot
+        latest = snapshot.latest_invoice if snapshot else None
+        self.invoices, has_say = self.invoices.take(fact, latest)
+        # A change that waits for its payment is not made yet: its failure leaves what is.
+        pending = snapshot is not None and snapshot.pending_update and _of_update(fact)
+        return has_say and not pending and self.standing in _MOVED_BY_INVOICES
 
     def _take_snapshot(self, fact: Fact, pricing: Pricing) -> None:
         self.snapshot = fact
-        self.standing = "canceled" if fact.kind is FactKind.DELETED else (fact.status or "")
-        known = pricing.tier_of(fact.prices)
-        self.ever_known = self.ever_known or known is not None
-        self.prices_unknown = known is None and not pricing.ignores(fact.prices)
-        if not self.prices_unknown:
-            self.tier = known  # an unknown price keeps the tier it had
+        ended = fact.kind is FactKind.DELETED
+        self.standing = "canceled" if ended else (fact.status or self.standing)
+        self.collection_paused = fact.collection_paused
+        if fact.prices is not None:
+            self.prices = fact.prices
+            known = pricing.tier_of(fact.prices)
+            self.ever_known = self.ever_known or known is not None
+            self.prices_unknown = (
+                known is None and bool(fact.prices) and not pricing.ignores(fact.prices)
+            )
+            if not self.prices_unknown:
+                self.tier = known  # an unknown price keeps the tier it had
         if self.state is not State.PAST_DUE:
             self.invoices = self.invoices.in_order()
 
-    def _take_standing(self, at: datetime, pricing: Pricing) -> None:
+    def _take_standing(self, fact: Fact, pricing: Pricing) -> None:
         if self.state is State.ACTIVE:
             self.failing_since = None
             self.active_before = self.active_before or self.standing == "active"
             self.gave_when_active = self.gives(pricing)
         elif self.standing == "past_due" and self.failing_since is None:
-            self.failing_since = at
+            # A test clock says that it failed in two months: grace begins when that was heard.
+            self.failing_since = min(fact.occurred_at, fact.arrived_at or fact.occurred_at)
 
     def gives(self, pricing: Pricing) -> str | None:
         """The tier it gives, but for grace."""
         if self.state is not State.ACTIVE or self.tier is None:
             return None
         trial = self.standing == "trialing" and not self.active_before
-        return None if trial and not pricing.grants_in_trial(self.tier) else self.tier
+        if trial and not pricing.grants_in_trial(self.tier):
+            return None
+        if self.collection_paused and not pricing.gives_while_paused(self.tier):
+            return None
+        return self.tier
 
     def grace_tier(self, pricing: Pricing) -> str | None:
         """No more than it gave when last active, and nothing where it never was."""
@@ -202,6 +229,7 @@ def _derived(fold: Fold, pricing: Pricing, last: Fact, tied: bool) -> Derived:
         snapshot=fold.snapshot,
         last_snapshot=fold.last_snapshot,
         last=last,
+        prices=fold.prices,
         tier=fold.gives(pricing),
         grace_tier=grace_tier,
         failing_since=fold.failing_since if grace_ends_at is not None else None,
@@ -212,13 +240,17 @@ def _derived(fold: Fold, pricing: Pricing, last: Fact, tied: bool) -> Derived:
     )
 
 
-def _trigger_of(fact: Fact) -> Trigger:
+def _of_update(fact: Fact) -> bool:
+    reason = fact.invoice.billing_reason if fact.invoice else None
+    return fact.kind is FactKind.PAYMENT_FAILED and reason == "subscription_update"
+
+
+def _trigger_of(fact: Fact) -> Trigger | None:
+    """What it asks of the state machine; None for a status that nobody knows."""
     if fact.kind is FactKind.PAYMENT_FAILED:
         return Trigger.PAYMENT_FAILED
     if fact.kind is FactKind.PAYMENT_SUCCEEDED:
         return Trigger.PAYMENT_SUCCEEDED
     if fact.kind in (FactKind.DELETED, FactKind.CUSTOMER_DELETED):
         return Trigger.CANCEL
-    trigger = trigger_of_status(fact.status or "")
-    assert trigger is not None, "translate() parks a status that nobody knows"
-    return trigger
+    return trigger_of_status(fact.status or "")

@@ -23,21 +23,27 @@ SNAPSHOT_KINDS = frozenset({FactKind.CREATED, FactKind.UPDATED, FactKind.DELETED
 
 
 class Invoice(msgspec.Struct, frozen=True):
-    """Which invoice was paid or failed, and when it was made, where that is told."""
+    """The invoice that was paid or failed; when and why it was made, if that is told."""
 
     id: str
     made_at: datetime | None
+    billing_reason: str | None = None
 
 
 class Fact(msgspec.Struct, frozen=True, kw_only=True):
     """One event's claim about one subscription.
 
     ``occurred_at`` is the event's ``created``, which has one-second grain.
+    ``arrived_at`` is the book's time when it came first; test clocks run ahead of it.
     ``status`` is Stripe's and None for invoice kinds, ``invoice`` None for all others and for what
-    was stored before it was kept; ``prices`` are the items' price ids in
-    Stripe's order; ``billing_cycle`` reads "month", "year" or "3 month".
+    was stored before it was kept; ``prices`` are the price ids of the items whose quantity is not
+    0, in Stripe's order; ``billing_cycle`` reads "month", "year" or "3 month".
+    ``latest_invoice`` is the one that decides whether the subscription is past due.
     ``account_hint`` is the application's id that we find in the subscription's metadata;
     ``hint_refused`` says that what stands there is none.
+    ``unread`` says which parts of a snapshot could not be read: None in ``status`` or ``prices``
+    then leaves what was known. A ``reading`` above 1 is of other bytes of the event, and counts in
+    place of the earlier ones.
     """
 
     event_id: str
@@ -45,11 +51,18 @@ class Fact(msgspec.Struct, frozen=True, kw_only=True):
     customer_id: str
     kind: FactKind
     occurred_at: datetime
+    arrived_at: datetime | None = None
     status: str | None = None
-    prices: tuple[str, ...] = ()
+    prices: tuple[str, ...] | None = ()
     period_end: datetime | None = None
     billing_cycle: str | None = None
     cancel_at_period_end: bool = False
+    cancel_at: datetime | None = None
+    collection_paused: bool = False
+    latest_invoice: str | None = None
+    pending_update: bool = False
     account_hint: str | None = None
     hint_refused: str | None = None
     invoice: Invoice | None = None
+    unread: tuple[str, ...] = ()
+    reading: int = 1

@@ -8,7 +8,7 @@ from typing import Final
 
 import msgspec
 
-from app.subscriptions.facts import Fact, FactKind
+from app.subscriptions.facts import Fact, FactKind, Invoice
 
 # Only those made when the latest was made are ever asked for; the others are remembered so that
 # one of them is known again, and a subscription that is left past due for years may have many.
@@ -30,15 +30,19 @@ class Invoices(msgspec.Struct, frozen=True, kw_only=True):
     latest_at: datetime | None = None
     failed: Mapping[str, datetime] = msgspec.field(default_factory=dict)
 
-    def take(self, fact: Fact) -> tuple[Invoices, bool]:
+    def take(self, fact: Fact, latest: str | None = None) -> tuple[Invoices, bool]:
         """The invoices once this payment or failure is known, and whether it has a say.
 
-        It has one where it does not tell of its invoice: so did all that were stored before this
-        was kept.
+        ``latest`` is the invoice that the newest snapshot names: then it alone has a say. A fact
+        that does not tell of its invoice has one: so did all that were stored before it was kept.
         """
         invoice = fact.invoice
         if invoice is None:
             return self, True
+        taken, has_say = self._take(fact, invoice)
+        return taken, has_say if latest is None else invoice.id == latest
+
+    def _take(self, fact: Fact, invoice: Invoice) -> tuple[Invoices, bool]:
         # No invoice is made twice: what was told of it first stands.
         made_at = self.failed.get(invoice.id) or invoice.made_at or fact.occurred_at
         if self.latest_at is not None and made_at < self.latest_at:

@@ -106,9 +106,9 @@ SELECT stands.*, (SELECT settled_to FROM checkpoint) AS folded_to, (
 """
 # A subscription stays with its customer: what would take it away leaves nothing.
 _ADDING: Final = """, added AS (
-    INSERT INTO facts (event_id, subscription_id, occurred_at, body)
-    SELECT $4, $1, $5, $6::jsonb WHERE NOT EXISTS (SELECT FROM stands WHERE customer_id <> $7)
-    ON CONFLICT (event_id) DO NOTHING
+    INSERT INTO facts (event_id, subscription_id, occurred_at, body, reading)
+    SELECT $4, $1, $5, $6::jsonb, $8 WHERE NOT EXISTS (SELECT FROM stands WHERE customer_id <> $7)
+    ON CONFLICT (event_id, reading) DO NOTHING
 )"""
 
 
@@ -158,7 +158,8 @@ class Gathered(msgspec.Struct, frozen=True, kw_only=True):
 
 def gather(asked: Asked, row: Record, *, from_checkpoint: bool) -> Gathered:
     """From the subscription's row, with the ``bodies`` of its facts; pure."""
-    facts = {fact.event_id: fact for fact in _decoded(row["bodies"])}
+    told = sorted(_decoded(row["bodies"]), key=lambda fact: fact.reading)
+    facts = {fact.event_id: fact for fact in told}
     if asked.fact is not None:
         facts[asked.fact.event_id] = asked.fact
     stored = None if row["id"] is None else row
@@ -187,6 +188,7 @@ async def _read(database: Database, asked: Asked) -> Record:
             fact.occurred_at,
             msgspec.json.encode(fact).decode(),
             asked.customer_id,
+            fact.reading,
         )
     )
     row = await database.fetchrow(
@@ -198,6 +200,19 @@ async def _read(database: Database, asked: Asked) -> Record:
     )
     assert row is not None
     return row
+
+
+async def customer_of(database: Database, subscription_id: str) -> str:
+    """The customer of a known subscription.
+
+    Raises BusyError for another: its end is tried again, and parked in the end.
+    """
+    customer_id: str | None = await database.fetchval(
+        "SELECT customer_id FROM subscriptions WHERE id = $1", subscription_id
+    )
+    if customer_id is None:
+        raise BusyError(f"No event told yet whose subscription {subscription_id} is.")
+    return customer_id
 
 
 async def facts_of(database: Database, subscription_id: str) -> list[Fact]:
@@ -241,7 +256,10 @@ async def _details(database: Database, event_ids: set[str]) -> dict[str, Detail]
     if not event_ids:
         return {}
     rows = await database.fetch(
-        "SELECT id, payload FROM events WHERE id = ANY($1::text[])", sorted(event_ids)
+        """SELECT id, coalesce((SELECT payload FROM event_bodies WHERE event_id = events.id
+                                  ORDER BY id DESC LIMIT 1), payload) AS payload
+             FROM events WHERE id = ANY($1::text[])""",
+        sorted(event_ids),
     )
     return {row["id"]: _detail(row["payload"]) for row in rows}
 
@@ -259,11 +277,11 @@ def row_of(derived: Derived, account_id: int | None) -> dict[str, object]:
         "customer_id": derived.last.customer_id,
         "state": str(derived.state),
         "status": snapshot.status if snapshot else None,
-        "price_id": snapshot.prices[0] if snapshot and snapshot.prices else None,
-        "price_ids": list(snapshot.prices) if snapshot else [],
+        **_prices(derived),
         "period_end_at": snapshot.period_end if snapshot else None,
         "billing_cycle": snapshot.billing_cycle if snapshot else None,
         "cancel_at_period_end": snapshot.cancel_at_period_end if snapshot else False,
+        "cancel_at": snapshot.cancel_at if snapshot else None,
         "tier": derived.tier,
         "grace_tier": derived.grace_tier,
         "failing_since": derived.failing_since,
@@ -271,6 +289,11 @@ def row_of(derived: Derived, account_id: int | None) -> dict[str, object]:
         "last_event_id": derived.last.event_id,
         "last_event_at": derived.last.occurred_at,
     }
+
+
+def _prices(derived: Derived) -> dict[str, object]:
+    prices = derived.prices
+    return {"price_id": prices[0] if prices else None, "price_ids": list(prices)}
 
 
 async def _upsert(database: Database, reading: Reading, row: dict[str, object]) -> None:

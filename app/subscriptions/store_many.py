@@ -32,6 +32,7 @@ _MOVES: Final = (
     "period_end_at",
     "billing_cycle",
     "cancel_at_period_end",
+    "cancel_at",
     "last_event_id",
     "last_event_at",
     "settled_to",

@@ -37,3 +37,12 @@ class Deliveries(Table, tablename="deliveries"):
     received_at = Timestamptz(null=False, default=None)
     verdict = Text(null=False, default=None)
     reason = Text(null=False, default=None)
+
+
+class EventBodies(Table, tablename="event_bodies"):
+    """Other bytes of an event that was parked."""
+
+    id = BigSerial(primary_key=True)
+    event_id = references(Events)
+    received_at = Timestamptz(null=False, default=None)
+    payload = Bytea(null=False, default=None)

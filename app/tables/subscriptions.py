@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from piccolo.columns import JSONB, Array, BigInt, BigSerial, Boolean, Text, Timestamptz
+from piccolo.columns import JSONB, Array, BigInt, BigSerial, Boolean, Integer, Text, Timestamptz
 from piccolo.table import Table
 
 from app.tables.accounts import Accounts, Customers
@@ -15,6 +15,7 @@ class Facts(Table, tablename="facts"):
     """What each event says of its subscription, in one form for all versions of Stripe's API."""
 
     event_id = references(Events, primary_key=True)
+    reading = Integer(primary_key=True, null=False, default=1)
     subscription_id = Text(null=False, default=None)
     occurred_at = Timestamptz(null=False, default=None)
     body = JSONB(null=False, default=None)
@@ -36,6 +37,7 @@ class Subscriptions(Table, tablename="subscriptions"):
     period_end_at = Timestamptz(null=True, default=None)
     billing_cycle = Text(null=True, default=None)
     cancel_at_period_end = Boolean(null=False, default=False)
+    cancel_at = Timestamptz(null=True, default=None)
     tier = Text(null=True, default=None)
     grace_tier = Text(null=True, default=None)
     grace_ends_at = Timestamptz(null=True, default=None)

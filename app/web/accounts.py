@@ -68,6 +68,7 @@ class SubscriptionAnswer(View, frozen=True, kw_only=True):
     period_end_at: Instant | None
     billing_cycle: str | None
     cancel_at_period_end: bool
+    cancel_at: Instant | None
     tier: str | None
     grace_tier: str | None
     grace_ends_at: Instant | None

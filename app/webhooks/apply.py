@@ -18,6 +18,7 @@ from app.purchases.take import Untold, take
 from app.subscriptions.facts import Fact
 from app.subscriptions.store import Outcome, OwnerConflict, Settled
 from app.webhooks.inbox import Ruling, Verdict
+from app.webhooks.shapes import NOT_ALL_ITEMS
 from app.webhooks.translate import CustomerFact, Ignored, Parked, Thin, Translated
 from statemachine import State
 
@@ -127,8 +128,12 @@ async def _take(book: Book, fact: Fact) -> Applied:
     else:
         _, catalogue = await book.catalogues.present(book.database)
         ruling = ruling_of(fact, taken, park_unknown=catalogue.stripe.park_unknown)
-        if taken.settled.derived.tied and book.stripe is not None:
+        # Stripe's own answer has all items: what is unread in that, nobody can tell.
+        asks = taken.settled.derived.tied or any(NOT_ALL_ITEMS in one for one in fact.unread)
+        if asks and book.stripe is not None:
             tie = taken.settled.derived.last
+            if fact.unread:
+                ruling = Ruling(Verdict.APPLIED, f"Stripe is asked, since {_joined(fact.unread)}")
     return Applied(
         ruling=ruling, subscription_id=fact.subscription_id, customer_id=fact.customer_id, tie=tie
     )
@@ -140,8 +145,10 @@ def ruling_of(fact: Fact, taken: Taken, *, park_unknown: bool = True) -> Ruling:
     # A stranger's subscription ties nothing, whatever its metadata says.
     refused = fact.hint_refused if taken.settled.derived.ever_known else None
     named = rule_name(taken.claim, refused)
-    if named is not None:
-        parked = [one.reason for one in (state, named) if one.verdict is Verdict.PARKED]
+    unread = Ruling(Verdict.PARKED, f"unknown shape: {_joined(fact.unread)}")
+    found = (state, named, unread if fact.unread else None)
+    parked = [one.reason for one in found if one is not None and one.verdict is Verdict.PARKED]
+    if parked:
         return Ruling(Verdict.PARKED, _joined(parked))
     outranked = taken.claim is not None and taken.claim.claimed is Claimed.OUTRANKED
     told = taken.claim.reason if taken.claim and outranked else None
@@ -152,11 +159,11 @@ def _of_state(fact: Fact, settled: Settled, *, park_unknown: bool) -> Ruling:
     derived = settled.derived
     if settled.outcome is Outcome.STALE:
         return Ruling(Verdict.STALE, f"older than {derived.last.event_id}, and changes nothing")
-    unknown = derived.prices_unknown and derived.snapshot is not None
+    newest = derived.snapshot is not None and derived.snapshot.event_id == fact.event_id
     # What has ended can give nothing any more: nobody need look at its price.
-    if unknown and derived.snapshot == fact and derived.state is not State.CANCELED:
+    if derived.prices_unknown and newest and derived.state is not State.CANCELED:
         verdict = Verdict.PARKED if park_unknown or derived.ever_known else Verdict.IGNORED
-        return Ruling(verdict, f"no price is in the catalogue: {_shown(fact.prices)}")
+        return Ruling(verdict, f"no price is in the catalogue: {_shown(fact.prices or ())}")
     if derived.tied:
         return Ruling(Verdict.APPLIED, "tie")
     return Ruling(Verdict.APPLIED, f"{fact.kind} leaves it {derived.state}")

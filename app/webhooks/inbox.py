@@ -51,11 +51,12 @@ ERROR_CHARS_MAX = 2_000
 EVENT_LOCK: Final = 0x0CC7  # seeds the advisory locks of event ids, the first that are taken
 
 
-async def insert(database: Database, envelope: Envelope, payload: bytes) -> bool:
-    """Store the event; False where it was received before: then the delivery is counted.
+async def insert(database: Database, envelope: Envelope, payload: bytes) -> int | None:
+    """Store the event; returns 1, or None if it was received before: the delivery is counted.
 
-    Fifty deliveries at once wait here for the first to commit. They wait at a lock that can be
-    asked for without waiting: a group that holds its customers must not stand here.
+    A parked event that comes in other bytes is to be read again: those are kept too, and a number
+    above 1 is returned. Fifty deliveries at once wait here for the first to commit. They wait at a
+    lock that can be asked for without waiting: a group that holds its customers must not block.
     """
     new = await database.fetchval(
         """WITH held AS MATERIALIZED (SELECT pg_advisory_xact_lock(hashtextextended($1, $7)))
@@ -71,7 +72,10 @@ async def insert(database: Database, envelope: Envelope, payload: bytes) -> bool
         payload,
         EVENT_LOCK,
     )
-    if new is None:
+    if new is not None:
+        return 1
+    reading = await _again(database, envelope.id, payload)
+    if reading is None:
         await database.execute(
             """WITH counted AS (
                    UPDATE events SET delivery_count = delivery_count + 1 WHERE id = $1)
@@ -80,7 +84,37 @@ async def insert(database: Database, envelope: Envelope, payload: bytes) -> bool
             envelope.id,
             RECEIVED_BEFORE.reason,
         )
-    return new is not None
+    return reading
+
+
+async def _again(database: Database, event_id: str, payload: bytes) -> int | None:
+    """Keep other bytes of a parked event, and count the delivery; which reading they are."""
+    reading: int | None = await database.fetchval(
+        """WITH parked AS (
+               UPDATE events SET delivery_count = delivery_count + 1
+                WHERE id = $1 AND verdict = 'parked' AND payload <> $2
+                  AND NOT EXISTS (SELECT FROM event_bodies AS known
+                                   WHERE known.event_id = $1 AND known.payload = $2)
+               RETURNING id
+           ), kept AS (
+               INSERT INTO event_bodies (event_id, received_at, payload)
+               SELECT id, tallybook_now(), $2 FROM parked RETURNING 1)
+           SELECT 1 + (SELECT count(*) FROM event_bodies WHERE event_id = $1) + count(*)
+             FROM kept HAVING count(*) > 0""",
+        event_id,
+        payload,
+    )
+    return reading
+
+
+async def bodies(database: Database, event_id: str) -> list[tuple[int, bytes]]:
+    """Every body of an event with its reading, the newest first."""
+    rows = await database.fetch(
+        """SELECT payload FROM events WHERE id = $1
+            UNION ALL (SELECT payload FROM event_bodies WHERE event_id = $1 ORDER BY id)""",
+        event_id,
+    )
+    return [(reading, row["payload"]) for reading, row in enumerate(rows, start=1)][::-1]
 
 
 async def insert_ignored(

@@ -9,9 +9,10 @@ from typing import Final
 
 import msgspec
 
-from app.accounts.hosted_pages import PACK_KEY
+from app.accounts.hosted_pages import PACK_KEY, QUANTITY_KEY
 from app.purchases.facts import (
     MONEY_MAX,
+    CaptureFact,
     ChargeFact,
     DisputeFact,
     DisputeStatus,
@@ -89,16 +90,22 @@ def _reader_of(kind: str) -> tuple[str, Reader] | None:
         return "refund", _refund_event
     if kind == "charge.refunded":
         return "charge", _charge
+    if kind == "charge.captured":
+        return "charge", _captured
+    if kind == "payment_intent.succeeded":
+        return "payment_intent", _succeeded
     return ("dispute", _dispute) if kind.startswith("charge.dispute.") else None
 
 
 def _session(head: Head, kind: str, session: dict[str, object]) -> Read:
     mode = _mode_of(session)
     paid = False
-    if mode == "payment":
-        paid = kind.endswith("async_payment_succeeded") or _paid(session)
+    if mode != "setup":
+        # A pack may be sold beside a subscription, whose session is paid by its first invoice.
+        told = mode == "payment" or session.get("payment_status") is not None
+        paid = kind.endswith("async_payment_succeeded") or (told and _paid(session))
     intent = _link(session, "payment_intent")
-    if paid and session.get("amount_total") is None:
+    if mode == "payment" and paid and session.get("amount_total") is None:
         raise ShapeError("amount_total is missing from a session that is paid")
     fact = SessionFact(
         event_id=head.event_id,
@@ -114,9 +121,10 @@ def _session(head: Head, kind: str, session: dict[str, object]) -> Read:
         amount=_money(session.get("amount_total") or 0, "amount_total"),
         currency=_currency(session),
         pack=_pack_of(session),
+        quantity=_quantity_of(session),
         prices=_prices_of(session),
     )
-    if paid and fact.amount and intent is None:
+    if mode == "payment" and paid and fact.amount and intent is None:
         raise ShapeError("a session that was paid names no payment_intent")
     return (fact,)
 
@@ -160,6 +168,16 @@ def _pack_of(session: dict[str, object]) -> str | None:
     return _text(metadata, PACK_KEY)
 
 
+def _quantity_of(session: dict[str, object]) -> int | None:
+    """How many packs a server's own session sells; a payment link's buyer may have changed it."""
+    value = object_of(session.get("metadata") or {}, "metadata").get(QUANTITY_KEY)
+    if session.get("payment_link") is not None or not isinstance(value, str):
+        return None
+    if value.isascii() and value.isdigit() and 0 < int(value) <= QUANTITY_MAX:
+        return int(value)
+    return None
+
+
 def _prices_of(session: dict[str, object]) -> tuple[tuple[str, int], ...] | None:
     if session.get("line_items") is None:
         return None
@@ -183,8 +201,32 @@ def _sold(item: dict[str, object]) -> tuple[str, int]:
     return id_of(price, "a line item's price"), quantity
 
 
+def _captured(head: Head, _: str, charge: dict[str, object]) -> Read:
+    """Only a charge with manual capture has such an event."""
+    intent = _intent_of(charge)
+    if intent is None:
+        return NothingBought("a charge of no payment intent: no Checkout session was paid with it")
+    amount = charge.get("amount_captured", charge.get("amount"))
+    return (_capture(head, intent, text_of(charge.get("id"), "data.object.id"), amount),)
+
+
+def _succeeded(head: Head, _: str, intent: dict[str, object]) -> Read:
+    number = text_of(intent.get("id"), "data.object.id")
+    return (_capture(head, number, _link(intent, "latest_charge"), intent.get("amount_received")),)
+
+
+def _capture(head: Head, intent: str, charge_id: str | None, amount: object) -> CaptureFact:
+    return CaptureFact(
+        event_id=head.event_id,
+        occurred_at=head.occurred_at,
+        payment_intent=intent,
+        charge_id=charge_id,
+        amount=_money(amount, "the captured amount"),
+    )
+
+
 def _refund_event(head: Head, _: str, refund: dict[str, object]) -> Read:
-    if _of_no_intent(refund):
+    if _of_no_intent(refund) and refund.get("charge") is None:
         return NothingBought("a refund of no payment intent: no Checkout session was paid with it")
     return (_refund(head, refund, None, None),)
 
@@ -206,6 +248,7 @@ def _refund(
         amount=_money(refund.get("amount"), "the refund's amount"),
         currency=_currency(refund),
         status=_refund_status(refund),
+        names_no_intent=intent is None and _of_no_intent(refund),
     )
 
 
@@ -242,7 +285,7 @@ def _charge(head: Head, _: str, charge: dict[str, object]) -> Read:
 
 
 def _dispute(head: Head, _: str, dispute: dict[str, object]) -> Read:
-    if _of_no_intent(dispute):
+    if _of_no_intent(dispute) and dispute.get("charge") is None:
         return NothingBought("a dispute of no payment intent: no Checkout session was paid with it")
     charge_id, intent = _link(dispute, "charge"), _intent_of(dispute)
     if charge_id is None and intent is None:
@@ -259,6 +302,7 @@ def _dispute(head: Head, _: str, dispute: dict[str, object]) -> Read:
         amount=_money(dispute.get("amount"), "the dispute's amount"),
         currency=_currency(dispute),
         status=DisputeStatus(str(status)),
+        names_no_intent=_of_no_intent(dispute),
     )
     return (fact,)
 

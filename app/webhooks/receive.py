@@ -11,6 +11,7 @@ import structlog
 
 from app.book import Book
 from app.errors import StripeFailedError
+from app.subscriptions.facts import Fact
 from app.webhooks import inbox, questions, steady
 from app.webhooks.apply import apply
 from app.webhooks.envelope import Envelope, envelope
@@ -103,17 +104,18 @@ async def _take_in(
             return await _store(book, event, payload, livemode=livemode)
     except _EffectsFailedError as failed:
         async with book.database.transaction():
-            if not await inbox.insert(book.database, event, payload):
+            if await inbox.insert(book.database, event, payload) is None:
                 return Attempted(inbox.RECEIVED_BEFORE)  # a delivery that waited for this one
             return Attempted(await inbox.fail(book.database, event.id, failed.error))
 
 
 async def _store(book: Book, event: Envelope, payload: bytes, *, livemode: bool) -> Attempted:
-    if not await inbox.insert(book.database, event, payload):
+    reading = await inbox.insert(book.database, event, payload)
+    if reading is None:
         return Attempted(inbox.RECEIVED_BEFORE)
     if event.livemode == livemode:
         try:
-            return await _apply(book, event)
+            return await _apply(book, event, reading)
         except Exception as error:  # whatever it was, the event is kept and the sender gets a 200
             log.exception("webhook_effects_failed", event_id=event.id, type=event.type)
             raise _EffectsFailedError(error) from error
@@ -127,7 +129,16 @@ async def _refuse(book: Book, event: Envelope) -> Attempted:
     return Attempted(ruling)
 
 
-async def attempt(book: Book, event: Envelope) -> Attempted:
+async def attempt_stored(book: Book, event_id: str) -> Attempted:
+    """Try a stored event again, by the newest of its bodies that can be read."""
+    bodies = await inbox.bodies(book.database, event_id)
+    read = [(reading, envelope(payload)) for reading, payload in bodies]
+    readable = [one for one in read if not isinstance(translate(one[1].event), Parked)]
+    reading, event = (readable or read)[0]
+    return await attempt(book, event, reading)
+
+
+async def attempt(book: Book, event: Envelope, reading: int = 1) -> Attempted:
     """Try a stored event again, inside a savepoint: its row stays locked whatever happens.
 
     One of the other mode is refused, also where it came in while the book was of that mode.
@@ -136,7 +147,7 @@ async def attempt(book: Book, event: Envelope) -> Attempted:
         return await _refuse(book, event)
     try:
         async with book.database.transaction():
-            return await _apply(book, event)
+            return await _apply(book, event, reading)
     except Exception as error:
         log.exception("webhook_effects_failed", event_id=event.id, type=event.type)
         return Attempted(_alerted(event.id, await inbox.fail(book.database, event.id, error)))
@@ -149,8 +160,10 @@ def _alerted(event_id: str, ruling: Ruling) -> Ruling:
     return ruling
 
 
-async def _apply(book: Book, event: Envelope) -> Attempted:
+async def _apply(book: Book, event: Envelope, reading: int) -> Attempted:
     translated = translate(event.event, await book.catalogues.account_keys(book.database))
+    if isinstance(translated, Fact):
+        translated = msgspec.structs.replace(translated, reading=reading)
     applied = await apply(book, translated)
     if applied.ruling.verdict is Verdict.QUEUED and isinstance(translated, Thin):
         await inbox.queue(book.database, event.id, applied.ruling)
@@ -180,7 +193,7 @@ async def _raise_question(book: Book, payload: bytes, why: str) -> Thin | None:
     """Queue a question of our own to Stripe; None where it was asked before."""
     event = envelope(payload)
     thin = translate(event.event)
-    if not isinstance(thin, Thin) or not await inbox.insert(book.database, event, payload):
+    if not isinstance(thin, Thin) or await inbox.insert(book.database, event, payload) != 1:
         return None
     await inbox.queue(book.database, event.id, Ruling(Verdict.QUEUED, why))
     return thin
@@ -228,7 +241,7 @@ async def retry_due(book: Book) -> int:
             thin = translate(event.event)
             question = thin if isinstance(thin, Thin) and thin.url and book.stripe else None
             if question is None:
-                question = (await attempt(book, event)).question
+                question = (await attempt_stored(book, event.id)).question
             else:
                 await inbox.claim_try(book.database, event.id)
         if question is not None:

@@ -1,4 +1,4 @@
-"""Replay a stored event: its own bytes go through the door once more; nothing is applied twice."""
+"""Replay a stored event: its own bytes are read once more, and nothing is applied twice."""
 
 from __future__ import annotations
 
@@ -12,9 +12,8 @@ import structlog
 from app.book import Book
 from app.errors import EventUnknownError
 from app.operators.acts import Operator, OperatorAct, record
-from app.webhooks.envelope import envelope
 from app.webhooks.inbox import Ruling, Verdict
-from app.webhooks.receive import ASK_SECONDS_MAX, answer, attempt
+from app.webhooks.receive import ASK_SECONDS_MAX, answer, attempt_stored
 
 log = structlog.get_logger(__name__)
 
@@ -40,7 +39,7 @@ async def replay(book: Book, event_id: str, by: Operator) -> Replayed:
     question = None
     async with book.database.transaction():
         row = await book.database.fetchrow(
-            "SELECT verdict, verdict_reason, payload FROM events WHERE id = $1 FOR UPDATE", event_id
+            "SELECT verdict, verdict_reason FROM events WHERE id = $1 FOR UPDATE", event_id
         )
         if row is None:
             raise EventUnknownError(f"No event {event_id!r} was received.", event_id=event_id)
@@ -48,7 +47,7 @@ async def replay(book: Book, event_id: str, by: Operator) -> Replayed:
         if before in _SETTLED:
             ruling = Ruling(Verdict.DUPLICATE, f"{before} before: {row['verdict_reason']}")
         else:
-            attempted = await attempt(book, envelope(row["payload"]))
+            attempted = await attempt_stored(book, event_id)
             ruling, question = attempted.ruling, attempted.question
             await record(book.database, OperatorAct.REPLAY, by, event_id=event_id)
     if question is not None:  # asked outside the transaction, as for a webhook

@@ -12,12 +12,14 @@ from app.accounts.claims import is_account_id
 from app.subscriptions.facts import Invoice
 
 ID_CHARS_MAX: Final = 255
-ITEMS_MAX: Final = 100  # Stripe allows 20
+ITEMS_MAX: Final = 1_000  # Stripe allows 20, and more on request
 UNIX_SECONDS_MAX: Final = 2**32 - 1  # the year 2106: grace and trials can be added without overflow
 INTERVAL_COUNT_MAX: Final = 1_000
 SHOWN_CHARS_MAX: Final = 60
 
 _INTERVALS: Final = frozenset({"day", "week", "month", "year"})
+
+NOT_ALL_ITEMS: Final = "items.has_more: the event does not hold all items"
 
 JsonObject = Mapping[str, object]
 
@@ -71,19 +73,31 @@ def items_of(subscription: JsonObject) -> list[dict[str, object]]:
     if not isinstance(data, list) or len(data) > ITEMS_MAX:
         raise ShapeError(f"items.data is no list of at most {ITEMS_MAX}")
     if listed.get("has_more") is True:
-        raise ShapeError("items.has_more: the event does not hold all items")
+        raise ShapeError(NOT_ALL_ITEMS)
     return [object_of(item, f"items.data[{at}]") for at, item in enumerate(data)]
 
 
 def prices_of(subscription: JsonObject) -> tuple[str, ...]:
-    """Price ids in Stripe's order; a plan's id is a price's id since 2020-08-27."""
+    """Price ids of what is bought, in Stripe's order; a plan's id is a price's since 2020-08-27.
+
+    An item of quantity 0 is kept on a subscription and buys nothing; a metered one has no quantity.
+    """
     items = items_of(subscription)
     if items:
         return tuple(
-            id_of(_price_of(item), f"items.data[{at}].price") for at, item in enumerate(items)
+            id_of(_price_of(item), f"items.data[{at}].price")
+            for at, item in enumerate(items)
+            if _is_bought(item, at)
         )
     plan = subscription.get("plan")
     return () if plan is None else (id_of(plan, "plan"),)
+
+
+def _is_bought(item: JsonObject, at: int) -> bool:
+    quantity = item.get("quantity")
+    if quantity is None or (type(quantity) is int and quantity >= 0):
+        return quantity != 0
+    raise ShapeError(f"items.data[{at}].quantity is {shown(quantity)}, no quantity")
 
 
 def _price_of(item: JsonObject) -> object:
@@ -140,6 +154,18 @@ def cancels_at_period_end(subscription: JsonObject) -> bool:
     raise ShapeError(f"cancel_at_period_end is {shown(value)}, neither true nor false")
 
 
+def cancel_at_of(subscription: JsonObject) -> datetime | None:
+    """When it is scheduled to end; flexible billing says it by this alone."""
+    value = subscription.get("cancel_at")
+    return None if value is None else instant_of(value, "cancel_at")
+
+
+def latest_invoice_of(subscription: JsonObject) -> str | None:
+    """The invoice that decides whether it is past due."""
+    value = subscription.get("latest_invoice")
+    return None if value is None else id_of(value, "latest_invoice")
+
+
 class AccountHint(msgspec.Struct, frozen=True):
     """The application's id in the metadata; ``refused`` tells of one that no account could have."""
 
@@ -181,7 +207,9 @@ def invoice_of(invoice: JsonObject) -> Invoice | None:
     if invoice.get("id") is None:
         return None
     made_at = invoice.get("created", invoice.get("date"))
+    reason = invoice.get("billing_reason")
     return Invoice(
         text_of(invoice["id"], "the invoice's id"),
         None if made_at is None else instant_of(made_at, "the invoice's created"),
+        reason if isinstance(reason, str) else None,
     )

@@ -53,7 +53,7 @@ _READ: Final = """
 SELECT subscriptions.*, known.id IS NOT NULL AS known, claimed.id IS NOT NULL AS claimed,
        customer.account_id AS tied_to, customer.rank AS tie_rank, customer.deleted_at,
        account.external_id AS tied_id, facts.bodies,
-       (SELECT max(id) FROM catalogues) AS catalogue_id
+       (SELECT max(id) FROM catalogues) AS catalogue_id, tallybook_now() AS now
   FROM unnest($1::text[], $2::text[], $3::text[]) WITH ORDINALITY
        AS asked (event_id, customer_id, subscription_id, number)
   LEFT JOIN LATERAL (
@@ -87,8 +87,8 @@ def candidate(
         return Delivery(envelope, payload, translated)
     if not isinstance(translated, Fact) or translated.kind is not FactKind.UPDATED:
         return None
-    names = translated.account_hint or translated.hint_refused
-    return None if names else Delivery(envelope, payload, translated)
+    alone = translated.account_hint or translated.hint_refused or translated.unread
+    return None if alone else Delivery(envelope, payload, translated)
 
 
 async def take(book: Book, group: Sequence[Delivery]) -> list[Ruling | None]:
@@ -160,7 +160,7 @@ async def _rule(book: Book, delivery: Delivery, row: Record) -> tuple[Ruled | No
         subscription_id=fact.subscription_id,
         customer_id=fact.customer_id,
         catalogue_id=row["catalogue_id"],
-        fact=fact,
+        fact=msgspec.structs.replace(fact, arrived_at=row["now"]),
     )
     catalogue = await book.catalogues.of(book.database, row["catalogue_id"])
     reading = store_many.read_steady(CataloguePricing(catalogue), asked, row, row["tied_to"])

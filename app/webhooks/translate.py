@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from types import MappingProxyType
-from typing import Final
+from typing import Final, TypeVar
 
 import msgspec
 
@@ -18,6 +18,8 @@ from app.webhooks.envelope import created_at, is_thin
 from app.webhooks.money_shapes import NothingBought
 from app.webhooks.shapes import ShapeError, instant_of, object_of, shown, text_of
 from statemachine import trigger_of_status
+
+Part = TypeVar("Part")
 
 _SUBSCRIPTION: Final = "customer.subscription."
 _SNAPSHOTS: Final = MappingProxyType({"created": FactKind.CREATED, "deleted": FactKind.DELETED})
@@ -32,6 +34,7 @@ _PAYMENTS: Final = MappingProxyType(
 _CUSTOMERS: Final = frozenset({"customer.created", "customer.updated", "customer.deleted"})
 # No other host, no query, and no step back up the path.
 _API_PATH: Final = re.compile(r"/v1(/[A-Za-z0-9_-]+)+")
+_ENDED: Final = frozenset({"canceled", "incomplete_expired"})
 _RENEWALS: Final = frozenset({"subscription_cycle", "subscription_update"})
 
 
@@ -147,26 +150,57 @@ def _snapshot(
     kind: FactKind,
     subscription: dict[str, object],
     keys: Sequence[str],
-) -> Fact | Parked:
-    status = text_of(subscription.get("status"), "status")
-    # A .deleted event cancels, whatever status it carries: parked, its credits would go on.
-    if trigger_of_status(status) is None and kind is not FactKind.DELETED:
-        return Parked(f"unknown status {shown(status)}")
-    hint = shapes.account_hint_of(subscription, keys)
+) -> Fact:
+    unread: list[str] = []
+    ends = kind is FactKind.DELETED
+
+    def part(read: Callable[[], Part], unreadable: Part) -> Part:
+        """Each part counts by itself: one that nobody can read leaves what was known of it."""
+        try:
+            return read()
+        except ShapeError as error:
+            if str(error) not in unread:  # two parts may stumble over the same
+                unread.append(str(error))
+            return unreadable
+
+    status = part(lambda: _status_of(subscription), None)
+    prices = part(lambda: shapes.prices_of(subscription), None)
+    hint = part(lambda: shapes.account_hint_of(subscription, keys), shapes.AccountHint())
+    period_end = part(lambda: shapes.period_end_of(subscription), None)
+    billing_cycle = part(lambda: shapes.billing_cycle_of(subscription), None)
+    at_period_end = part(lambda: shapes.cancels_at_period_end(subscription), False)
+    cancel_at = part(lambda: shapes.cancel_at_of(subscription), None)
+    latest_invoice = part(lambda: shapes.latest_invoice_of(subscription), None)
+    # An end needs an id and a time: whose it was is known, what it gave is over.
+    customer = subscription.get("customer")
+    customer_id = "" if ends and customer is None else shapes.id_of(customer, "customer")
+    ended = ends or status in _ENDED
     return Fact(
         event_id=text_of(event.get("id"), "id"),
         subscription_id=text_of(subscription.get("id"), "data.object.id"),
-        customer_id=shapes.id_of(subscription.get("customer"), "customer"),
+        customer_id=customer_id,
         kind=kind,
         occurred_at=instant_of(event.get("created"), "created"),
         status=status,
-        prices=shapes.prices_of(subscription),
-        period_end=shapes.period_end_of(subscription),
-        billing_cycle=shapes.billing_cycle_of(subscription),
-        cancel_at_period_end=shapes.cancels_at_period_end(subscription),
+        prices=prices,
+        period_end=period_end,
+        billing_cycle=billing_cycle,
+        cancel_at_period_end=at_period_end,
+        cancel_at=cancel_at,
+        collection_paused=subscription.get("pause_collection") is not None,
+        latest_invoice=latest_invoice,
+        pending_update=subscription.get("pending_update") is not None,
         account_hint=hint.account_id,
         hint_refused=hint.refused,
+        unread=() if ended else tuple(unread),
     )
+
+
+def _status_of(subscription: dict[str, object]) -> str:
+    status = text_of(subscription.get("status"), "status")
+    if trigger_of_status(status) is None:
+        raise ShapeError(f"unknown status {shown(status)}")
+    return status
 
 
 def _customer(
@@ -194,6 +228,8 @@ def _payment(
     subscription_id = shapes.invoice_subscription_of(invoice)
     if subscription_id is None:
         return Ignored("an invoice of no subscription")
+    if reason is None:  # Stripe fills it; without it the subscription's snapshot rules
+        return Ignored("an invoice that does not say what it is for moves no subscription")
     text_of(reason, "billing_reason")
     return Fact(
         event_id=text_of(event.get("id"), "id"),

@@ -28,6 +28,15 @@ CREATE INDEX events_subscription ON events (subscription_id, created_at)
 CREATE UNIQUE INDEX events_number ON events (number);
 CREATE INDEX events_customer ON events (customer_id, number) WHERE customer_id IS NOT NULL;
 
+-- Other bytes of an event that was parked: Stripe sends one event in the shape of each endpoint.
+CREATE TABLE event_bodies (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    event_id text NOT NULL REFERENCES events ON DELETE RESTRICT,
+    received_at timestamptz NOT NULL,
+    payload bytea NOT NULL
+);
+CREATE INDEX event_bodies_event ON event_bodies (event_id, id);
+
 -- The verdict of each delivery of an event, and of each later try of its effects.
 CREATE TABLE deliveries (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,

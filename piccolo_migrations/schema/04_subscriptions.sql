@@ -1,9 +1,11 @@
 -- What each event says of its subscription, in one form for all versions of Stripe's API.
 CREATE TABLE facts (
-    event_id text PRIMARY KEY REFERENCES events ON DELETE RESTRICT,
+    event_id text NOT NULL REFERENCES events ON DELETE RESTRICT,
+    reading integer NOT NULL DEFAULT 1, -- above 1 it was read again, of other bytes: that counts
     subscription_id text NOT NULL,
     occurred_at timestamptz NOT NULL,
-    body jsonb NOT NULL
+    body jsonb NOT NULL,
+    PRIMARY KEY (event_id, reading)
 );
 CREATE INDEX facts_subscription ON facts (subscription_id, occurred_at);
 
@@ -23,6 +25,7 @@ CREATE TABLE subscriptions (
     period_end_at timestamptz,
     billing_cycle text,
     cancel_at_period_end boolean NOT NULL DEFAULT false,
+    cancel_at timestamptz, -- flexible billing schedules an end by this alone
 
     tier text,       -- what it gives now, but for grace; null gives nothing
     grace_tier text, -- what it gives until grace_ends_at

@@ -1,7 +1,7 @@
 -- What each event says of a payment, in one form for all versions of Stripe's API.
 CREATE TABLE money_facts (
     event_id text NOT NULL REFERENCES events ON DELETE RESTRICT,
-    kind text NOT NULL CHECK (kind IN ('session', 'refund', 'charge', 'dispute')),
+    kind text NOT NULL CHECK (kind IN ('session', 'capture', 'refund', 'charge', 'dispute')),
     object_id text NOT NULL,
     payment_intent text,
     charge_id text,

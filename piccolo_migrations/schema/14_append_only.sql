@@ -14,7 +14,7 @@ BEGIN
     FOREACH append_only IN ARRAY ARRAY[
         'journals', 'entries', 'moved_lots', 'daily_grants',
         'facts', 'transitions', 'money_facts', 'purchases',
-        'deliveries', 'fetched_events', 'catalogues', 'operator_acts', 'verifications', 'alerts'
+        'deliveries', 'event_bodies', 'fetched_events', 'catalogues', 'operator_acts', 'verifications', 'alerts'
     ] LOOP
         EXECUTE format('CREATE TRIGGER refuse_change BEFORE UPDATE OR DELETE ON %I '
                        'FOR EACH ROW EXECUTE FUNCTION refuse_change()', append_only);

@@ -38,7 +38,7 @@ REVOKE SELECT ON api_keys FROM tallybook_read;
 GRANT INSERT ON
     journals, entries, notes, moved_lots, daily_grants,
     facts, transitions, money_facts, purchases,
-    deliveries, fetched_events, operator_acts, verifications, alerts
+    deliveries, event_bodies, fetched_events, operator_acts, verifications, alerts
     TO tallybook_app;
 
 -- adds rows to these,

@@ -216,7 +216,7 @@ def test_a_difference_reads_as_lines() -> None:
         "tier PRO: trial_grants true → false",
         "tier ENTERPRISE: removed",
         "tier GOLD: added (daily_credits 30, prices price_gold, past_due_grace_days 7, "
-        "carry_over_max 0, trial_grants true)",
+        "carry_over_max 0, trial_grants true, pause_collection keep)",
         "pack P100: expires_days 365 → never",
         "ignored_prices none → price_hours",
         "order of tiers: FREE, PRO → PRO, FREE",

@@ -72,7 +72,11 @@ async def test_a_packs_price_is_paid_once_and_its_buyer_becomes_a_customer(
     await stripe_service.put("/api/v1/accounts/user-1", {})
     answer = await checkout(stripe_service, "user-1", price="price_pack_100", cancel_url=None)
     assert answer.status_code == 201, answer.text
-    named = {"tallybook_account_id": "user-1", "tallybook_pack": "P100"}
+    named = {
+        "tallybook_account_id": "user-1",
+        "tallybook_pack": "P100",
+        "tallybook_quantity": "1",
+    }
     assert stripe.calls[-1].params == {
         "mode": "payment",
         "client_reference_id": "user-1",

@@ -160,12 +160,6 @@ async def test_one_key_makes_one_session_and_other_content_is_refused(stripe, st
         await stripe_api.create_checkout_session({**params, "mode": "setup"}, "key-1")
 
 
-async def test_what_a_session_sells_is_told(stripe, stripe_api) -> None:
-    stripe.line_items["cs_1"] = [{"id": "li_1", "price": {"id": "price_pack_100"}, "quantity": 1}]
-    page = await stripe_api.checkout_line_items("cs_1")
-    assert [item["price"]["id"] for item in page.items] == ["price_pack_100"]
-
-
 async def test_a_list_that_never_ends_is_nonsense(stripe, stripe_api, monkeypatch) -> None:
     for n in range(100):
         stripe.subscription(f"sub_{n}")

@@ -127,6 +127,7 @@ async def test_one_that_ends_with_its_period_gives_until_it_ends(api, life) -> N
 
 async def test_past_due_gives_for_seven_days_and_no_longer(api, life, database) -> None:
     await life.told("created")
+    await api.set_clock(NOW + timedelta(seconds=2))
     await life.told("updated", "past_due")
     ends_at = NOW + 7 * DAY + timedelta(seconds=2)
     for at in (NOW + DAY, ends_at - timedelta(seconds=1)):

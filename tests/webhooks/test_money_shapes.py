@@ -116,7 +116,14 @@ def test_every_event_of_a_dispute_is_read_alike(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", ["refund", "charge", "dispute"])
 def test_money_of_no_payment_intent_is_no_packs(kind: str) -> None:
-    assert isinstance(translate(changed(kind, payment_intent=None, refunds=...)), Ignored)
+    without = changed(kind, payment_intent=None, charge=None, refunds=...)
+    assert isinstance(translate(without), Ignored)
+
+
+@pytest.mark.parametrize("kind", ["refund", "dispute"])
+def test_a_charge_decides_where_stripe_names_no_payment_intent(kind: str) -> None:
+    (fact,) = facts(changed(kind, payment_intent=None))
+    assert (fact.charge_id, fact.payment_intent, fact.names_no_intent) == ("ch_1", None, True)
 
 
 @pytest.mark.parametrize(

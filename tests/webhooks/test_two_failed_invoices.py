@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -49,6 +49,7 @@ class TwoRenewals:
         self.at = MADE["newer"]
         self.events.append(self.invoiced("payment_failed", "newer"))
         for event in self.events:
+            await self.api.set_clock(datetime.fromtimestamp(event["created"], UTC))
             assert await self.api.deliver(event) == "applied"
 
     async def stands(self) -> tuple[str, str, int]:

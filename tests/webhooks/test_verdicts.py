@@ -32,7 +32,9 @@ async def test_refused_parked_and_ignored_deliveries_have_their_reason(api) -> N
     await api.deliver(make_subscription_event("evt_2", "created", NOW, status="hibernating"))
     await api.deliver({**make_subscription_event("evt_3", "created", NOW), "type": "x.y"})
     assert await rulings(api, "evt_1") == [("refused", "a live event does not touch this book")]
-    assert await rulings(api, "evt_2") == [("parked", "unknown status 'hibernating'")]
+    assert await rulings(api, "evt_2") == [
+        ("parked", "unknown shape: unknown status 'hibernating'")
+    ]
     assert await rulings(api, "evt_3") == [("ignored", "x.y moves no subscription")]
 
 
