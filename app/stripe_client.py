@@ -25,7 +25,7 @@ TRY_SECONDS_MAX: Final = 8.0
 RETRIES_MAX: Final = 2  # the SDK waits 0.5 s and 1 s before them
 ANSWER_BYTES_MAX: Final = 32 * 1024 * 1024
 PAGE_SIZE: Final = 100  # Stripe's own maximum
-SUBSCRIPTION_ITEMS_MAX: Final = 1_000
+NESTED_ITEMS_MAX: Final = 1_000  # of one object
 TYPES_MAX: Final = 20  # of one list of events, Stripe's own maximum
 SAID_CHARS_MAX: Final = 500
 _PATH: Final = re.compile(r"/v[12](/[A-Za-z0-9_.~-]+)+")
@@ -80,18 +80,17 @@ class StripeApi:
         return Retrieved(await self._completed(found.body), found.asked_at)
 
     async def _completed(self, body: Json) -> Json:
-        """The object; a subscription with all its items, of which Stripe nests the first ten."""
-        items = body.get("items")
-        if body.get("object") != "subscription" or not isinstance(items, dict):
+        """The object with all its items: Stripe nests the first ten of a list."""
+        cut = _cut_list(body)
+        if cut is None:
             return body
-        if items.get("has_more") is not True:
-            return body
+        name, path, params = cut
         found: list[Json] = []
-        async for page in self.pages("/v1/subscription_items", {"subscription": _id(body)}):
+        async for page in self.pages(path, params):
             found += page.items
-            if len(found) > SUBSCRIPTION_ITEMS_MAX:
-                raise _nonsense(f"a subscription of more than {SUBSCRIPTION_ITEMS_MAX} items")
-        return {**body, "items": {**items, "data": found[::-1], "has_more": False}}
+            if len(found) > NESTED_ITEMS_MAX:
+                raise _nonsense(f"an object of more than {NESTED_ITEMS_MAX} items")
+        return {**body, name: {**body[name], "data": found[::-1], "has_more": False}}
 
     async def create_checkout_session(
         self, params: Params, idempotency_key: str | None = None
@@ -108,11 +107,14 @@ class StripeApi:
     async def subscriptions(
         self, status: str = "all", after: str | None = None
     ) -> AsyncIterator[Page]:
-        """Every subscription, or those after this one, in pages, newest first; one page is held."""
-        params = {"status": status} | ({"starting_after": after} if after else {})
+        """Every subscription with its customer, in pages, newest first; one page is held.
+
+        ``after`` goes on after that one.
+        """
+        params = {"status": status, "expand": ["data.customer"]}
+        params |= {"starting_after": after} if after else {}
         async for page in self.pages("/v1/subscriptions", params):
-            items = [await self._completed(one) for one in page.items]
-            yield Page(items, page.has_more, page.asked_at)
+            yield page
 
     async def events(
         self, types: Sequence[str], *, delivery_success: bool, since: datetime
@@ -170,7 +172,8 @@ class StripeApi:
             raise _nonsense("the list has no data")
         for item in items:
             _id(item)
-        return Page(items, bool(has_more and items), got.asked_at)
+        whole = [await self._completed(item) for item in items]
+        return Page(whole, bool(has_more and items), got.asked_at)
 
     async def _ask(
         self, method: str, path: str, params: Params, idempotency_key: str | None = None
@@ -218,6 +221,16 @@ class StripeApi:
     def _said(self, error: stripe.StripeError) -> str:
         said = str(error.user_message or type(error).__name__).replace(self._key, "the key")
         return "".join(c if c.isprintable() else " " for c in said)[:SAID_CHARS_MAX]
+
+
+def _cut_list(body: Json) -> tuple[str, str, Params] | None:
+    """The member of which Stripe nests but the first items, and where all of them are listed."""
+    match body:
+        case {"object": "subscription", "id": str(number), "items": {"has_more": True}}:
+            return "items", "/v1/subscription_items", {"subscription": number}
+        case {"object": "checkout.session", "id": str(number), "line_items": {"has_more": True}}:
+            return "line_items", f"/v1/checkout/sessions/{number}/line_items", {}
+    return None
 
 
 class _Http(stripe.HTTPClient):

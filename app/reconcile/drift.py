@@ -1,9 +1,9 @@
-"""Where a subscription of ours differs from Stripe's, and the event that mends it; pure."""
+"""Differences between a subscription of ours and Stripe's, and the event that mends them; pure."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -39,45 +39,67 @@ class Drift(msgspec.Struct, frozen=True):
     forbidden: str | None = None
 
 
-def snapshot(subscription: Json, asked_at: datetime, livemode: bool) -> Json:
+class Ours(msgspec.Struct, frozen=True, kw_only=True):
+    """Our row of a subscription, the account that its metadata names, and the newest snapshot's
+    word on its collection."""
+
+    row: Mapping[str, Any]
+    named: str
+    collection_paused: bool
+
+
+def snapshot(subscription: Json, asked_at: datetime, keys: Sequence[str], livemode: bool) -> Json:
     """The event that tells of the subscription as Stripe answered it.
 
     Its id is the object's and the second's, so that two who mend at once mend once. What nobody
     can read keeps one id as long as it stays as it is, so that each hour does not park another.
     """
     kind = "deleted" if subscription.get("status") == "canceled" else "updated"
-    event = {
-        "id": ID_PREFIX,
-        "object": "event",
-        "api_version": None,
-        "created": int(asked_at.timestamp()),
-        "livemode": subscription.get("livemode", livemode),
-        "pending_webhooks": 0,
-        "request": {"id": None, "idempotency_key": None},
-        "type": f"customer.subscription.{kind}",
-        "data": {"object": subscription},
-    }
-    fact = translate(event)
+    event = _event(f"customer.subscription.{kind}", subscription, asked_at, livemode)
+    fact = translate(event, keys)
     readable = isinstance(fact, Fact) and not fact.unread
     named = f"{subscription.get('id')} {event['created']}".encode()
     content = named if readable else orjson.dumps(subscription, option=orjson.OPT_SORT_KEYS)
     return event | {"id": ID_PREFIX + hashlib.sha256(content).hexdigest()[:32]}
 
 
-def drift_of(ours: Mapping[str, Any] | None, event: Json, since: datetime) -> Drift | None:
-    """What differs between our row and the snapshot; None where nothing does.
+def customer_event(customer: Json, asked_at: datetime, livemode: bool) -> Json:
+    """The event that tells of the customer as Stripe answered it."""
+    kind = "deleted" if customer.get("deleted") is True else "updated"
+    event = _event(f"customer.{kind}", customer, asked_at, livemode)
+    named = f"{customer.get('id')} {kind} {event['created']}".encode()
+    return event | {"id": ID_PREFIX + hashlib.sha256(named).hexdigest()[:32]}
 
-    ``since`` bounds what counts as missed: who ended before it and never came here is history.
+
+def _event(kind: str, thing: Json, asked_at: datetime, livemode: bool) -> Json:
+    return {
+        "id": ID_PREFIX,
+        "object": "event",
+        "api_version": None,
+        "created": int(asked_at.timestamp()),
+        "livemode": thing.get("livemode", livemode),
+        "pending_webhooks": 0,
+        "request": {"id": None, "idempotency_key": None},
+        "type": kind,
+        "data": {"object": thing},
+    }
+
+
+def drift_of(ours: Ours | None, event: Json, keys: Sequence[str], since: datetime) -> Drift | None:
+    """What differs between our row and the snapshot; None if nothing does.
+
+    ``since`` bounds what counts as missed: one that ended before it and never came here is history.
     """
-    fact = translate(event)
+    fact = translate(event, keys)
     thing = event["data"]["object"]
     if not isinstance(fact, Fact):
-        told = str(thing.get("status"))
-        return Drift(str(thing.get("id")), (Difference("status", _text(ours, "status"), told),))
+        before = "unknown" if ours is None else _shown(ours.row["status"])
+        unlike = Difference("status", before, str(thing.get("status")))
+        return Drift(str(thing.get("id")), (unlike,))
     if ours is None:
-        return None if _is_history(thing, since) else _unknown(fact)
+        return None if _is_history(thing, since) else _unknown(fact, thing)
     found = tuple(_differences(ours, fact))
-    return Drift(fact.subscription_id, found, _forbidden(ours, fact)) if found else None
+    return Drift(fact.subscription_id, found, _forbidden(ours.row, fact)) if found else None
 
 
 def _is_history(thing: Json, since: datetime) -> bool:
@@ -85,28 +107,33 @@ def _is_history(thing: Json, since: datetime) -> bool:
     return thing.get("status") in ENDED and type(ended) is int and ended < since.timestamp()
 
 
-def _unknown(fact: Fact) -> Drift:
-    return Drift(fact.subscription_id, (Difference("subscription", "unknown", fact.status or ""),))
+def _unknown(fact: Fact, thing: Json) -> Drift:
+    status = str(thing.get("status"))
+    return Drift(fact.subscription_id, (Difference("subscription", "unknown", status),))
 
 
-def _differences(ours: Mapping[str, Any], fact: Fact) -> list[Difference]:
-    state = _state_of(fact)
-    pairs: list[tuple[str, object, object]] = [
-        ("customer", ours["customer_id"], fact.customer_id),
-        ("state", ours["state"], str(state)),
-    ]
+def _differences(ours: Ours, fact: Fact) -> list[Difference]:
+    """Part by part: what Stripe's answer does not tell readably is not compared, but told."""
+    row, state = ours.row, _state_of(fact)
+    pairs: list[tuple[str, object, object]] = [("customer", row["customer_id"], fact.customer_id)]
+    if state is not None:
+        pairs.append(("state", row["state"], str(state)))
     # What is canceled stays as it was at its end.
-    if not (ours["state"] == State.CANCELED and state is State.CANCELED):
+    if not (row["state"] == State.CANCELED and state is State.CANCELED):
         pairs += [
-            ("status", ours["status"], fact.status),
-            ("ends with its period", ours["cancel_at_period_end"], fact.cancel_at_period_end),
-            ("ends", ours["cancel_at"], fact.cancel_at),
+            ("ends with its period", row["cancel_at_period_end"], fact.cancel_at_period_end),
+            ("ends", row["cancel_at"], fact.cancel_at),
+            ("collection paused", ours.collection_paused, fact.collection_paused),
         ]
+        if fact.status is not None:
+            pairs.append(("status", row["status"], fact.status))
         if fact.prices is not None:
-            prices = ", ".join(sorted(fact.prices))
-            pairs.append(("prices", ", ".join(sorted(ours["price_ids"])), prices))
+            pairs.append(("prices", _listed(row["price_ids"]), _listed(fact.prices)))
         if fact.period_end is not None:
-            pairs.append(("period ends", ours["period_end_at"], fact.period_end))
+            pairs.append(("period ends", row["period_end_at"], fact.period_end))
+        if row["account_id"] is not None:  # else no price of it was ever known: it ties nothing
+            pairs.append(("names", ours.named, fact.account_hint or ""))
+        pairs += [("what cannot be read", "", unread) for unread in fact.unread]
     return [
         Difference(what, _shown(mine), _shown(theirs))
         for what, mine, theirs in pairs
@@ -114,23 +141,24 @@ def _differences(ours: Mapping[str, Any], fact: Fact) -> list[Difference]:
     ]
 
 
-def _state_of(fact: Fact) -> State:
+def _listed(prices: Sequence[str]) -> str:
+    return ", ".join(sorted(prices))
+
+
+def _state_of(fact: Fact) -> State | None:
+    """Our state for what Stripe says; None for a status that nobody knows."""
     if fact.kind is FactKind.DELETED:
         return State.CANCELED
     trigger = trigger_of_status(fact.status or "")
-    return State.CREATED if trigger is None else advance(State.CREATED, trigger)
+    return None if trigger is None else advance(State.CREATED, trigger)
 
 
-def _forbidden(ours: Mapping[str, Any], fact: Fact) -> str | None:
-    if ours["customer_id"] != fact.customer_id:
-        return f"parked: the subscription belongs to customer {ours['customer_id']} here"
-    if ours["state"] == State.CANCELED and _state_of(fact) is not State.CANCELED:
+def _forbidden(row: Mapping[str, Any], fact: Fact) -> str | None:
+    if row["customer_id"] != fact.customer_id:
+        return f"parked: the subscription belongs to customer {row['customer_id']} here"
+    if row["state"] == State.CANCELED and _state_of(fact) is not State.CANCELED:
         return "it is canceled here, and that is final"
     return None
-
-
-def _text(ours: Mapping[str, Any] | None, name: str) -> str:
-    return "unknown" if ours is None else _shown(ours[name])
 
 
 def _shown(value: object) -> str:

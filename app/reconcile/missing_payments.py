@@ -1,20 +1,24 @@
-"""Payments that Stripe tells of and no event told us: packs that were paid, refunds, disputes.
+"""Sessions, refunds and disputes that Stripe lists and no event told us.
 
 Stripe lists no event that was lost after our 200. So its Checkout sessions, refunds and disputes
-of a window are listed themselves, a page in a call, and compared with the facts that are kept.
+of a window are listed themselves, a page in a call, and compared with the facts that are kept and
+with the packs that were opened.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncIterator, Mapping, Sequence
-from datetime import datetime
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from app.allowance.catalogue import ACCOUNT_KEY, Catalogue
-from app.infrastructure.db import Database
+from app.accounts.hosted_pages import PACK_KEY
+from app.allowance.catalogue import Catalogue
+from app.errors import StripeRefusedError
+from app.infrastructure import sql
+from app.infrastructure.db import Database, Record
 from app.purchases.facts import DisputeFact, MoneyEvent, MoneyFact, RefundFact, SessionFact
 from app.purchases.packs import Chosen, choose
 from app.reconcile.drift import ID_PREFIX
@@ -22,162 +26,280 @@ from app.webhooks import money_shapes
 from app.webhooks.shapes import ShapeError
 
 if TYPE_CHECKING:
-    from app.stripe_client import StripeApi
+    from app.stripe_client import Page, StripeApi
 
 PAGES_MAX: Final = 200  # of one list: 20,000 objects, oldest left out
 
 Json = dict[str, Any]
 
-# In this order: a session opens the purchase that refunds and disputes are of.
+_SQL: Final = sql.beside(__file__)
+_EPOCH: Final = datetime.fromtimestamp(0, UTC)
+_SESSION: Final = "checkout.session.completed"
+_CAPTURE: Final = "payment_intent.succeeded"
+# In this order: a session opens the purchase that refunds and disputes are of. A charge tells of
+# which payment intent it is, where the refund or dispute itself does not.
 _LISTS: Final[tuple[tuple[str, str, Mapping[str, object]], ...]] = (
     (
-        "checkout.session.completed",
+        _SESSION,
         "/v1/checkout/sessions",
-        {"status": "complete", "expand": ["data.line_items"]},
+        {"status": "complete", "expand": ["data.line_items", "data.payment_intent"]},
     ),
-    ("refund.updated", "/v1/refunds", {}),
-    ("charge.dispute.updated", "/v1/disputes", {}),
+    ("refund.updated", "/v1/refunds", {"expand": ["data.charge"]}),
+    ("charge.dispute.updated", "/v1/disputes", {"expand": ["data.charge"]}),
 )
 
 
-class Lost(msgspec.Struct, frozen=True):
-    """An object that says what no event told, and the event that tells it."""
+class Missing(msgspec.Struct, frozen=True):
+    """Something that no event told, in words, and the event that tells it.
+
+    Without an event nothing mends it, and ``why`` says so.
+    """
 
     thing: str
     what: str
-    event: Json
+    event: Json | None
+    why: str = ""
 
 
 class Compared(msgspec.Struct, frozen=True):
-    """One page: how many objects it has, what of them was lost, and where to go on after it.
+    """One page: how many objects it has, what of them is missing, and where to go on after it.
 
-    ``cut`` is a list's path of which older objects were left out.
+    ``lacks`` says that the list could not be compared, or not to its end.
     """
 
     count: int
-    lost: list[Lost]
+    missing: Sequence[Missing]
     reached: str
-    cut: str | None = None
+    lacks: str | None = None
+
+
+class Comparing(msgspec.Struct, frozen=True, kw_only=True):
+    """Our side of the comparison."""
+
+    database: Database
+    catalogue: Catalogue
+    catalogue_id: int
+    livemode: bool
+
+
+class _Listed(msgspec.Struct, frozen=True, kw_only=True):
+    """A listed object: the event that tells of it, and what it says or why nobody can read it.
+
+    ``capture`` is of a session's payment that is taken while the session says that it waits.
+    """
+
+    thing: str
+    event: Json
+    fact: MoneyFact | str
+    capture: Json | None = None
+
+
+class _Known(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of a page's objects."""
+
+    facts: Mapping[str, list[MoneyFact]]  # by the object's id
+    purchases: Mapping[str, Record]  # by session and by payment
+    bought: set[str]  # payment intents and charges that paid for a pack
 
 
 async def compare(
-    database: Database,
-    stripe: StripeApi,
-    catalogue: Catalogue,
-    since: datetime,
-    reached: str | None,
-    *,
-    livemode: bool,
+    stripe: StripeApi, ours: Comparing, since: datetime, reached: str | None
 ) -> AsyncIterator[Compared]:
-    """Page after page of the three lists, newest first, from ``reached`` on."""
+    """Page after page of the three lists, newest first, from ``reached`` on.
+
+    A list that Stripe refuses is noted, and the next one is compared.
+    """
     first, _, after = (reached or "").partition(" ")
-    for at, (kind, path, params) in enumerate(_LISTS):
-        if at < int(first or 0):
-            continue
+    for at in range(int(first or 0), len(_LISTS)):
+        kind, path, params = _LISTS[at]
         asked = {**params, "created": {"gte": int(since.timestamp())}}
-        if after:
-            asked["starting_after"] = after
-        after, pages = "", 0
+        more = ""
+        try:
+            async for page in _pages(stripe, path, asked, after):
+                more = page.items[-1]["id"] if page.has_more else ""
+                missing = await _missing(ours, _listed(ours, kind, page))
+                yield Compared(len(page.items), missing, f"{at} {more}" if more else f"{at + 1} ")
+        except StripeRefusedError as refusal:
+            lacks = f"Stripe's {path} cannot be compared: {refusal.detail}"
+            yield Compared(0, (), f"{at + 1} ", lacks)
+        else:
+            if more:
+                lacks = f"Of {path} only the newest were compared."
+                yield Compared(0, (), f"{at + 1} ", lacks)
+        after = ""
+
+
+async def _pages(
+    stripe: StripeApi, path: str, params: Mapping[str, object], after: str
+) -> AsyncIterator[Page]:
+    """At most so many pages, after an object; from the first on if that object is gone."""
+    count = 0
+    asked = {**params, "starting_after": after} if after else params
+    try:
         async for page in stripe.pages(path, asked):
-            pages += 1
-            events = [_event(kind, thing, page.asked_at, livemode) for thing in page.items]
-            lost = await _lost(database, catalogue, events)
-            cut = path if pages == PAGES_MAX and page.has_more else None
-            goes_on = page.has_more and not cut
-            reached = f"{at} {page.items[-1]['id']}" if goes_on else f"{at + 1} "
-            yield Compared(len(page.items), lost, reached, cut)
-            if cut:
-                break
+            count += 1
+            yield page
+            if count == PAGES_MAX:
+                return
+    except StripeRefusedError:
+        if count or not after:
+            raise
+        async for page in _pages(stripe, path, params, ""):
+            yield page
 
 
-def _event(kind: str, thing: Json, asked_at: datetime, livemode: bool) -> Json:
-    """The event that tells of the object as Stripe listed it; one, as long as that stays so."""
-    said = (
-        kind,
-        thing.get("id"),
-        thing.get("payment_status"),
-        thing.get("status"),
-        thing.get("amount"),
-    )
-    return {
-        "id": ID_PREFIX + hashlib.sha256(repr(said).encode()).hexdigest()[:32],
+def _listed(ours: Comparing, kind: str, page: Page) -> list[_Listed]:
+    """The page's objects, but for those that say that no pack's money can be theirs."""
+    found = []
+    for thing in page.items:
+        intent = thing.get("payment_intent")
+        event, fact = _told(ours, kind, _with_links(thing), page.asked_at)
+        capture = None
+        if kind == _SESSION and isinstance(intent, dict) and intent.get("status") == "succeeded":
+            capture, _ = _told(ours, _CAPTURE, intent, page.asked_at)
+        if fact is not None:
+            found.append(_Listed(thing=thing["id"], event=event, fact=fact, capture=capture))
+    return found
+
+
+def _with_links(thing: Json) -> Json:
+    """The object with ids in place of the objects that were expanded, but for its line items."""
+    charge, intent = thing.get("charge"), thing.get("payment_intent")
+    linked = dict(thing)
+    if isinstance(intent, dict):
+        linked["payment_intent"] = intent.get("id")
+    if isinstance(charge, dict):
+        linked["charge"] = charge.get("id")
+        linked["payment_intent"] = linked.get("payment_intent") or charge.get("payment_intent")
+    return linked
+
+
+def _told(
+    ours: Comparing, kind: str, thing: Json, asked_at: datetime
+) -> tuple[Json, MoneyFact | str | None]:
+    """The event that tells of the object as Stripe listed it, and what it says.
+
+    Its id is that of what it says, and of the catalogue: it is taken in once, and once more when
+    the catalogue may have come to know what was bought.
+    """
+    event = {
+        "id": ID_PREFIX,
         "object": "event",
         "api_version": None,
         "created": int(asked_at.timestamp()),
-        "livemode": thing.get("livemode", livemode),
+        "livemode": thing.get("livemode", ours.livemode),
         "pending_webhooks": 0,
         "request": {"id": None, "idempotency_key": None},
         "type": kind,
         "data": {"object": thing},
     }
-
-
-async def _lost(database: Database, catalogue: Catalogue, events: Sequence[Json]) -> list[Lost]:
-    told = [(event, fact) for event in events if (fact := _fact(event)) is not None]
-    names = [event["data"]["object"]["id"] for event, _ in told]
-    rows = await database.fetch(
-        "SELECT object_id, body::text FROM money_facts WHERE object_id = ANY($1::text[])", names
-    )
-    kept: dict[str, set[object]] = {}
-    for row in rows:
-        kept.setdefault(row["object_id"], set()).add(
-            _says(msgspec.json.decode(row["body"], type=MoneyFact))
-        )
-    bought = await _bought(database, [fact for _, fact in told])
-    return [
-        Lost(name, _what(fact), event)
-        for name, (event, fact) in zip(names, told, strict=True)
-        if _is_ours(fact, catalogue, bought) and _says(fact) not in kept.get(name, ())
-    ]
-
-
-def _fact(event: Json) -> MoneyFact | None:
-    """What the object says; None where no pack's money can be it, or nobody can read it."""
     try:
-        read = money_shapes.read(event["type"], event, (ACCOUNT_KEY,))
-    except ShapeError:
-        return None
-    return read.facts[0] if isinstance(read, MoneyEvent) else None
+        read = money_shapes.read(kind, event, ours.catalogue.stripe.account_metadata)
+    except ShapeError as error:
+        return event, f"unknown shape: {error}"
+    if not isinstance(read, MoneyEvent):
+        return event, None
+    fact = read.facts[0]
+    timeless = msgspec.structs.replace(fact, event_id="", occurred_at=_EPOCH)
+    said = msgspec.json.encode((ours.catalogue_id, timeless))
+    return event | {"id": ID_PREFIX + hashlib.sha256(said).hexdigest()[:32]}, fact
 
 
-def _says(fact: MoneyFact) -> object:
-    """What two facts of one object are compared by."""
-    match fact:
-        case SessionFact():
-            return fact.paid
-        case RefundFact() | DisputeFact():
-            return fact.status, fact.amount
-        case _:
-            return None
+async def _missing(ours: Comparing, listed: Sequence[_Listed]) -> list[Missing]:
+    known = await _known(ours.database, listed)
+    found: list[Missing] = []
+    for one in listed:
+        match one.fact:
+            case SessionFact() as session:
+                found += _of_session(ours.catalogue, one, session, known)
+            case RefundFact() | DisputeFact() as back:
+                found += _of_money_back(one, back, known)
+            case str() as why if _is_ours(ours.catalogue, one, known):
+                found.append(Missing(one.thing, "cannot be read", None, why))
+    return found
 
 
-def _what(fact: MoneyFact) -> str:
-    match fact:
-        case SessionFact():
-            return f"pack {fact.pack or 'by its price'} was paid, and nothing was told"
-        case RefundFact() | DisputeFact():
-            return f"{fact.status} with {fact.amount} of {fact.payment_intent or fact.charge_id}"
-        case _:
-            return "nothing was told"
-
-
-async def _bought(database: Database, facts: Sequence[MoneyFact]) -> set[str]:
-    """Which of their payments bought a pack, by intent or by charge."""
-    intents = [fact.payment_intent for fact in facts if fact.payment_intent]
-    charges = [fact.charge_id for fact in facts if not isinstance(fact, SessionFact)]
-    rows = await database.fetch(
-        """SELECT payment_intent AS name FROM purchases WHERE payment_intent = ANY($1::text[])
-           UNION SELECT charge_id FROM money_facts JOIN purchases USING (payment_intent)
-            WHERE charge_id = ANY($2::text[])""",
-        intents,
-        charges,
+async def _known(database: Database, listed: Sequence[_Listed]) -> _Known:
+    objects = [one.event["data"]["object"] for one in listed]
+    links = [thing.get(name) for thing in objects for name in ("payment_intent", "charge")]
+    names = [one.thing for one in listed] + [link for link in links if isinstance(link, str)]
+    facts: dict[str, list[MoneyFact]] = {}
+    for row in await database.fetch(*_SQL["kept"](object_ids=names)):
+        fact = msgspec.json.decode(row["body"], type=MoneyFact)
+        facts.setdefault(row["object_id"], []).append(fact)
+    rows = await database.fetch(*_SQL["purchases"](names=names))
+    bought = await database.fetch(*_SQL["bought"](names=names))
+    return _Known(
+        facts=facts,
+        purchases={row[name]: row for row in rows for name in ("session_id", "payment_key")},
+        bought={row["name"] for row in bought},
     )
-    return {row["name"] for row in rows}
 
 
-def _is_ours(fact: MoneyFact, catalogue: Catalogue, bought: set[str]) -> bool:
-    """A session that names a pack or sells one; a refund or dispute of what bought one."""
-    if isinstance(fact, SessionFact):
-        named = fact.pack is not None or isinstance(choose(fact, catalogue), Chosen)
-        return fact.mode == "payment" and fact.paid and named
-    return bool({fact.payment_intent, fact.charge_id} & bought)
+def _of_session(
+    catalogue: Catalogue, one: _Listed, fact: SessionFact, known: _Known
+) -> Iterator[Missing]:
+    kept = [told for told in known.facts.get(one.thing, ()) if isinstance(told, SessionFact)]
+    purchase = known.purchases.get(one.thing) or known.purchases.get(fact.payment_intent or "")
+    taken = fact.paid or one.capture is not None
+    what = f"pack {fact.pack or 'by its price'} was paid"
+    if taken and purchase is None and _sells_ours(catalogue, fact):
+        if fact.paid or not kept:
+            yield Missing(one.thing, f"{what}, and its credits were not given", one.event)
+        if not fact.paid:
+            yield Missing(one.thing, f"{what} by a capture that was not told", one.capture)
+    elif _names(fact) and _names(fact) not in map(_names, kept):
+        told = fact.account_hint or fact.client_reference_id or "an account"
+        yield Missing(one.thing, f"names {told}, and nothing was told", one.event)
+    elif purchase is not None and not any(told.prices or told.quantity for told in kept):
+        sold = choose(fact, catalogue)
+        count = sold.credits // sold.pack.credits if isinstance(sold, Chosen) else 1
+        if count > 1:
+            short = purchase["credits"] * (count - 1)
+            yield Missing(
+                one.thing,
+                f"{what} {count} times, and one was assumed when it was opened",
+                None,
+                f"a purchase is opened once: give the {short} credits that lack by "
+                "POST /api/v1/accounts/{id}/grants",
+            )
+
+
+def _sells_ours(catalogue: Catalogue, fact: SessionFact) -> bool:
+    """Whether it names a pack or sells one of the catalogue, whatever else it may sell."""
+    return fact.pack is not None or any(
+        catalogue.pack_of_price(price) for price, _ in fact.prices or ()
+    )
+
+
+def _names(fact: SessionFact) -> tuple[str | None, ...]:
+    """Whom the session names, and of which customer and subscription; () if nobody."""
+    if not (fact.account_hint or fact.hint_refused or fact.client_reference_id):
+        return ()
+    named = (fact.account_hint, fact.client_reference_id)
+    return (*named, fact.customer_id, fact.subscription_id)
+
+
+def _of_money_back(
+    one: _Listed, fact: RefundFact | DisputeFact, known: _Known
+) -> Iterator[Missing]:
+    """A refund or dispute of what bought a pack, if no event told this of it."""
+    told = [
+        (kept.status, kept.amount)
+        for kept in known.facts.get(one.thing, ())
+        if isinstance(kept, RefundFact | DisputeFact)
+    ]
+    bought = {fact.payment_intent, fact.charge_id} & known.bought
+    if bought and (fact.status, fact.amount) not in told:
+        what = f"{fact.status} with {fact.amount} of {fact.payment_intent or fact.charge_id}"
+        yield Missing(one.thing, what, one.event)
+
+
+def _is_ours(catalogue: Catalogue, one: _Listed, known: _Known) -> bool:
+    """Whether what nobody can read names us, or is of what bought a pack."""
+    thing = one.event["data"]["object"]
+    if any(thing.get(link) in known.bought for link in ("payment_intent", "charge")):
+        return True
+    metadata = thing.get("metadata")
+    keys = (PACK_KEY, *catalogue.stripe.account_metadata)
+    return isinstance(metadata, dict) and any(metadata.get(key) for key in keys)

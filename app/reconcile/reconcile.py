@@ -7,7 +7,7 @@ it tells what each mend would come to.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
@@ -16,12 +16,13 @@ import orjson
 from app.book import Book
 from app.errors import PayloadRefusedError, StripeRefusedError
 from app.infrastructure import sql
-from app.infrastructure.db import Record
-from app.reconcile import missing_payments, store
-from app.reconcile.drift import Difference, Drift, drift_of, snapshot
+from app.reconcile import store
+from app.reconcile.drift import Difference, Drift, Ours, customer_event, drift_of, snapshot
+from app.reconcile.missing_payments import Comparing, compare
 from app.reconcile.store import Finding, Outcome, Part, Reconciliation
 from app.webhooks.inbox import Verdict
 from app.webhooks.receive import receive
+from app.webhooks.translate import CustomerFact, translate
 
 if TYPE_CHECKING:
     from app.stripe_client import Page, StripeApi
@@ -91,6 +92,7 @@ class Reconciler:
         self._tell = tell
         self._watch = watch  # called whenever it has come on
         self._ends_at = time.monotonic() + within_s
+        self._keys: Sequence[str] = ()  # of metadata that names an account
 
     async def run(self) -> bool:
         """Whether it is done."""
@@ -100,6 +102,7 @@ class Reconciler:
             Part.LISTED: self._compare_listed,
             Part.UNLISTED: self._ask_for_unlisted,
         }
+        self._keys = await self._book.catalogues.account_keys(self._book.database)
         going_on = True
         while going_on and self._one.part is not Part.DONE:
             going_on = await steps[self._one.part]()
@@ -132,29 +135,26 @@ class Reconciler:
 
     async def _compare_money(self) -> bool:
         one, book = self._one, self._book
-        resumed_at = one.reached
-        _, catalogue = await book.catalogues.present(book.database)
-        try:
-            async for page in missing_payments.compare(
-                book.database,
-                self._stripe,
-                catalogue,
-                one.since,
-                resumed_at,
-                livemode=book.livemode,
-            ):
-                for lost in page.lost:
-                    self._find(lost.thing, lost.what, *await self._receive(lost.event))
-                one.reached, one.counts.payments = page.reached, one.counts.payments + page.count
-                if page.cut:
-                    one.lacks(f"Of {page.cut} only the newest were compared.")
-                await self._save()
-                if self._late():
-                    return False
-        except StripeRefusedError as refusal:
-            if one.resets_if_cursor_rejected(resumed_at):
-                return True
-            one.lacks(f"Stripe's payments cannot be compared: {refusal.detail}")
+        catalogue_id, catalogue = await book.catalogues.present(book.database)
+        ours = Comparing(
+            database=book.database,
+            catalogue=catalogue,
+            catalogue_id=catalogue_id,
+            livemode=book.livemode,
+        )
+        async for page in compare(self._stripe, ours, one.since, one.reached):
+            for missing in page.missing:
+                if missing.event is None:
+                    self._find(missing.thing, missing.what, Outcome.UNMENDED, missing.why)
+                else:
+                    found = await self._receive(missing.event)
+                    self._find(missing.thing, missing.what, *found)
+            one.reached, one.counts.payments = page.reached, one.counts.payments + page.count
+            if page.lacks:
+                one.lacks(page.lacks)
+            await self._save()
+            if self._late():
+                return False
         one.go_on(Part.LISTED)
         return True
 
@@ -180,13 +180,12 @@ class Reconciler:
         return True
 
     async def _compare(self, page: Page) -> bool:
-        """Compare a page; False where the time was up before its end."""
+        """Compare a page, oldest first; False if the time was up before its end."""
         ids = [str(thing.get("id")) for thing in page.items]
-        rows = await self._book.database.fetch(*_SQL["subscriptions"](subscription_ids=ids))
-        ours = {row["id"]: row for row in rows}
-        for thing in reversed(page.items):  # oldest first
-            event = snapshot(thing, page.asked_at, self._book.livemode)
-            if drift_of(ours.get(thing["id"]), event, self._one.since) is not None:
+        ours = await self._ours(ids)
+        await self._compare_customers(page)
+        for thing in reversed(page.items):
+            if self._drift_of(ours.get(thing["id"]), self._snapshot(thing, page.asked_at)):
                 await self._look_closer(thing["id"], page.asked_at)
                 if self._late():
                     return False
@@ -194,6 +193,28 @@ class Reconciler:
         self._one.counts.recognized += await store.recognized(self._book.database, ids)
         self._one.counts.compared += len(ids)
         return True
+
+    async def _compare_customers(self, page: Page) -> None:
+        """Compare the customers that come with their subscriptions, if Stripe expands them."""
+        told = [thing.get("customer") for thing in page.items]
+        listed = {str(one.get("id")): one for one in told if isinstance(one, dict)}
+        rows = await self._book.database.fetch(*_SQL["customers"](customer_ids=list(listed)))
+        known = {row["id"]: row for row in rows}
+        for customer_id, customer in listed.items():
+            event = customer_event(customer, page.asked_at, self._book.livemode)
+            says = translate(event, self._keys)
+            if not isinstance(says, CustomerFact):
+                continue
+            row = known.get(customer_id)
+            if says.deleted:
+                differs = row is not None and not row["deleted"]
+                what = "customer known → deleted"
+            else:
+                named, before = says.account_hint or "", row["named"] if row else ""
+                differs = named != before and not (row is not None and row["deleted"])
+                what = f"customer names {before or 'none'} → {named or 'none'}"
+            if differs:
+                self._find(customer_id, what, *await self._receive(event))
 
     async def _ask_for_unlisted(self) -> bool:
         one, database = self._one, self._book.database
@@ -221,12 +242,23 @@ class Reconciler:
         thing = await self._ask(subscription_id)
         if thing is None:
             thing, drift = await self._gone(subscription_id)
-            event = snapshot(thing, asked_at, self._book.livemode)
+            event = self._snapshot(thing, asked_at)
         else:
-            event = snapshot(thing, asked_at, self._book.livemode)
-            drift = drift_of(await self._row(subscription_id), event, self._one.since)
+            event = self._snapshot(thing, asked_at)
+            drift = self._drift_of(
+                (await self._ours([subscription_id])).get(subscription_id), event
+            )
         if drift is not None:
             await self._mend(drift, event)
+
+    def _snapshot(self, thing: Json, asked_at: datetime) -> Json:
+        customer = thing.get("customer")
+        if isinstance(customer, dict):  # expanded: compared by itself
+            thing = {**thing, "customer": customer.get("id")}
+        return snapshot(thing, asked_at, self._keys, self._book.livemode)
+
+    def _drift_of(self, ours: Ours | None, event: Json) -> Drift | None:
+        return drift_of(ours, event, self._keys, self._one.since)
 
     async def _ask(self, subscription_id: str) -> Json | None:
         try:
@@ -238,8 +270,9 @@ class Reconciler:
 
     async def _gone(self, subscription_id: str) -> tuple[Json, Drift | None]:
         """The last we knew of what Stripe does not know, as canceled."""
-        row = await self._row(subscription_id)
-        assert row is not None, "Stripe listed it a moment ago, or it is ours"
+        ours = (await self._ours([subscription_id])).get(subscription_id)
+        assert ours is not None, "Stripe listed it a moment ago, or it is ours"
+        row = ours.row
         payload = await self._book.database.fetchval(
             *_SQL["newest_snapshot"](subscription_id=subscription_id)
         )
@@ -285,13 +318,15 @@ class Reconciler:
         return Outcome.FOUND if outcome is Outcome.MENDED else outcome, note
 
     async def _take_in(self, event: Json, subscription_id: str | None) -> tuple[Outcome, str]:
-        book = self._book
-        await store.fetched(book.database, self._one, event["id"])
-        try:
-            received = await receive(book, orjson.dumps(event), livemode=book.livemode)
-        except PayloadRefusedError as error:
-            return Outcome.UNMENDED, error.detail
-        row = await book.database.fetchrow(*_SQL["verdict"](event_id=received.event_id))
+        database = self._book.database
+        # What nothing mended is found by each run, by the same event: it is taken in once.
+        if not await database.fetchval(*_SQL["received"](event_id=event["id"])):
+            await store.fetched(database, self._one, event["id"])
+            try:
+                await receive(self._book, orjson.dumps(event), livemode=self._book.livemode)
+            except PayloadRefusedError as error:
+                return Outcome.UNMENDED, error.detail
+        row = await database.fetchrow(*_SQL["verdict"](event_id=event["id"]))
         assert row is not None
         note = f"{row['verdict']}: {row['verdict_reason']}"
         outcome = {
@@ -300,15 +335,18 @@ class Reconciler:
             Verdict.QUEUED: Outcome.WAITING,
         }.get(Verdict(row["verdict"]), Outcome.MENDED)
         if outcome is Outcome.MENDED and subscription_id is not None:
-            ours = await self._row(subscription_id)
-            differs = drift_of(ours, event, self._one.since) is not None
-            outcome = Outcome.UNMENDED if differs else outcome
+            ours = (await self._ours([subscription_id])).get(subscription_id)
+            outcome = Outcome.UNMENDED if self._drift_of(ours, event) else outcome
         return outcome, note
 
-    async def _row(self, subscription_id: str) -> Record | None:
-        return await self._book.database.fetchrow(
-            *_SQL["subscriptions"](subscription_ids=[subscription_id])
+    async def _ours(self, subscription_ids: Sequence[str]) -> dict[str, Ours]:
+        rows = await self._book.database.fetch(
+            *_SQL["subscriptions"](subscription_ids=list(subscription_ids))
         )
+        return {
+            row["id"]: Ours(row=row, named=row["named"], collection_paused=row["collection_paused"])
+            for row in rows
+        }
 
     def _find(self, thing: str, what: str, outcome: Outcome, note: str) -> None:
         counts = self._one.counts

@@ -42,7 +42,6 @@ class FakeStripe:
     base: str = ""
     subscriptions: dict[str, dict[str, Any]] = field(default_factory=dict)  # oldest first
     events: list[tuple[dict[str, Any], bool]] = field(default_factory=list)  # with: delivered
-    line_items: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     objects: dict[str, dict[str, Any]] = field(default_factory=dict)  # others, by their path
     calls: list[Call] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)  # one for each of the next requests
@@ -135,10 +134,16 @@ class FakeStripe:
             newest_first = list(reversed(self.subscriptions.values()))
             ended = ("canceled", "incomplete_expired")
             shown = [s for s in newest_first if wanted == "all" or s["status"] not in ended]
-            return 200, _list(shown, newest_first, call)
+            listed = _list(shown, newest_first, call)
+            return 200, {**listed, "data": [self._nested(one, call) for one in listed["data"]]}
         if found := re.fullmatch(r"/v1/subscriptions/([^/]+)", call.path):
             one = self.subscriptions.get(found[1])
-            return (200, one) if one else _error(404, f"No such subscription: '{found[1]}'")
+            if one is None:
+                return _error(404, f"No such subscription: '{found[1]}'")
+            return 200, self._nested(one, call)
+        if call.path == "/v1/subscription_items":
+            items = self.subscriptions[call.params["subscription"]]["items"]["data"][::-1]
+            return 200, _list(items, items, call)
         if call.path == "/v1/events":
             return 200, self._events(call)
         return self._route_checkout(call)
@@ -150,8 +155,8 @@ class FakeStripe:
             return 200, {name: value for name, value in one.items() if name not in hidden}
         if call.method == "GET" and call.path in MONEY_LISTS:
             return 200, self._money(call)
-        if found := re.fullmatch(r"/v1/checkout/sessions/([^/]+)/line_items", call.path):
-            items = self.line_items.get(found[1], [])
+        if re.fullmatch(r"/v1/checkout/sessions/([^/]+)/line_items", call.path):
+            items = self.objects[call.path.rpartition("/")[0]]["line_items"]["data"]
             return 200, _list(items, items, call)
         if call.path == "/v1/checkout/sessions" and call.method == "POST":
             return self._checkout(call.params)
@@ -163,6 +168,19 @@ class FakeStripe:
             }
             return 200, made
         return _error(404, f"Unrecognized request URL ({call.method}: {call.path}).")
+
+    def _nested(self, one: dict[str, Any], call: Call) -> dict[str, Any]:
+        """The object as Stripe shows it: lists cut after ten, and links expanded if asked."""
+        shown = dict(one)
+        for name in ("items", "line_items"):
+            if len(shown.get(name, {}).get("data", [])) > 10:
+                cut = {"data": shown[name]["data"][:10], "has_more": True}
+                shown[name] = {**shown[name], **cut}
+        for name in ("customer", "payment_intent", "charge"):
+            path = f"/v1/{name}s/{one.get(name)}"
+            if f"data.{name}" in call.params.get("expand", []) and path in self.objects:
+                shown[name] = self.objects[path]
+        return shown
 
     def _events(self, call: Call) -> dict[str, Any]:
         types = call.params.get("types")
@@ -192,6 +210,7 @@ class FakeStripe:
             for path, one in reversed(self.objects.items())
             if path.rpartition("/")[0] == call.path
         ]
+        everything = [self._nested(one, call) for one in everything]
         shown = [
             one
             for one in everything

@@ -197,4 +197,4 @@ async def test_where_stripe_lists_no_payments_the_rest_goes_on(
     found: list[Any] = []
     assert await Reconciler(book, book.stripe, one, found.append).run()
     assert outcomes(found) == [("sub_1", Outcome.MENDED)]
-    assert "payments cannot be compared" in one.notes[0]
+    assert "/v1/checkout/sessions cannot be compared" in one.notes[0]
