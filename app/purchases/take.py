@@ -35,17 +35,17 @@ class Outcome(StrEnum):
     PARKED = "parked"
 
 
-class What(StrEnum):
-    """What an event may leave untold, and Stripe can tell."""
+class DetailKind(StrEnum):
+    """A detail that an event may leave out, and Stripe can tell."""
 
     SOLD = "what a session sells"
     PAYMENT = "which payment a charge is of"
 
 
-class Untold(msgspec.Struct, frozen=True):
-    """What is to be asked about the session or the charge of this id."""
+class MissingDetail(msgspec.Struct, frozen=True):
+    """A detail to ask about the session or the charge of this id."""
 
-    what: What
+    kind: DetailKind
     object_id: str
     at: datetime
 
@@ -60,7 +60,7 @@ class Taken(msgspec.Struct, frozen=True, kw_only=True):
     claim: ClaimOutcome | None = None
     refused_name: str | None = None
     remark: str | None = None
-    untold: Untold | None = None
+    missing: MissingDetail | None = None
 
 
 async def take(book: Book, event: MoneyEvent) -> Taken:
@@ -181,8 +181,8 @@ def _ruled(  # noqa: PLR0911 - a verdict for each thing that a session may be
 
 def _asked(fact: SessionFact, reason: str) -> Taken:
     """Stripe tells what the session sells; the credits come with its answer."""
-    untold = Untold(What.SOLD, fact.session_id, fact.occurred_at)
-    return Taken(outcome=Outcome.PARKED, reason=reason, untold=untold)
+    missing = MissingDetail(DetailKind.SOLD, fact.session_id, fact.occurred_at)
+    return Taken(outcome=Outcome.PARKED, reason=reason, missing=missing)
 
 
 def _unknown(book: Book, fact: SessionFact, unknown: Unknown) -> Taken:
@@ -209,8 +209,8 @@ async def _take_money(book: Book, event: MoneyEvent, payment: Payment) -> Taken:
             f"which payment charge {charge} is of was never told; kept, and counted once it is "
             "(set STRIPE_API_KEY and replay this event to ask Stripe; charge.refunded tells it too)"
         )
-        untold = Untold(What.PAYMENT, charge, event.occurred_at) if charge else None
-        return Taken(outcome=Outcome.PARKED, reason=reason, untold=untold)
+        missing = MissingDetail(DetailKind.PAYMENT, charge, event.occurred_at) if charge else None
+        return Taken(outcome=Outcome.PARKED, reason=reason, missing=missing)
     row = await store.purchase(book.database, payment_intent=payment.payment_intent)
     if row is None:
         reason = (

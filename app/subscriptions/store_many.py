@@ -53,7 +53,7 @@ UPDATE subscriptions
 """
 
 
-def read_steady(pricing: Pricing, asked: Asked, row: Record, account_id: int) -> Reading | None:
+def read_no_effect(pricing: Pricing, asked: Asked, row: Record, account_id: int) -> Reading | None:
     """The subscription with its new fact; None where more follows than ``write`` knows.
 
     ``row`` is the subscription's, with the ``bodies`` of the facts since its checkpoint. Pure.

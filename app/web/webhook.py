@@ -12,7 +12,7 @@ from app.errors import SignatureRefusedError
 from app.web.http import problems, rate_limits
 from app.web.http.access import Access, access
 from app.web.http.views import View
-from app.webhooks.receive import receive_together
+from app.webhooks.receive import receive
 from app.webhooks.signature import verify
 
 WEBHOOK_BODY_BYTES_MAX: Final = 524_288
@@ -45,7 +45,8 @@ async def receive_stripe_event(request: Request[Any, Any, Any], state: State) ->
         state.metrics.signature_failures.inc()
         await rate_limits.of_address(request)
         raise
-    received = await receive_together(state.webhook_groups, state.book, payload)
+    book = state.book
+    received = await receive(book, payload, livemode=book.livemode, groups=state.webhook_groups)
     seconds = time.perf_counter() - started
     state.metrics.webhook(received.type, received.outcome, seconds)
     return WebhookAnswer(event_id=received.event_id, outcome=received.outcome)

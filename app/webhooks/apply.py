@@ -1,4 +1,4 @@
-"""What an event does, by the type of what it was translated to; and the ruling that this makes."""
+"""Carry out an event by the type of what it says, and rule on it."""
 
 from __future__ import annotations
 
@@ -14,12 +14,13 @@ from app.accounts.ties import Claimed, ClaimOutcome
 from app.allowance.day import Origin
 from app.book import Book
 from app.purchases.facts import MoneyEvent
-from app.purchases.take import Untold, take
+from app.purchases.take import MissingDetail, take
 from app.subscriptions.facts import Fact
 from app.subscriptions.store import Outcome, OwnerConflict, Settled
+from app.webhooks.delivery import Delivery
 from app.webhooks.inbox import Ruling, Verdict
 from app.webhooks.shapes import NOT_ALL_ITEMS
-from app.webhooks.translate import CustomerFact, Ignored, Parked, Thin, Translated
+from app.webhooks.translate import CustomerFact
 from statemachine import State
 
 PRICES_SHOWN_MAX: Final = 5
@@ -28,42 +29,29 @@ PRICES_SHOWN_MAX: Final = 5
 class Applied(msgspec.Struct, frozen=True, kw_only=True):
     """The ruling, and what the event was about.
 
-    ``tie`` is the last fact of a subscription of which nothing tells how it ended that second:
-    Stripe is to be asked. So it is for what a session or a dispute leaves ``untold``.
+    Stripe is to be asked of two things: ``tie`` is the last fact of a subscription of which nothing
+    tells how it ended that second, ``missing`` a detail that a session or a dispute leaves out.
     """
 
     ruling: Ruling
     subscription_id: str | None = None
     customer_id: str | None = None
     tie: Fact | None = None
-    untold: Untold | None = None
+    missing: MissingDetail | None = None
 
 
-async def apply(book: Book, translated: Translated) -> Applied:
-    """Carry out what the event says, in the caller's transaction."""
-    match translated:
-        case Ignored(reason=reason):
-            return Applied(ruling=Ruling(Verdict.IGNORED, reason))
-        case Parked(reason=reason):
-            return Applied(ruling=Ruling(Verdict.PARKED, reason))
-        case MoneyEvent():
-            return await _take_money(book, translated)
-        case Thin():
-            return Applied(ruling=_rule_thin(book, translated))
-        case CustomerFact():
-            ruling = await _take_customer(book, translated)
-            return Applied(ruling=ruling, customer_id=translated.customer_id)
-        case Fact():
-            return await _take(book, translated)
-
-
-def _rule_thin(book: Book, thin: Thin) -> Ruling:
-    """Reading the object takes a key, and is done once this transaction stands."""
-    if book.stripe is None:
-        return Ruling(Verdict.IGNORED, "thin event, no API key")
-    if thin.url is None:
-        return Ruling(Verdict.PARKED, "unknown shape: related_object names no path of the API")
-    return Ruling(Verdict.QUEUED, f"{thin.url} is to be read from Stripe")
+async def apply(book: Book, delivery: Delivery) -> Applied:
+    """Carry out what the event says, in the caller's transaction; it is not ruled at sight."""
+    match delivery.says:
+        case MoneyEvent() as event:
+            return await _take_money(book, event)
+        case CustomerFact() as fact:
+            ruling = await _take_customer(book, fact)
+            return Applied(ruling=ruling, customer_id=fact.customer_id)
+        case Fact() as fact:
+            return await _take(book, msgspec.structs.replace(fact, reading=delivery.reading))
+        case _:
+            raise AssertionError(f"{delivery.envelope.id} is ruled at sight")
 
 
 def rule_name(outcome: ClaimOutcome | None, refused: str | None) -> Ruling | None:
@@ -83,9 +71,9 @@ async def _take_money(book: Book, event: MoneyEvent) -> Applied:
     """A name that cannot be one parks the event, for someone to look; what was paid for stands."""
     taken = await take(book, event)
     ruling = Ruling(Verdict(str(taken.outcome)), taken.reason)
-    untold = taken.untold if book.stripe is not None else None
-    if untold is not None:
-        ruling = Ruling(Verdict.APPLIED, f"Stripe is asked about {untold.object_id}")
+    missing = taken.missing if book.stripe is not None else None
+    if missing is not None:
+        ruling = Ruling(Verdict.APPLIED, f"Stripe is asked about {missing.object_id}")
     parked = rule_name(taken.claim, taken.refused_name)
     told = taken.claim.reason if taken.claim else taken.remark
     if parked is not None:
@@ -96,7 +84,7 @@ async def _take_money(book: Book, event: MoneyEvent) -> Applied:
         ruling=ruling,
         subscription_id=taken.subscription_id,
         customer_id=taken.customer_id,
-        untold=untold,
+        missing=missing,
     )
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 import orjson
 
-from app.purchases.take import Untold, What
+from app.purchases.take import DetailKind, MissingDetail
 from app.webhooks.shapes import ID_CHARS_MAX, ShapeError, invoice_subscription_of, object_of
 from app.webhooks.translate import Ignored, Parked, Thin, translate
 
@@ -42,14 +42,14 @@ def tie_question(subscription_id: str, at: datetime, *, livemode: bool) -> bytes
     return _question(number, _SNAPSHOT, url, at, livemode=livemode)
 
 
-def money_question(untold: Untold, *, livemode: bool) -> bytes:
+def money_question(missing: MissingDetail, *, livemode: bool) -> bytes:
     """The event that asks what a session sells, or which payment a charge is of: once for each."""
-    if untold.what is What.SOLD:
-        kind, url = "checkout.session.completed", f"/v1/checkout/sessions/{untold.object_id}"
+    if missing.kind is DetailKind.SOLD:
+        kind, url = "checkout.session.completed", f"/v1/checkout/sessions/{missing.object_id}"
     else:
-        kind, url = "charge.refunded", f"/v1/charges/{untold.object_id}"
-    number = f"{MONEY_PREFIX}{untold.object_id}"
-    return _question(number, kind, url, untold.at, livemode=livemode)
+        kind, url = "charge.refunded", f"/v1/charges/{missing.object_id}"
+    number = f"{MONEY_PREFIX}{missing.object_id}"
+    return _question(number, kind, url, missing.at, livemode=livemode)
 
 
 def _question(number: str, kind: str, url: str, at: datetime, *, livemode: bool) -> bytes:

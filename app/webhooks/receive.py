@@ -11,14 +11,14 @@ import structlog
 
 from app.book import Book
 from app.errors import StripeFailedError
-from app.subscriptions.facts import Fact
-from app.webhooks import inbox, questions, steady
-from app.webhooks.apply import apply
-from app.webhooks.envelope import Envelope, envelope
+from app.webhooks import inbox, no_effect, questions
+from app.webhooks.apply import Applied, apply
+from app.webhooks.delivery import Delivery, read, ruled_at_sight
+from app.webhooks.envelope import envelope
 from app.webhooks.group import WebhookGroups
 from app.webhooks.inbox import Ruling, Verdict
 from app.webhooks.shapes import ShapeError
-from app.webhooks.translate import Ignored, Parked, Thin, translate
+from app.webhooks.translate import Parked, Thin, translate
 
 log = structlog.get_logger(__name__)
 
@@ -49,23 +49,18 @@ class Received(msgspec.Struct, frozen=True):
     type: str
 
 
-async def receive_together(groups: WebhookGroups, book: Book, payload: bytes) -> Received:
-    """The same as ``receive``, where many come at once to one process."""
-    with groups.under_way():
-        return await receive(book, payload, livemode=book.livemode, groups=groups)
-
-
 async def receive(
     book: Book, payload: bytes, *, livemode: bool, groups: WebhookGroups | None = None
 ) -> Received:
-    """Take a verified payload in; raises EnvelopeError where it is no event.
+    """Take a verified payload in; raises EnvelopeError if it is no event.
 
     If Stripe is to be asked, it is asked once all this is committed, and shortly: the next tick
     asks again for what it does not tell in time, or at once inside a caller's transaction.
     """
     started = time.perf_counter()
-    event = envelope(payload)
-    attempted = await _take_in(book, event, payload, livemode=livemode, groups=groups)
+    delivery = await read(book, payload)
+    event = delivery.envelope
+    attempted = await _take_in(book, delivery, groups)
     ruling = attempted.ruling
     told = {
         "event_id": event.id,
@@ -81,93 +76,95 @@ async def receive(
     return Received(event.id, ruling.verdict, event.type)
 
 
-async def _take_in(
-    book: Book, event: Envelope, payload: bytes, *, livemode: bool, groups: WebhookGroups | None
-) -> Attempted:
-    """The event and its effects in one transaction; where those fail, the event in another.
+async def _take_in(book: Book, delivery: Delivery, groups: WebhookGroups | None) -> Attempted:
+    """By far the most deliveries have no effect: those that may have none are tried as such."""
+    if no_effect.may_batch(book, delivery):
+        if groups is not None:
+            ruling = await groups.take(delivery)
+        else:
+            (ruling,) = await no_effect.take(book, [delivery])
+        if ruling is not None:
+            return Attempted(_alerted(book, delivery.envelope.id, ruling))
+    return await take_in_with_effects(book, delivery)
+
+
+async def take_in_with_effects(book: Book, delivery: Delivery) -> Attempted:
+    """Store a delivery and its effects in one transaction; if those fail, the event in another.
 
     A savepoint around the effects would come to the same, for two round trips of every event.
-    Most of what Stripe sends has no effects at all, and is one statement.
     """
-    translated = translate(event.event, await book.catalogues.account_keys(book.database))
-    if groups is not None:
-        delivery = steady.candidate(book, event, payload, translated)
-        ruled = await groups.take(delivery) if delivery is not None else None
-        if ruled is not None:
-            return Attempted(ruled)
-    if isinstance(translated, Ignored) and event.livemode == livemode:
-        ruling = Ruling(Verdict.IGNORED, translated.reason)
-        if await inbox.insert_ignored(book.database, event, payload, ruling):
-            return Attempted(ruling)
+    event = delivery.envelope
     try:
         async with book.database.transaction():
-            return await _store(book, event, payload, livemode=livemode)
+            return await _store(book, delivery)
     except _EffectsFailedError as failed:
         async with book.database.transaction():
-            if await inbox.insert(book.database, event, payload) is None:
+            if await inbox.insert(book.database, event, delivery.payload) is None:
                 return Attempted(inbox.RECEIVED_BEFORE)  # a delivery that waited for this one
             return Attempted(await inbox.fail(book.database, event.id, failed.error))
 
 
-async def _store(book: Book, event: Envelope, payload: bytes, *, livemode: bool) -> Attempted:
-    reading = await inbox.insert(book.database, event, payload)
+async def _store(book: Book, delivery: Delivery) -> Attempted:
+    event = delivery.envelope
+    reading = await inbox.insert(book.database, event, delivery.payload)
     if reading is None:
         return Attempted(inbox.RECEIVED_BEFORE)
-    if event.livemode == livemode:
-        try:
-            return await _apply(book, event, reading)
-        except Exception as error:  # whatever it was, the event is kept and the sender gets a 200
-            log.exception("webhook_effects_failed", event_id=event.id, type=event.type)
-            raise _EffectsFailedError(error) from error
-    return await _refuse(book, event)
-
-
-async def _refuse(book: Book, event: Envelope) -> Attempted:
-    mode = "live" if event.livemode else "test"
-    ruling = Ruling(Verdict.REFUSED, f"a {mode} event does not touch this book")
-    await inbox.rule(book.database, event.id, ruling)
-    return Attempted(ruling)
+    try:
+        return await _apply(book, msgspec.structs.replace(delivery, reading=reading))
+    except Exception as error:  # whatever it was, the event is kept and the sender gets a 200
+        log.exception("webhook_effects_failed", event_id=event.id, type=event.type)
+        raise _EffectsFailedError(error) from error
 
 
 async def attempt_stored(book: Book, event_id: str) -> Attempted:
     """Try a stored event again, by the newest of its bodies that can be read."""
-    bodies = await inbox.bodies(book.database, event_id)
-    read = [(reading, envelope(payload)) for reading, payload in bodies]
-    readable = [one for one in read if not isinstance(translate(one[1].event), Parked)]
-    reading, event = (readable or read)[0]
-    return await attempt(book, event, reading)
+    return await _attempt(book, await _stored(book, event_id))
 
 
-async def attempt(book: Book, event: Envelope, reading: int = 1) -> Attempted:
+async def _stored(book: Book, event_id: str) -> Delivery:
+    """A stored event, by the newest of its bodies that can be read, else by the newest."""
+    deliveries = [
+        msgspec.structs.replace(await read(book, payload), reading=reading)
+        for reading, payload in await inbox.bodies(book.database, event_id)
+    ]
+    readable = [one for one in deliveries if not isinstance(one.says, Parked)]
+    return (readable or deliveries)[0]
+
+
+async def _attempt(book: Book, delivery: Delivery) -> Attempted:
     """Try a stored event again, inside a savepoint: its row stays locked whatever happens.
 
-    One of the other mode is refused, also where it came in while the book was of that mode.
+    One of the other mode is refused, also if it came in while the book was of that mode.
     """
-    if event.livemode != book.livemode:
-        return await _refuse(book, event)
+    event = delivery.envelope
     try:
         async with book.database.transaction():
-            return await _apply(book, event, reading)
+            return await _apply(book, delivery)
     except Exception as error:
         log.exception("webhook_effects_failed", event_id=event.id, type=event.type)
-        return Attempted(_alerted(event.id, await inbox.fail(book.database, event.id, error)))
+        ruling = await inbox.fail(book.database, event.id, error)
+        return Attempted(_alerted(book, event.id, ruling))
 
 
-def _alerted(event_id: str, ruling: Ruling) -> Ruling:
+def _alerted(book: Book, event_id: str, ruling: Ruling) -> Ruling:
     """A parked event waits for someone: the log and the metric of parked events raise it."""
     if ruling.verdict is Verdict.PARKED:
-        log.error("event_parked", event_id=event_id, reason=ruling.reason)
+        reason = ruling.reason
+        book.database.after_commit(
+            lambda: log.error("event_parked", event_id=event_id, reason=reason)
+        )
     return ruling
 
 
-async def _apply(book: Book, event: Envelope, reading: int) -> Attempted:
-    translated = translate(event.event, await book.catalogues.account_keys(book.database))
-    if isinstance(translated, Fact):
-        translated = msgspec.structs.replace(translated, reading=reading)
-    applied = await apply(book, translated)
-    if applied.ruling.verdict is Verdict.QUEUED and isinstance(translated, Thin):
-        await inbox.queue(book.database, event.id, applied.ruling)
-        return Attempted(applied.ruling, translated)
+async def _apply(book: Book, delivery: Delivery) -> Attempted:
+    """Carry out what a stored event says, and write its verdict."""
+    event, says = delivery.envelope, delivery.says
+    ruling = ruled_at_sight(book, delivery)
+    if ruling is None and isinstance(says, Thin):
+        ruling = Ruling(Verdict.QUEUED, f"{says.url} is to be read from Stripe")
+        await inbox.queue(book.database, event.id, ruling)
+        return Attempted(ruling, says)
+    applied = Applied(ruling=ruling) if ruling else await apply(book, delivery)
     await inbox.rule(
         book.database,
         event.id,
@@ -175,7 +172,7 @@ async def _apply(book: Book, event: Envelope, reading: int) -> Attempted:
         subscription_id=applied.subscription_id,
         customer_id=applied.customer_id,
     )
-    _alerted(event.id, applied.ruling)
+    _alerted(book, event.id, applied.ruling)
     question = None
     if applied.tie is not None:
         last = applied.tie
@@ -183,8 +180,8 @@ async def _apply(book: Book, event: Envelope, reading: int) -> Attempted:
             last.subscription_id, last.occurred_at, livemode=event.livemode
         )
         question = await _raise_question(book, payload, "nothing tells which came last")
-    elif applied.untold is not None:
-        payload = questions.money_question(applied.untold, livemode=event.livemode)
+    elif applied.missing is not None:
+        payload = questions.money_question(applied.missing, livemode=event.livemode)
         question = await _raise_question(book, payload, f"{event.id} leaves it untold")
     return Attempted(applied.ruling, question)
 
@@ -208,7 +205,8 @@ async def answer(book: Book, thin: Thin, within_s: float) -> Ruling:
     except (StripeFailedError, questions.EarlyAnswerError, ShapeError, TimeoutError) as error:
         log.warning("stripe_not_asked", event_id=thin.event_id, error=str(error))
         async with book.database.transaction():
-            return _alerted(thin.event_id, await inbox.fail(book.database, thin.event_id, error))
+            ruling = await inbox.fail(book.database, thin.event_id, error)
+            return _alerted(book, thin.event_id, ruling)
     if isinstance(told, bytes):
         received = await receive(book, told, livemode=book.livemode)
         known = received.outcome is Verdict.DUPLICATE  # a crash came between its two commits
@@ -234,16 +232,16 @@ async def retry_due(book: Book) -> int:
     while True:
         asking = book.stripe is None or time.monotonic() < asks_until
         async with book.database.transaction():
-            found = await inbox.due(book.database, questions_too=asking)
-            if found is None:
+            event_id = await inbox.due(book.database, questions_too=asking)
+            if event_id is None:
                 return count
-            event = envelope(found[1])
-            thin = translate(event.event)
-            question = thin if isinstance(thin, Thin) and thin.url and book.stripe else None
-            if question is None:
-                question = (await attempt_stored(book, event.id)).question
+            delivery = await _stored(book, event_id)
+            says = delivery.says
+            if isinstance(says, Thin) and says.url is not None and book.stripe is not None:
+                await inbox.claim_try(book.database, event_id)
+                question: Thin | None = says
             else:
-                await inbox.claim_try(book.database, event.id)
+                question = (await _attempt(book, delivery)).question
         if question is not None:
             await answer(book, question, TICK_ASK_SECONDS_MAX)
         count += 1

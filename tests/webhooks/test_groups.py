@@ -24,13 +24,11 @@ from app.accounts.put import put
 from app.book import Book
 from app.infrastructure import clock
 from app.infrastructure.db import Database
-from app.webhooks import inbox, steady
-from app.webhooks.envelope import envelope
+from app.webhooks import delivery, inbox, no_effect
+from app.webhooks.delivery import Delivery
 from app.webhooks.group import WebhookGroups
 from app.webhooks.inbox import Ruling, Verdict
-from app.webhooks.receive import receive, receive_together
-from app.webhooks.steady import Delivery
-from app.webhooks.translate import translate
+from app.webhooks.receive import receive, take_in_with_effects
 from tests.conftest import NOW, new_server, open_database, rows
 from tests.invariants import differences
 from tests.properties.test_any_order import life_of
@@ -82,12 +80,11 @@ def payload_of(event: Event) -> bytes:
     return json.dumps(event).encode()
 
 
-def delivery_of(book: Book, event: Event) -> Delivery:
-    """The event as one that may be steady."""
-    read = envelope(payload_of(event))
-    found = steady.candidate(book, read, payload_of(event), translate(read.event))
-    assert found is not None
-    return found
+async def delivery_of(book: Book, event: Event) -> Delivery:
+    """The event as one that may have no effect."""
+    read = await delivery.read(book, payload_of(event))
+    assert no_effect.may_batch(book, read)
+    return read
 
 
 async def all_rows(database: Database) -> dict[str, list[dict[str, Any]]]:
@@ -120,7 +117,7 @@ async def begun(book: Book, subscriptions: int, events: int = 1) -> None:
 async def together(book: Book, events: Sequence[Event]) -> list[str]:
     groups = WebhookGroups(book)
     received = await asyncio.gather(
-        *(receive_together(groups, book, payload_of(event)) for event in events)
+        *(receive(book, payload_of(event), livemode=False, groups=groups) for event in events)
     )
     await groups.close()
     return [str(one.outcome) for one in received]
@@ -132,17 +129,16 @@ async def one_group(
     """The events one after the other in one book, and as one group in the other."""
     verdicts, deliveries = [], []
     for event in events:
-        read = envelope(payload_of(event))
-        found = steady.candidate(grouped, read, payload_of(event), translate(read.event))
-        if found is not None:
+        found = await delivery.read(grouped, payload_of(event))
+        if no_effect.may_batch(grouped, found):
             deliveries.append(found)
         else:
             await receive(grouped, payload_of(event), livemode=False)
-        verdicts.append(str((await receive(alone, payload_of(event), livemode=False)).outcome))
-    rulings = await steady.take(grouped, deliveries)
+        verdicts.append(str((await take_in_with_effects(alone, found)).ruling.verdict))
+    rulings = await no_effect.take(grouped, deliveries)
     for one, ruling in zip(deliveries, rulings, strict=True):
         if ruling is None:
-            await receive(grouped, one.payload, livemode=False)
+            await take_in_with_effects(grouped, one)
     return verdicts, rulings
 
 
@@ -220,7 +216,7 @@ async def test_whoever_comes_at_once_and_in_any_order_the_end_is_the_same(
     assert await differences(grouped.database) == []
 
 
-async def test_fifty_deliveries_of_one_steady_event_at_once_are_one(database, book) -> None:
+async def test_fifty_deliveries_of_one_event_at_once_are_one(database, book) -> None:
     await begun(book, 1, 2)
     outcomes = Counter(await together(book, [known(0, 5)] * 50))
     assert outcomes == {"applied": 1, "duplicate": 49}
@@ -244,7 +240,9 @@ async def test_a_busy_customer_does_not_hold_up_the_others(server, book) -> None
     other = await asyncpg.connect(server.application_url)
     try:
         await other.execute("SELECT pg_advisory_lock(hashtextextended('cus_1', $1))", CUSTOMER_LOCK)
-        rulings = await steady.take(book, [delivery_of(book, known(n, 1)) for n in range(3)])
+        rulings = await no_effect.take(
+            book, [await delivery_of(book, known(n, 1)) for n in range(3)]
+        )
     finally:
         await other.close()
     assert [ruling is not None for ruling in rulings] == [True, False, True]
@@ -253,12 +251,11 @@ async def test_a_busy_customer_does_not_hold_up_the_others(server, book) -> None
 async def test_an_event_that_another_is_at_work_on_is_left_to_it(database, book) -> None:
     """Who waited for it there, holding customers, could wait for one that waits for them."""
     await begun(book, 2)
-    delivery = delivery_of(book, known(0, 1))
+    first, second = [await delivery_of(book, known(n, 1)) for n in range(2)]
     async with database.transaction():
-        assert await inbox.insert(database, delivery.envelope, delivery.payload)
+        assert await inbox.insert(database, first.envelope, first.payload)
         task = asyncio.create_task(
-            steady.take(book, [delivery, delivery_of(book, known(1, 1))]),
-            context=contextvars.Context(),
+            no_effect.take(book, [first, second]), context=contextvars.Context()
         )
         rulings = await task
     assert [ruling is not None for ruling in rulings] == [False, True]
@@ -270,8 +267,8 @@ async def test_an_event_that_another_is_at_work_on_is_left_to_it(database, book)
 )
 async def test_what_moves_something_leaves_the_group(book, change) -> None:
     await begun(book, 2, 2)
-    group = [delivery_of(book, known(0, 2)), delivery_of(book, known(1, 2, **change))]
-    rulings = await steady.take(book, group)
+    events = [known(0, 2), known(1, 2, **change)]
+    rulings = await no_effect.take(book, [await delivery_of(book, event) for event in events])
     assert rulings == [Ruling(Verdict.APPLIED, "updated leaves it active"), None]
 
 
@@ -279,7 +276,7 @@ async def test_two_subscriptions_of_one_account_are_not_written_together(book) -
     await begun(book, 2, 2)
     await put(book, "ada", "cus_0", None, "test")
     await put(book, "ada", "cus_1", None, "test")
-    rulings = await steady.take(book, [delivery_of(book, known(n, 2)) for n in range(2)])
+    rulings = await no_effect.take(book, [await delivery_of(book, known(n, 2)) for n in range(2)])
     assert [ruling is not None for ruling in rulings] == [True, False]
 
 
@@ -297,13 +294,31 @@ async def test_a_group_that_the_database_refuses_is_taken_in_one_by_one(
     assert await database.fetchval("SELECT count(*) FROM events") == 8
 
 
-async def test_a_lone_delivery_waits_for_nobody(book) -> None:
-    groups = WebhookGroups(book)
-    with groups.under_way():
-        assert await groups.take(delivery_of(book, known(0, 1))) is None
-    await begun(book, 1)
-    received = await receive_together(groups, book, payload_of(known(0, 1)))
-    assert received.outcome is Verdict.APPLIED
+async def test_a_lone_delivery_is_a_group_of_one(two_books) -> None:
+    """With and without the queue it leaves the rows that it leaves by the way of effects."""
+    alone, grouped = two_books
+    groups = WebhookGroups(grouped)
+    await begun(alone, 1)
+    await begun(grouped, 1)
+    ruled_at_sight = make_event("evt_x", "charge.succeeded", NOW, {"id": "x"})
+    unreadable = make_event("evt_y", "customer.subscription.updated", NOW, {"id": 7})
+    for at, event in enumerate([known(0, 1), known(0, 2), ruled_at_sight, unreadable]):
+        with_queue = groups if at % 2 else None
+        received = await receive(grouped, payload_of(event), livemode=False, groups=with_queue)
+        read = await delivery.read(alone, payload_of(event))
+        assert (await take_in_with_effects(alone, read)).ruling.verdict == received.outcome
+    assert await all_rows(grouped.database) == await all_rows(alone.database)
+
+
+async def test_events_ruled_at_sight_are_one_statement_and_wait_for_nobody(database, book) -> None:
+    events = [make_event(f"evt_{n}", "charge.succeeded", NOW, {"id": "x"}) for n in range(3)]
+    group = [await delivery_of(book, event) for event in events]
+    async with database.transaction():
+        assert await inbox.insert(database, group[1].envelope, group[1].payload)
+        task = asyncio.create_task(no_effect.take(book, group), context=contextvars.Context())
+        assert [ruling is not None for ruling in await task] == [True, False, True]
+    assert await no_effect.take(book, group) == [None, None, None]
+    assert await database.fetchval("SELECT count(*) FROM deliveries") == 2
 
 
 def die_at(point: int) -> None:
@@ -336,7 +351,7 @@ async def _child(url: str, events: Sequence[Event], point: int, told: int) -> No
         die_at(point)
 
         async def deliver(event: Event) -> None:
-            received = await receive_together(groups, book, payload_of(event))
+            received = await receive(book, payload_of(event), livemode=False, groups=groups)
             os.write(told, f"{received.event_id}\n".encode())  # what its sender knows
 
         await asyncio.gather(*map(deliver, events))

@@ -8,9 +8,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from app.webhooks import steady
-from app.webhooks.envelope import envelope
-from app.webhooks.translate import translate
+from app.webhooks import no_effect
+from app.webhooks.delivery import read
 from tests.api_client import Api
 from tests.conftest import NOW
 from tests.invariants import differences
@@ -127,10 +126,9 @@ async def test_a_checkpoint_of_before_invoices_were_kept_is_folded_anew(
         "UPDATE subscriptions SET settled = settled - 'form' - 'invoices' WHERE id = 'sub_1'"
     )
     snapshot = two.snapshot("updated", "past_due")
-    read = envelope(msgspec.json.encode(snapshot))
-    delivery = steady.candidate(book, read, msgspec.json.encode(snapshot), translate(read.event))
-    assert delivery is not None
-    assert await steady.take(book, [delivery]) == [None]
+    delivery = await read(book, msgspec.json.encode(snapshot))
+    assert no_effect.may_batch(book, delivery)
+    assert await no_effect.take(book, [delivery]) == [None]
     await api.deliver(two.invoiced("paid", "older"))
     assert await two.stands() == ("past_due", "PRO", 20)
     kept = await database.fetchval("SELECT settled->'invoices'->'failed' FROM subscriptions")

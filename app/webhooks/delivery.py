@@ -1,0 +1,46 @@
+"""A delivery: an event's bytes, and what they say, read once."""
+
+from __future__ import annotations
+
+import msgspec
+
+from app.book import Book
+from app.webhooks.envelope import Envelope, envelope
+from app.webhooks.inbox import Ruling, Verdict
+from app.webhooks.translate import Ignored, Parked, Thin, Translated, translate
+
+
+class Delivery(msgspec.Struct, frozen=True):
+    """A signed event as it came, and what it says.
+
+    A ``reading`` above 1 is of other bytes of an event that was parked.
+    """
+
+    envelope: Envelope
+    payload: bytes
+    says: Translated
+    reading: int = 1
+
+
+async def read(book: Book, payload: bytes) -> Delivery:
+    """Read a verified payload; raises EnvelopeError if it is no event."""
+    event = envelope(payload)
+    keys = await book.catalogues.account_keys(book.database)
+    return Delivery(event, payload, translate(event.event, keys))
+
+
+def ruled_at_sight(book: Book, delivery: Delivery) -> Ruling | None:
+    """The ruling on an event from which nothing follows, whatever the book holds; else None."""
+    if delivery.envelope.livemode != book.livemode:
+        mode = "live" if delivery.envelope.livemode else "test"
+        return Ruling(Verdict.REFUSED, f"a {mode} event does not touch this book")
+    match delivery.says:
+        case Ignored(reason=reason):
+            return Ruling(Verdict.IGNORED, reason)
+        case Parked(reason=reason):
+            return Ruling(Verdict.PARKED, reason)
+        case Thin() if book.stripe is None:
+            return Ruling(Verdict.IGNORED, "thin event, no API key")
+        case Thin(url=None):
+            return Ruling(Verdict.PARKED, "unknown shape: related_object names no path of the API")
+    return None
