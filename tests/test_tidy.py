@@ -97,23 +97,19 @@ def test_one_module_writes_a_subscriptions_state_and_one_the_ledger() -> None:
         wanted = re.compile(pattern)
         return {_name(path) for path in WRITERS if wanted.search(path.read_text("utf-8"))}
 
-    assert writers("INSERT INTO (subscriptions|transitions)") == {"app/subscriptions/store.py"}
-    assert writers("UPDATE subscriptions") == {
-        # Whose account it is, not its state.
-        "app/accounts/join.py",
-        # The set-based way, held to store.py by a test; what it moves is no state.
-        "app/subscriptions/store_many.py",
+    assert writers("INSERT INTO (subscriptions|transitions|facts)") == {
+        "app/subscriptions/store.sql"
     }
-    facts = {"app/subscriptions/store.py", "app/subscriptions/store_many.py"}
-    assert writers("INSERT INTO facts") == facts
-    assert writers("(INSERT INTO|UPDATE) (events|deliveries)\\b") == {"app/webhooks/inbox.py"}
+    # Whose account it is, not its state.
+    assert writers("UPDATE subscriptions") == {"app/accounts/join.py"}
+    assert writers("(INSERT INTO|UPDATE) (events|deliveries)\\b") == {"app/webhooks/inbox.sql"}
     assert writers("INSERT INTO (journals|entries|lots)") == {
         "app/ledger/statement.sql",
         # The set-based ways, each held to the other by a test.
         "app/runs/bulk.py",
         "app/reversals/run_bulk.py",
     }
-    assert writers("INSERT INTO (purchases|money_facts|money_back)") == {"app/purchases/store.py"}
+    assert writers("INSERT INTO (purchases|money_facts|money_back)") == {"app/purchases/store.sql"}
     assert writers("(INSERT INTO|UPDATE) backings") == {"app/ledger/reserved.py"}
     assert writers("INSERT INTO daily_grants") == {"app/allowance/store.sql", "app/runs/bulk.py"}
 

@@ -10,6 +10,7 @@ from typing import Final
 
 import msgspec
 
+from app.infrastructure import sql
 from app.infrastructure.db import Database, Record
 from app.purchases.derive import MoneyBack, Standing
 from app.purchases.facts import (
@@ -22,6 +23,7 @@ from app.purchases.facts import (
     object_of,
 )
 
+_SQL: Final = sql.beside(__file__)
 PAYMENT_LOCK: Final = 0x0CC8  # seeds the payments' advisory locks, which come before customers'
 
 
@@ -54,92 +56,69 @@ async def lock(database: Database, ids: Iterable[str | None]) -> None:
     Without it a refund and the session that it came before could each miss the other.
     """
     for one in sorted({one for one in ids if one is not None}):
-        await database.execute(
-            "SELECT pg_advisory_xact_lock(hashtextextended($1, $2))", one, PAYMENT_LOCK
-        )
+        await database.execute(*_SQL["lock"](name=one, seed=PAYMENT_LOCK))
 
 
 async def add(database: Database, event: MoneyEvent) -> None:
-    """Keep what the event says; its row stands already."""
+    """Keep what the event says; its row in the inbox stands already."""
     await database.execute(
-        """INSERT INTO money_facts (event_id, kind, object_id, payment_intent, charge_id,
-                                    occurred_at, body)
-           SELECT $1, kind, object_id, payment_intent, charge_id, $2, body::jsonb
-             FROM unnest($3::text[], $4::text[], $5::text[], $6::text[], $7::text[])
-               AS fact (kind, object_id, payment_intent, charge_id, body)
-           ON CONFLICT DO NOTHING""",
-        event.event_id,
-        event.occurred_at,
-        [kind_of(fact) for fact in event.facts],
-        [object_of(fact) for fact in event.facts],
-        [fact.payment_intent for fact in event.facts],
-        [charge_of(fact) for fact in event.facts],
-        [msgspec.json.encode(fact).decode() for fact in event.facts],
+        *_SQL["add"](
+            event_id=event.event_id,
+            occurred_at=event.occurred_at,
+            kinds=[kind_of(fact) for fact in event.facts],
+            object_ids=[object_of(fact) for fact in event.facts],
+            payment_intents=[fact.payment_intent for fact in event.facts],
+            charge_ids=[charge_of(fact) for fact in event.facts],
+            bodies=[msgspec.json.encode(fact).decode() for fact in event.facts],
+        )
     )
 
 
 async def payment_of(database: Database, event: MoneyEvent) -> Payment:
-    """The payment that an event's facts are of, found by the charge where they name no more."""
+    """The payment that an event's facts are of, found by the charge if they name no more."""
     intents = [fact.payment_intent for fact in event.facts if fact.payment_intent]
     charges = [charge for fact in event.facts if (charge := charge_of(fact))]
-    intent = intents[0] if intents else await _intent_of(database, charges)
+    intent = (
+        intents[0] if intents else await database.fetchval(*_SQL["intent_of"](charge_ids=charges))
+    )
     if intent is None:
         return Payment(None, tuple(sorted(set(charges))))
-    rows = await database.fetch(
-        """SELECT DISTINCT charge_id FROM money_facts
-            WHERE payment_intent = $1 AND charge_id IS NOT NULL""",
-        intent,
-    )
+    rows = await database.fetch(*_SQL["charges_of"](payment_intent=intent))
     return Payment(intent, tuple(sorted({*charges, *(row["charge_id"] for row in rows)})))
 
 
-async def _intent_of(database: Database, charges: Sequence[str]) -> str | None:
-    intent: str | None = await database.fetchval(
-        """SELECT payment_intent FROM money_facts
-            WHERE charge_id = ANY($1::text[]) AND payment_intent IS NOT NULL LIMIT 1""",
-        list(charges),
-    )
-    return intent
-
-
 async def facts_of(database: Database, payment: Payment) -> list[MoneyFact]:
-    """All that was told of the payment, by whatever event, whenever."""
+    """Everything that was told of the payment, by whatever event, whenever."""
     rows = await database.fetch(
-        """SELECT body::text FROM money_facts
-            WHERE payment_intent = $1 OR charge_id = ANY($2::text[])""",
-        payment.payment_intent,
-        list(payment.charge_ids),
+        *_SQL["facts_of"](
+            payment_intent=payment.payment_intent, charge_ids=list(payment.charge_ids)
+        )
     )
     return [msgspec.json.decode(row["body"], type=MoneyFact) for row in rows]
 
 
 async def capture_of(database: Database, payment_intent: str) -> CaptureFact | None:
     """The capture of the payment, if it was told of."""
-    fact = await _of_kind(database, payment_intent, "capture")
+    fact = await _newest(database, payment_intent, "capture")
     return fact if isinstance(fact, CaptureFact) else None
 
 
 async def session_of(database: Database, payment_intent: str) -> SessionFact | None:
     """The newest that was told of the session that was to be paid with it."""
-    fact = await _of_kind(database, payment_intent, "session")
+    fact = await _newest(database, payment_intent, "session")
     return fact if isinstance(fact, SessionFact) else None
 
 
-async def _of_kind(database: Database, payment_intent: str, kind: str) -> MoneyFact | None:
+async def _newest(database: Database, payment_intent: str, kind: str) -> MoneyFact | None:
     body = await database.fetchval(
-        """SELECT body::text FROM money_facts WHERE payment_intent = $1 AND kind = $2
-            ORDER BY occurred_at DESC, event_id DESC LIMIT 1""",
-        payment_intent,
-        kind,
+        *_SQL["newest_of_kind"](payment_intent=payment_intent, kind=kind)
     )
     return None if body is None else msgspec.json.decode(body, type=MoneyFact)
 
 
 async def event_of(database: Database, event_id: str) -> MoneyEvent | None:
     """An event's facts as they were stored."""
-    rows = await database.fetch(
-        "SELECT occurred_at, body::text FROM money_facts WHERE event_id = $1", event_id
-    )
+    rows = await database.fetch(*_SQL["event_of"](event_id=event_id))
     facts = tuple(msgspec.json.decode(row["body"], type=MoneyFact) for row in rows)
     if not facts:
         return None
@@ -149,9 +128,7 @@ async def event_of(database: Database, event_id: str) -> MoneyEvent | None:
 async def pins_of(database: Database, facts: Iterable[MoneyFact]) -> dict[str, Standing]:
     """The events among these facts' that an operator reversed, in order."""
     rows = await database.fetch(
-        """SELECT of_event_id, standing FROM reversals
-            WHERE standing IS NOT NULL AND of_event_id = ANY($1::text[]) ORDER BY id""",
-        sorted({fact.event_id for fact in facts}),
+        *_SQL["pins_of"](event_ids=sorted({fact.event_id for fact in facts}))
     )
     return {row["of_event_id"]: Standing(row["standing"]) for row in rows}
 
@@ -159,37 +136,24 @@ async def pins_of(database: Database, facts: Iterable[MoneyFact]) -> dict[str, S
 async def purchase(
     database: Database, *, payment_intent: str | None, session_id: str | None = None
 ) -> Record | None:
-    """What was bought with this payment, or in this session."""
-    return await database.fetchrow(
-        "SELECT * FROM purchases WHERE payment_key = $1 OR session_id = $2",
-        payment_intent or session_id,
-        session_id,
-    )
+    """The pack that was bought with this payment, or in this session."""
+    key = payment_intent or session_id
+    return await database.fetchrow(*_SQL["purchase"](payment_key=key, session_id=session_id))
 
 
 async def insert(database: Database, new: NewPurchase) -> None:
-    """Once for its payment and once for its session, by their UNIQUE."""
-    await database.execute(
-        """INSERT INTO purchases (payment_key, session_id, payment_intent, backing_id, journal_id,
-               event_id, customer_id, pack, credits, paid, currency, opened_at)
-           VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, tallybook_now())""",
-        *msgspec.structs.astuple(new),
-    )
+    """Keep a purchase, once for its payment and once for its session."""
+    await database.execute(*_SQL["insert"](**msgspec.structs.asdict(new)))
 
 
 async def keep(database: Database, payment_key: str, parts: Sequence[MoneyBack]) -> None:
-    """How each refund and dispute of the purchase stands now."""
+    """Keep the present standing of each refund and dispute of the purchase."""
     await database.execute(
-        """INSERT INTO money_back (kind, id, payment_key, amount, standing)
-           SELECT kind, id, $1, amount, standing
-             FROM unnest($2::text[], $3::text[], $4::bigint[], $5::text[])
-               AS part (kind, id, amount, standing)
-           ON CONFLICT (kind, id) DO UPDATE
-              SET amount = excluded.amount, standing = excluded.standing
-            WHERE money_back.payment_key = excluded.payment_key""",
-        payment_key,
-        [part.kind for part in parts],
-        [part.id for part in parts],
-        [part.amount for part in parts],
-        [str(part.standing) for part in parts],
+        *_SQL["keep"](
+            payment_key=payment_key,
+            kinds=[part.kind for part in parts],
+            ids=[part.id for part in parts],
+            amounts=[part.amount for part in parts],
+            standings=[str(part.standing) for part in parts],
+        )
     )

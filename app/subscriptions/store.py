@@ -5,7 +5,7 @@ The only module that writes a subscription's state.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Final
@@ -15,6 +15,7 @@ import orjson
 import structlog
 
 from app.errors import BusyError
+from app.infrastructure import sql
 from app.infrastructure.db import Database, Record
 from app.subscriptions.derive import (
     FOLD_FORM,
@@ -28,7 +29,10 @@ from app.subscriptions.derive import (
 from app.subscriptions.facts import Fact
 from app.subscriptions.order import Detail, undecided
 
+_SQL: Final = sql.beside(__file__)
 _GIVING: Final = ("account_id", "tier", "grace_tier", "grace_ends_at")
+# A fact that leaves these has no effect, on the account or in the transitions.
+_STAYS: Final = (*_GIVING, "customer_id", "state", "failing_since")
 _LATE: Final = datetime(9999, 12, 31, tzinfo=UTC)
 
 
@@ -89,27 +93,6 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
             return False
         row = row_of(self.derived, account_id)
         return all(self.stored[name] == row[name] for name in _GIVING)
-
-
-# A checkpoint holds for what came after it, by the same catalogue and of our own form; else all
-# facts are folded.
-_READ: Final = """
-WITH stands AS (SELECT * FROM subscriptions WHERE id = $1), checkpoint AS (
-    SELECT settled_to FROM stands WHERE settled_catalogue_id = $2 AND settled_to < $3
-       AND (settled->>'form')::integer = {form}
-){adding}
-SELECT stands.*, (SELECT settled_to FROM checkpoint) AS folded_to, (
-           SELECT array_agg(body::text) FROM facts WHERE subscription_id = $1
-              AND occurred_at > coalesce((SELECT settled_to FROM checkpoint), '-infinity')
-       ) AS bodies
-  FROM (VALUES (true)) AS one LEFT JOIN stands ON true
-"""
-# A subscription stays with its customer: what would take it away leaves nothing.
-_ADDING: Final = """, added AS (
-    INSERT INTO facts (event_id, subscription_id, occurred_at, body, reading)
-    SELECT $4, $1, $5, $6::jsonb, $8 WHERE NOT EXISTS (SELECT FROM stands WHERE customer_id <> $7)
-    ON CONFLICT (event_id, reading) DO NOTHING
-)"""
 
 
 class OwnerConflict(msgspec.Struct, frozen=True):
@@ -179,25 +162,23 @@ def gather(asked: Asked, row: Record, *, from_checkpoint: bool) -> Gathered:
 
 async def _read(database: Database, asked: Asked) -> Record:
     fact = asked.fact
-    after = fact.occurred_at if fact else (asked.since or _LATE)
-    added = (
-        ()
-        if fact is None
-        else (
-            fact.event_id,
-            fact.occurred_at,
-            msgspec.json.encode(fact).decode(),
-            asked.customer_id,
-            fact.reading,
+    known = {
+        "subscription_id": asked.subscription_id,
+        "catalogue_id": asked.catalogue_id,
+        "after": fact.occurred_at if fact else (asked.since or _LATE),
+        "form": FOLD_FORM,
+    }
+    if fact is None:
+        statement = _SQL["read"](**known)
+    else:
+        statement = _SQL["keep_and_read"](
+            **known,
+            event_id=fact.event_id,
+            body=msgspec.json.encode(fact).decode(),
+            reading=fact.reading,
+            customer_id=asked.customer_id,
         )
-    )
-    row = await database.fetchrow(
-        _READ.format(adding=_ADDING if fact else "", form=FOLD_FORM),
-        asked.subscription_id,
-        asked.catalogue_id,
-        after,
-        *added,
-    )
+    row = await database.fetchrow(*statement)
     assert row is not None
     return row
 
@@ -208,7 +189,7 @@ async def customer_of(database: Database, subscription_id: str) -> str:
     Raises BusyError for another: its end is tried again, and parked in the end.
     """
     customer_id: str | None = await database.fetchval(
-        "SELECT customer_id FROM subscriptions WHERE id = $1", subscription_id
+        *_SQL["customer_of"](subscription_id=subscription_id)
     )
     if customer_id is None:
         raise BusyError(f"No event told yet whose subscription {subscription_id} is.")
@@ -216,10 +197,8 @@ async def customer_of(database: Database, subscription_id: str) -> str:
 
 
 async def facts_of(database: Database, subscription_id: str) -> list[Fact]:
-    """All that was ever told of a subscription, in no order."""
-    bodies = await database.fetchval(
-        "SELECT array_agg(body::text) FROM facts WHERE subscription_id = $1", subscription_id
-    )
+    """Everything that was ever told of a subscription, in no order."""
+    bodies = await database.fetchval(*_SQL["facts_of"](subscription_id=subscription_id))
     return _decoded(bodies)
 
 
@@ -246,21 +225,62 @@ async def settle(database: Database, reading: Reading, account_id: int | None) -
     lags = stored is not None and stored["catalogue_id"] != reading.asked.catalogue_id
     refolded = reading.folded.settled != reading.settled_before
     if changed or lags or refolded or reading.begins_earlier:
-        await _upsert(database, reading, row)
+        await _upsert(database, reading, account_id)
         await _store_transition(database, stored, derived)
     newest = fact is None or derived.last.event_id == fact.event_id
     return Settled(derived, Outcome.CHANGED if changed or newest else Outcome.STALE)
 
 
+def read_no_effect(pricing: Pricing, asked: Asked, row: Record, account_id: int) -> Reading | None:
+    """The subscription with its new fact; None if the fact has effects.
+
+    ``row`` is the subscription's, with the ``bodies`` of the facts since its checkpoint. Pure.
+    """
+    fact = asked.fact
+    assert fact is not None
+    # Without a checkpoint all facts were read, mostly those of its first second.
+    holds = row["settled"] is None or row["settled_catalogue_id"] == asked.catalogue_id
+    if not holds or row["last_event_at"] >= fact.occurred_at:
+        return None
+    gathered = gather(asked, row, from_checkpoint=row["settled"] is not None)
+    left = row["settled"] is not None and gathered.settled_before is None  # of another form
+    if left or gathered.wanted:
+        return None
+    reading = gathered.reading(pricing, {})
+    derived, wanted = reading.derived, row_of(reading.derived, account_id)
+    if derived.tied or derived.prices_unknown or derived.last.event_id != fact.event_id:
+        return None
+    return reading if all(row[name] == wanted[name] for name in _STAYS) else None
+
+
+async def keep_many(database: Database, readings: Sequence[Reading]) -> None:
+    """Keep the facts of ``read_no_effect``'s readings, and what they move.
+
+    The caller holds the customers' locks. Raises BusyError if a subscription was moved meanwhile.
+    """
+    facts = [reading.asked.fact for reading in readings if reading.asked.fact is not None]
+    rows = [
+        written(reading, reading.stored["account_id"])
+        for reading in readings
+        if reading.stored is not None
+    ]
+    done = await database.execute(
+        *_SQL["keep_and_upsert"](
+            event_ids=[fact.event_id for fact in facts],
+            subscription_ids=[fact.subscription_id for fact in facts],
+            occurred_at=[fact.occurred_at for fact in facts],
+            bodies=[msgspec.json.encode(fact).decode() for fact in facts],
+            rows=msgspec.json.encode(rows).decode(),
+        )
+    )
+    if done != f"INSERT 0 {len(facts)}":
+        raise BusyError("A subscription of the group is not what it was just now.")
+
+
 async def _details(database: Database, event_ids: set[str]) -> dict[str, Detail]:
     if not event_ids:
         return {}
-    rows = await database.fetch(
-        """SELECT id, coalesce((SELECT payload FROM event_bodies WHERE event_id = events.id
-                                  ORDER BY id DESC LIMIT 1), payload) AS payload
-             FROM events WHERE id = ANY($1::text[])""",
-        sorted(event_ids),
-    )
+    rows = await database.fetch(*_SQL["newest_payloads"](event_ids=sorted(event_ids)))
     return {row["id"]: _detail(row["payload"]) for row in rows}
 
 
@@ -296,29 +316,23 @@ def _prices(derived: Derived) -> dict[str, object]:
     return {"price_id": prices[0] if prices else None, "price_ids": list(prices)}
 
 
-async def _upsert(database: Database, reading: Reading, row: dict[str, object]) -> None:
+def written(reading: Reading, account_id: int | None) -> dict[str, object]:
+    """The row that is written of a derived subscription, but for when it is."""
     settled = reading.folded.settled
-    row = {
-        **row,
+    return {
+        "id": reading.asked.subscription_id,
+        "created_at": reading.created_at,
+        **row_of(reading.derived, account_id),
         "catalogue_id": reading.asked.catalogue_id,
         "settled_to": settled.to if settled else None,
-        "settled": msgspec.json.encode(settled).decode() if settled else None,
+        "settled": settled,
         "settled_catalogue_id": reading.asked.catalogue_id if settled else None,
     }
-    names = list(row)
-    columns = ", ".join(names)
-    values = ", ".join(f"${n}" for n in range(3, len(names) + 3))
-    updates = ", ".join(f"{name} = excluded.{name}" for name in names)
-    done = await database.execute(
-        f"""INSERT INTO subscriptions (id, created_at, updated_at, {columns})
-            VALUES ($1, $2, tallybook_now(), {values})
-            ON CONFLICT (id) DO UPDATE SET updated_at = excluded.updated_at,
-                created_at = excluded.created_at, {updates}
-              WHERE subscriptions.customer_id = excluded.customer_id""",
-        reading.asked.subscription_id,
-        reading.created_at,
-        *row.values(),
-    )
+
+
+async def _upsert(database: Database, reading: Reading, account_id: int | None) -> None:
+    rows = msgspec.json.encode([written(reading, account_id)]).decode()
+    done = await database.execute(*_SQL["upsert"](rows=rows))
     if done.endswith(" 0"):
         raise BusyError("An event of another customer told of the subscription just now.")
 
@@ -328,15 +342,14 @@ async def _store_transition(database: Database, stored: Record | None, derived: 
     if before == derived.state:
         return
     await database.execute(
-        """INSERT INTO transitions (subscription_id, from_state, to_state, trigger, event_id,
-                                    effective_at, recorded_at)
-           VALUES ($1, $2, $3, $4, $5, $6, tallybook_now())""",
-        derived.last.subscription_id,
-        before,
-        str(derived.state),
-        str(derived.trigger),
-        derived.decided_by.event_id,
-        derived.decided_by.occurred_at,
+        *_SQL["add_transition"](
+            subscription_id=derived.last.subscription_id,
+            from_state=before,
+            to_state=str(derived.state),
+            trigger=str(derived.trigger),
+            event_id=derived.decided_by.event_id,
+            effective_at=derived.decided_by.occurred_at,
+        )
     )
     step = {"from": before, "to": str(derived.state), "trigger": str(derived.trigger)}
     names = {

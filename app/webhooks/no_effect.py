@@ -18,7 +18,7 @@ from app.book import Book
 from app.errors import BusyError
 from app.infrastructure import sql
 from app.infrastructure.db import Record
-from app.subscriptions import store_many
+from app.subscriptions import store
 from app.subscriptions.facts import Fact, FactKind
 from app.subscriptions.store import Asked, Outcome, Reading, Settled
 from app.webhooks import inbox
@@ -73,7 +73,7 @@ async def take(book: Book, group: Sequence[Delivery]) -> list[Ruling | None]:
         if ruled and len(await inbox.insert_ruled(book.database, ruled)) < len(ruled):
             raise BusyError("An event of the group was stored by somebody else just now.")
         if readings:
-            await store_many.write(book.database, readings)
+            await store.keep_many(book.database, readings)
     return rulings
 
 
@@ -136,7 +136,7 @@ async def _rule(
         fact=msgspec.structs.replace(fact, arrived_at=row["now"]),
     )
     catalogue = await book.catalogues.of(book.database, row["catalogue_id"])
-    reading = store_many.read_no_effect(CataloguePricing(catalogue), asked, row, row["tied_to"])
+    reading = store.read_no_effect(CataloguePricing(catalogue), asked, row, row["tied_to"])
     if reading is None:
         return None, None
     settled = Settled(reading.derived, Outcome.CHANGED)

@@ -11,18 +11,21 @@ import structlog
 
 from app.book import Book
 from app.errors import EventUnknownError
+from app.infrastructure import sql
 from app.operators.acts import Operator, OperatorAct, record
 from app.webhooks.inbox import Ruling, Verdict
 from app.webhooks.receive import ASK_SECONDS_MAX, answer, attempt_stored
 
 log = structlog.get_logger(__name__)
 
-# What was taken in stays so: the facts of an applied or stale event stand already.
+_SQL: Final = sql.beside(__file__)
+
+# Nothing is left to do: the facts of an applied or stale event stand already.
 _SETTLED: Final = frozenset({Verdict.APPLIED, Verdict.STALE})
 
 
 class Replayed(msgspec.Struct, frozen=True):
-    """What the replay came to, and the event's own verdict after it."""
+    """The outcome of a replay, and the event's own verdict after it."""
 
     event_id: str
     outcome: Verdict
@@ -31,16 +34,14 @@ class Replayed(msgspec.Struct, frozen=True):
 
 
 async def replay(book: Book, event_id: str, by: Operator) -> Replayed:
-    """Try a stored event again in one transaction; EventUnknownError where none is stored.
+    """Try a stored event again in one transaction; EventUnknownError if none is stored.
 
     A settled one changes nothing; others get a new verdict. A refused one stays refused while the
     book is of the other mode: one that was started as such by mistake has lost no event.
     """
     question = None
     async with book.database.transaction():
-        row = await book.database.fetchrow(
-            "SELECT verdict, verdict_reason FROM events WHERE id = $1 FOR UPDATE", event_id
-        )
+        row = await book.database.fetchrow(*_SQL["lock"](event_id=event_id))
         if row is None:
             raise EventUnknownError(f"No event {event_id!r} was received.", event_id=event_id)
         before = Verdict(row["verdict"])
@@ -60,15 +61,10 @@ async def replay(book: Book, event_id: str, by: Operator) -> Replayed:
 
 async def parked(book: Book) -> AsyncIterator[str]:
     """The ids of all parked events, oldest first, as they stand when each is asked for."""
-    after: tuple[datetime, str] | None = None
-    until = await book.database.fetchval("SELECT max(received_at) FROM events")
+    after: tuple[datetime | None, str | None] = (None, None)
+    until = await book.database.fetchval(*_SQL["newest"]())
     while row := await book.database.fetchrow(
-        """SELECT received_at, id FROM events
-            WHERE verdict = 'parked' AND received_at <= $3
-              AND ($1::timestamptz IS NULL OR (received_at, id) > ($1, $2::text))
-            ORDER BY received_at, id LIMIT 1""",
-        *(after or (None, None)),
-        until,
+        *_SQL["next_parked"](after=after[0], after_id=after[1], until=until)
     ):
         after = row["received_at"], row["id"]
         yield row["id"]
