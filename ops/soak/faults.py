@@ -39,7 +39,7 @@ def _first(word: str) -> Callable[[RunningBook], int | None]:
 # When, as a part of the soak's length → what.
 FAULTS: Final[Mapping[float, Fault]] = {
     0.06: Fault("PostgreSQL is restarted (SIGINT)", _postgres, signal.SIGINT),
-    0.14: Fault("Redis is ended (SIGTERM)", _first("redis-server"), signal.SIGTERM),
+    0.14: Fault("Redis is ended (SIGTERM)", _first("valkey-server"), signal.SIGTERM),
     0.20: Fault("the server is ended (SIGTERM)", _first("serve"), signal.SIGTERM),
     0.28: Fault("the worker is ended (SIGTERM)", _first("worker"), signal.SIGTERM),
     0.34: Fault("PostgreSQL is killed (SIGKILL)", _postgres, signal.SIGKILL),

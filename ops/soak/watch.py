@@ -18,7 +18,7 @@ EVERY_S: Final = 1.0
 MEMORY_RATIO_MAX: Final = 1.15  # the last quarter of the quiet half beside its second
 SAMPLES_MIN: Final = 16
 PAGE_BYTES: Final = os.sysconf("SC_PAGE_SIZE")
-PROGRAMS: Final = {"server": "serve", "worker": "worker", "Redis": "redis-server"}
+PROGRAMS: Final = {"server": "serve", "worker": "worker", "Redis": "valkey-server"}
 
 
 class Sample(msgspec.Struct, frozen=True):

@@ -71,8 +71,8 @@ class RunningBook:
         return kill(self.pids("serve"))
 
     def kill_redis(self) -> int:
-        """SIGKILL to redis-server."""
-        return kill(self.pids("redis-server"))
+        """SIGKILL to valkey-server."""
+        return kill(self.pids("valkey-server"))
 
     def kill_postgres(self) -> int:
         """SIGKILL to the postmaster; its children notice by themselves."""

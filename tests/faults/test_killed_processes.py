@@ -188,7 +188,7 @@ async def test_spends_webhooks_and_the_daily_grants_go_on_without_redis(folder: 
                 assert account is not None
                 assert (account.tier, account.available) == ("ENTERPRISE", 50)
             assert await run_by_cron(book) == 200
-            assert started.pids("redis-server") == []
+            assert started.pids("valkey-server") == []
             os.kill(started.process.pid, signal.SIGCONT)
             assert await spend(client, "una", "key-2")
         assert await ledger_is_whole(book)
