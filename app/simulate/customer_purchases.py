@@ -82,8 +82,12 @@ class Subscribed:
     is_given_up = _act("is left unpaid", FakeSubscription.give_up, ExpectedAccount.stop)
     pauses = _act("pauses", FakeSubscription.pause, ExpectedAccount.stop)
     resumes = _activating("resumes", FakeSubscription.resume)
-    pauses_collection = _act("pauses its payments", FakeSubscription.pause_collection)
-    resumes_collection = _act("pays again", FakeSubscription.resume_collection)
+    pauses_collection = _act(
+        "pauses its payments", FakeSubscription.pause_collection, ExpectedAccount.pause_collection
+    )
+    resumes_collection = _act(
+        "pays again", FakeSubscription.resume_collection, ExpectedAccount.resume_collection
+    )
     declines_again = _act("still cannot pay for it", FakeSubscription.decline_proposal)
     forgets_proposal = _act("forgets the change", FakeSubscription.forget_proposal)
     asks_to_cancel = _act("cancels at the period's end", FakeSubscription.schedule_end)

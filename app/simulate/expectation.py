@@ -19,11 +19,12 @@ _MOST_ALIVE: Final = ("active", "past_due", "created", "canceled")
 
 @dataclass(frozen=True, kw_only=True)
 class TierRules:
-    """A tier's credits, and how long a failed payment leaves them."""
+    """A tier's credits, and when a subscription without a payment gives them."""
 
     daily_credits: int
     grace: timedelta = timedelta(days=7)
     trial_grants: bool = True
+    pause_collection: str = "keep"  # or "none"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +50,7 @@ class _Subscription:
     state: str
     tier: str | None = None  # the tier that it gives; in past_due until the grace ends
     grace_ends_at: datetime | None = None
+    collection_paused: bool = False
 
     def gives(self, at: datetime) -> str | None:
         if self.state == "past_due" and not (self.grace_ends_at and at < self.grace_ends_at):
@@ -103,6 +105,18 @@ class ExpectedAccount:
     def stop(self, at: datetime, subscription: str) -> None:
         """Leave the subscription unpaid or paused: past due, without any grace."""
         self._change(at, subscription, _Subscription("past_due"))
+
+    def pause_collection(self, at: datetime, subscription: str) -> None:
+        """Stop collecting payments: the tier says whether it gives its credits meanwhile."""
+        self._pass(at)
+        self._subscriptions[subscription].collection_paused = True
+        self._settle(at)
+
+    def resume_collection(self, at: datetime, subscription: str) -> None:
+        """Collect payments again."""
+        self._pass(at)
+        self._subscriptions[subscription].collection_paused = False
+        self._settle(at)
 
     def cancel(self, at: datetime, subscription: str) -> None:
         """End the subscription."""
@@ -161,7 +175,7 @@ class ExpectedAccount:
     def _state(self, at: datetime) -> str | None:
         """Return the state of the one that gives the tier, else of the most alive."""
         every = self._subscriptions.values()
-        giving = {one.state for one in every if one.gives(at) == self._tier}
+        giving = {one.state for one in every if self._given(one, at) == self._tier}
         states = giving or {one.state for one in every}
         return next((state for state in _MOST_ALIVE if state in states), None)
 
@@ -186,8 +200,13 @@ class ExpectedAccount:
         ends = (one.grace_ends_at for one in self._subscriptions.values())
         return min((end for end in ends if end is not None and end > self._now), default=None)
 
+    def _given(self, one: _Subscription, at: datetime) -> str | None:
+        tier = one.gives(at)
+        withheld = tier and one.collection_paused and self._tiers[tier].pause_collection == "none"
+        return None if withheld else tier
+
     def _best(self, at: datetime) -> str:
-        given = [tier for one in self._subscriptions.values() if (tier := one.gives(at))]
+        given = [tier for one in self._subscriptions.values() if (tier := self._given(one, at))]
         return max(given, key=lambda tier: self._tiers[tier].daily_credits, default="FREE")
 
     def _begin_day(self) -> None:

@@ -76,6 +76,7 @@ class PriceList:
                 daily_credits=tier.daily_credits,
                 grace=timedelta(days=tier.past_due_grace_days),
                 trial_grants=tier.trial_grants,
+                pause_collection=tier.pause_collection,
             )
             for tier in self.catalogue.tiers
         }

@@ -175,6 +175,18 @@ def test_a_closed_account_keeps_its_day_and_is_granted_again_once_it_is_open(
     )
 
 
+@pytest.mark.parametrize(("rule", "tier"), [("keep", "PRO"), ("none", "FREE")])
+def test_a_paused_collection_gives_what_its_tier_says(rule: str, tier: str) -> None:
+    tiers = {**TIERS, "PRO": TierRules(daily_credits=20, pause_collection=rule)}
+    account = ExpectedAccount(OPENED, tiers)
+    account.activate(OPENED, SUB, "PRO")
+    account.pause_collection(OPENED + HOUR, SUB)
+    end = account.end(OPENED + HOUR)
+    assert (end.tier, end.state, end.available) == (tier, "active", tiers[tier].daily_credits)
+    account.resume_collection(OPENED + 2 * HOUR, SUB)
+    assert account.end(OPENED + 2 * HOUR).tier == "PRO"
+
+
 def test_a_planned_end_changes_nothing_until_it_comes(account: ExpectedAccount) -> None:
     account.activate(OPENED, SUB, "PRO")
     account.schedule_end(SUB, OPENED + 2 * DAY)

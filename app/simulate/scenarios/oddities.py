@@ -95,10 +95,13 @@ def ends_at_a_date(c: Customer) -> Story:
 
 @scenario()
 def collection_paused(c: Customer) -> Story:
-    """Has the collection of its payments paused, which is no status: the tier stays."""
+    """Has the collection of its payments paused, which is no status: the tier decides."""
     sub = c.subscription(c.low)
     yield sub.subscribes()
-    c.wait(days=5)
+    for _ in range(2):
+        c.wait(days=5)
+        yield sub.pauses_collection()
+        c.wait(days=8)
+        yield sub.resumes_collection()
+    c.wait(days=1)
     yield sub.pauses_collection()
-    c.wait(days=20)
-    yield sub.resumes_collection()
