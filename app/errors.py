@@ -17,7 +17,7 @@ TallybookError
 │   └── …                       (code says which)
 ├── ConflictError               the state forbids it
 │   ├── CustomerTakenError
-│   ├── AccountClosedError
+│   ├── AccountClosedError / AccountSuspendedError / AccountMergedError / AccountTakenError
 │   ├── HoldClosedError / HoldExpiredError
 │   ├── NotReversibleError / ShortfallError / RunNotReversedError
 │   ├── StripeNotConfiguredError / NoCustomerError
@@ -182,6 +182,24 @@ class AccountClosedError(ConflictError):
     """A closed account gets no grants."""
 
     code = "account_closed"
+
+
+class AccountSuspendedError(ConflictError):
+    """A suspended account spends and holds nothing until it is resumed."""
+
+    code = "account_suspended"
+
+
+class AccountMergedError(ConflictError):
+    """The account was merged into another, for good."""
+
+    code = "account_merged"
+
+
+class AccountTakenError(ConflictError):
+    """Another account, or a customer of another one, has this id."""
+
+    code = "account_taken"
 
 
 class HoldClosedError(ConflictError):

@@ -16,7 +16,7 @@ SELECT accounts.id, accounts.tier, day_starts_at, lots.free, lots.held, coalesce
                     - CASE WHEN credit = 'free' THEN amount ELSE 0 END)
              FROM entries WHERE lot_id = lots.id AND kind NOT IN ('grant', 'expiry')
        ), 0) AS used
-  FROM accounts JOIN lots ON lots.id = day_lot_id
+  FROM accounts JOIN lots ON lots.id = day_lot_id WHERE closed_at IS NULL
 """
 # What each subscription gives, and what was used with it elsewhere.
 MOVED = """

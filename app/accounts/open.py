@@ -82,6 +82,15 @@ async def require(book: Book, public_id: str) -> int:
     return number
 
 
+async def lock(book: Book, number: int) -> AccountDay:
+    """Lock the account; if it was joined meanwhile, the one that has everything now."""
+    while True:
+        day = (await load.lock(book.database, book.catalogues, [number]))[number]
+        if day.joined_to is None:
+            return day
+        number = day.joined_to
+
+
 async def insert(book: Book, external_id: str | None, time_zone: str) -> int | None:
     """A new account's row, its day not yet opened; None where the id is taken."""
     _, catalogue = await book.catalogues.present(book.database)

@@ -6,7 +6,7 @@ from datetime import datetime
 
 import msgspec
 
-from app.accounts import ties
+from app.accounts import claims, standing, ties
 from app.accounts.claims import Said
 from app.accounts.join import move_subscriptions
 from app.accounts.open import Rank, tie
@@ -19,6 +19,7 @@ from app.book import Book
 from app.subscriptions import store
 from app.subscriptions.facts import SNAPSHOT_KINDS, Fact, FactKind
 from app.subscriptions.store import Asked, OwnerConflict, Reading, Settled
+from statemachine import State
 
 
 class Taken(msgspec.Struct, frozen=True):
@@ -109,7 +110,9 @@ async def _follow(book: Book, customer: LockedCustomer, reading: Reading, origin
     await ties.place(book, customer, origin, but=subscription_id)
     if stood is not None and stood != number:
         await move_subscriptions(book, [subscription_id], stood, number, origin)
-    settled = await _settle(book, reading, number, number, origin)
+    named = claims.receiver(customer.claims, subscription_id, Rank.NAMED)
+    owned = named is not None or number == customer.account  # else a browser may have given it
+    settled = await _settle(book, reading, number, number, origin, owned=owned)
     claim = await ties.outcome(book, before, customer, said[-1]) if said else None
     return Taken(settled, claim)
 
@@ -174,9 +177,18 @@ async def _said(book: Book, customer: LockedCustomer, reading: Reading) -> list[
 
 
 async def _settle(
-    book: Book, reading: Reading, stands: int | None, number: int, origin: Origin
+    book: Book,
+    reading: Reading,
+    stands: int | None,
+    number: int,
+    origin: Origin,
+    *,
+    owned: bool = False,
 ) -> Settled:
-    """Store the subscription as standing on ``stands``; the day of ``number`` follows."""
+    """Store the subscription as standing on ``stands``; the day of ``number`` follows.
+
+    If it is ``owned`` and has begun since the account was closed, that opens again.
+    """
     if reading.asked.fact is not None and stands == number and reading.gives_the_same(number):
         # Nothing moves on the account: most events leave it in peace, and its spends too.
         return await store.settle(book.database, reading, number)
@@ -186,6 +198,9 @@ async def _settle(
     day.post_due(origin)
     settled = await store.settle(book.database, reading, stands)
     await load.reread(book.database, [day])
+    begun = reading.derived.state in (State.ACTIVE, State.PAST_DUE)
+    if owned and begun and standing.owner_came_back(day, reading.made_at):
+        await standing.open_again(book, day, origin)
     day.entitle(day.now, origin)
     await store_days(book.database, [day])
     return settled

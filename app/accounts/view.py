@@ -41,6 +41,7 @@ class AccountView(msgspec.Struct, frozen=True, kw_only=True):
     external_id: str | None
     customer_id: str | None
     closed_at: datetime | None
+    suspended_at: datetime | None
     time_zone: str
     tier: str
     state: str | None
@@ -80,6 +81,7 @@ def _view(
         external_id=row["external_id"],
         customer_id=_shown(subscriptions, tied, day),
         closed_at=row["closed_at"],
+        suspended_at=row["suspended_at"],
         time_zone=day.time_zone,
         tier=day.tier,
         state=_state(subscriptions, day),

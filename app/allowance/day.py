@@ -47,6 +47,15 @@ class OpenedDay:
     after_dormancy: bool
 
 
+@dataclass(frozen=True, slots=True)
+class LastDay:
+    """The last day that a closed account had, and its own lot."""
+
+    day: Day
+    opening: int
+    lot: Lot
+
+
 @dataclass(slots=True, eq=False)
 class AccountDay:
     """A locked account with its sheet, its running day and what its subscriptions give."""
@@ -59,7 +68,7 @@ class AccountDay:
     lot: Lot | None
     used_brought: int  # of ``brought``, what counts in the running day
     due_at: datetime
-    closed: bool
+    closed_at: datetime | None
     catalogue: Catalogue
     catalogue_id: int
     day_catalogue: Catalogue
@@ -67,6 +76,7 @@ class AccountDay:
     givings: Sequence[Giving]
     withdrawn: bool  # the running day's opening was reversed
     posted_to: datetime  # graces that ended by then are posted
+    suspended_at: datetime | None = None
     joined_to: int | None = None
     brought: Sequence[Use] = ()  # of accounts that were joined to it
     brought_until: datetime | None = None  # none of ``brought``, or of its givings', counts later
@@ -84,20 +94,32 @@ class AccountDay:
         return self.sheet.now
 
     @property
+    def closed(self) -> bool:
+        """Whether it gets no grants any more."""
+        return self.closed_at is not None
+
+    @property
+    def suspended(self) -> bool:
+        """Whether it opens no day and nothing can be spent, for the time being."""
+        return self.suspended_at is not None
+
+    @property
     def next_grant_at(self) -> datetime | None:
-        """When the next day opens; None for a closed account."""
-        return None if self.closed or self.day is None else self.day.ends_at
+        """When the next day opens; None for an account that is closed or suspended."""
+        if self.closed or self.suspended or self.day is None:
+            return None
+        return self.day.ends_at
 
     def post_due(self, origin: Origin) -> None:
         """Post what is due by now, in time order: grace ends, lots' ends, the day's end."""
         while (due := self._next_due()) <= self.now:
             self.changed = True
             self.posted_to = max(self.posted_to, due)
-            if self.day is not None and due == self.day.ends_at:
+            if self.day is not None and due == self.day.ends_at and not self._waits:
                 self._end_day(origin)
             else:
                 self._release_overdue(due, origin)
-                self._lapse(due, origin)
+                self._lapse(due, origin, but=self.lot if self._waits else None)
                 self.entitle(self.posted_to, origin)
         noted, self.due_at = self.due_at, self._next_due()
         # A spend that empties a lot does not look for the next end: what is noted may be none.
@@ -172,6 +194,26 @@ class AccountDay:
             if lot is self.lot or (lot.source is LotSource.CARRIED and lot.expires_at > self.now):
                 lot.expires_at, lot.changed = later.starts_at, True
         self.due_at = self._next_due()
+
+    @property
+    def _waits(self) -> bool:
+        """Whether the day's end waits until the account is resumed, as over a gap of days."""
+        return self.suspended and not self.closed
+
+    def begin_again(self, origin: Origin, last: LastDay | None) -> None:
+        """Give days to an account again that was closed; ``last`` is the last one it had."""
+        self.closed_at, self.changed = None, True
+        if self.day is None:
+            today = day_of(self.time_zone, self.now)
+            if last is None or today.on > last.day.on:
+                self._open(today, origin)
+            else:  # by a change of zone; dates only ascend, so that day goes on until a later one
+                later = first_start_of_later_date(self.time_zone, last.day.on, self.now)
+                self.day = Day(last.day.on, last.day.starts_at, later.starts_at)
+                self.opening, self.lot = last.opening, last.lot
+                self.lot.expires_at = later.starts_at
+                self.lot.of_running_day = self.lot.changed = True
+        self.entitle(self.now, origin)
 
     def _end_day(self, origin: Origin) -> None:
         assert self.day is not None
@@ -302,7 +344,7 @@ class AccountDay:
         graces = (end for end in ends_at if end is not None and end > self.posted_to)
         ends = (lot.expires_at for lot in self.sheet.lots if lot.free > 0 and lot is not self.lot)
         deadlines = (hold.expires_at for hold in self.holds if hold.state is HoldState.HELD)
-        day_ends = (self.day.ends_at,) if self.day else ()
+        day_ends = (self.day.ends_at,) if self.day and not self._waits else ()
         return min((*graces, *ends, *deadlines, *day_ends), default=NEVER)
 
     def gives(self, giving: Giving) -> str | None:

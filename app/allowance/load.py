@@ -39,10 +39,15 @@ class Drawable:
 
     @property
     def next_grant_at(self) -> datetime | None:
-        """When the next day opens."""
+        """When the next day opens; None for a closed account."""
         if self.day is not None:
             return self.day.next_grant_at
         return None if self.closed else self.row["day_ends_at"]
+
+    @property
+    def suspended(self) -> bool:
+        """Whether an operator suspended it."""
+        return self.row["suspended_at"] is not None
 
 
 async def lock(
@@ -167,9 +172,10 @@ def _counts(row: Record) -> bool:
 
 
 def _next_due(row: Record) -> datetime:
-    """A dormant account's day ends before the tick looks at it again."""
+    """A dormant account's day ends before the tick looks at it again; a suspended one's waits."""
     due_at: datetime = row["due_at"]
-    return min(due_at, row["day_ends_at"] or due_at)
+    waits = row["suspended_at"] is not None or row["day_ends_at"] is None
+    return due_at if waits else min(due_at, row["day_ends_at"])
 
 
 def _posted_to(row: Record, now: datetime) -> datetime:
@@ -199,7 +205,8 @@ def _day(
         lot=lot,
         used_brought=row["day_used_brought"],
         due_at=row["due_at"],
-        closed=row["closed_at"] is not None,
+        closed_at=row["closed_at"],
+        suspended_at=row["suspended_at"],
         joined_to=row["joined_to"],
         brought_until=row["brought_until"],
         catalogue=present,

@@ -63,7 +63,7 @@ async def _run(database: Database) -> Finding:
     """Days that spends opened first leave a run nothing to do: hence no failure."""
     told = await database.fetchrow(
         """SELECT (SELECT max(started_at) FROM runs) AS last_at,
-                  (SELECT count(*) FROM accounts WHERE closed_at IS NULL
+                  (SELECT count(*) FROM accounts WHERE closed_at IS NULL AND suspended_at IS NULL
                       AND opened_at < tallybook_now() - interval '26 hours') AS waiting,
                   tallybook_now() - interval '26 hours' AS since"""
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -75,10 +76,7 @@ async def sheets_and_answers(
     # The clock may have stepped back since an account was written, or since lists were said to be
     # complete: what is recorded now still stands after both.
     now = max([found[0]["now"], *(row["written_at"] for row in rows)])
-    locked = {
-        row["id"]: Locked(row, Sheet(row["id"], row["free"], row["held"], row["debt"], [], now))
-        for row in rows
-    }
+    locked = {row["id"]: Locked(row, _sheet(row, now)) for row in rows}
     for record in found:
         if record["id"] is not None:
             one, lot = locked[record["account_id"]], lot_of(record)
@@ -86,6 +84,11 @@ async def sheets_and_answers(
             lot.of_running_day = lot.number == one.row["day_lot_id"]
             one.sheet.lots.append(lot)
     return locked, idempotency.read(found[0]["answers"])
+
+
+def _sheet(row: Record, now: datetime) -> Sheet:
+    suspended = row["suspended_at"] is not None
+    return Sheet(row["id"], row["free"], row["held"], row["debt"], [], now, suspended)
 
 
 async def load_lots(database: Database, sheet: Sheet, numbers: Iterable[int | None]) -> None:

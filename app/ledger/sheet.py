@@ -99,6 +99,7 @@ class Sheet:
     debt: int
     lots: list[Lot]
     now: datetime
+    suspended: bool = False
     journals: list[JournalDraft] = field(default_factory=list)
     # In drafting order over all journals: entries are numbered so that each one's balance after
     # follows from the one before it.
@@ -120,8 +121,8 @@ class Sheet:
 
     @property
     def available(self) -> int:
-        """What a spend would find, where everything due is posted."""
-        return sum(lot.free for lot in self.spendable())
+        """What a spend would find, if everything due is posted."""
+        return 0 if self.suspended else sum(lot.free for lot in self.spendable())
 
     def forget(self) -> None:
         """Drop what was drafted and not written; the sheet is then good for nothing more."""

@@ -30,10 +30,19 @@ class Buyer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Receiver(msgspec.Struct, frozen=True):
-    """The account that gets the credits; a ``gift`` if a browser may have named it."""
+    """The account that gets the credits; a ``gift`` if a browser may have named it.
+
+    ``pays`` tells that the payer's customer is tied to it: then a gift is the owner's own.
+    """
 
     account: int
     gift: bool
+    pays: bool = False
+
+    @property
+    def owned(self) -> bool:
+        """Whether its owner bought it, as far as can be known."""
+        return self.pays or not self.gift
 
 
 class Unplaced(msgspec.Struct, frozen=True):
@@ -102,7 +111,8 @@ async def _named_receiver(
     customer = buyer.customer
     if fact.account_hint:
         account = await ties.account_named(book, customer, fact.account_hint, origin)
-        return Receiver(account, gift=fact.by_payment_link)
+        pays = customer is not None and customer.account == account and customer.rank in TIES
+        return Receiver(account, gift=fact.by_payment_link, pays=pays)
     if customer is not None and customer.account is not None and customer.rank in TIES:
         return Receiver(customer.account, gift=False)
     reference = fact.client_reference_id

@@ -44,7 +44,8 @@ class SessionFact(msgspec.Struct, frozen=True, kw_only=True, tag="session"):
     where the event carries none; ``quantity`` is how many of ``pack`` the server wrote.
     ``account_hint`` is the application's id in its metadata, ``hint_refused`` says that what stands
     there is none. ``by_payment_link`` tells of a session that a payment link made: anybody who
-    opened the link may have written what it names.
+    opened the link may have written what it names. ``made_at`` is when Stripe made the
+    session.
     """
 
     event_id: str
@@ -64,6 +65,7 @@ class SessionFact(msgspec.Struct, frozen=True, kw_only=True, tag="session"):
     pack: str | None = None
     quantity: int | None = None
     prices: tuple[tuple[str, int], ...] | None = None
+    made_at: datetime | None = None
 
 
 class CaptureFact(msgspec.Struct, frozen=True, kw_only=True, tag="capture"):

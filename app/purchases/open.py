@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from app.accounts import standing
 from app.allowance import load
 from app.allowance.day import AccountDay, Origin
 from app.allowance.store import store_days
@@ -26,12 +27,15 @@ async def open_lot(
     """Grant the credits, and put the money behind them; the purchase's row.
 
     The caller holds the locks of the payment and of the customer. A closed account gets what it
-    paid for. The term begins when the credits come: a late delivery costs nobody a day of it.
+    paid for, and opens again if its owner bought it since. The term begins when the credits come: a
+    late delivery costs nobody a day of it.
     """
     database = book.database
     account = receiver.account
     day = (await load.lock(database, book.catalogues, [account]))[account]
     day.post_due(origin)
+    if receiver.owned and standing.owner_came_back(day, fact.made_at or fact.occurred_at):
+        await standing.open_again(book, day, origin)
     journal = JournalDraft(
         Act.PURCHASE,
         origin.source,

@@ -28,7 +28,7 @@ CHUNK_ACCOUNTS: Final = 500
 _NEXT: Final = """
 SELECT id FROM accounts
  WHERE due_at <= $1 AND due_at = day_ends_at AND closed_at IS NULL AND time_zone = $2
-   AND day_lot_id IS NOT NULL AND coalesce(brought_until <= $1, true)
+   AND day_lot_id IS NOT NULL AND suspended_at IS NULL AND coalesce(brought_until <= $1, true)
    AND ($3::timestamptz IS NULL OR held > 0 OR coalesce(last_used_at, opened_at) > $3)
    AND id <> ALL($5::bigint[])
  ORDER BY due_at, id LIMIT $4

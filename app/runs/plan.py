@@ -51,7 +51,7 @@ WITH {TIERS}, {CARRIES}, zones AS MATERIALIZED (
                AND coalesce(coalesce(last_used_at, opened_at) <= used_since, false) AS dormant
       FROM accounts JOIN zones ON zones.name = accounts.time_zone
      WHERE due_at <= (SELECT tallybook_now()) AND day_ends_at <= (SELECT tallybook_now())
-       AND accounts.day_on < zones.day_on
+       AND accounts.day_on < zones.day_on AND suspended_at IS NULL
 )
 SELECT next_on, next_at, array_agg(DISTINCT time_zone) AS zones, entitled.name AS tier,
        closed_at IS NOT NULL AS closed, dormant, count(*) AS account_count,

@@ -55,7 +55,7 @@ _EXPECT: Final = f"""
 UPDATE runs SET expected = greatest(expected, issued + skipped_closed + {_USED} + (
            SELECT count(*) FROM accounts
             WHERE due_at <= $3 AND day_ends_at <= $3 AND day_on < $1 AND closed_at IS NULL
-              AND time_zone = ANY($4::text[])))
+              AND suspended_at IS NULL AND time_zone = ANY($4::text[])))
  WHERE day_on = $1 AND wave_at = $2 AND opening = 1
    AND expected < issued + skipped_closed + skipped_by_use + $5
 """

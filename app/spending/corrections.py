@@ -1,19 +1,18 @@
-"""What operators do to an account: grant, adjust, close."""
+"""What operators do to an account's credits: grant, adjust."""
 
 from __future__ import annotations
 
 from datetime import datetime
 
 from app.accounts.open import require
-from app.allowance.day import AccountDay, Origin
-from app.allowance.store import store_days
+from app.allowance.day import AccountDay
 from app.book import Book
 from app.errors import AccountClosedError, RefusedError
 from app.infrastructure.clock import NEVER
 from app.ledger.kinds import Act, House, Kind, LotSource, Side
 from app.ledger.sheet import JournalDraft
-from app.operators.acts import Operator, OperatorAct, record
-from app.spending.keyed import Done, Order, journal, keyed, lock
+from app.operators.acts import OperatorAct
+from app.spending.keyed import Done, Order, journal, keyed
 
 
 class InThePastError(RefusedError):
@@ -83,23 +82,3 @@ def _answered(header: JournalDraft, day: AccountDay, public_id: str, amount: int
         "available": day.sheet.available,
     }
     return header
-
-
-async def close(book: Book, public_id: str, by: Operator) -> None:
-    """End the account's grants; what it has can still be spent. Closing twice is closing once.
-
-    What was due until now is posted first: a cron that is down costs nobody a day.
-    """
-    number = await require(book, public_id)
-    async with book.database.transaction():
-        day = await lock(book, number)
-        number = day.sheet.account_id
-        day.post_due(Origin("due", by.actor))
-        await store_days(book.database, [day])
-        closed = await book.database.fetchval(
-            """UPDATE accounts SET closed_at = tallybook_now()
-                WHERE id = $1 AND closed_at IS NULL RETURNING true""",
-            number,
-        )
-        if closed:
-            await record(book.database, OperatorAct.CLOSE, by, account_id=number)

@@ -9,7 +9,13 @@ import msgspec
 from app.accounts.open import require
 from app.allowance.day import AccountDay, Origin
 from app.book import Book
-from app.errors import HoldClosedError, HoldExpiredError, HoldUnknownError, RefusedError
+from app.errors import (
+    AccountSuspendedError,
+    HoldClosedError,
+    HoldExpiredError,
+    HoldUnknownError,
+    RefusedError,
+)
 from app.ledger import reserved
 from app.ledger.holds import Hold, HoldState
 from app.ledger.kinds import Act
@@ -34,6 +40,8 @@ async def place(book: Book, public_id: str, amount: int, expires_in_s: int, orde
     hold_number = await reserved.next_hold_number(book.database)
 
     def draft(day: AccountDay) -> JournalDraft:
+        if day.suspended:
+            raise AccountSuspendedError(f"Account {public_id!r} is suspended.")
         expires_at = day.now + timedelta(seconds=expires_in_s)
         hold = Hold(hold_number, day.sheet.account_id, amount, expires_at)
         header = journal(Act.HOLD, day, order)

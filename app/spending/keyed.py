@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from app.allowance import load
+from app.accounts.open import lock
 from app.allowance.day import AccountDay, Origin
 from app.allowance.store import store_days
 from app.book import Book
@@ -93,12 +93,3 @@ async def keyed(
         answer=written.answer or {},
         replayed=False,
     )
-
-
-async def lock(book: Book, number: int) -> AccountDay:
-    """Lock the account; where it was joined meanwhile, the one that has everything now."""
-    while True:
-        day = (await load.lock(book.database, book.catalogues, [number]))[number]
-        if day.joined_to is None:
-            return day
-        number = day.joined_to

@@ -13,7 +13,7 @@ from app.allowance.day import Origin
 from app.allowance.load import Drawable
 from app.allowance.store import store_drawn
 from app.book import Book
-from app.errors import KeyReusedError, TallybookError
+from app.errors import AccountSuspendedError, KeyReusedError, TallybookError
 from app.ledger import idempotency
 from app.ledger.idempotency import RequestKey, StoredAnswer
 from app.ledger.kinds import Act
@@ -138,6 +138,8 @@ async def _lock(
 
 def _draw(order: SpendOrder, account: Drawable) -> JournalDraft:
     sheet = account.sheet
+    if account.suspended:
+        raise AccountSuspendedError(f"Account {order.account_id!r} is suspended.")
     journal = JournalDraft(
         act=Act.SPEND,
         source="api",

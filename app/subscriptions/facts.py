@@ -66,3 +66,4 @@ class Fact(msgspec.Struct, frozen=True, kw_only=True):
     invoice: Invoice | None = None
     unread: tuple[str, ...] = ()
     reading: int = 1
+    made_at: datetime | None = None  # when Stripe made the subscription

@@ -83,6 +83,12 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
         return self.folded.derived
 
     @property
+    def made_at(self) -> datetime:
+        """When Stripe made the subscription; when it was first heard of, if that is not told."""
+        snapshot = self.derived.last_snapshot
+        return snapshot.made_at if snapshot and snapshot.made_at else self.created_at
+
+    @property
     def begins_earlier(self) -> bool:
         """Whether a late fact is older than all that were known."""
         return self.stored is not None and self.created_at < self.stored["created_at"]

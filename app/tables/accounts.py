@@ -20,6 +20,7 @@ class Accounts(Table, tablename="accounts"):
     external_id = Text(unique=True, null=True, default=None)
     opened_at = Timestamptz(null=False, default=None)
     closed_at = Timestamptz(null=True, default=None)
+    suspended_at = Timestamptz(null=True, default=None)
     joined_to = references("self", null=True)
     last_used_at = Timestamptz(null=True, default=None)
     written_at = Timestamptz(null=False, default=datetime(1970, 1, 1, tzinfo=UTC))

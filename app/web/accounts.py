@@ -1,11 +1,11 @@
-"""Accounts: open or tie one, look at it, close it."""
+"""Accounts: open or tie one, and look at it."""
 
 from __future__ import annotations
 
 from typing import Annotated, Any
 
 import msgspec
-from litestar import Request, Response, get, post, put
+from litestar import Request, Response, get, put
 from litestar.datastructures import State
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import JSONBody
@@ -15,10 +15,8 @@ from app.accounts.put import put as put_account_row
 from app.accounts.view import AccountView, view
 from app.infrastructure import ids
 from app.infrastructure.db import Record
-from app.spending import corrections
 from app.web.http import problems
 from app.web.http.access import Access, access, caller
-from app.web.http.acts import MaybeReason, operator
 from app.web.http.instants import Instant
 from app.web.http.parameters import AccountId
 from app.web.http.patterns import STRIPE_ID, WITHOUT_NUL
@@ -77,7 +75,11 @@ class SubscriptionAnswer(View, frozen=True, kw_only=True):
 
 
 class AccountAnswer(View, frozen=True, kw_only=True):
-    """An account: balance to lots as posted, the rest as a spend would find it."""
+    """An account: balance to lots as posted, the rest as a spend would find it.
+
+    A closed one gets no grants any more; a suspended one can spend and hold nothing, so that
+    `available` is 0.
+    """
 
     id: str
     stripe_customer_id: str | None
@@ -90,6 +92,8 @@ class AccountAnswer(View, frozen=True, kw_only=True):
     debt: int
     available: int
     next_grant_at: Instant | None
+    closed_at: Instant | None
+    suspended_at: Instant | None
     lots: list[LotAnswer]
     subscriptions: list[SubscriptionAnswer]
 
@@ -128,21 +132,6 @@ async def put_account(
 )
 async def get_account(account_id: AccountId, state: State) -> AccountAnswer:
     """The account as it stands, and what a spend would find now."""
-    return account_answer(await view(state.book, account_id))
-
-
-@post(
-    "/api/v1/accounts/{account_id:str}/close",
-    status_code=200,
-    responses=problems.declared(400, 401, 403, 404, 413),
-    tags=["Corrections"],
-    **access(Access.OPERATOR),
-)
-async def close_account(
-    account_id: AccountId, request: Request[Any, Any, Any], state: State, data: MaybeReason = None
-) -> AccountAnswer:
-    """End the account's grants; what it has can still be spent. A reason may come along."""
-    await corrections.close(state.book, account_id, operator(request, data))
     return account_answer(await view(state.book, account_id))
 
 

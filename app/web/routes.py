@@ -8,6 +8,7 @@ from typing import Final
 from litestar.types import ControllerRouterHandler
 
 from app.web import (
+    account_acts,
     accounts,
     adjustments,
     alerts,
@@ -49,7 +50,10 @@ ROUTES: Final[Sequence[ControllerRouterHandler]] = (
     webhook.receive_stripe_event,
     grants.grant_credits,
     adjustments.adjust_balance,
-    accounts.close_account,
+    account_acts.close_account,
+    account_acts.reopen_account,
+    account_acts.suspend_account,
+    account_acts.resume_account,
     reversals.reverse,
     reversals.get_reversal,
     subscriptions.list_subscriptions,

@@ -132,10 +132,13 @@ def _session(head: Head, kind: str, session: dict[str, object]) -> Read:
 def _named(
     facts: tuple[MoneyFact, ...], session: dict[str, object], keys: Sequence[str]
 ) -> tuple[MoneyFact, ...]:
-    """The session's fact with whom it names."""
+    """The session's fact with the account that it names, and when it was made."""
     hint = shapes.account_hint_of(session, keys)
+    made_at = shapes.made_at_of(session)
     return tuple(
-        msgspec.structs.replace(fact, account_hint=hint.account_id, hint_refused=hint.refused)
+        msgspec.structs.replace(
+            fact, account_hint=hint.account_id, hint_refused=hint.refused, made_at=made_at
+        )
         if isinstance(fact, SessionFact)
         else fact
         for fact in facts

@@ -166,6 +166,14 @@ def latest_invoice_of(subscription: JsonObject) -> str | None:
     return None if value is None else id_of(value, "latest_invoice")
 
 
+def made_at_of(thing: JsonObject) -> datetime | None:
+    """When Stripe made the object; None if that is not told in a way that is understood."""
+    try:
+        return instant_of(thing.get("created"), "created")
+    except ShapeError:
+        return None
+
+
 class AccountHint(msgspec.Struct, frozen=True):
     """The application's id in the metadata; ``refused`` tells of one that no account could have."""
 

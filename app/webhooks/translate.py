@@ -193,6 +193,7 @@ def _snapshot(
         account_hint=hint.account_id,
         hint_refused=hint.refused,
         unread=() if ended else tuple(unread),
+        made_at=shapes.made_at_of(subscription),
     )
 
 

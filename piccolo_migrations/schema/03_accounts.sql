@@ -4,6 +4,7 @@ CREATE TABLE accounts (
     external_id text UNIQUE CHECK (external_id ~ '^[A-Za-z0-9._:@|+=~-]{1,128}$'),
     opened_at timestamptz NOT NULL,
     closed_at timestamptz,
+    suspended_at timestamptz, -- it opens no day and refuses spends until it is resumed
     joined_to bigint REFERENCES accounts ON DELETE RESTRICT,
     last_used_at timestamptz, -- its last spend, hold or capture; null for none yet
     written_at timestamptz NOT NULL DEFAULT 'epoch', -- nothing is recorded before it any more
@@ -34,7 +35,7 @@ CREATE TABLE accounts (
 ) WITH (fillfactor = 80);
 CREATE INDEX accounts_due ON accounts (due_at, id);
 CREATE INDEX accounts_dormant ON accounts (time_zone)
-    WHERE due_at > day_ends_at AND closed_at IS NULL;
+    WHERE due_at > day_ends_at AND closed_at IS NULL AND suspended_at IS NULL;
 
 -- What was used of the days of accounts that were joined to this one. It counts in every day of
 -- this account that starts before until_at, which is when the day ends on which it was used. What

@@ -203,9 +203,13 @@ async def test_an_innocent_account_loses_nothing_today_or_tomorrow(api: Api, boo
     """It has what it would have without the subscription that came, used up elsewhere."""
     mover = await Mover(book, api, (KIRITIMATI, UTC_ZONE)).begin()
     own = make_subscription_event(
-        "evt_own", "created", NOW, subscription="sub_own", customer="cus_own",
+        "evt_own",
+        "created",
+        NOW,
+        subscription="sub_own",
+        customer="cus_own",
         metadata={"tallybook_account_id": mover.names[1]},
-    )  # fmt: skip
+    )
     await api.deliver(own)
     assert await mover.spend(0) == PRO
     await mover.spend(1, 3)

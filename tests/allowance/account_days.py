@@ -40,7 +40,7 @@ def opened_day(
         lot=None,
         used_brought=0,
         due_at=now,
-        closed=False,
+        closed_at=None,
         catalogue=known,
         catalogue_id=1,
         day_catalogue=known,

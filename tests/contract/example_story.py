@@ -275,4 +275,10 @@ async def _the_cron_comes(story: Story) -> None:
 
 async def _ends(story: Story) -> None:
     await story.call(f"PUT {ACCOUNT}", 200, {"time_zone": "Europe/Berlin"}, by="service")
-    await story.call(f"POST {ACCOUNT}/close", 200, {"reason": "asked for by the customer"})
+    for act, why in (
+        ("suspend", "the card looks stolen"),
+        ("resume", "the bank says it is not"),
+        ("close", "asked for by the customer"),
+        ("reopen", "the customer is back"),
+    ):
+        await story.call(f"POST {ACCOUNT}/{act}", 200, {"reason": why})

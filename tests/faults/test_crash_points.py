@@ -22,6 +22,7 @@ from typing import Any
 import asyncpg
 import pytest
 
+from app.accounts import standing
 from app.accounts.put import put
 from app.book import Book
 from app.infrastructure import clock
@@ -144,7 +145,7 @@ async def two_accounts(book: Book, n: int) -> None:
 async def opened_by_a_run(book: Book, n: int) -> None:
     # The others end here: the run, and with it the number of points, stays small.
     for row in await book.database.fetch("SELECT external_id FROM accounts"):
-        await corrections.close(book, row["external_id"], OPERATOR)
+        await standing.close(book, row["external_id"], OPERATOR)
     await opened_yesterday(book, n)
     await run_due(book.database, book.catalogues, "tests", 30)
     await spend(book, [spend_order(n, 2, "spend")])
@@ -205,7 +206,7 @@ USE_CASES = {
     ),
     "a reversal of a run": UseCase(opened_by_a_run, reverse_last_run),
     "a close": UseCase(
-        opened_yesterday, lambda book, n: corrections.close(book, f"user-{n}", OPERATOR)
+        opened_yesterday, lambda book, n: standing.close(book, f"user-{n}", OPERATOR)
     ),
     "a webhook": UseCase(opened, lambda book, n: receive(book, snapshot(n), livemode=False)),
     "a purchase": UseCase(

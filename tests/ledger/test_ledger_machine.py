@@ -25,6 +25,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from app.accounts import standing
 from app.accounts.put import put
 from app.accounts.view import view
 from app.audit.balance import balance
@@ -246,7 +247,7 @@ class LedgerMachine(RuleBasedStateMachine):
     def a_close(self, name: str, chance: int) -> None:
         if chance:
             return
-        self.runner.run(corrections.close(self.book, name, OPERATOR))
+        self.runner.run(standing.close(self.book, name, OPERATOR))
         self.models[name].close()
 
     # Stripe.

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from app.accounts import standing
 from app.accounts.put import put
 from app.book import Book
 from app.errors import AccountClosedError, InsufficientCreditsError
@@ -101,7 +102,7 @@ class Story:
         await self._reverse(number, policy)
 
     async def _close(self, _: str) -> None:
-        await corrections.close(self.book, self.name, Operator(actor="tests", reason=None))
+        await standing.close(self.book, self.name, Operator(actor="tests", reason=None))
 
     async def _reverse(self, journal_id: int, policy: str) -> None:
         order = reversal_order(Policy(policy))

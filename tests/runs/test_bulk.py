@@ -14,6 +14,7 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
+from app.accounts import standing
 from app.accounts.put import put
 from app.allowance import load
 from app.allowance.catalogue import default_text
@@ -135,7 +136,7 @@ async def live(book: Book, n: int, person: Person) -> None:
     if person.joined and person.prices:
         await put(book, name, customer, None, "test")
     if person.closed:
-        await corrections.close(book, name, Operator(actor="test", reason=None))
+        await standing.close(book, name, Operator(actor="test", reason=None))
 
 
 async def subscribe(book: Book, name: str, customer: str, price: str, status: str) -> None:

@@ -12,6 +12,7 @@ import httpx
 import pytest
 from typer.testing import CliRunner
 
+from app.accounts.standing import close
 from app.allowance.day import Origin, Wave
 from app.book import Book
 from app.cli import app as cli
@@ -22,7 +23,7 @@ from app.operators.acts import Operator
 from app.runs import bulk, due_waves, run, run_row
 from app.runs.one_by_one import Passing
 from app.runs.run import run_due
-from app.spending.corrections import close, grant
+from app.spending.corrections import grant
 from app.spending.keyed import Order
 from app.spending.spend import SpendOrder, Spent, spend
 from tests.api_client import Api

@@ -9,11 +9,10 @@ import msgspec
 import pytest
 import stripe as sdk
 
-from app.accounts import put
+from app.accounts import put, standing
 from app.infrastructure.db import Database
 from app.infrastructure.settings import Settings
 from app.operators.acts import Operator
-from app.spending import corrections
 from tests.api_client import Api, open_api
 from tests.conftest import NOW
 from tests.invariants import differences
@@ -141,7 +140,7 @@ async def test_nobody_buys_for_an_account_that_is_not_there_or_closed(
     nobody = await checkout(stripe_service, "user-1", price="price_pro_monthly")
     assert told(nobody) == (404, "account_unknown")
     await put.put(book, "user-1", "cus_1", None, "tests")
-    await corrections.close(book, "user-1", Operator(actor="tests", reason=None))
+    await standing.close(book, "user-1", Operator(actor="tests", reason=None))
     closed = await checkout(stripe_service, "user-1", price="price_pro_monthly")
     assert told(closed) == (409, "account_closed")
     assert told(await portal(stripe_service, "user-1")) == (409, "account_closed")

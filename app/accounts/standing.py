@@ -1,0 +1,118 @@
+"""Close an account, suspend it, and take either back.
+
+A closed account gets no grants any more; what it has can still be spent. It opens again if an
+operator says so, or if its owner subscribes or buys: a paying customer is never left without
+credits. A suspended account keeps what it has and can spend none of it until it is resumed.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Final
+
+import structlog
+
+from app.accounts.open import lock, require
+from app.allowance.day import AccountDay, LastDay, Origin
+from app.allowance.store import store_days
+from app.allowance.zones import Day
+from app.book import Book
+from app.errors import AccountMergedError
+from app.infrastructure import sql
+from app.ledger import post
+from app.operators.acts import Operator, OperatorAct, record
+
+log = structlog.get_logger(__name__)
+
+_SQL: Final = sql.beside(__file__)
+
+
+async def close(book: Book, public_id: str, by: Operator) -> None:
+    """End the account's grants. Closing twice is closing once.
+
+    What was due until now is posted first: a cron that is down costs nobody a day.
+    """
+    async with book.database.transaction():
+        day = await _lock(book, public_id, by)
+        if not day.closed:
+            await book.database.execute(*_SQL["close"](id=day.sheet.account_id))
+            await _record(book, OperatorAct.CLOSE, day, by)
+
+
+async def reopen(book: Book, public_id: str, by: Operator) -> None:
+    """Give a closed account its days again, today's too; an open one stays as it is.
+
+    Raises AccountMergedError if it was merged into another.
+    """
+    async with book.database.transaction():
+        day = await _lock(book, public_id, by)
+        if day.closed:
+            await open_again(book, day, Origin("api", by.actor))
+            await store_days(book.database, [day])
+            await _record(book, OperatorAct.REOPEN, day, by)
+
+
+async def suspend(book: Book, public_id: str, by: Operator) -> None:
+    """Let nothing be spent or held, and open no day, until the account is resumed."""
+    async with book.database.transaction():
+        day = await _lock(book, public_id, by)
+        if not day.suspended:
+            day.suspended_at, day.changed = day.now, True
+            day.refresh_due()
+            await _write_suspended(book, day)
+            await _record(book, OperatorAct.SUSPEND, day, by)
+
+
+async def resume(book: Book, public_id: str, by: Operator) -> None:
+    """End a suspension, and open today's day."""
+    async with book.database.transaction():
+        day = await _lock(book, public_id, by)
+        if day.suspended:
+            day.suspended_at, day.sheet.suspended, day.changed = None, False, True
+            day.post_due(Origin("api", by.actor))
+            await _write_suspended(book, day)
+            await _record(book, OperatorAct.RESUME, day, by)
+
+
+def owner_came_back(day: AccountDay, made_at: datetime) -> bool:
+    """Whether what Stripe made at this instant for the account's owner opens it again."""
+    return day.closed_at is not None and day.joined_to is None and made_at > day.closed_at
+
+
+async def open_again(book: Book, day: AccountDay, origin: Origin) -> None:
+    """Draft the days of a locked account that was closed; the caller stores it."""
+    number = day.sheet.account_id
+    if day.joined_to is not None:
+        raise AccountMergedError("The account was merged into another, which has all it had.")
+    last = None
+    if day.day is None:
+        row = await book.database.fetchrow(*_SQL["last_day"](id=number))
+        if row is not None:
+            await post.load_lots(book.database, day.sheet, [row["lot_id"]])
+            lot = day.sheet.lot(row["lot_id"])
+            assert lot is not None
+            last = LastDay(
+                Day(row["day_on"], row["starts_at"], lot.expires_at), row["opening"], lot
+            )
+    day.begin_again(origin, last)
+    await book.database.execute(*_SQL["open_again"](id=number))
+    book.database.after_commit(lambda: log.info("account_open_again", account=number))
+
+
+async def _lock(book: Book, public_id: str, by: Operator) -> AccountDay:
+    """The locked account with what is due posted and stored."""
+    day = await lock(book, await require(book, public_id))
+    day.post_due(Origin("due", by.actor))
+    await store_days(book.database, [day])
+    return day
+
+
+async def _write_suspended(book: Book, day: AccountDay) -> None:
+    await store_days(book.database, [day])
+    await book.database.execute(
+        *_SQL["suspend"](id=day.sheet.account_id, suspended_at=day.suspended_at)
+    )
+
+
+async def _record(book: Book, act: OperatorAct, day: AccountDay, by: Operator) -> None:
+    await record(book.database, act, by, account_id=day.sheet.account_id)
