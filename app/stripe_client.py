@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import heapq
 import re
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -62,6 +63,7 @@ class StripeApi:
     def __init__(self, key: str, base: str | None = None) -> None:
         """``base`` is another address than Stripe's own, for a local server."""
         self._key = key
+        self._context: str | None = None
         self._http = _Http(trust_env=base is None)
         self._client = stripe.StripeClient(
             key,
@@ -73,6 +75,12 @@ class StripeApi:
     async def close(self) -> None:
         """End its connections."""
         await self._http.close_async()
+
+    def in_context(self, context: str | None) -> StripeApi:
+        """The same connections, asking for this account of the key's organization."""
+        other = copy.copy(self)
+        other._context = context
+        return other
 
     async def retrieve(self, path: str, params: Params | None = None) -> Retrieved:
         """GET one object, such as ``/v1/subscriptions/sub_1``."""
@@ -182,7 +190,11 @@ class StripeApi:
             raise StripeRefusedError(f"{path[:100]!r} is no path of Stripe's API.", 404)
         with self._told():
             answer = await self._client.raw_request_async(
-                method, path, **params, idempotency_key=idempotency_key
+                method,
+                path,
+                **params,
+                idempotency_key=idempotency_key,
+                stripe_context=self._context,
             )
             body = orjson.loads(answer.body)  # plain dicts, which the SDK's own are not
         if not isinstance(body, dict):

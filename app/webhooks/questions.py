@@ -71,7 +71,8 @@ async def ask(stripe: StripeApi, thin: Thin) -> bytes | Ignored | Parked:
     Raises StripeFailedError, EarlyAnswerError; no answer takes longer than the client allows.
     """
     if thin.url is None:
-        return Parked("unknown shape: related_object names no path of the API")
+        return Parked("unknown shape: related_object names no path of such an object")
+    stripe = stripe.in_context(thin.context)
     expanded = _EXPANDED if thin.kind.startswith("checkout.session.") else None
     found = await stripe.retrieve(thin.url, expanded)
     _check_time(thin, found.asked_at)

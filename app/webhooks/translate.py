@@ -32,8 +32,20 @@ _PAYMENTS: Final = MappingProxyType(
     }
 )
 _CUSTOMERS: Final = frozenset({"customer.created", "customer.updated", "customer.deleted"})
-# No other host, no query, and no step back up the path.
-_API_PATH: Final = re.compile(r"/v1(/[A-Za-z0-9_-]+)+")
+# Where Stripe shows the object of each type of event; the longer type stands before the shorter.
+_PATHS: Final = (
+    (_SUBSCRIPTION, "/v1/subscriptions/"),
+    ("customer.", "/v1/customers/"),
+    ("invoice.", "/v1/invoices/"),
+    ("checkout.session.", "/v1/checkout/sessions/"),
+    ("charge.dispute.", "/v1/disputes/"),
+    ("charge.refund.", "/v1/refunds/"),
+    ("refund.", "/v1/refunds/"),
+    ("charge.", "/v1/charges/"),
+    ("payment_intent.", "/v1/payment_intents/"),
+)
+_OBJECT_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,255}")
+_CONTEXT: Final = re.compile(r"[A-Za-z0-9_/]{1,255}")
 _ENDED: Final = frozenset({"canceled", "incomplete_expired"})
 _RENEWALS: Final = frozenset({"subscription_cycle", "subscription_update"})
 
@@ -52,7 +64,8 @@ class CustomerFact(msgspec.Struct, frozen=True, kw_only=True):
 class Thin(msgspec.Struct, frozen=True, kw_only=True):
     """An event that names an object and tells nothing of it; ``url`` is where Stripe shows it.
 
-    ``kind`` is the snapshot event's; ``url`` is None where the event names no path of the API's.
+    ``kind`` is the snapshot event's; ``url`` is None if the event names no path of such an object.
+    ``context`` is the account that an organization's event is of, by which Stripe is asked.
     """
 
     event_id: str
@@ -60,6 +73,7 @@ class Thin(msgspec.Struct, frozen=True, kw_only=True):
     url: str | None
     livemode: bool
     occurred_at: datetime
+    context: str | None = None
 
 
 class Ignored(msgspec.Struct, frozen=True):
@@ -126,16 +140,29 @@ def _thin(event: dict[str, object], kind: str) -> Thin | Ignored:
     snapshot = kind.removeprefix("v1.")
     if snapshot == kind or not _reads(snapshot):
         return Ignored(f"{kind} moves no subscription")
-    related = event.get("related_object")
-    url = related.get("url") if isinstance(related, dict) else None
-    known = isinstance(url, str) and len(url) <= shapes.ID_CHARS_MAX and _API_PATH.fullmatch(url)
+    context = event.get("context")
+    if context is not None and not (isinstance(context, str) and _CONTEXT.fullmatch(context)):
+        raise ShapeError(f"context is {shown(context)}, no account")
     return Thin(
         event_id=text_of(event.get("id"), "id"),
         kind=snapshot,
-        url=str(url) if known else None,
+        url=_path_of(snapshot, event.get("related_object")),
         livemode=event.get("livemode") is True,
         occurred_at=created_at(event),
+        context=context,
     )
+
+
+def _path_of(kind: str, related: object) -> str | None:
+    """The path that a thin event names, if it is that of an object of the event's own type.
+
+    So no other host is asked, no query, and nothing but what the type is about.
+    """
+    url = related.get("url") if isinstance(related, dict) else None
+    before = next(path for begin, path in _PATHS if kind.startswith(begin))
+    if not isinstance(url, str) or not url.startswith(before):
+        return None
+    return url if _OBJECT_ID.fullmatch(url.removeprefix(before)) else None
 
 
 def _object(event: dict[str, object], form: str) -> dict[str, object]:

@@ -9,10 +9,14 @@ import pytest
 
 from app.infrastructure import clock
 from app.jobs.tick import tick
+from app.stripe_client import StripeApi
+from app.webhooks.questions import ask
 from app.webhooks.receive import ASK_SECONDS_MAX
+from app.webhooks.translate import Thin, translate
 from tests.api_client import Api
 from tests.conftest import NOW
 from tests.invariants import differences
+from tests.stripe_api.fake_stripe import KEY
 from tests.stripe_events import make_invoice_event, make_subscription_event
 from tests.webhooks.test_failing_effects import break_event, mend
 
@@ -155,6 +159,34 @@ async def test_a_thin_event_that_names_no_path_of_the_api_is_parked(stripe_servi
     assert stripe.calls == []
 
 
+OF_OTHERS = {
+    "customer.subscription.updated": ("/v1/accounts/acct_1", "/v1/charges/ch_1/refunds"),
+    "customer.updated": ("/v1/subscriptions/sub_1", "/v1/customers/cus_1/sources/card_1"),
+    "invoice.paid": ("/v1/invoiceitems/ii_1", "/v1/invoices/../accounts"),
+    "charge.refunded": ("/v1/refunds/re_1", "/v1/charges/ch_1?expand=customer"),
+    "charge.dispute.created": ("/v1/charges/ch_1", "/v1/disputes/"),
+    "checkout.session.completed": ("/v1/checkout/sessions/cs_1/line_items", "/v1/checkout/cs_1"),
+    "payment_intent.succeeded": ("/v1/charges/ch_1", "/v1/payment_intents/pi_1/confirm"),
+}
+
+
+async def test_a_thin_event_asks_for_nothing_but_an_object_of_its_type(
+    stripe_service, stripe
+) -> None:
+    for kind, urls in OF_OTHERS.items():
+        for number, url in enumerate(urls):
+            told = thin(f"evt_{kind}_{number}".replace(".", "_"), kind, url)
+            assert await stripe_service.deliver(told) == "parked", url
+    assert stripe.calls == []
+
+
+@pytest.mark.parametrize("context", ["acct_1/../x", "acct 1", 7, "a" * 256, "acct_1\r\nX: y"])
+async def test_a_context_that_is_no_account_is_parked(stripe_service, stripe, context) -> None:
+    told = thin("evt_1", "customer.subscription.updated", "/v1/subscriptions/sub_1")
+    assert await stripe_service.deliver({**told, "context": context}) == "parked"
+    assert stripe.calls == []
+
+
 async def test_a_thin_event_is_ignored_without_a_key(api) -> None:
     told = thin("evt_1", "customer.subscription.created", "/v1/subscriptions/sub_1")
     assert await api.deliver(told) == "ignored"
@@ -167,3 +199,21 @@ async def test_what_moves_nothing_is_not_even_read(stripe_service, stripe) -> No
     paid = make_invoice_event("evt_2", "paid", NOW)
     assert await stripe_service.deliver(paid) == "applied"
     assert stripe.calls == []
+
+
+async def test_stripe_is_asked_in_the_context_that_the_event_names(stripe) -> None:
+    """An organization's key asks for each of its accounts; without it Stripe answers 404."""
+    api = StripeApi(KEY, stripe.base)
+    stripe.subscription(status="active")
+    told = translate(
+        {
+            **thin("evt_1", "customer.subscription.updated", "/v1/subscriptions/sub_1"),
+            "context": "acct_1/acct_2",
+        }
+    )
+    assert isinstance(told, Thin)
+    await ask(api, told)
+    assert stripe.calls[-1].headers["stripe-context"] == "acct_1/acct_2"
+    await api.retrieve("/v1/subscriptions/sub_1")
+    assert "stripe-context" not in stripe.calls[-1].headers
+    await api.close()
