@@ -215,7 +215,9 @@ def _captured(head: Head, _: str, charge: dict[str, object]) -> Read:
 
 def _succeeded(head: Head, _: str, intent: dict[str, object]) -> Read:
     number = text_of(intent.get("id"), "data.object.id")
-    return (_capture(head, number, _link(intent, "latest_charge"), intent.get("amount_received")),)
+    # Stripe always tells the amount received; other programs that play Stripe leave it out.
+    amount = intent.get("amount_received", intent.get("amount"))
+    return (_capture(head, number, _link(intent, "latest_charge"), amount),)
 
 
 def _capture(head: Head, intent: str, charge_id: str | None, amount: object) -> CaptureFact:

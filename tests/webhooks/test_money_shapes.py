@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from app.purchases.facts import (
     MONEY_MAX,
+    CaptureFact,
     ChargeFact,
     DisputeFact,
     MoneyEvent,
@@ -27,6 +28,7 @@ from tests.money_events import (
     make_refund_event,
     make_session_event,
 )
+from tests.stripe_events import make_event
 
 EVENTS = {
     "session": make_session_event("evt_1", NOW),
@@ -68,6 +70,16 @@ def test_links_are_read_expanded_too() -> None:
     expanded = {"id": "ch_9", "payment_intent": "pi_9"}
     (dispute,) = facts(changed("dispute", payment_intent=..., charge=expanded))
     assert (dispute.payment_intent, dispute.charge_id) == ("pi_9", "ch_9")
+
+
+@pytest.mark.parametrize(("told", "amount"), [({"amount_received": 400}, 400), ({}, 1_000)])
+def test_a_payment_that_does_not_tell_what_was_received_was_received_whole(
+    told: dict[str, Any], amount: int
+) -> None:
+    intent = {"id": "pi_1", "object": "payment_intent", "amount": 1_000, **told}
+    (fact,) = facts(make_event("evt_1", "payment_intent.succeeded", NOW, intent))
+    assert isinstance(fact, CaptureFact)
+    assert (fact.payment_intent, fact.amount) == ("pi_1", amount)
 
 
 @pytest.mark.parametrize(
