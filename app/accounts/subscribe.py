@@ -35,9 +35,6 @@ async def take_fact(book: Book, fact: Fact) -> Taken | OwnerConflict:
     Locks the account's id that it names, the customer, then the accounts.
     """
     origin = Origin("webhook", "stripe", event_id=fact.event_id)
-    if not fact.customer_id:  # an end that names no customer
-        customer_id = await store.customer_of(book.database, fact.subscription_id)
-        fact = msgspec.structs.replace(fact, customer_id=customer_id)
     customer = await ties.lock(book, fact.customer_id, fact.account_hint)
     fact = msgspec.structs.replace(fact, arrived_at=customer.now)
     reading = await _read(book, customer, fact.subscription_id, fact=fact)

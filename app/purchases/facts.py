@@ -41,7 +41,8 @@ class SessionFact(msgspec.Struct, frozen=True, kw_only=True, tag="session"):
 
     ``paid`` is whether its payment is through, or none is needed; ``amount`` what was to be paid,
     in the currency's smallest unit. ``prices`` are (price id, quantity) of its line items, None
-    where the event carries none; ``quantity`` is how many of ``pack`` the server wrote.
+    if the event carries none, or none that can be read, as ``unread`` says; ``quantity`` is how
+    many of ``pack`` the server wrote.
     ``account_hint`` is the application's id in its metadata, ``hint_refused`` says that what stands
     there is none. ``by_payment_link`` tells of a session that a payment link made: anybody who
     opened the link may have written what it names. ``made_at`` is when Stripe made the
@@ -65,6 +66,7 @@ class SessionFact(msgspec.Struct, frozen=True, kw_only=True, tag="session"):
     pack: str | None = None
     quantity: int | None = None
     prices: tuple[tuple[str, int], ...] | None = None
+    unread: str | None = None
     made_at: datetime | None = None
 
 

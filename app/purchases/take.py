@@ -135,6 +135,8 @@ async def _take_session(book: Book, fact: SessionFact, payment: Payment) -> Take
             credits = f"{wanted.credits} credits of pack {wanted.pack.name}"
             credits += assumed if wanted.assumed else ""
             wanted = Taken(outcome=Outcome.APPLIED, reason=f"{credits}; {_told(settled.backed)}")
+    if row is None and fact.paid and fact.unread and fact.quantity is None:
+        wanted = _unsure(wanted, fact.unread)
     return msgspec.structs.replace(
         wanted,
         customer_id=fact.customer_id,
@@ -143,6 +145,14 @@ async def _take_session(book: Book, fact: SessionFact, payment: Payment) -> Take
         refused_name=buyer.refused,
         remark=buyer.remark,
     )
+
+
+def _unsure(taken: Taken, unread: str) -> Taken:
+    """Have somebody look at what was sold, unless Stripe is asked."""
+    if taken.missing is not None:
+        return taken
+    reason = f"{taken.reason}; unknown shape: {unread}"
+    return msgspec.structs.replace(taken, outcome=Outcome.PARKED, reason=reason)
 
 
 async def _wanted(book: Book, fact: SessionFact, row: Record | None) -> Chosen | Taken:

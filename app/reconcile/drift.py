@@ -11,10 +11,10 @@ import msgspec
 import orjson
 
 from app.subscriptions.facts import Fact, FactKind
+from app.webhooks.questions import RECONCILED_PREFIX
 from app.webhooks.translate import translate
 from statemachine import State, advance, trigger_of_status
 
-ID_PREFIX: Final = "tbrec_"
 ENDED: Final = frozenset({"canceled", "incomplete_expired"})
 
 Json = dict[str, Any]
@@ -60,7 +60,7 @@ def snapshot(subscription: Json, asked_at: datetime, keys: Sequence[str], livemo
     readable = isinstance(fact, Fact) and not fact.unread
     named = f"{subscription.get('id')} {event['created']}".encode()
     content = named if readable else orjson.dumps(subscription, option=orjson.OPT_SORT_KEYS)
-    return event | {"id": ID_PREFIX + hashlib.sha256(content).hexdigest()[:32]}
+    return event | {"id": RECONCILED_PREFIX + hashlib.sha256(content).hexdigest()[:32]}
 
 
 def customer_event(customer: Json, asked_at: datetime, livemode: bool) -> Json:
@@ -68,12 +68,12 @@ def customer_event(customer: Json, asked_at: datetime, livemode: bool) -> Json:
     kind = "deleted" if customer.get("deleted") is True else "updated"
     event = _event(f"customer.{kind}", customer, asked_at, livemode)
     named = f"{customer.get('id')} {kind} {event['created']}".encode()
-    return event | {"id": ID_PREFIX + hashlib.sha256(named).hexdigest()[:32]}
+    return event | {"id": RECONCILED_PREFIX + hashlib.sha256(named).hexdigest()[:32]}
 
 
 def _event(kind: str, thing: Json, asked_at: datetime, livemode: bool) -> Json:
     return {
-        "id": ID_PREFIX,
+        "id": RECONCILED_PREFIX,
         "object": "event",
         "api_version": None,
         "created": int(asked_at.timestamp()),
@@ -113,32 +113,34 @@ def _unknown(fact: Fact, thing: Json) -> Drift:
 
 
 def _differences(ours: Ours, fact: Fact) -> list[Difference]:
-    """Part by part: what Stripe's answer does not tell readably is not compared, but told."""
+    """Part by part: what cannot be read of Stripe's answer is not compared, but told."""
     row, state = ours.row, _state_of(fact)
-    pairs: list[tuple[str, object, object]] = [("customer", row["customer_id"], fact.customer_id)]
-    if state is not None:
-        pairs.append(("state", row["state"], str(state)))
-    # What is canceled stays as it was at its end.
-    if not (row["state"] == State.CANCELED and state is State.CANCELED):
-        pairs += [
-            ("ends with its period", row["cancel_at_period_end"], fact.cancel_at_period_end),
-            ("ends", row["cancel_at"], fact.cancel_at),
-            ("collection paused", ours.collection_paused, fact.collection_paused),
-        ]
-        if fact.status is not None:
-            pairs.append(("status", row["status"], fact.status))
-        if fact.prices is not None:
-            pairs.append(("prices", _listed(row["price_ids"]), _listed(fact.prices)))
-        if fact.period_end is not None:
-            pairs.append(("period ends", row["period_end_at"], fact.period_end))
-        if row["account_id"] is not None:  # else no price of it was ever known: it ties nothing
-            pairs.append(("names", ours.named, fact.account_hint or ""))
-        pairs += [("what cannot be read", "", unread) for unread in fact.unread]
-    return [
-        Difference(what, _shown(mine), _shown(theirs))
-        for what, mine, theirs in pairs
-        if mine != theirs
+    parts: list[tuple[str, str, object, object]] = [
+        ("customer_id", "customer", row["customer_id"], fact.customer_id),
+        ("status", "state", row["state"], str(state)),
     ]
+    ended = row["state"] == State.CANCELED and state is State.CANCELED
+    if not ended:  # what is canceled stays as it was at its end
+        at_period_end = row["cancel_at_period_end"], fact.cancel_at_period_end
+        parts += [
+            ("status", "status", row["status"], fact.status),
+            ("prices", "prices", _listed(row["price_ids"]), _listed(fact.prices)),
+            ("cancel_at_period_end", "ends with its period", *at_period_end),
+            ("cancel_at", "ends", row["cancel_at"], fact.cancel_at),
+            ("", "collection paused", ours.collection_paused, fact.collection_paused),
+        ]
+        if fact.period_end is not None:
+            parts.append(("", "period ends", row["period_end_at"], fact.period_end))
+        if row["account_id"] is not None:  # else no price of it was ever known: it ties nothing
+            parts.append(("account_hint", "names", ours.named, fact.account_hint or ""))
+    found = [
+        Difference(what, _shown(mine), _shown(theirs))
+        for part, what, mine, theirs in parts
+        if part not in fact.unread and mine != theirs
+    ]
+    if not ended:
+        found += [Difference("cannot be read", "", why) for why in fact.unread.values()]
+    return found
 
 
 def _listed(prices: Sequence[str]) -> str:
@@ -146,7 +148,7 @@ def _listed(prices: Sequence[str]) -> str:
 
 
 def _state_of(fact: Fact) -> State | None:
-    """Our state for what Stripe says; None for a status that nobody knows."""
+    """Our state for what Stripe says; None if that cannot be read."""
     if fact.kind is FactKind.DELETED:
         return State.CANCELED
     trigger = trigger_of_status(fact.status or "")
@@ -154,7 +156,7 @@ def _state_of(fact: Fact) -> State | None:
 
 
 def _forbidden(row: Mapping[str, Any], fact: Fact) -> str | None:
-    if row["customer_id"] != fact.customer_id:
+    if fact.customer_id and row["customer_id"] != fact.customer_id:
         return f"parked: the subscription belongs to customer {row['customer_id']} here"
     if row["state"] == State.CANCELED and _state_of(fact) is not State.CANCELED:
         return "it is canceled here, and that is final"

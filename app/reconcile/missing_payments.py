@@ -21,8 +21,8 @@ from app.infrastructure import sql
 from app.infrastructure.db import Database, Record
 from app.purchases.facts import DisputeFact, MoneyEvent, MoneyFact, RefundFact, SessionFact
 from app.purchases.packs import Chosen, choose
-from app.reconcile.drift import ID_PREFIX
 from app.webhooks import money_shapes
+from app.webhooks.questions import RECONCILED_PREFIX
 from app.webhooks.shapes import ShapeError
 
 if TYPE_CHECKING:
@@ -183,7 +183,7 @@ def _told(
     the catalogue may have come to know what was bought.
     """
     event = {
-        "id": ID_PREFIX,
+        "id": RECONCILED_PREFIX,
         "object": "event",
         "api_version": None,
         "created": int(asked_at.timestamp()),
@@ -202,7 +202,7 @@ def _told(
     fact = read.facts[0]
     timeless = msgspec.structs.replace(fact, event_id="", occurred_at=_EPOCH)
     said = msgspec.json.encode((ours.catalogue_id, timeless))
-    return event | {"id": ID_PREFIX + hashlib.sha256(said).hexdigest()[:32]}, fact
+    return event | {"id": RECONCILED_PREFIX + hashlib.sha256(said).hexdigest()[:32]}, fact
 
 
 async def _missing(ours: Comparing, listed: Sequence[_Listed]) -> list[Missing]:

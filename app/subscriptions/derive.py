@@ -12,13 +12,12 @@ import msgspec
 from app.subscriptions.facts import SNAPSHOT_KINDS, Fact, FactKind
 from app.subscriptions.invoices import Invoices
 from app.subscriptions.order import Detail, in_order
-from statemachine import State, Trigger, advance, trigger_of_status
+from statemachine import State, Trigger, advance, moved_by_invoices, trigger_of_status
 
 # Raise it when a fold comes to keep more, or to mean something else: what was stored before is
 # then left, and all facts are folded again.
-FOLD_FORM: Final = 4
+FOLD_FORM: Final = 5
 
-_MOVED_BY_INVOICES: Final = frozenset({"active", "past_due"})  # Stripe's statuses
 _INVOICE_KINDS: Final = frozenset({FactKind.PAYMENT_FAILED, FactKind.PAYMENT_SUCCEEDED})
 
 
@@ -61,7 +60,6 @@ class Derived(msgspec.Struct, frozen=True, kw_only=True):
     snapshot: Fact | None
     last_snapshot: Fact | None
     last: Fact
-    prices: tuple[str, ...]
     tier: str | None
     grace_tier: str | None
     failing_since: datetime | None
@@ -85,10 +83,8 @@ class Fold(msgspec.Struct, kw_only=True):
     snapshot: Fact | None = None
     standing: str = "incomplete"  # Stripe's status, as invoices have moved it on
     tier: str | None = None
-    prices: tuple[str, ...] = ()
     prices_unknown: bool = False
     ever_known: bool = False
-    collection_paused: bool = False
     active_before: bool = False
     gave_when_active: str | None = None
     failing_since: datetime | None = None
@@ -99,7 +95,7 @@ class Fold(msgspec.Struct, kw_only=True):
     def take(self, fact: Fact, pricing: Pricing) -> None:
         self.to = fact.occurred_at
         if fact.kind in SNAPSHOT_KINDS:
-            self.last_snapshot = fact
+            self.last_snapshot = fact.completed(self.last_snapshot)
         trigger = _trigger_of(fact)
         if self.decided_by is None:
             self.trigger, self.decided_by = trigger or Trigger.BEGIN, fact
@@ -127,15 +123,13 @@ class Fold(msgspec.Struct, kw_only=True):
         self.invoices, has_say = self.invoices.take(fact, latest)
         # A change that waits for its payment is not made yet: its failure leaves what is.
         pending = snapshot is not None and snapshot.pending_update and _of_update(fact)
-        return has_say and not pending and self.standing in _MOVED_BY_INVOICES
+        return has_say and not pending and moved_by_invoices(self.standing)
 
     def _take_snapshot(self, fact: Fact, pricing: Pricing) -> None:
-        self.snapshot = fact
+        self.snapshot = fact.completed(self.snapshot)
         ended = fact.kind is FactKind.DELETED
         self.standing = "canceled" if ended else (fact.status or self.standing)
-        self.collection_paused = fact.collection_paused
-        if fact.prices is not None:
-            self.prices = fact.prices
+        if "prices" not in fact.unread:
             known = pricing.tier_of(fact.prices)
             self.ever_known = self.ever_known or known is not None
             self.prices_unknown = (
@@ -162,7 +156,8 @@ class Fold(msgspec.Struct, kw_only=True):
         trial = self.standing == "trialing" and not self.active_before
         if trial and not pricing.grants_in_trial(self.tier):
             return None
-        if self.collection_paused and not pricing.gives_while_paused(self.tier):
+        paused = self.snapshot is not None and self.snapshot.collection_paused
+        if paused and not pricing.gives_while_paused(self.tier):
             return None
         return self.tier
 
@@ -229,7 +224,6 @@ def _derived(fold: Fold, pricing: Pricing, last: Fact, tied: bool) -> Derived:
         snapshot=fold.snapshot,
         last_snapshot=fold.last_snapshot,
         last=last,
-        prices=fold.prices,
         tier=fold.gives(pricing),
         grace_tier=grace_tier,
         failing_since=fold.failing_since if grace_ends_at is not None else None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
 
@@ -41,9 +42,9 @@ class Fact(msgspec.Struct, frozen=True, kw_only=True):
     ``latest_invoice`` is the one that decides whether the subscription is past due.
     ``account_hint`` is the application's id that we find in the subscription's metadata;
     ``hint_refused`` says that what stands there is none.
-    ``unread`` says which parts of a snapshot could not be read: None in ``status`` or ``prices``
-    then leaves what was known. A ``reading`` above 1 is of other bytes of the event, and counts in
-    place of the earlier ones.
+    ``unread`` names the parts that could not be read, by field, and says why: each leaves what was
+    known of it. A ``reading`` above 1 is of other bytes of the event, and counts in place of the
+    earlier ones.
     """
 
     event_id: str
@@ -53,7 +54,7 @@ class Fact(msgspec.Struct, frozen=True, kw_only=True):
     occurred_at: datetime
     arrived_at: datetime | None = None
     status: str | None = None
-    prices: tuple[str, ...] | None = ()
+    prices: tuple[str, ...] = ()
     period_end: datetime | None = None
     billing_cycle: str | None = None
     cancel_at_period_end: bool = False
@@ -64,6 +65,13 @@ class Fact(msgspec.Struct, frozen=True, kw_only=True):
     account_hint: str | None = None
     hint_refused: str | None = None
     invoice: Invoice | None = None
-    unread: tuple[str, ...] = ()
+    unread: Mapping[str, str] = msgspec.field(default_factory=dict)
     reading: int = 1
     made_at: datetime | None = None  # when Stripe made the subscription
+
+    def completed(self, before: Fact | None) -> Fact:
+        """The snapshot, with what the one before it says of the parts that nobody can read."""
+        if before is None or not self.unread:
+            return self
+        known = {name: getattr(before, name) for name in self.unread}
+        return msgspec.structs.replace(self, **known)

@@ -189,16 +189,11 @@ async def _read(database: Database, asked: Asked) -> Record:
     return row
 
 
-async def customer_of(database: Database, subscription_id: str) -> str:
-    """The customer of a known subscription.
-
-    Raises BusyError for another: its end is tried again, and parked in the end.
-    """
+async def customer_of(database: Database, subscription_id: str) -> str | None:
+    """The customer of a subscription; None for an unknown one."""
     customer_id: str | None = await database.fetchval(
         *_SQL["customer_of"](subscription_id=subscription_id)
     )
-    if customer_id is None:
-        raise BusyError(f"No event told yet whose subscription {subscription_id} is.")
     return customer_id
 
 
@@ -303,7 +298,8 @@ def row_of(derived: Derived, account_id: int | None) -> dict[str, object]:
         "customer_id": derived.last.customer_id,
         "state": str(derived.state),
         "status": snapshot.status if snapshot else None,
-        **_prices(derived),
+        "price_id": snapshot.prices[0] if snapshot and snapshot.prices else None,
+        "price_ids": list(snapshot.prices) if snapshot else [],
         "period_end_at": snapshot.period_end if snapshot else None,
         "billing_cycle": snapshot.billing_cycle if snapshot else None,
         "cancel_at_period_end": snapshot.cancel_at_period_end if snapshot else False,
@@ -315,11 +311,6 @@ def row_of(derived: Derived, account_id: int | None) -> dict[str, object]:
         "last_event_id": derived.last.event_id,
         "last_event_at": derived.last.occurred_at,
     }
-
-
-def _prices(derived: Derived) -> dict[str, object]:
-    prices = derived.prices
-    return {"price_id": prices[0] if prices else None, "price_ids": list(prices)}
 
 
 def written(reading: Reading, account_id: int | None) -> dict[str, object]:

@@ -13,45 +13,55 @@ from app.accounts.subscribe import Taken, delete_customer, take_fact
 from app.accounts.ties import Claimed, ClaimOutcome
 from app.allowance.day import Origin
 from app.book import Book
+from app.errors import BusyError
 from app.purchases.facts import MoneyEvent
-from app.purchases.take import MissingDetail, take
-from app.subscriptions.facts import Fact
+from app.purchases.take import take
+from app.subscriptions import store
+from app.subscriptions.facts import Fact, FactKind
 from app.subscriptions.store import Outcome, OwnerConflict, Settled
-from app.webhooks.delivery import Delivery
+from app.webhooks import questions
+from app.webhooks.delivery import Delivery, url_to_ask
 from app.webhooks.inbox import Ruling, Verdict
-from app.webhooks.shapes import NOT_ALL_ITEMS
-from app.webhooks.translate import CustomerFact
+from app.webhooks.translate import CustomerFact, Parked
 from statemachine import State
 
 PRICES_SHOWN_MAX: Final = 5
 
 
 class Applied(msgspec.Struct, frozen=True, kw_only=True):
-    """The ruling, and what the event was about.
-
-    Stripe is to be asked of two things: ``tie`` is the last fact of a subscription of which nothing
-    tells how it ended that second, ``missing`` a detail that a session or a dispute leaves out.
-    """
+    """The ruling, what the event was about, and the question to Stripe that it raises."""
 
     ruling: Ruling
     subscription_id: str | None = None
     customer_id: str | None = None
-    tie: Fact | None = None
-    missing: MissingDetail | None = None
+    question: bytes | None = None
 
 
 async def apply(book: Book, delivery: Delivery) -> Applied:
     """Carry out what the event says, in the caller's transaction; it is not ruled at sight."""
     match delivery.says:
         case MoneyEvent() as event:
-            return await _take_money(book, event)
+            return await _take_money(book, delivery, event)
         case CustomerFact() as fact:
             ruling = await _take_customer(book, fact)
             return Applied(ruling=ruling, customer_id=fact.customer_id)
         case Fact() as fact:
-            return await _take(book, msgspec.structs.replace(fact, reading=delivery.reading))
+            return await _take(book, delivery, fact)
+        case Parked(reason=reason):
+            parked = Applied(ruling=Ruling(Verdict.PARKED, reason))
+            return _asking(book, delivery, parked, [reason])
         case _:
             raise AssertionError(f"{delivery.envelope.id} is ruled at sight")
+
+
+def _asking(book: Book, delivery: Delivery, applied: Applied, unread: Sequence[str]) -> Applied:
+    """Ask Stripe for what nobody can read of the event, if a key is set; else it stays as it is."""
+    url = url_to_ask(book, delivery)
+    if url is None or not unread:
+        return applied
+    question = questions.object_question(url, delivery.envelope)
+    ruling = Ruling(Verdict.APPLIED, f"Stripe is asked, since {_joined(unread)}")
+    return msgspec.structs.replace(applied, ruling=ruling, question=question)
 
 
 def rule_name(outcome: ClaimOutcome | None, refused: str | None) -> Ruling | None:
@@ -67,13 +77,13 @@ def rule_name(outcome: ClaimOutcome | None, refused: str | None) -> Ruling | Non
     return None
 
 
-async def _take_money(book: Book, event: MoneyEvent) -> Applied:
+async def _take_money(book: Book, delivery: Delivery, event: MoneyEvent) -> Applied:
     """A name that cannot be one parks the event, for someone to look; what was paid for stands."""
     taken = await take(book, event)
-    ruling = Ruling(Verdict(str(taken.outcome)), taken.reason)
-    missing = taken.missing if book.stripe is not None else None
-    if missing is not None:
-        ruling = Ruling(Verdict.APPLIED, f"Stripe is asked about {missing.object_id}")
+    ruling, question = Ruling(Verdict(str(taken.outcome)), taken.reason), None
+    if taken.missing is not None and book.stripe is not None:
+        ruling = Ruling(Verdict.APPLIED, f"Stripe is asked about {taken.missing.object_id}")
+        question = questions.money_question(taken.missing, delivery.envelope)
     parked = rule_name(taken.claim, taken.refused_name)
     told = taken.claim.reason if taken.claim else taken.remark
     if parked is not None:
@@ -84,7 +94,7 @@ async def _take_money(book: Book, event: MoneyEvent) -> Applied:
         ruling=ruling,
         subscription_id=taken.subscription_id,
         customer_id=taken.customer_id,
-        missing=missing,
+        question=question,
     )
 
 
@@ -108,23 +118,42 @@ async def _take_customer(book: Book, fact: CustomerFact) -> Ruling:
     return Ruling(verdict, outcome.reason)
 
 
-async def _take(book: Book, fact: Fact) -> Applied:
+async def _take(book: Book, delivery: Delivery, fact: Fact) -> Applied:
+    unread = list(fact.unread.values())
+    if not fact.customer_id:
+        known = await store.customer_of(book.database, fact.subscription_id)
+        if known is None:
+            return _of_nobody(book, delivery, fact)
+        fact = msgspec.structs.replace(fact, customer_id=known)
+    fact = msgspec.structs.replace(fact, reading=delivery.reading)
     taken = await take_fact(book, fact)
-    tie = None
+    applied = Applied(
+        ruling=Ruling(Verdict.PARKED, ""),
+        subscription_id=fact.subscription_id,
+        customer_id=fact.customer_id,
+    )
     if isinstance(taken, OwnerConflict):
         ruling = Ruling(Verdict.PARKED, f"the subscription belongs to customer {taken.customer_id}")
-    else:
-        _, catalogue = await book.catalogues.present(book.database)
-        ruling = ruling_of(fact, taken, park_unknown=catalogue.stripe.park_unknown)
-        # Stripe's own answer has all items: what is unread in that, nobody can tell.
-        asks = taken.settled.derived.tied or any(NOT_ALL_ITEMS in one for one in fact.unread)
-        if asks and book.stripe is not None:
-            tie = taken.settled.derived.last
-            if fact.unread:
-                ruling = Ruling(Verdict.APPLIED, f"Stripe is asked, since {_joined(fact.unread)}")
-    return Applied(
-        ruling=ruling, subscription_id=fact.subscription_id, customer_id=fact.customer_id, tie=tie
-    )
+        return msgspec.structs.replace(applied, ruling=ruling)
+    _, catalogue = await book.catalogues.present(book.database)
+    ruling = ruling_of(fact, taken, park_unknown=catalogue.stripe.park_unknown)
+    applied = msgspec.structs.replace(applied, ruling=ruling)
+    if taken.settled.derived.tied and book.stripe is not None:
+        last = taken.settled.derived.last
+        question = questions.tie_question(last.subscription_id, last.occurred_at, delivery.envelope)
+        return msgspec.structs.replace(applied, question=question)
+    return _asking(book, delivery, applied, unread if _matters(taken.settled) else [])
+
+
+def _of_nobody(book: Book, delivery: Delivery, fact: Fact) -> Applied:
+    """A subscription that nothing is known of, by an event whose customer nobody can read."""
+    unread = list(fact.unread.values())
+    parked = Applied(ruling=Ruling(Verdict.PARKED, f"unknown shape: {_joined(unread)}"))
+    asking = _asking(book, delivery, parked, unread)
+    if asking.question is None and fact.kind is FactKind.DELETED:
+        # Its beginning may be on its way, and must not come after its end for good.
+        raise BusyError(f"No event told yet whose subscription {fact.subscription_id} is.")
+    return asking
 
 
 def ruling_of(fact: Fact, taken: Taken, *, park_unknown: bool = True) -> Ruling:
@@ -133,14 +162,19 @@ def ruling_of(fact: Fact, taken: Taken, *, park_unknown: bool = True) -> Ruling:
     # A stranger's subscription ties nothing, whatever its metadata says.
     refused = fact.hint_refused if taken.settled.derived.ever_known else None
     named = rule_name(taken.claim, refused)
-    unread = Ruling(Verdict.PARKED, f"unknown shape: {_joined(fact.unread)}")
-    found = (state, named, unread if fact.unread else None)
-    parked = [one.reason for one in found if one is not None and one.verdict is Verdict.PARKED]
-    if parked:
-        return Ruling(Verdict.PARKED, _joined(parked))
+    unread = list(fact.unread.values()) if _matters(taken.settled) else []
+    reasons = [one.reason for one in (state, named) if one and one.verdict is Verdict.PARKED]
+    reasons += [f"unknown shape: {_joined(unread)}"] if unread else []
+    if reasons:
+        return Ruling(Verdict.PARKED, _joined(reasons))
     outranked = taken.claim is not None and taken.claim.claimed is Claimed.OUTRANKED
     told = taken.claim.reason if taken.claim and outranked else None
     return Ruling(state.verdict, _joined([state.reason, told]))
+
+
+def _matters(settled: Settled) -> bool:
+    """Whether what cannot be read of the event could still give something."""
+    return settled.outcome is not Outcome.STALE and settled.derived.state is not State.CANCELED
 
 
 def _of_state(fact: Fact, settled: Settled, *, park_unknown: bool) -> Ruling:
@@ -151,7 +185,7 @@ def _of_state(fact: Fact, settled: Settled, *, park_unknown: bool) -> Ruling:
     # What has ended can give nothing any more: nobody need look at its price.
     if derived.prices_unknown and newest and derived.state is not State.CANCELED:
         verdict = Verdict.PARKED if park_unknown or derived.ever_known else Verdict.IGNORED
-        return Ruling(verdict, f"no price is in the catalogue: {_shown(fact.prices or ())}")
+        return Ruling(verdict, f"no price is in the catalogue: {_shown(fact.prices)}")
     if derived.tied:
         return Ruling(Verdict.APPLIED, "tie")
     return Ruling(Verdict.APPLIED, f"{fact.kind} leaves it {derived.state}")

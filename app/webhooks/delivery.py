@@ -7,7 +7,8 @@ import msgspec
 from app.book import Book
 from app.webhooks.envelope import Envelope, envelope
 from app.webhooks.inbox import Ruling, Verdict
-from app.webhooks.translate import Ignored, Parked, Thin, Translated, translate
+from app.webhooks.questions import is_answer
+from app.webhooks.translate import Ignored, Parked, Thin, Translated, object_url, translate
 
 
 class Delivery(msgspec.Struct, frozen=True):
@@ -29,6 +30,16 @@ async def read(book: Book, payload: bytes) -> Delivery:
     return Delivery(event, payload, translate(event.event, keys))
 
 
+def url_to_ask(book: Book, delivery: Delivery) -> str | None:
+    """The path of Stripe's API that tells what nobody can read of the event.
+
+    None without a key, and for Stripe's own answers.
+    """
+    if book.stripe is None or is_answer(delivery.envelope.id):
+        return None
+    return object_url(delivery.envelope.event)
+
+
 def ruled_at_sight(book: Book, delivery: Delivery) -> Ruling | None:
     """The ruling on an event from which nothing follows, whatever the book holds; else None."""
     if delivery.envelope.livemode != book.livemode:
@@ -37,7 +48,7 @@ def ruled_at_sight(book: Book, delivery: Delivery) -> Ruling | None:
     match delivery.says:
         case Ignored(reason=reason):
             return Ruling(Verdict.IGNORED, reason)
-        case Parked(reason=reason):
+        case Parked(reason=reason) if url_to_ask(book, delivery) is None:
             return Ruling(Verdict.PARKED, reason)
         case Thin() if book.stripe is None:
             return Ruling(Verdict.IGNORED, "thin event, no API key")

@@ -107,6 +107,11 @@ def _session(head: Head, kind: str, session: dict[str, object]) -> Read:
     intent = _link(session, "payment_intent")
     if mode == "payment" and paid and session.get("amount_total") is None:
         raise ShapeError("amount_total is missing from a session that is paid")
+    prices, unread = None, None
+    try:
+        prices = _prices_of(session)
+    except ShapeError as error:  # the metadata may tell what was bought
+        unread = str(error)
     fact = SessionFact(
         event_id=head.event_id,
         occurred_at=head.occurred_at,
@@ -122,7 +127,8 @@ def _session(head: Head, kind: str, session: dict[str, object]) -> Read:
         currency=_currency(session),
         pack=_pack_of(session),
         quantity=_quantity_of(session),
-        prices=_prices_of(session),
+        prices=prices,
+        unread=unread,
     )
     if mode == "payment" and paid and fact.amount and intent is None:
         raise ShapeError("a session that was paid names no payment_intent")
@@ -192,14 +198,16 @@ def prices_of_items(listed: dict[str, object]) -> tuple[tuple[str, int], ...]:
     data = listed.get("data")
     if not isinstance(data, list) or len(data) > shapes.ITEMS_MAX or listed.get("has_more"):
         raise ShapeError(f"line_items is no whole list of at most {shapes.ITEMS_MAX}")
-    return tuple(_sold(object_of(item, "line_items.data[]")) for item in data)
+    sold = [_sold(object_of(item, "line_items.data[]")) for item in data]
+    return tuple((price, quantity) for price, quantity in sold if quantity)
 
 
 def _sold(item: dict[str, object]) -> tuple[str, int]:
+    """The price of a line and how many of it; a metered price has no quantity."""
     price = item.get("price")
     price = item.get("plan") if price is None else price
-    quantity = item.get("quantity")
-    if type(quantity) is not int or not 1 <= quantity <= QUANTITY_MAX:
+    quantity = 1 if item.get("quantity") is None else item["quantity"]
+    if type(quantity) is not int or not 0 <= quantity <= QUANTITY_MAX:
         raise ShapeError(f"a line item's quantity is {shown(quantity)}")
     return id_of(price, "a line item's price"), quantity
 

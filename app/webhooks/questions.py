@@ -1,7 +1,7 @@
-"""What is asked of Stripe: a thin event's object, which of two states came last, what was sold.
+"""Questions to Stripe: a thin event's object, the last of two states, what an event leaves out.
 
-A question stands in the inbox as a queued event, asked outside any transaction; its answer comes
-in through the same door as a webhook, as an event of our own, dated by Stripe's clock.
+A question stands in the inbox as a queued event and is asked outside any transaction. Its answer is
+taken in as a webhook is: as an event of our own, dated by Stripe's clock.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 import orjson
 
 from app.purchases.take import DetailKind, MissingDetail
+from app.webhooks.envelope import Envelope
 from app.webhooks.shapes import ID_CHARS_MAX, ShapeError, invoice_subscription_of, object_of
 from app.webhooks.translate import Ignored, Parked, Thin, translate
 
@@ -21,8 +22,10 @@ if TYPE_CHECKING:  # the SDK behind it takes half a second to import
     from app.stripe_client import Retrieved, StripeApi
 
 ANSWER_PREFIX: Final = "tbask_"
+RECONCILED_PREFIX: Final = "tbrec_"
 TIE_PREFIX: Final = "tbtie_"
 MONEY_PREFIX: Final = "tbmoney_"
+OBJECT_PREFIX: Final = "tbread_"
 _SNAPSHOT: Final = "customer.subscription.updated"
 _ID: Final = re.compile(r"[A-Za-z0-9_]{1,255}")
 
@@ -35,31 +38,42 @@ class EarlyAnswerError(Exception):
     """Stripe's clock has not left the second that is asked about."""
 
 
-def tie_question(subscription_id: str, at: datetime, *, livemode: bool) -> bytes:
+def tie_question(subscription_id: str, at: datetime, of: Envelope) -> bytes:
     """The event that asks for a subscription whose last second has no single end."""
     number = f"{TIE_PREFIX}{subscription_id}_{int(at.timestamp())}"
     url = f"/v1/subscriptions/{subscription_id}"
-    return _question(number, _SNAPSHOT, url, at, livemode=livemode)
+    return _question(number, _SNAPSHOT, url, at, of)
 
 
-def money_question(missing: MissingDetail, *, livemode: bool) -> bytes:
+def money_question(missing: MissingDetail, of: Envelope) -> bytes:
     """The event that asks what a session sells, or which payment a charge is of: once for each."""
     if missing.kind is DetailKind.SOLD:
         kind, url = "checkout.session.completed", f"/v1/checkout/sessions/{missing.object_id}"
     else:
         kind, url = "charge.refunded", f"/v1/charges/{missing.object_id}"
-    number = f"{MONEY_PREFIX}{missing.object_id}"
-    return _question(number, kind, url, missing.at, livemode=livemode)
+    return _question(f"{MONEY_PREFIX}{missing.object_id}", kind, url, missing.at, of)
 
 
-def _question(number: str, kind: str, url: str, at: datetime, *, livemode: bool) -> bytes:
+def object_question(url: str, of: Envelope) -> bytes:
+    """The event that asks for the object of an event, a part of which nobody can read."""
+    return _question(f"{OBJECT_PREFIX}{of.id}", of.type, url, of.created_at, of)
+
+
+def is_answer(event_id: str) -> bool:
+    """Whether the event is Stripe's own answer: what is unreadable in it, nobody can ask for."""
+    return event_id.startswith((ANSWER_PREFIX, RECONCILED_PREFIX))
+
+
+def _question(number: str, kind: str, url: str, at: datetime, of: Envelope) -> bytes:
+    """A thin event, asked in the mode and in the context of the event that raises it."""
     return orjson.dumps(
         {
             "id": number[:ID_CHARS_MAX],
             "object": "v2.core.event",
             "type": f"v1.{kind}",
             "created": at.isoformat(),
-            "livemode": livemode,
+            "livemode": of.livemode,
+            "context": of.event.get("context"),
             "related_object": {"id": url.rpartition("/")[2], "url": url},
         }
     )

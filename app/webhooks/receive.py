@@ -27,7 +27,7 @@ TICK_ASK_SECONDS_MAX: Final = 30.0
 
 
 class Attempted(msgspec.Struct, frozen=True):
-    """What became of an event, and what is to be asked of Stripe once that stands."""
+    """The ruling on an event, and the question to ask of Stripe once that is committed."""
 
     ruling: Ruling
     question: Thin | None = None
@@ -42,7 +42,7 @@ class _EffectsFailedError(Exception):
 
 
 class Received(msgspec.Struct, frozen=True):
-    """What the sender is told."""
+    """The answer to the sender."""
 
     event_id: str
     outcome: Verdict
@@ -174,20 +174,13 @@ async def _apply(book: Book, delivery: Delivery) -> Attempted:
     )
     _alerted(book, event.id, applied.ruling)
     question = None
-    if applied.tie is not None:
-        last = applied.tie
-        payload = questions.tie_question(
-            last.subscription_id, last.occurred_at, livemode=event.livemode
-        )
-        question = await _raise_question(book, payload, "nothing tells which came last")
-    elif applied.missing is not None:
-        payload = questions.money_question(applied.missing, livemode=event.livemode)
-        question = await _raise_question(book, payload, f"{event.id} leaves it untold")
+    if applied.question is not None:
+        question = await _raise_question(book, applied.question, f"asked since {event.id} came")
     return Attempted(applied.ruling, question)
 
 
 async def _raise_question(book: Book, payload: bytes, why: str) -> Thin | None:
-    """Queue a question of our own to Stripe; None where it was asked before."""
+    """Queue a question of our own to Stripe; None if it was asked before."""
     event = envelope(payload)
     thin = translate(event.event)
     if not isinstance(thin, Thin) or await inbox.insert(book.database, event, payload) != 1:

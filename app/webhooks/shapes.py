@@ -9,7 +9,6 @@ from typing import Final
 import msgspec
 
 from app.accounts.claims import is_account_id
-from app.subscriptions.facts import Invoice
 
 ID_CHARS_MAX: Final = 255
 ITEMS_MAX: Final = 1_000  # Stripe allows 20, and more on request
@@ -18,8 +17,6 @@ INTERVAL_COUNT_MAX: Final = 1_000
 SHOWN_CHARS_MAX: Final = 60
 
 _INTERVALS: Final = frozenset({"day", "week", "month", "year"})
-
-NOT_ALL_ITEMS: Final = "items.has_more: the event does not hold all items"
 
 JsonObject = Mapping[str, object]
 
@@ -73,7 +70,7 @@ def items_of(subscription: JsonObject) -> list[dict[str, object]]:
     if not isinstance(data, list) or len(data) > ITEMS_MAX:
         raise ShapeError(f"items.data is no list of at most {ITEMS_MAX}")
     if listed.get("has_more") is True:
-        raise ShapeError(NOT_ALL_ITEMS)
+        raise ShapeError("items.has_more: the event does not hold all items")
     return [object_of(item, f"items.data[{at}]") for at, item in enumerate(data)]
 
 
@@ -210,14 +207,7 @@ def invoice_subscription_of(invoice: JsonObject) -> str | None:
     return None if link is None else id_of(link, "the invoice's subscription")
 
 
-def invoice_of(invoice: JsonObject) -> Invoice | None:
-    """Which invoice it is; ``created`` was called ``date`` until 2019-03-14."""
-    if invoice.get("id") is None:
-        return None
+def invoice_made_at_of(invoice: JsonObject) -> datetime | None:
+    """When the invoice was made; ``created`` was called ``date`` until 2019-03-14."""
     made_at = invoice.get("created", invoice.get("date"))
-    reason = invoice.get("billing_reason")
-    return Invoice(
-        text_of(invoice["id"], "the invoice's id"),
-        None if made_at is None else instant_of(made_at, "the invoice's created"),
-        reason if isinstance(reason, str) else None,
-    )
+    return None if made_at is None else instant_of(made_at, "the invoice's created")

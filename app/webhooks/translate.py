@@ -12,7 +12,7 @@ import msgspec
 
 from app.allowance.catalogue import ACCOUNT_KEY
 from app.purchases.facts import MoneyEvent
-from app.subscriptions.facts import Fact, FactKind
+from app.subscriptions.facts import Fact, FactKind, Invoice
 from app.webhooks import money_shapes, shapes
 from app.webhooks.envelope import created_at, is_thin
 from app.webhooks.money_shapes import NothingBought
@@ -46,7 +46,6 @@ _PATHS: Final = (
 )
 _OBJECT_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,255}")
 _CONTEXT: Final = re.compile(r"[A-Za-z0-9_/]{1,255}")
-_ENDED: Final = frozenset({"canceled", "incomplete_expired"})
 _RENEWALS: Final = frozenset({"subscription_cycle", "subscription_update"})
 
 
@@ -105,6 +104,16 @@ def translate(event: dict[str, object], keys: Sequence[str] = (ACCOUNT_KEY,)) ->
         return Parked(f"unknown shape: {error}")
 
 
+def object_url(event: dict[str, object]) -> str | None:
+    """The path of Stripe's API that tells of the object of an event; None if that has no id."""
+    kind, data = str(event.get("type")), event.get("data")
+    thing = data.get("object") if isinstance(data, dict) else None
+    number = thing.get("id") if isinstance(thing, dict) else None
+    if not _reads(kind) or not isinstance(number, str) or not _OBJECT_ID.fullmatch(number):
+        return None
+    return f"{_path_before(kind)}{number}"
+
+
 def _translate(event: dict[str, object], kind: str, keys: Sequence[str]) -> Translated:
     if is_thin(event, kind):
         return _thin(event, kind)
@@ -159,10 +168,14 @@ def _path_of(kind: str, related: object) -> str | None:
     So no other host is asked, no query, and nothing but what the type is about.
     """
     url = related.get("url") if isinstance(related, dict) else None
-    before = next(path for begin, path in _PATHS if kind.startswith(begin))
+    before = _path_before(kind)
     if not isinstance(url, str) or not url.startswith(before):
         return None
     return url if _OBJECT_ID.fullmatch(url.removeprefix(before)) else None
+
+
+def _path_before(kind: str) -> str:
+    return next(path for begin, path in _PATHS if kind.startswith(begin))
 
 
 def _object(event: dict[str, object], form: str) -> dict[str, object]:
@@ -172,56 +185,63 @@ def _object(event: dict[str, object], form: str) -> dict[str, object]:
     return data
 
 
+class Parts:
+    """Reads an object part by part: one that nobody can read is noted by name, and left out."""
+
+    def __init__(self) -> None:
+        self.unread: dict[str, str] = {}
+
+    def read(self, name: str, read: Callable[[], Part], otherwise: Part) -> Part:
+        """The part, or ``otherwise`` if nobody can read it."""
+        try:
+            return read()
+        except ShapeError as error:
+            self.unread[name] = str(error)
+            return otherwise
+
+
 def _snapshot(
     event: dict[str, object],
     kind: FactKind,
     subscription: dict[str, object],
     keys: Sequence[str],
 ) -> Fact:
-    unread: list[str] = []
-    ends = kind is FactKind.DELETED
-
-    def part(read: Callable[[], Part], unreadable: Part) -> Part:
-        """Each part counts by itself: one that nobody can read leaves what was known of it."""
-        try:
-            return read()
-        except ShapeError as error:
-            if str(error) not in unread:  # two parts may stumble over the same
-                unread.append(str(error))
-            return unreadable
-
-    status = part(lambda: _status_of(subscription), None)
-    prices = part(lambda: shapes.prices_of(subscription), None)
-    hint = part(lambda: shapes.account_hint_of(subscription, keys), shapes.AccountHint())
-    period_end = part(lambda: shapes.period_end_of(subscription), None)
-    billing_cycle = part(lambda: shapes.billing_cycle_of(subscription), None)
-    at_period_end = part(lambda: shapes.cancels_at_period_end(subscription), False)
-    cancel_at = part(lambda: shapes.cancel_at_of(subscription), None)
-    latest_invoice = part(lambda: shapes.latest_invoice_of(subscription), None)
-    # An end needs an id and a time: whose it was is known, what it gave is over.
-    customer = subscription.get("customer")
-    customer_id = "" if ends and customer is None else shapes.id_of(customer, "customer")
-    ended = ends or status in _ENDED
-    return Fact(
+    """What a subscription's snapshot says; an end needs an id and a time alone."""
+    parts = Parts()
+    status = parts.read("status", lambda: _status_of(subscription), None)
+    no_hint = shapes.AccountHint()
+    hint = parts.read("account_hint", lambda: shapes.account_hint_of(subscription, keys), no_hint)
+    fact = Fact(
         event_id=text_of(event.get("id"), "id"),
         subscription_id=text_of(subscription.get("id"), "data.object.id"),
-        customer_id=customer_id,
+        customer_id=_customer_of(parts, subscription),
         kind=kind,
         occurred_at=instant_of(event.get("created"), "created"),
         status=status,
-        prices=prices,
-        period_end=period_end,
-        billing_cycle=billing_cycle,
-        cancel_at_period_end=at_period_end,
-        cancel_at=cancel_at,
+        prices=parts.read("prices", lambda: shapes.prices_of(subscription), ()),
+        period_end=parts.read("period_end", lambda: shapes.period_end_of(subscription), None),
+        billing_cycle=parts.read(
+            "billing_cycle", lambda: shapes.billing_cycle_of(subscription), None
+        ),
+        cancel_at_period_end=parts.read(
+            "cancel_at_period_end", lambda: shapes.cancels_at_period_end(subscription), False
+        ),
+        cancel_at=parts.read("cancel_at", lambda: shapes.cancel_at_of(subscription), None),
         collection_paused=subscription.get("pause_collection") is not None,
-        latest_invoice=latest_invoice,
+        latest_invoice=parts.read(
+            "latest_invoice", lambda: shapes.latest_invoice_of(subscription), None
+        ),
         pending_update=subscription.get("pending_update") is not None,
         account_hint=hint.account_id,
         hint_refused=hint.refused,
-        unread=() if ended else tuple(unread),
         made_at=shapes.made_at_of(subscription),
     )
+    return msgspec.structs.replace(fact, unread=parts.unread)
+
+
+def _customer_of(parts: Parts, thing: dict[str, object]) -> str:
+    """Its customer; empty if nobody can read it: that of a known subscription is known."""
+    return parts.read("customer_id", lambda: shapes.id_of(thing.get("customer"), "customer"), "")
 
 
 def _status_of(subscription: dict[str, object]) -> str:
@@ -258,12 +278,18 @@ def _payment(
         return Ignored("an invoice of no subscription")
     if reason is None:  # Stripe fills it; without it the subscription's snapshot rules
         return Ignored("an invoice that does not say what it is for moves no subscription")
-    text_of(reason, "billing_reason")
-    return Fact(
+    parts = Parts()
+    made_at = parts.read("invoice", lambda: shapes.invoice_made_at_of(invoice), None)
+    told = None
+    if invoice.get("id") is not None:
+        number = text_of(invoice["id"], "the invoice's id")
+        told = Invoice(number, made_at, text_of(reason, "billing_reason"))
+    fact = Fact(
         event_id=text_of(event.get("id"), "id"),
         subscription_id=subscription_id,
-        customer_id=shapes.id_of(invoice.get("customer"), "customer"),
+        customer_id=_customer_of(parts, invoice),
         kind=kind,
         occurred_at=instant_of(event.get("created"), "created"),
-        invoice=shapes.invoice_of(invoice),
+        invoice=told,
     )
+    return msgspec.structs.replace(fact, unread=parts.unread)

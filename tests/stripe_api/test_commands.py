@@ -100,7 +100,8 @@ async def test_events_are_listed_by_verdict_and_replayed(
 ) -> None:
     await api.deliver(make_subscription_event("evt_1", "created", NOW))
     for n in (2, 3):
-        odd: dict[str, Any] = make_subscription_event(f"evt_{n}", "updated", NOW, status="odd")
+        at = NOW + timedelta(seconds=n)
+        odd: dict[str, Any] = make_subscription_event(f"evt_{n}", "updated", at, status="odd")
         await api.deliver(odd)
     code, out, _ = await tallybook(server, "events", "list", "--verdict", "parked")
     assert (code, "evt_1" in out, "evt_2" in out, "evt_3" in out) == (0, False, True, True)

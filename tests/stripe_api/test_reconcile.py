@@ -359,6 +359,7 @@ async def reconcile_while_it_changes(
     await hear(book, stripe.event("evt_1", "customer.subscription.created", thing, delivered=True))
     await pass_time(stripe, book, seconds=5)
     stripe.subscription(**missed)
+    changed = asyncio.Event()
 
     async def change(call: Call) -> None:
         if call.path == "/v1/subscriptions/sub_1":
@@ -366,9 +367,11 @@ async def reconcile_while_it_changes(
             thing = stripe.subscription(**heard)
             event = stripe.event("evt_2", "customer.subscription.updated", thing, delivered=True)
             await hear(book, event)
+            changed.set()
 
     stripe.after_answer = change
     await reconcile(book)
+    await changed.wait()
     stripe.after_answer = None
 
 

@@ -132,6 +132,25 @@ def test_money_of_no_payment_intent_is_no_packs(kind: str) -> None:
     assert isinstance(translate(without), Ignored)
 
 
+@pytest.mark.parametrize(
+    ("line_items", "prices", "unread"),
+    [
+        ({"data": [{"price": "p", "quantity": 3}]}, (("p", 3),), None),
+        ({"data": [{"price": "p", "quantity": None}, {"price": "q"}]}, (("p", 1), ("q", 1)), None),
+        ({"data": [{"price": "p", "quantity": 0}, {"price": "q"}]}, (("q", 1),), None),
+        ({"data": [], "has_more": True}, None, "line_items is no whole list of at most 1000"),
+        ({"data": [{"price": "p", "quantity": -1}]}, None, "a line item's quantity is -1"),
+    ],
+)
+def test_lines_that_nobody_can_read_leave_the_rest_of_the_session(
+    line_items: dict[str, Any], prices: object, unread: str | None
+) -> None:
+    (fact,) = facts(changed("session", line_items=line_items))
+    assert isinstance(fact, SessionFact)
+    assert (fact.prices, fact.unread) == (prices, unread)
+    assert (fact.pack, fact.paid, fact.customer_id) == ("P100", True, "cus_1")
+
+
 @pytest.mark.parametrize("kind", ["refund", "dispute"])
 def test_a_charge_decides_where_stripe_names_no_payment_intent(kind: str) -> None:
     (fact,) = facts(changed(kind, payment_intent=None))
@@ -153,8 +172,6 @@ def test_a_charge_decides_where_stripe_names_no_payment_intent(kind: str) -> Non
         ("session", {"payment_intent": None}),
         ("session", {"metadata": ["P100"]}),
         ("session", {"metadata": {"tallybook_pack": 100}}),
-        ("session", {"line_items": {"data": [{"price": "p", "quantity": 0}]}}),
-        ("session", {"line_items": {"data": [], "has_more": True}}),
         ("session", {"object": "charge"}),
         ("session", {"id": "cs_\u0000"}),
         ("refund", {"status": "lost"}),
