@@ -28,11 +28,48 @@ SELECT subscriptions.account_id, coalesce(subscriptions.tier, grace_tier) AS tie
  WHERE subscriptions.tier IS NOT NULL OR grace_ends_at > tallybook_now()
 """
 
+# Written by hand from Stripe's list of statuses.
+STATES = {
+    "incomplete": "created",
+    "trialing": "active",
+    "active": "active",
+    "past_due": "past_due",
+    "unpaid": "past_due",
+    "paused": "past_due",
+    "canceled": "canceled",
+    "incomplete_expired": "canceled",
+}
+
 
 async def differences(database: Database) -> list[str]:
-    """Where the ledger is not what its entries say, and where the allowance rule does not hold."""
+    """Violations: of the ledger by its entries, the allowance rule, states by Stripe's statuses."""
     found = [text for check in await verify(database) for text in check.differences]
-    return found + await _allowance_differences(database)
+    return [*found, *await _allowance_differences(database), *await _state_differences(database)]
+
+
+async def _state_differences(database: Database) -> list[str]:
+    """Our state is what Stripe's status maps to, but for active and past due by an invoice.
+
+    A customer's deletion ends its subscriptions, whatever their status was.
+    """
+    rows = await database.fetch(
+        """SELECT subscriptions.*, deleted_at, (
+                  SELECT trigger FROM transitions WHERE subscription_id = subscriptions.id
+                   ORDER BY transitions.id DESC LIMIT 1) AS trigger
+             FROM subscriptions JOIN customers ON customers.id = customer_id
+            WHERE status IS NOT NULL"""
+    )
+    return [
+        f"{row['id']} is {row['state']} by {row['trigger']} while Stripe says {row['status']}"
+        for row in rows
+        if row["state"] != STATES[row["status"]]
+        and not (row["state"] == "canceled" and row["deleted_at"] is not None)
+        and (row["status"], row["state"], row["trigger"])
+        not in (
+            ("active", "past_due", "payment_failed"),
+            ("past_due", "active", "payment_succeeded"),
+        )
+    ]
 
 
 async def _allowance_differences(database: Database) -> list[str]:

@@ -26,7 +26,7 @@ from app.subscriptions.derive import (
     checkpoint_of,
     fold,
 )
-from app.subscriptions.facts import Fact
+from app.subscriptions.facts import Fact, FactKind
 from app.subscriptions.order import Detail, undecided
 
 _SQL: Final = sql.beside(__file__)
@@ -297,7 +297,7 @@ def row_of(derived: Derived, account_id: int | None) -> dict[str, object]:
         "account_id": account_id,
         "customer_id": derived.last.customer_id,
         "state": str(derived.state),
-        "status": snapshot.status if snapshot else None,
+        "status": _status_of(snapshot) if snapshot else None,
         "price_id": snapshot.prices[0] if snapshot and snapshot.prices else None,
         "price_ids": list(snapshot.prices) if snapshot else [],
         "period_end_at": snapshot.period_end if snapshot else None,
@@ -311,6 +311,11 @@ def row_of(derived: Derived, account_id: int | None) -> dict[str, object]:
         "last_event_id": derived.last.event_id,
         "last_event_at": derived.last.occurred_at,
     }
+
+
+def _status_of(snapshot: Fact) -> str | None:
+    """Stripe's status; what was deleted is canceled, whatever its last snapshot carries."""
+    return "canceled" if snapshot.kind is FactKind.DELETED else snapshot.status
 
 
 def written(reading: Reading, account_id: int | None) -> dict[str, object]:

@@ -28,13 +28,8 @@ from tests.conftest import Server, new_server, open_database
 from tests.invariants import differences
 from tests.simulate.playing import Player, player_of, player_with_clock
 
-# The book does not end these right yet: take each out of here once it does.
-NOT_YET = {
-    "closed_owner_returns",
-}
-RIGHT = [name for name in SCENARIOS if name not in NOT_YET]
 # Those that need no clock of their own.
-NAMES = [name for name in RIGHT if Need.CLOCK not in SCENARIOS[name].needs]
+NAMES = [name for name, one in SCENARIOS.items() if Need.CLOCK not in one.needs]
 ON_A_CLOCK = [name for name, one in SCENARIOS.items() if Need.CLOCK in one.needs]
 # Those in which a day's end, a grace's end or a refund comes between two events.
 LONG = [
@@ -55,17 +50,7 @@ def player(api: Api) -> Player:
     return player_of(api)
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        *NAMES,
-        DEMO,
-        *(
-            pytest.param(name, marks=pytest.mark.xfail(strict=True, raises=AssertionError))
-            for name in sorted(NOT_YET - {*ON_A_CLOCK})
-        ),
-    ],
-)
+@pytest.mark.parametrize("name", [*NAMES, DEMO])
 async def test_a_life_cycle_ends_alike_in_order_shuffled_and_doubled(
     player: Player, database: Database, name: str
 ) -> None:
@@ -105,7 +90,6 @@ async def test_shapes_of_an_unknown_version_are_refused(player: Player) -> None:
         await player(api_version="2011-01-01")
 
 
-@pytest.mark.xfail(strict=True, raises=AssertionError)  # see NOT_YET
 @pytest.mark.parametrize("name", ON_A_CLOCK)
 async def test_what_needs_a_clock_ends_right_on_one(
     api: Api, server: Server, folder: Path, name: str
