@@ -75,6 +75,14 @@ _CONDITIONS: Final = {
     "recorded_to": "entries.recorded_at < {}",
 }
 
+# The columns of an order, and their values of the page's last entry. Within an account the order
+# of recorded_at is that of the ids, and has an index.
+_BY_ID: Final = {"entries.id": "{0}"}
+_WITHIN_ACCOUNT: Final = {
+    "entries.recorded_at": "(SELECT recorded_at FROM entries WHERE id = {0})",
+    "entries.id": "{0}",
+}
+
 
 async def page(
     database: Database, horizons: Horizons, query: EntryQuery, cursor: str | None, limit: int
@@ -83,13 +91,17 @@ async def page(
     after = cursors.decode_number(cursor, query.asked) if cursor is not None else None
     horizon = await horizons.find(database)
     condition, values = where(query, horizon)
+    of_one = query.of_account is not None and len(query.of_account.numbers) == 1
+    order = _WITHIN_ACCOUNT if of_one else _BY_ID
     if after is not None:
         values.append(after)
-        condition += f" AND entries.id {'>' if query.order == 'asc' else '<'} ${len(values)}"
+        beyond = ">" if query.order == "asc" else "<"
+        of_last = ", ".join(order.values()).format(f"${len(values)}")
+        condition += f" AND ({', '.join(order)}) {beyond} ({of_last})"
     values.append(limit + 1)
+    in_order = ", ".join(f"{column} {query.order}" for column in order)
     rows = await database.fetch(
-        f"{SELECT} WHERE {condition} ORDER BY entries.id {query.order} LIMIT ${len(values)}",
-        *values,
+        f"{SELECT} WHERE {condition} ORDER BY {in_order} LIMIT ${len(values)}", *values
     )
     more = len(rows) > limit
     rows = rows[:limit]

@@ -20,7 +20,7 @@ class Journals(Table, tablename="journals"):
     actor = Text(null=False, default=None)
     event_id = references(Events, null=True)
     run_id = references(Runs, null=True)
-    reverses_journal_id = references("self", unique=True, null=True)
+    reverses_journal_id = references("self", null=True)
     idempotency_key = Text(null=True, default=None)
     request_hash = Bytea(null=True, default=None)
     effective_at = Timestamptz(null=False, default=None)
@@ -77,7 +77,7 @@ class Entries(Table, tablename="entries"):
 
     id = BigSerial(primary_key=True)
     journal_id = references(Journals)
-    account_id = references(Accounts)
+    account_id = BigInt(null=False, default=None)  # by lot_id, whose foreign key names both
     lot_id = references(Lots)
     amount = BigInt(null=False, default=None)
     free_after = BigInt(null=False, default=None)

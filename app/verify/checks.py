@@ -34,7 +34,8 @@ CHECKS: Final[Mapping[str, tuple[str, str]]] = {
            SELECT format('account %s was written at %s, before its entry %s of %s',
                   accounts.id, written_at, last.id, last.recorded_at)
              FROM accounts JOIN LATERAL (SELECT id, recorded_at FROM entries
-                   WHERE account_id = accounts.id ORDER BY id DESC LIMIT 1) AS last ON true
+                   WHERE account_id = accounts.id
+                   ORDER BY recorded_at DESC, id DESC LIMIT 1) AS last ON true
             WHERE written_at < last.recorded_at""",
     ),
     "every entry's balance follows from the one before it": (

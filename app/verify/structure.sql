@@ -103,6 +103,19 @@ SELECT format('function %s(%s)', proname, pg_get_function_identity_arguments(oid
            'body ' || md5(coalesce(pg_get_function_sqlbody(oid), prosrc)))
   FROM routines
 UNION ALL
+SELECT format('domain %s', typname),
+       concat_ws(', ', format_type(typbasetype, typtypmod), CASE WHEN typnotnull THEN 'NOT NULL' END,
+           'DEFAULT ' || typdefault,
+           (SELECT string_agg(conname || ' ' || pg_get_constraintdef(pg_constraint.oid), ', '
+                              ORDER BY conname)
+              FROM pg_constraint WHERE contypid = pg_type.oid AND contype = 'c'),
+           'owned by ' || CASE typowner WHEN (SELECT oid FROM owner) THEN 'the schema''s owner'
+                                        ELSE typowner::regrole::text END)
+  FROM pg_type
+ WHERE typtype = 'd' AND typnamespace = 'public'::regnamespace
+   AND NOT EXISTS (SELECT FROM pg_depend WHERE classid = 'pg_type'::regclass
+                      AND objid = pg_type.oid AND deptype = 'e')
+UNION ALL
 SELECT format('operator %s', oid::regoperator), oprcode::text FROM pg_operator
  WHERE oprnamespace = 'public'::regnamespace
    AND NOT EXISTS (SELECT FROM pg_depend WHERE classid = 'pg_operator'::regclass

@@ -1,7 +1,7 @@
 -- The accounts: each with its balance, its tier and its running day.
 CREATE TABLE accounts (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    external_id text UNIQUE CHECK (external_id ~ '^[A-Za-z0-9._:@|+=~-]{1,128}$'),
+    external_id application_id UNIQUE,
     opened_at timestamptz NOT NULL,
     closed_at timestamptz,
     suspended_at timestamptz, -- it opens no day and refuses spends until it is resumed
@@ -9,10 +9,10 @@ CREATE TABLE accounts (
     last_used_at timestamptz, -- its last spend, hold or capture; null for none yet
     written_at timestamptz NOT NULL DEFAULT 'epoch', -- nothing is recorded before it any more
 
-    -- The sums of the account's entries; 9007199254740991 is 2^53 - 1, JSON's largest integer.
-    free bigint NOT NULL DEFAULT 0 CHECK (free BETWEEN 0 AND 9007199254740991),
-    held bigint NOT NULL DEFAULT 0 CHECK (held BETWEEN 0 AND 9007199254740991),
-    debt bigint NOT NULL DEFAULT 0 CHECK (debt BETWEEN 0 AND 9007199254740991),
+    -- The sums of the account's entries.
+    free credits NOT NULL DEFAULT 0,
+    held credits NOT NULL DEFAULT 0,
+    debt credits NOT NULL DEFAULT 0,
 
     -- The running day.
     tier text NOT NULL,
@@ -23,7 +23,7 @@ CREATE TABLE accounts (
     day_ends_at timestamptz,
     day_lot_id bigint, -- references lots, see 06_ledger.sql
     day_catalogue_id bigint REFERENCES catalogues ON DELETE RESTRICT,
-    day_used_brought bigint NOT NULL DEFAULT 0 CHECK (day_used_brought >= 0), -- see brought_use
+    day_used_brought natural_number NOT NULL DEFAULT 0, -- see brought_use
     brought_until timestamptz, -- the latest until_at of what joins and moves brought here
     day_withdrawn boolean NOT NULL DEFAULT false, -- the running day's opening was reversed
     -- When the tick looks at it next. Past day_ends_at it is dormant: its next use opens its day.
@@ -36,45 +36,6 @@ CREATE TABLE accounts (
 CREATE INDEX accounts_due ON accounts (due_at, id);
 CREATE INDEX accounts_dormant ON accounts (time_zone)
     WHERE due_at > day_ends_at AND closed_at IS NULL AND suspended_at IS NULL;
-
--- Ids that accounts had before they were renamed or merged into another: they keep working. Some are
--- an account's present id again.
-CREATE TABLE aliases (
-    external_id text PRIMARY KEY CHECK (external_id ~ '^[A-Za-z0-9._:@|+=~-]{1,128}$'),
-    account_id bigint NOT NULL REFERENCES accounts ON DELETE RESTRICT,
-    since timestamptz NOT NULL
-);
-CREATE INDEX aliases_account ON aliases (account_id);
-
--- The ids by which applications know accounts, former ones too.
-CREATE VIEW known_ids AS
-SELECT external_id, id AS account_id FROM accounts WHERE external_id IS NOT NULL
- UNION ALL
-SELECT external_id, account_id FROM aliases;
-
--- Refuse an id that another account has as an alias, and an alias that is another account's id.
-CREATE FUNCTION refuse_taken_id() RETURNS trigger LANGUAGE plpgsql
-SET search_path = pg_catalog AS $$
-DECLARE
-    taken boolean;
-BEGIN
-    IF TG_TABLE_NAME = 'accounts' THEN
-        taken := EXISTS (SELECT FROM public.aliases
-                          WHERE external_id = NEW.external_id AND account_id <> NEW.id);
-    ELSE
-        taken := EXISTS (SELECT FROM public.accounts
-                          WHERE external_id = NEW.external_id AND id <> NEW.account_id);
-    END IF;
-    IF taken THEN
-        RAISE EXCEPTION 'another account has the id %', NEW.external_id
-            USING ERRCODE = 'unique_violation';
-    END IF;
-    RETURN NEW;
-END $$;
-CREATE TRIGGER refuse_taken_id BEFORE INSERT OR UPDATE OF external_id ON accounts
-    FOR EACH ROW WHEN (NEW.external_id IS NOT NULL) EXECUTE FUNCTION refuse_taken_id();
-CREATE TRIGGER refuse_taken_id BEFORE INSERT OR UPDATE ON aliases
-    FOR EACH ROW EXECUTE FUNCTION refuse_taken_id();
 
 -- What was used of the days of accounts that were joined to this one. It counts in every day of
 -- this account that starts before until_at, which is when the day ends on which it was used. What

@@ -15,6 +15,10 @@ DECLARE
         SELECT format('TYPE IF EXISTS %I', relname) FROM pg_class
          WHERE relkind = 'c' AND relnamespace = 'public'::regnamespace
            AND relowner = current_user::regrole
+        UNION ALL
+        SELECT format('DOMAIN IF EXISTS %I', typname) FROM pg_type
+         WHERE typtype = 'd' AND typnamespace = 'public'::regnamespace
+           AND typowner = current_user::regrole
     );
     name text;
 BEGIN

@@ -90,13 +90,13 @@ async def test_a_lock_that_was_taken_off_fails(
 ) -> None:
     await superuser.execute(
         """DROP TRIGGER refuse_change ON entries;
-           ALTER TABLE entries DROP CONSTRAINT kind_has_its_house"""
+           ALTER TABLE entries DROP CONSTRAINT is_a_movement"""
     )
     found = await findings(variables)
     assert troubles(found) == {"structure"}
     assert found["structure"].level is Level.FAIL
     assert "trigger refuse_change of entries is missing" in found["structure"].said
-    assert "constraint kind_has_its_house of entries is missing" in found["structure"].said
+    assert "constraint is_a_movement of entries is missing" in found["structure"].said
 
 
 RIGHTS = {

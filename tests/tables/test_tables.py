@@ -26,7 +26,9 @@ ROOT = Path(__file__).parents[2]
 PICCOLOS_OWN = "migration"  # in which it notes what it ran
 
 COLUMNS = """
-SELECT relname AS "table", attname AS "column", upper(format_type(atttypid, atttypmod)) AS type,
+SELECT relname AS "table", attname AS "column",
+       -- A domain's column is to Piccolo one of the type below it.
+       upper(format_type(coalesce(nullif(typbasetype, 0), atttypid), atttypmod)) AS type,
        attnotnull AS required, attidentity <> '' AS drawn, pg_get_expr(adbin, adrelid) AS "default",
        EXISTS (SELECT FROM pg_constraint WHERE conrelid = attrelid AND contype = 'p'
                                            AND attnum = ANY (conkey)) AS primary_key,
@@ -34,8 +36,8 @@ SELECT relname AS "table", attname AS "column", upper(format_type(atttypid, attt
                                            AND conkey = ARRAY[attnum]) AS "unique",
        (SELECT confrelid::regclass::text || ' ' || confdeltype::text || ' ' || confupdtype::text
           FROM pg_constraint WHERE conrelid = attrelid AND contype = 'f'
-                               AND conkey = ARRAY[attnum]) AS "references"
-  FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid
+                               AND conkey[1] = attnum) AS "references"
+  FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid JOIN pg_type ON pg_type.oid = atttypid
   LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum
  WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace AND attnum > 0 AND NOT attisdropped
  ORDER BY relname, attnum

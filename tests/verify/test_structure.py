@@ -111,10 +111,16 @@ EDITS = {
         "cast of text to bigint does not belong there"
     ),
     # constraints
-    """ALTER TABLE entries DROP CONSTRAINT kind_has_its_house,
-           ADD CONSTRAINT kind_has_its_house CHECK (amount > 0)""": (
-        "constraint kind_has_its_house of entries is not as shipped: CHECK ((amount > 0))"
+    """ALTER TABLE entries DROP CONSTRAINT is_a_movement,
+           ADD CONSTRAINT is_a_movement CHECK (amount > 0)""": (
+        "constraint is_a_movement of entries is not as shipped: CHECK (((amount)::bigint > 0))"
     ),
+    """ALTER DOMAIN movement DROP CONSTRAINT kind_has_its_house;
+       ALTER DOMAIN movement ADD CONSTRAINT kind_has_its_house CHECK (VALUE <> '')""": (
+        "domain movement is not as shipped: text, kind_has_its_house CHECK ((VALUE <> ''::text))"
+    ),
+    "ALTER DOMAIN credits OWNER TO tallybook": "domain credits is not as shipped",
+    "CREATE DOMAIN more AS bigint": "domain more does not belong there",
     "ALTER TABLE entries DROP CONSTRAINT held_names_its_hold": (
         "constraint held_names_its_hold of entries is missing"
     ),
@@ -133,15 +139,14 @@ EDITS = {
     "ALTER TABLE entries DROP CONSTRAINT entries_pkey CASCADE": (
         "constraint entries_pkey of entries is missing"
     ),
-    "ALTER TABLE entries DROP CONSTRAINT entries_lot_id_fkey": (
-        "constraint entries_lot_id_fkey of entries is missing"
+    "ALTER TABLE entries DROP CONSTRAINT lot_of_its_account": (
+        "constraint lot_of_its_account of entries is missing"
     ),
-    """ALTER TABLE entries DROP CONSTRAINT entries_account_id_fkey,
-           ADD CONSTRAINT entries_account_id_fkey FOREIGN KEY (account_id)
-           REFERENCES accounts ON DELETE CASCADE""": "ON DELETE CASCADE",
-    "ALTER TABLE lots DROP CONSTRAINT lots_free_check": "constraint lots_free_check of lots is",
-    "ALTER TABLE accounts DROP CONSTRAINT accounts_held_check": "accounts_held_check of accounts",
-    "ALTER TABLE accounts DROP CONSTRAINT accounts_debt_check": "accounts_debt_check of accounts",
+    """ALTER TABLE entries DROP CONSTRAINT entries_journal_id_fkey,
+           ADD CONSTRAINT entries_journal_id_fkey FOREIGN KEY (journal_id)
+           REFERENCES journals ON DELETE CASCADE""": "ON DELETE CASCADE",
+    "ALTER DOMAIN credits DROP CONSTRAINT credits_check": "domain credits is not as shipped",
+    "ALTER TABLE accounts ALTER held TYPE bigint": "column held of accounts is not as shipped",
     "ALTER TABLE holds DROP CONSTRAINT holds_check": "constraint holds_check of holds is missing",
     "ALTER TABLE holds ADD CONSTRAINT small CHECK (amount < 9)": "constraint small of holds does",
     "DROP INDEX journals_key": "index journals_key is missing",
@@ -164,7 +169,7 @@ EDITS = {
     """ALTER TABLE entries ENABLE ROW LEVEL SECURITY;
        CREATE POLICY few ON entries USING (account_id < 9)""": "policy few of entries does not",
     """CREATE OR REPLACE VIEW account_names AS SELECT id AS account_id, id AS present_id,
-           external_id AS public_id FROM accounts""": "view account_names is not as shipped",
+           external_id::text AS public_id FROM accounts""": "view account_names is not as shipped",
     "CREATE VIEW mine AS SELECT 1 AS one": "view mine does not belong there",
     "ALTER SEQUENCE lots_id_seq INCREMENT BY -1 MAXVALUE 99999999 START 99999999": (
         "sequence lots_id_seq is not as shipped"
