@@ -36,17 +36,6 @@ def request_key(key: str, method: str, path: str, body: object) -> RequestKey:
     return RequestKey(key, digest.digest())
 
 
-# As the predicate of the unique index has it, so that the index serves.
-_OTHERS: Final = "kind NOT IN ('grant', 'adjustment', 'reversal', 'transfer')"
-# One JSON array of what others than operators were answered, null if nothing; {keys} is a text[].
-ANSWERS: Final = f"""(
-    SELECT jsonb_agg(answered) FROM (
-        SELECT idempotency_key AS key, journals.id AS journal_id,
-               encode(request_hash, 'hex') AS request_hash, answer,
-               array(SELECT entries.id FROM entries
-                      WHERE entries.journal_id = journals.id ORDER BY entries.id) AS entry_ids
-          FROM journals LEFT JOIN notes ON notes.journal_id = journals.id
-         WHERE idempotency_key = ANY({{keys}}) AND {_OTHERS}) AS answered)"""
 _SQL: Final = sql.beside(__file__)
 
 
@@ -55,9 +44,7 @@ async def stored(database: Database, key: RequestKey) -> StoredAnswer | None:
 
     Asked after the account's lock: a request that held it under the same key has committed by now.
     """
-    return _same(
-        key, await database.fetchval(f"SELECT {ANSWERS.format(keys='$1::text[]')}", [key.key])
-    )
+    return _same(key, await database.fetchval(*_SQL["applications_answers"](keys=[key.key])))
 
 
 async def stored_for_operator(database: Database, key: RequestKey) -> StoredAnswer | None:
@@ -76,7 +63,7 @@ def _same(key: RequestKey, answers: str | None) -> StoredAnswer | None:
 
 
 def read(answers: str | None) -> dict[str, StoredAnswer]:
-    """Read what ``ANSWERS`` or ``operators_answer`` found, by key."""
+    """Read what ``applications_answers`` or ``operators_answer`` found, by key."""
     return {
         one["key"]: StoredAnswer(
             one["journal_id"],

@@ -17,13 +17,8 @@ from app.ledger.kinds import LotSource
 from app.ledger.sheet import Lot, Sheet
 from app.ledger.statement import Drafts
 
-_SQL: Final = sql.beside(Path(__file__).with_name("statement.sql"))
-_LOOK: Final = f"""
-SELECT seen.*, lots.*
-  FROM (SELECT greatest(tallybook_now(), (SELECT floor FROM book)) AS now,
-               {idempotency.ANSWERS.format(keys="$2::text[]")} AS answers) AS seen
-  LEFT JOIN lots ON lots.account_id = ANY($1::bigint[]) AND lots.live
-"""
+_SQL: Final = sql.beside(__file__)
+_WRITE: Final = sql.beside(Path(__file__).with_name("statement.sql"))["write"]
 
 
 class MoreWrites(Protocol):
@@ -55,10 +50,7 @@ async def lock(database: Database, numbers: Iterable[int]) -> dict[int, Locked]:
     The lots are read by a second statement, whose snapshot is taken after the locks: what the
     last holder of a lock committed is seen.
     """
-    wanted = sorted(set(numbers))
-    rows = await database.fetch(
-        "SELECT * FROM accounts WHERE id = ANY($1::bigint[]) ORDER BY id FOR UPDATE", wanted
-    )
+    rows = await database.fetch(*_SQL["lock"](account_ids=list(set(numbers))))
     return await sheets_of(database, rows)
 
 
@@ -72,7 +64,7 @@ async def sheets_and_answers(
     database: Database, rows: Sequence[Record], keys: Sequence[str]
 ) -> tuple[dict[int, Locked], dict[str, StoredAnswer]]:
     """The same beside what was answered under these keys, for the price of one round trip."""
-    found = await database.fetch(_LOOK, [row["id"] for row in rows], keys)
+    found = await database.fetch(*_SQL["look"](account_ids=[row["id"] for row in rows], keys=keys))
     # The clock may have stepped back since an account was written, or since lists were said to be
     # complete: what is recorded now still stands after both.
     now = max([found[0]["now"], *(row["written_at"] for row in rows)])
@@ -130,7 +122,7 @@ async def write(
         return
     theirs = {sheet.account_id for sheet in more.sheets} if more else set()
     drafts = Drafts(drafted, [sheet for sheet in drafted if sheet.account_id not in theirs])
-    statement = more.statement if more else _SQL["write"]
+    statement = more.statement if more else _WRITE
     parameters = drafts.parameters() | (more.parameters(drafts) if more else {})
     record = await database.fetchrow(*statement(**parameters))
     assert record is not None

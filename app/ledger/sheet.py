@@ -85,6 +85,7 @@ class JournalDraft:
     idempotency_key: str | None = None
     request_hash: bytes | None = None
     answer: dict[str, object] | None = None
+    answer_follows: bool = False  # from the entries, as `idempotency` reads it: it is not stored
     number: int | None = None
     entry_numbers: list[int] = field(default_factory=list)
 

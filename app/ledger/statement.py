@@ -52,7 +52,7 @@ class Drafts:
             journal.request_hash,
             journal.reason,
             _json(journal.metadata),
-            _json(journal.answer),
+            None if journal.answer_follows else _json(journal.answer),
         )
 
     def _entry(self, ordinal: int, entry: EntryDraft) -> tuple[object, ...]:

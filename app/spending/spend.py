@@ -70,7 +70,8 @@ async def spend(book: Book, orders: Sequence[SpendOrder], *, waiting: bool = Fal
             for order in orders
         ]
         await store_drawn(book.database, accounts.values())
-    return [_spent(one, seen) for one, seen in zip(drafted, drafting.replays(drafted), strict=True)]
+    replays = drafting.replays(drafted)
+    return [_spent(*one) for one in zip(orders, drafted, replays, strict=True)]
 
 
 class _Drafting:
@@ -157,15 +158,21 @@ def _draw(order: SpendOrder, account: Drawable) -> JournalDraft:
         "balance": sheet.balance,
         "available": sheet.available,
     }
+    # A row less for nearly every spend: what is due is posted, so all that is free is available.
+    journal.answer_follows = (
+        journal.answer["account_id"] == order.account_id and sheet.available == sheet.free
+    )
     sheet.begin(journal)
     return journal
 
 
-def _spent(one: Drafted, replayed: bool) -> Result:
+def _spent(order: SpendOrder, one: Drafted, replayed: bool) -> Result:
     if isinstance(one, TallybookError | AccountTaken):
         return one
     if isinstance(one, StoredAnswer):
-        return _answer(one.journal_id, one.answer, one.entry_ids, replayed=True)
+        # The key's request has the path of the first, and so the id in it.
+        answer = {"account_id": order.account_id, **one.answer}
+        return _answer(one.journal_id, answer, one.entry_ids, replayed=True)
     assert one.number is not None
     assert one.answer is not None
     return _answer(one.number, one.answer, tuple(one.entry_numbers), replayed=replayed)

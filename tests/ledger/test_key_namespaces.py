@@ -10,7 +10,7 @@ import pytest
 
 from app.infrastructure.db import Database
 from app.ledger import idempotency
-from app.ledger.idempotency import ANSWERS, RequestKey
+from app.ledger.idempotency import RequestKey
 from app.runs.run import run_due
 from tests.acts import DAY
 from tests.api_client import Api
@@ -110,5 +110,6 @@ async def test_of_a_grant_and_a_runs_reversal_at_once_under_one_key_one_stands(
 async def test_the_look_for_a_spends_key_goes_by_its_index(database: Database) -> None:
     async with database.transaction():
         await database.execute("SET LOCAL enable_seqscan = off")
-        plan = await database.fetch(f"EXPLAIN SELECT {ANSWERS.format(keys='$1::text[]')}", ["k"])
+        look, *keys = idempotency._SQL["applications_answers"](keys=["k"])
+        plan = await database.fetch(f"EXPLAIN {look}", *keys)
     assert "journals_key" in "\n".join(row[0] for row in plan)

@@ -92,6 +92,36 @@ async def test_a_replay_returns_the_first_answer_whatever_happened_since(pro, da
     assert (await pro.account("cus_1"))["available"] == 20
 
 
+async def test_an_answer_that_follows_from_the_entries_is_not_stored(pro, database) -> None:
+    grant = {"amount": 5, "reason": "welcome", "expires_at": "2026-01-01T18:00:00Z"}
+    headers = pro.headers("operator", **{"Idempotency-Key": "grant-key"})
+    await pro.client.post("/api/v1/accounts/cus_1/grants", json=grant, headers=headers)
+    over_two_lots = await pro.spend("cus_1", 22, "key-1")  # 20 of the day, 2 promotional
+    assert len(over_two_lots.json()["entries"]) == 2
+    assert await stored_answers(database, "key-1") == []
+
+    # The account has another id by and by, and the first answers say what they said.
+    await pro.put("/api/v1/accounts/ada", {"stripe_customer_id": "cus_1"})
+    by_another_id = await pro.spend("cus_1", 1, "key-2")
+    assert by_another_id.json()["account_id"] == "ada"
+    assert await stored_answers(database, "key-2") == ["ada"], "the request does not tell it"
+    await pro.spend("ada", 1, "key-3")
+    await database.execute("UPDATE accounts SET external_id = 'eve'")
+    for key, first in (("key-1", over_two_lots), ("key-2", by_another_id)):
+        replay = await pro.spend("cus_1", first.json()["amount"], key)
+        assert (replay.status_code, replay.content) == (201, first.content)
+        assert replay.headers["Idempotency-Replayed"] == "true"
+
+
+async def stored_answers(database, key: str) -> list[str]:
+    rows = await database.fetch(
+        """SELECT answer->>'account_id' AS account_id
+             FROM notes JOIN journals ON journals.id = journal_id WHERE idempotency_key = $1""",
+        key,
+    )
+    return [row["account_id"] for row in rows]
+
+
 async def test_a_key_with_another_amount_is_refused(pro) -> None:
     await pro.spend("cus_1", 3, "the-key")
     answer = await pro.spend("cus_1", 4, "the-key")

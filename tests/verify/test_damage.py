@@ -118,7 +118,7 @@ DAMAGE = {
        DELETE FROM journals WHERE id = (SELECT max(id) FROM journals WHERE kind = 'spend');
        UPDATE accounts SET free = free + 3 WHERE external_id = 'user-2';
        UPDATE lots SET free = free + 3 WHERE id = (
-           SELECT day_lot_id FROM accounts WHERE external_id = 'user-2')""": "notes",
+           SELECT day_lot_id FROM accounts WHERE external_id = 'user-2')""": "last_used",
     # what stands beside the entries
     "UPDATE accounts SET last_used_at = last_used_at + interval '1 s' WHERE joined_to IS NULL": (
         "last_used"
