@@ -36,6 +36,7 @@ past_due_grace_days = 3
 daily_credits = 30
 prices = ["price_trialless"]
 trial_grants = false
+pause_collection = "none"
 """,
         "tiers.toml",
     )
@@ -61,11 +62,20 @@ class Made:
         self.present = {"status": status, "price": price, **more}
         return self._snapshot(FactKind.CREATED, second, {}, None)
 
-    def updated(self, second: int, event_id: str | None = None, **changes: object) -> str:
-        """customer.subscription.updated, with the previous values of what changed."""
+    def updated(
+        self,
+        second: int,
+        event_id: str | None = None,
+        unread: Sequence[str] = (),
+        **changes: object,
+    ) -> str:
+        """customer.subscription.updated, with the previous values of what changed.
+
+        Nobody can read the ``unread`` parts of it, by the names of a fact's fields.
+        """
         previous = {name: self.present.get(name) for name in changes}
         self.present = {**self.present, **changes}
-        return self._snapshot(FactKind.UPDATED, second, previous, event_id)
+        return self._snapshot(FactKind.UPDATED, second, previous, event_id, unread)
 
     def deleted(self, second: int) -> str:
         """customer.subscription.deleted."""
@@ -79,39 +89,68 @@ class Made:
         self.details[copy_id] = self.details[event_id]
         self.facts.append(_renamed(original, copy_id))
 
-    def payment_failed(self, second: int, invoice: int | None = None) -> str:
-        """A renewal's invoice.payment_failed; ``invoice`` is the second in which it was made."""
-        return self._add(FactKind.PAYMENT_FAILED, second, None, invoice)
+    def payment_failed(
+        self, second: int, invoice: int | None = None, reason: str = "subscription_cycle"
+    ) -> str:
+        """invoice.payment_failed; ``invoice`` is the second in which it was made."""
+        return self._add(FactKind.PAYMENT_FAILED, second, None, invoice, reason)
 
     def payment_succeeded(self, second: int, invoice: int | None = None) -> str:
         """A renewal's invoice.paid."""
         return self._add(FactKind.PAYMENT_SUCCEEDED, second, None, invoice)
 
     def _snapshot(
-        self, kind: FactKind, second: int, previous: dict[str, object], event_id: str | None
+        self,
+        kind: FactKind,
+        second: int,
+        previous: dict[str, object],
+        event_id: str | None,
+        unread: Sequence[str] = (),
     ) -> str:
-        event_id = self._add(kind, second, event_id)
+        event_id = self._add(kind, second, event_id, unread=unread)
         self.objects[event_id] = dict(self.present)
         self.details[event_id] = Detail(self.objects[event_id], previous)
         return event_id
 
     def _add(
-        self, kind: FactKind, second: int, event_id: str | None, invoice: int | None = None
+        self,
+        kind: FactKind,
+        second: int,
+        event_id: str | None,
+        invoice: int | None = None,
+        reason: str = "subscription_cycle",
+        unread: Sequence[str] = (),
     ) -> str:
         event_id = event_id or f"evt_{len(self.facts):02}"
-        is_snapshot = kind not in (FactKind.PAYMENT_FAILED, FactKind.PAYMENT_SUCCEEDED)
+        of_invoice = kind in (FactKind.PAYMENT_FAILED, FactKind.PAYMENT_SUCCEEDED)
+        told = Invoice(f"in_{invoice}", at(invoice or 0), reason) if invoice is not None else None
         fact = Fact(
             event_id=event_id,
             subscription_id="sub_1",
             customer_id="cus_1",
             kind=kind,
             occurred_at=at(second),
-            status=str(self.present["status"]) if is_snapshot else None,
-            prices=(str(self.present["price"]),) if is_snapshot else (),
-            invoice=None if invoice is None else Invoice(f"in_{invoice}", at(invoice)),
+            invoice=told,
         )
+        if not of_invoice:
+            parts = {name: value for name, value in self._parts().items() if name not in unread}
+            fact = msgspec.structs.replace(
+                fact, **parts, unread=dict.fromkeys(unread, "unreadable")
+            )
         self.facts.append(fact)
         return event_id
+
+    def _parts(self) -> dict[str, object]:
+        """The fields of a snapshot's fact; a ``price`` of None is kept at quantity 0."""
+        latest = self.present.get("latest_invoice")
+        return {
+            "status": str(self.present["status"]),
+            "prices": (str(self.present["price"]),) if self.present["price"] else (),
+            "latest_invoice": None if latest is None else f"in_{latest}",
+            "pending_update": bool(self.present.get("pending_update")),
+            "collection_paused": bool(self.present.get("collection_paused")),
+            "cancel_at": self.present.get("cancel_at"),
+        }
 
     def without(self, *event_ids: str) -> Made:
         """The same where these events were never delivered."""
@@ -144,8 +183,9 @@ class Stored:
         self.read_count = 0
 
     def take(self, fact: Fact) -> Folded:
-        """The rule of the store's query: from the checkpoint where the fact is newer."""
-        self.facts.append(fact)
+        """The rule of the store's query: from the checkpoint if the fact is newer."""
+        if fact not in self.facts:  # a copy is kept once
+            self.facts.append(fact)
         settled = checkpoint_of(self.settled)
         if settled is not None and (settled.to is None or fact.occurred_at <= settled.to):
             settled = None
