@@ -157,7 +157,9 @@ async def _said(book: Book, customer: LockedCustomer, reading: Reading) -> list[
     named_before = any(claim.object_id == subscription_id for claim in customer.claims)
     latest = (derived.last_snapshot.account_hint or "") if derived.last_snapshot else ""
     facts = [fact] if fact is not None else []
-    if reading.stored is not None and reading.stored["account_id"] is None:
+    if reading.stored is None:
+        facts = list(reading.given)
+    elif reading.stored["account_id"] is None:
         facts = await store.facts_of(book.database, subscription_id)
     return [
         Said(

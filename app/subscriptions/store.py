@@ -32,7 +32,7 @@ from app.subscriptions.order import Detail, undecided
 _SQL: Final = sql.beside(__file__)
 _GIVING: Final = ("account_id", "tier", "grace_tier", "grace_ends_at")
 # A fact that leaves these has no effect, on the account or in the transitions.
-_STAYS: Final = (*_GIVING, "customer_id", "state", "failing_since")
+_STAYS: Final = (*_GIVING, "state", "failing_since")
 _LATE: Final = datetime(9999, 12, 31, tzinfo=UTC)
 
 
@@ -69,9 +69,13 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Reading(msgspec.Struct, frozen=True, kw_only=True):
-    """A subscription derived from all its facts, and as it stands so far."""
+    """A subscription derived from all its facts, and its row so far.
+
+    ``given`` are the facts that were read: all of a subscription that has no row yet.
+    """
 
     asked: Asked
+    given: Sequence[Fact]
     folded: Folded
     created_at: datetime
     stored: Record | None
@@ -138,6 +142,7 @@ class Gathered(msgspec.Struct, frozen=True, kw_only=True):
         """Where that leads; pure."""
         return Reading(
             asked=self.asked,
+            given=self.given,
             folded=fold(self.given, pricing, details, self.base),
             created_at=self.created_at,
             stored=self.stored,
@@ -195,6 +200,19 @@ async def customer_of(database: Database, subscription_id: str) -> str | None:
         *_SQL["customer_of"](subscription_id=subscription_id)
     )
     return customer_id
+
+
+async def keep(database: Database, fact: Fact) -> None:
+    """Keep a fact of a subscription whose customer nobody told yet: it counts once one is."""
+    await database.execute(
+        *_SQL["keep"](
+            event_id=fact.event_id,
+            subscription_id=fact.subscription_id,
+            occurred_at=fact.occurred_at,
+            body=msgspec.json.encode(fact).decode(),
+            reading=fact.reading,
+        )
+    )
 
 
 async def facts_of(database: Database, subscription_id: str) -> list[Fact]:
@@ -291,11 +309,10 @@ def _detail(payload: bytes) -> Detail:
 
 
 def row_of(derived: Derived, account_id: int | None) -> dict[str, object]:
-    """The subscription's columns, but for its checkpoint."""
+    """The subscription's columns, but for its customer and its checkpoint."""
     snapshot = derived.snapshot
     return {
         "account_id": account_id,
-        "customer_id": derived.last.customer_id,
         "state": str(derived.state),
         "status": _status_of(snapshot) if snapshot else None,
         "price_id": snapshot.prices[0] if snapshot and snapshot.prices else None,
@@ -324,6 +341,7 @@ def written(reading: Reading, account_id: int | None) -> dict[str, object]:
     return {
         "id": reading.asked.subscription_id,
         "created_at": reading.created_at,
+        "customer_id": reading.asked.customer_id,
         **row_of(reading.derived, account_id),
         "catalogue_id": reading.asked.catalogue_id,
         "settled_to": settled.to if settled else None,

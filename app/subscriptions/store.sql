@@ -31,6 +31,12 @@ SELECT stands.*, (SELECT settled_to FROM checkpoint) AS folded_to, (
 )
 -- include: subscriptions/store.sql found
 
+-- name: keep
+-- Keep a fact of a subscription that has no row yet.
+INSERT INTO facts (event_id, subscription_id, occurred_at, body, reading)
+VALUES (:event_id, :subscription_id, :occurred_at, :body::jsonb, :reading)
+ON CONFLICT (event_id, reading) DO NOTHING
+
 -- part: upserted
 INSERT INTO subscriptions
        (id, account_id, customer_id, state, status, price_id, price_ids, period_end_at,

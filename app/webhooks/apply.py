@@ -13,7 +13,6 @@ from app.accounts.subscribe import Taken, delete_customer, take_fact
 from app.accounts.ties import Claimed, ClaimOutcome
 from app.allowance.day import Origin
 from app.book import Book
-from app.errors import BusyError
 from app.purchases.facts import MoneyEvent
 from app.purchases.take import take
 from app.subscriptions import store
@@ -120,12 +119,12 @@ async def _take_customer(book: Book, fact: CustomerFact) -> Ruling:
 
 async def _take(book: Book, delivery: Delivery, fact: Fact) -> Applied:
     unread = list(fact.unread.values())
+    fact = msgspec.structs.replace(fact, reading=delivery.reading)
     if not fact.customer_id:
         known = await store.customer_of(book.database, fact.subscription_id)
         if known is None:
-            return _of_nobody(book, delivery, fact)
+            return await _keep_of_nobody(book, delivery, fact)
         fact = msgspec.structs.replace(fact, customer_id=known)
-    fact = msgspec.structs.replace(fact, reading=delivery.reading)
     taken = await take_fact(book, fact)
     applied = Applied(
         ruling=Ruling(Verdict.PARKED, ""),
@@ -145,15 +144,17 @@ async def _take(book: Book, delivery: Delivery, fact: Fact) -> Applied:
     return _asking(book, delivery, applied, unread if _matters(taken.settled) else [])
 
 
-def _of_nobody(book: Book, delivery: Delivery, fact: Fact) -> Applied:
-    """A subscription that nothing is known of, by an event whose customer nobody can read."""
+async def _keep_of_nobody(book: Book, delivery: Delivery, fact: Fact) -> Applied:
+    """Keep what is told of a subscription whose customer nobody told yet."""
+    await store.keep(book.database, fact)
     unread = list(fact.unread.values())
-    parked = Applied(ruling=Ruling(Verdict.PARKED, f"unknown shape: {_joined(unread)}"))
-    asking = _asking(book, delivery, parked, unread)
-    if asking.question is None and fact.kind is FactKind.DELETED:
-        # Its beginning may be on its way, and must not come after its end for good.
-        raise BusyError(f"No event told yet whose subscription {fact.subscription_id} is.")
-    return asking
+    if fact.kind is FactKind.DELETED:
+        ruling = Ruling(Verdict.APPLIED, "kept: its end counts once its beginning is told")
+    else:
+        ruling = Ruling(Verdict.PARKED, f"unknown shape: {_joined(unread)}")
+    return _asking(
+        book, delivery, Applied(ruling=ruling, subscription_id=fact.subscription_id), unread
+    )
 
 
 def ruling_of(fact: Fact, taken: Taken, *, park_unknown: bool = True) -> Ruling:

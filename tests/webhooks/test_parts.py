@@ -54,14 +54,32 @@ async def test_a_known_subscriptions_customer_is_known(api: Api, database, custo
     assert await differences(database) == []
 
 
-async def test_an_unknown_subscription_of_nobody_is_parked_and_its_end_waits(api: Api) -> None:
-    update = snapshot("evt_2", "updated", 1, {"customer": None}, previous={})
-    assert await api.deliver(update) == "parked"
-    assert await api.deliver(snapshot("evt_3", "deleted", 4, {"customer": None})) == "queued"
-    await api.deliver(make_subscription_event("evt_1", "created", NOW))
-    await api.set_clock(NOW + timedelta(minutes=1))
-    assert await stands(api) == ("canceled", "FREE")
-    assert await reason(api, "evt_3") == "applied: deleted leaves it canceled"
+@pytest.mark.parametrize("order", [(1, 2, 3), (2, 3, 1), (3, 2, 1), (3, 1, 2)])
+async def test_what_names_no_customer_counts_once_its_subscription_is_known(
+    api: Api, database, order
+) -> None:
+    named = {"customer": None, "metadata": {"tallybook_account_id": "ada"}}
+    events = {
+        1: make_subscription_event("evt_1", "created", NOW),
+        2: snapshot("evt_2", "updated", 1, named, previous={}),
+        3: snapshot("evt_3", "deleted", 4, named),
+    }
+    verdicts = {at: await api.deliver(events[at]) for at in order}
+    assert verdicts[3] == "applied"
+    account = await api.account("ada")
+    assert (account["state"], account["tier"]) == ("canceled", "FREE")
+    assert account["subscriptions"][0]["stripe_customer_id"] == "cus_1"
+    assert (await api.account("cus_1"))["id"] == "ada"
+    assert await differences(database) == []
+
+
+async def test_what_names_no_customer_gives_nothing_before_its_subscription_is_known(
+    api: Api, database
+) -> None:
+    assert await api.deliver(snapshot("evt_2", "updated", 1, {"customer": 7})) == "parked"
+    assert await reason(api, "evt_2") == "parked: unknown shape: customer is 7, no printable text"
+    assert await database.fetchval("SELECT count(*) FROM subscriptions") == 0
+    assert await database.fetchval("SELECT count(*) FROM accounts") == 0
 
 
 async def test_what_cannot_be_read_leaves_what_was_known_of_it(api: Api, database) -> None:
