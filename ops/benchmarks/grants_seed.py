@@ -24,7 +24,7 @@ WITH n AS MATERIALIZED (SELECT n FROM generate_series(1, $1::bigint) AS n),
 lots AS (
     INSERT INTO lots (id, account_id, source, priority, granted_at, expires_at, granted, free, live)
     OVERRIDING SYSTEM VALUE
-    SELECT n, n, 'daily', 100, $3, $4, $2, $2, true FROM n
+    SELECT n, n, 'daily', 100, $3, $4, $2::bigint, $2::bigint, true FROM n
 ), journals AS (
     INSERT INTO journals (id, kind, source, actor, effective_at, recorded_at)
     OVERRIDING SYSTEM VALUE
@@ -33,16 +33,16 @@ lots AS (
     INSERT INTO entries (id, journal_id, account_id, lot_id, amount, free_after, held_after,
                          debt_after, effective_at, recorded_at, kind, debit, credit)
     OVERRIDING SYSTEM VALUE
-    SELECT n, n, n, n, $2, $2, 0, 0, $3, $3, 'grant', 'issued', 'free' FROM n
+    SELECT n, n, n, n, $2::bigint, $2::bigint, 0, 0, $3, $3, 'grant', 'issued', 'free' FROM n
 ), days AS (
     INSERT INTO daily_grants (account_id, day_on, opening, starts_at, ends_at, time_zone, tier,
                               credits, lot_id, recorded_at)
-    SELECT n, ($3 AT TIME ZONE 'UTC')::date, 1, $3, $4, 'UTC', 'FREE', $2, n, $3 FROM n
+    SELECT n, ($3 AT TIME ZONE 'UTC')::date, 1, $3, $4, 'UTC', 'FREE', $2::bigint, n, $3 FROM n
 )
 INSERT INTO accounts (id, external_id, free, tier, day_on, day_starts_at, day_ends_at, day_lot_id,
                       day_catalogue_id, due_at, opened_at)
 OVERRIDING SYSTEM VALUE
-SELECT n, 'bench-' || n, $2, 'FREE', ($3 AT TIME ZONE 'UTC')::date, $3, $4, n,
+SELECT n, 'bench-' || n, $2::bigint, 'FREE', ($3 AT TIME ZONE 'UTC')::date, $3, $4, n,
        (SELECT max(id) FROM catalogues), $4, $3 FROM n
 """
 
@@ -58,7 +58,7 @@ WITH chunk AS MATERIALIZED (
 ), new_lots AS (
     INSERT INTO lots (id, account_id, source, priority, granted_at, expires_at, granted, free, live)
     OVERRIDING SYSTEM VALUE
-    SELECT lot_id, id, 'daily', 100, $4, $5, $3, $3, true FROM chunk
+    SELECT lot_id, id, 'daily', 100, $4, $5, $3::bigint, $3::bigint, true FROM chunk
 ), new_journals AS (
     INSERT INTO journals (id, kind, source, actor, run_id, effective_at, recorded_at)
     OVERRIDING SYSTEM VALUE
@@ -69,7 +69,7 @@ WITH chunk AS MATERIALIZED (
     SELECT journal_id, id, moved.lot_id, kind, debit, credit, amount, free_after, 0, 0, $4, $4
       FROM chunk, LATERAL (VALUES
            (1, old_lot_id, 'expiry', 'free', 'expired', rest, 0),
-           (2, chunk.lot_id, 'grant', 'issued', 'free', $3, $3)
+           (2, chunk.lot_id, 'grant', 'issued', 'free', $3::bigint, $3::bigint)
            ) AS moved (step, lot_id, kind, debit, credit, amount, free_after)
 ), old_lots AS (
     UPDATE lots SET lapsed = lots.lapsed + lots.free, free = 0, live = false
@@ -77,10 +77,11 @@ WITH chunk AS MATERIALIZED (
 ), opened AS (
     INSERT INTO daily_grants (account_id, day_on, opening, starts_at, ends_at, time_zone, tier,
                               credits, previous_on, lot_id, run_id, recorded_at)
-    SELECT id, ($4 AT TIME ZONE 'UTC')::date, 1, $4, $5, 'UTC', 'FREE', $3, day_on, lot_id, $6, $4
+    SELECT id, ($4 AT TIME ZONE 'UTC')::date, 1, $4, $5, 'UTC', 'FREE', $3::bigint, day_on,
+           lot_id, $6, $4
       FROM chunk
 )
-UPDATE accounts SET free = $3, day_on = ($4 AT TIME ZONE 'UTC')::date, day_starts_at = $4,
+UPDATE accounts SET free = $3::bigint, day_on = ($4 AT TIME ZONE 'UTC')::date, day_starts_at = $4,
        day_ends_at = $5, day_lot_id = chunk.lot_id, due_at = $5
   FROM chunk WHERE accounts.id = chunk.id
 """

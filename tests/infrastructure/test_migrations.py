@@ -39,6 +39,7 @@ APPEND_ONLY = {
     "fetched_events",
     "alerts",
     "moved_lots",
+    "event_bodies",
 }
 GUARDED = APPEND_ONLY | {"events"}
 # Projections, working state and erasable text: these may change.

@@ -40,6 +40,7 @@ APPEND_ONLY = (
     "fetched_events",
     "alerts",
     "moved_lots",
+    "event_bodies",
 )
 VERBS = (
     "UPDATE {table} SET {column} = {column}",
@@ -77,6 +78,9 @@ async def roles(server: Server, book: Book) -> AsyncIterator[Roles]:
     await book.database.execute(
         """INSERT INTO alerts (kind, account_id, tier, day_on, threshold, value, raised_at)
            SELECT 'unusual_use', id, tier, day_on, 1, 7, tallybook_now() FROM accounts LIMIT 1"""
+    )
+    await book.database.execute(
+        "INSERT INTO event_bodies (event_id, received_at, payload) VALUES ('evt_1', $1, '{}')", NOW
     )
     await store_verdict(book.database, await verify(book.database))
     name, password = f"reader_{secrets.token_hex(4)}", secrets.token_hex(8)
@@ -148,6 +152,7 @@ COLUMNS = {
     "fetched_events": "reconciliation_id",
     "alerts": "value",
     "moved_lots": "to_lot_id",
+    "event_bodies": "payload",
 }
 
 
@@ -193,7 +198,7 @@ async def test_a_change_hidden_in_an_upsert_is_refused(roles: Roles) -> None:
         assert await is_refused(
             connection,
             """INSERT INTO facts SELECT * FROM facts
-               ON CONFLICT (event_id) DO UPDATE SET body = '{}'""",
+               ON CONFLICT (event_id, reading) DO UPDATE SET body = '{}'""",
         )
 
 
