@@ -14,6 +14,7 @@ from tests.money_events import (
     make_refund_event,
     make_session_event,
 )
+from tests.stripe_events import make_event
 
 PACK_CREDITS = 100
 TERMINAL = ("won", "lost")
@@ -31,26 +32,49 @@ class PaymentLife:
     refunds: dict[str, int] = field(default_factory=dict)  # those that stand
     made: dict[str, datetime] = field(default_factory=dict)
     disputes: dict[str, tuple[int, str]] = field(default_factory=dict)
+    captured: bool = False  # then its charge is told, and others may name that alone
 
     def number(self) -> str:
         return f"evt_{self.name}_{len(self.events)}"
 
     def buy(self) -> None:
-        """At once, or by a method that takes its time."""
+        """At once, by a method that takes its time, or by a capture that may come first."""
         ids = {
             "session": f"cs_{self.name}",
             "intent": f"pi_{self.name}",
             "customer": f"cus_{self.name}",
             "amount": self.paid,
         }
-        slow = self.random.random() < 0.5
-        status = "unpaid" if slow else "paid"
+        way = self.random.choice(["at once", "slow", "captured"])
+        status = "paid" if way == "at once" else "unpaid"
         self.events.append(make_session_event(self.number(), self.at, status=status, **ids))
-        if slow:
+        self.captured = way == "captured"
+        if self.captured:
+            self.tick()
+            self.events.append(self._capture())
+        elif way == "slow":
             self.tick()
             self.events.append(
                 make_session_event(self.number(), self.at, "async_payment_succeeded", **ids)
             )
+
+    def _capture(self) -> dict[str, Any]:
+        intent, charge = f"pi_{self.name}", f"ch_{self.name}"
+        if self.random.random() < 0.5:
+            thing = {"id": charge, "object": "charge", "payment_intent": intent}
+            return make_event(
+                self.number(), "charge.captured", self.at, {**thing, "amount_captured": self.paid}
+            )
+        thing = {"id": intent, "object": "payment_intent", "latest_charge": charge}
+        return make_event(
+            self.number(),
+            "payment_intent.succeeded",
+            self.at,
+            {**thing, "amount_received": self.paid},
+        )
+
+    def _intent(self) -> str | None:
+        return None if self.captured and self.random.random() < 0.5 else f"pi_{self.name}"
 
     def tick(self) -> None:
         self.at += timedelta(seconds=1)
@@ -103,7 +127,7 @@ class PaymentLife:
                 refund=name,
                 made_at=self.made[name],
                 status=status,
-                intent=f"pi_{self.name}",
+                intent=self._intent(),
                 charge=f"ch_{self.name}",
             )
         )
@@ -139,7 +163,7 @@ class PaymentLife:
                 kind,
                 dispute=name,
                 amount=amount,
-                intent=f"pi_{self.name}",
+                intent=self._intent(),
                 charge=f"ch_{self.name}",
             )
         )
