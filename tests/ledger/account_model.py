@@ -110,7 +110,7 @@ class AccountModel:
     def __init__(self, now: datetime) -> None:
         self.now = now
         self.tier = "FREE"
-        self.closed = False
+        self.closed_at: datetime | None = None
         self.debt = 0
         self.lots: list[ModelLot] = []
         self.holds: list[ModelHold] = []
@@ -122,6 +122,10 @@ class AccountModel:
         self.day_ends: datetime | None = None
         self.daily: ModelLot | None = None
         self._open_day(now, by_run=False)
+
+    @property
+    def closed(self) -> bool:
+        return self.closed_at is not None
 
     @property
     def free(self) -> int:
@@ -364,9 +368,10 @@ class AccountModel:
         self._repay([lot])
         return ModelJournal(kind, (lot, amount))
 
-    def buy(self, granted_at: datetime) -> ModelJournal:
+    def buy(self, made_at: datetime) -> ModelJournal:
         self.post_due()
-        lot = self._lot("purchased", 400, granted_at, self.now + PACK_TERM)
+        self._come_back(made_at)
+        lot = self._lot("purchased", 400, min(made_at, self.now), self.now + PACK_TERM)
         lot.free = PACK_CREDITS
         clawback = ModelClawback(lot, "debt", 0)
         self.clawbacks.append(clawback)
@@ -430,14 +435,25 @@ class AccountModel:
         one.lot.free -= amount
         one.lot.held += amount
 
-    def entitle(self, tier: str) -> None:
+    def entitle(self, tier: str, made_at: datetime) -> None:
+        """A subscription that Stripe made then gives this tier, or ends."""
         self.post_due()
         self.tier = tier
+        if tier != "FREE":
+            self._come_back(made_at)
         self.settle()
+
+    def _come_back(self, made_at: datetime) -> None:
+        """Whoever subscribes or pays after the closing is open again, and has today's day."""
+        if self.closed_at is not None and made_at > self.closed_at:
+            self.closed_at = None
+            if self.day_ends is None:
+                self._open_day(self.now, by_run=False)
+            self.settle()
 
     def close(self) -> None:
         self.post_due()
-        self.closed = True
+        self.closed_at = self.closed_at or self.now
 
     def reverse(self, journal: ModelJournal, policy: str) -> tuple[int, int, int, int, int]:
         """requested, clawed, held, shortfall, expired; a second time the first answer."""

@@ -98,6 +98,7 @@ class LedgerMachine(RuleBasedStateMachine):
         self.journals: list[tuple[int, str, ModelJournal]] = []
         self.spends: list[tuple[SpendOrder, int]] = []
         self.subscriptions: dict[str, str | None] = dict.fromkeys(NAMES)
+        self.made: dict[str, datetime] = {}  # when Stripe made each subscription
         self.remembered: list[tuple[datetime, str, dict[str, object]]] = []
         self.reversals: list[tuple[int, ModelJournal]] = []
         self.payments: list[tuple[str, str, int]] = []  # the payment, whose, which of theirs
@@ -261,10 +262,12 @@ class LedgerMachine(RuleBasedStateMachine):
             return
         subscription = current or f"sub_{self.serial}"
         kind = "deleted" if tier == "FREE" else "updated" if current else "created"
+        at = NOW + timedelta(seconds=self.serial)
+        made_at = self.made.setdefault(subscription, at)
         event = make_subscription_event(
             f"evt_{self.serial}",
             kind,
-            NOW + timedelta(seconds=self.serial),
+            at,
             status="canceled" if tier == "FREE" else "active",
             price=PRICES.get(tier, PRICES["PRO"]),
             subscription=subscription,
@@ -276,7 +279,7 @@ class LedgerMachine(RuleBasedStateMachine):
         assert received.outcome == "applied"
         # An event that changes no tier leaves the account in peace: what is due stays due.
         if current is None or self.models[name].tier != tier:
-            self.models[name].entitle(tier)
+            self.models[name].entitle(tier, made_at)
 
     # Money.
 
@@ -298,7 +301,7 @@ class LedgerMachine(RuleBasedStateMachine):
                 "SELECT journal_id FROM purchases WHERE payment_key = $1", payment
             )
         )
-        journal = self.models[name].buy(min(at, self.now))
+        journal = self.models[name].buy(at)
         self.journals.append((journal_id, name, journal))
         self.payments.append((payment, name, len(self.models[name].purchases) - 1))
 
