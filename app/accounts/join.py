@@ -22,11 +22,14 @@ from app.ledger.sheet import JournalDraft, Lot
 _SQL: Final = sql.beside(__file__)
 
 
-async def join(book: Book, source: int, target: int, origin: Origin) -> None:
+async def join(
+    book: Book, source: int, target: int, origin: Origin, *, reason: str | None = None
+) -> int:
     """Move everything of ``source`` to ``target``; the source stays, closed, for its entries.
 
-    The caller holds the lock of the customer that ties them, and its transaction. Raises
-    RefusedError if the two together would pass the greatest balance.
+    Returns the id of the transfer's journal, which keeps an operator's reason. The caller holds the
+    locks of the source's customers, and its transaction. Raises RefusedError if the two together
+    would pass the greatest balance.
     """
     database = book.database
     days = await load.lock(database, book.catalogues, [source, target])
@@ -36,7 +39,10 @@ async def join(book: Book, source: int, target: int, origin: Origin) -> None:
     held = _held_of_day(days[source]) if _keeps_held(days[source], days[target]) else 0
     await bring_joined(database, days[source], days[target], held)
     await load_backings(database, days[source])
-    moved = _move(days[source], days[target], origin)
+    journal = JournalDraft(
+        Act.TRANSFER, origin.source, origin.actor, days[target].now, reason=reason
+    )
+    moved = _move(journal, days[source], days[target], origin)
     await database.execute(
         "UPDATE customers SET account_id = $2 WHERE account_id = $1", source, target
     )
@@ -47,19 +53,10 @@ async def join(book: Book, source: int, target: int, origin: Origin) -> None:
     days[target].entitle(days[target].now, origin)
     await store_days(database, days.values())
     await moved_lots.store(database, moved.items(), days[target].now)
-    await database.execute(
-        """UPDATE accounts SET closed_at = coalesce(closed_at, tallybook_now()), joined_to = $2,
-                  due_at = $3 WHERE id = $1 OR joined_to = $1""",
-        source,
-        target,
-        NEVER,
-    )
-    await database.execute(
-        """UPDATE accounts SET last_used_at = greatest(accounts.last_used_at, source.last_used_at)
-             FROM accounts AS source WHERE accounts.id = $2 AND source.id = $1""",
-        source,
-        target,
-    )
+    await database.execute(*_SQL["take_over_use"](source=source, target=target))
+    await database.execute(*_SQL["end_joined"](source=source, target=target, never=NEVER))
+    assert journal.number is not None
+    return journal.number
 
 
 async def may_join(book: Book, source: int, target: int) -> bool:
@@ -107,9 +104,10 @@ async def move_subscriptions(
     await store_days(database, days.values())
 
 
-def _move(source: AccountDay, target: AccountDay, origin: Origin) -> dict[Lot, Lot]:
+def _move(
+    journal: JournalDraft, source: AccountDay, target: AccountDay, origin: Origin
+) -> dict[Lot, Lot]:
     """Draft it all; the lots that moved, and what they are now."""
-    journal = JournalDraft(Act.TRANSFER, origin.source, origin.actor, target.now)
     source.sheet.begin(journal)
     target.sheet.begin(journal)
     day_lot = source.lot

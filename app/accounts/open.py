@@ -43,6 +43,12 @@ async def find(book: Book, public_id: str) -> int | None:
     return number
 
 
+async def known(book: Book, external_id: str) -> int | None:
+    """Find the account that the application knows by this id, or knew by it."""
+    number: int | None = await book.database.fetchval(*_SQL["known"](external_id=external_id))
+    return number
+
+
 async def lock_named(
     book: Book, public_ids: Iterable[str], *, waiting: bool
 ) -> tuple[list[Record], set[str]]:

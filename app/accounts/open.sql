@@ -1,6 +1,6 @@
 -- name: find
 -- The account behind the application's or the customer's id.
-SELECT id FROM accounts WHERE external_id = :public_id
+SELECT account_id FROM known_ids WHERE external_id = :public_id
  UNION ALL
 SELECT account_id FROM customers WHERE id = :public_id AND account_id IS NOT NULL LIMIT 1
 
@@ -11,9 +11,14 @@ WITH named AS MATERIALIZED (
     SELECT external_id AS public_id, id FROM accounts
      WHERE external_id = ANY(:public_ids::text[])
     UNION ALL
+    SELECT external_id, account_id FROM aliases
+     WHERE external_id = ANY(:public_ids)
+       AND NOT EXISTS (SELECT FROM accounts WHERE accounts.external_id = aliases.external_id)
+    UNION ALL
     SELECT customers.id, account_id FROM customers
      WHERE customers.id = ANY(:public_ids) AND account_id IS NOT NULL
        AND NOT EXISTS (SELECT FROM accounts WHERE external_id = customers.id)
+       AND NOT EXISTS (SELECT FROM aliases WHERE external_id = customers.id)
 ), locked AS MATERIALIZED (
     SELECT * FROM accounts WHERE id = ANY(array(SELECT id FROM named)) ORDER BY id
        FOR UPDATE SKIP LOCKED
@@ -28,9 +33,14 @@ WITH named AS MATERIALIZED (
     SELECT external_id AS public_id, id FROM accounts
      WHERE external_id = ANY(:public_ids::text[])
     UNION ALL
+    SELECT external_id, account_id FROM aliases
+     WHERE external_id = ANY(:public_ids)
+       AND NOT EXISTS (SELECT FROM accounts WHERE accounts.external_id = aliases.external_id)
+    UNION ALL
     SELECT customers.id, account_id FROM customers
      WHERE customers.id = ANY(:public_ids) AND account_id IS NOT NULL
        AND NOT EXISTS (SELECT FROM accounts WHERE external_id = customers.id)
+       AND NOT EXISTS (SELECT FROM aliases WHERE external_id = customers.id)
 )
 SELECT accounts.*, array(SELECT public_id FROM named WHERE named.id = accounts.id) AS public_ids
   FROM accounts WHERE id = ANY(array(SELECT id FROM named)) ORDER BY id FOR UPDATE
@@ -39,12 +49,18 @@ SELECT accounts.*, array(SELECT public_id FROM named WHERE named.id = accounts.i
 -- Whether a customer other than :besides is found by this id, and no account is named so.
 SELECT EXISTS (SELECT FROM customers WHERE id = :external_id AND account_id IS NOT NULL
                                        AND id IS DISTINCT FROM :besides::text)
-   AND NOT EXISTS (SELECT FROM accounts WHERE external_id = :external_id)
+   AND NOT EXISTS (SELECT FROM known_ids WHERE external_id = :external_id)
+
+-- name: known
+-- The account that the application knows by this id, or knew by it.
+SELECT account_id FROM known_ids WHERE external_id = :external_id LIMIT 1
 
 -- name: insert
 -- A new account, unless the id is taken; its day is not yet opened.
 INSERT INTO accounts (external_id, tier, time_zone, due_at, opened_at)
-SELECT :external_id, :tier, :time_zone, now, now FROM (SELECT tallybook_now() AS now) AS clock
+SELECT :external_id::text, :tier, :time_zone, now, now
+  FROM (SELECT tallybook_now() AS now) AS clock
+ WHERE NOT EXISTS (SELECT FROM aliases WHERE external_id = :external_id)
 ON CONFLICT (external_id) DO NOTHING RETURNING id
 
 -- name: tie

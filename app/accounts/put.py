@@ -7,7 +7,7 @@ import msgspec
 from app.accounts import ties
 from app.accounts.day_use import shift_own
 from app.accounts.join import join
-from app.accounts.open import Rank, insert, lock_customer, lock_id, open_day, tie
+from app.accounts.open import Rank, find, insert, lock_customer, lock_id, open_day, tie
 from app.accounts.ties import LockedCustomer
 from app.allowance import load
 from app.allowance.day import AccountDay, Origin
@@ -58,13 +58,9 @@ async def _account(
     origin: Origin,
 ) -> tuple[int, bool]:
     database = book.database
-    known = await database.fetchval("SELECT id FROM accounts WHERE external_id = $1", external_id)
-    if known is None:
-        known = await database.fetchval(
-            "SELECT account_id FROM customers WHERE id = $1 AND account_id IS NOT NULL", external_id
-        )
-    if known is not None:
-        return known, False
+    stands = await find(book, external_id)
+    if stands is not None:
+        return stands, False
     if customer is not None and customer.account is not None and customer.rank is Rank.OWN_ID:
         named = await database.fetchval(
             """UPDATE accounts SET external_id = $2 WHERE id = $1 AND external_id IS NULL

@@ -28,6 +28,7 @@ from app.accounts.open import (
     account_of,
     insert,
     is_a_customers,
+    known,
     lock_customer,
     lock_id,
     open_day,
@@ -186,9 +187,7 @@ async def settle(
             customer, account=None, external_id=None, rank=Rank.OWN_ID, known=customer.known
         )
     # The application may have introduced the customer by its own id already.
-    number = await book.database.fetchval(
-        "SELECT id FROM accounts WHERE external_id = $1", customer.id
-    )
+    number = await known(book, customer.id)
     if number is None:
         number = await _open(book, None, origin)
     return await _tied(book, customer, number, Rank.OWN_ID)
@@ -202,22 +201,24 @@ async def _named(
         if customer.rank is rank:
             return customer
         return await _tied(book, customer, customer.account, rank)
-    known = await _known(book, customer, wanted)
+    target = await _known(book, customer, wanted)
+    if target is not None and target == customer.account:  # by an id that it had before
+        return customer if customer.rank is rank else await _tied(book, customer, target, rank)
     own = customer.account if customer.rank is Rank.OWN_ID else None
     if own is not None and customer.external_id is None:
-        if known is None:
+        if target is None:
             await book.database.execute(
                 "UPDATE accounts SET external_id = $2 WHERE id = $1", own, wanted
             )
-            known = own  # history and all
-        elif not await may_join(book, own, known):
+            target = own  # history and all
+        elif not await may_join(book, own, target):
             await book.database.execute(
                 "UPDATE customers SET left_account_id = $2 WHERE id = $1", customer.id, own
             )
         else:
-            await join(book, own, known, origin)
+            await join(book, own, target, origin)
     return await _tied(
-        book, customer, known if known is not None else await _open(book, wanted, origin), rank
+        book, customer, target if target is not None else await _open(book, wanted, origin), rank
     )
 
 
@@ -282,23 +283,21 @@ async def account_named(
     """The account of this id, the application's or another customer's; opened here if need be."""
     if customer is not None and customer.account is not None and customer.external_id == name:
         return customer.account
-    known = await _known(book, customer, name)
-    if known is None:
-        known = await account_of(book, name)
-    return known if known is not None else await _open(book, name, origin)
+    number = await _known(book, customer, name)
+    if number is None:
+        number = await account_of(book, name)
+    return number if number is not None else await _open(book, name, origin)
 
 
 async def _known(book: Book, customer: LockedCustomer | None, name: str) -> int | None:
     """The account that the application named so; without one the name is locked, to give it."""
-    query = "SELECT id FROM accounts WHERE external_id = $1"
-    known: int | None = await book.database.fetchval(query, name)
-    if known is not None or (customer is not None and name == customer.locked_id):
-        return known
+    number = await known(book, name)
+    if number is not None or (customer is not None and name == customer.locked_id):
+        return number
     # A customer is locked already: to wait now could be for good.
     if not await try_lock_id(book, name):
         raise BusyError(f"The account {name!r} is being named at this moment.")
-    again: int | None = await book.database.fetchval(query, name)
-    return again
+    return await known(book, name)
 
 
 async def outcome(
@@ -313,7 +312,8 @@ async def outcome(
             account=customer.account,
             reason=f"{customer.id} names none; it has {told}",
         )
-    if customer.external_id == named:
+    named_account = customer.account if customer.external_id == named else await known(book, named)
+    if named_account is not None and named_account == customer.account:
         left = await book.database.fetchval(
             "SELECT left_account_id FROM customers WHERE id = $1", customer.id
         )

@@ -42,6 +42,7 @@ class AccountView(msgspec.Struct, frozen=True, kw_only=True):
     customer_id: str | None
     closed_at: datetime | None
     suspended_at: datetime | None
+    aliases: list[str]
     time_zone: str
     tier: str
     state: str | None
@@ -82,6 +83,7 @@ def _view(
         customer_id=_shown(subscriptions, tied, day),
         closed_at=row["closed_at"],
         suspended_at=row["suspended_at"],
+        aliases=row["aliases"],
         time_zone=day.time_zone,
         tier=day.tier,
         state=_state(subscriptions, day),

@@ -1,6 +1,9 @@
 -- name: account
--- An account's row, with the id that it is known by.
-SELECT accounts.*, account_names.public_id
+-- An account's row, with the id that it is known by, and those that it had before.
+SELECT accounts.*, account_names.public_id,
+       array(SELECT external_id FROM aliases WHERE aliases.account_id = accounts.id
+                AND external_id IS DISTINCT FROM accounts.external_id
+              ORDER BY since, external_id) AS aliases
   FROM accounts JOIN account_names ON account_names.account_id = accounts.id
  WHERE accounts.id = :id
 

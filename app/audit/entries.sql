@@ -5,7 +5,7 @@ SELECT * FROM audited_entries WHERE journal_id = :journal_id ORDER BY id
 -- name: account_ids
 -- The internal ids behind a public one: the account, and those that were joined to it.
 WITH named AS (
-    SELECT id FROM accounts WHERE external_id = :public_id
+    SELECT account_id AS id FROM known_ids WHERE external_id = :public_id
     UNION SELECT account_id FROM customers WHERE id = :public_id
 )
 SELECT accounts.id

@@ -1,5 +1,5 @@
 -- name: lock_operators_key
--- Let one act at a time have this key of an operator; two tables hold such keys.
+-- Let one act at a time have this key of an operator; three tables hold such keys.
 SELECT pg_advisory_xact_lock(hashtextextended('tallybook operator key ' || :key, 0))
 
 -- part: answers_by_key
@@ -26,8 +26,8 @@ SELECT jsonb_agg(answered) FROM (
 -- include: ledger/idempotency.sql answers_by_key
 
 -- name: operators_answer
--- Find what was answered under this key of an operator: by a journal, or by a run's reversal, whose
--- answer stands in its own row.
+-- Find what was answered under this key of an operator: by a journal, by a run's reversal, whose
+-- answer stands in its own row, or by an act on an account, whose answer is the account.
 SELECT jsonb_agg(answered) FROM (
     SELECT idempotency_key AS key, journals.id AS journal_id,
            encode(request_hash, 'hex') AS request_hash, answer,
@@ -37,4 +37,7 @@ SELECT jsonb_agg(answered) FROM (
      WHERE idempotency_key = :key AND kind IN ('grant', 'adjustment', 'reversal', 'transfer')
     UNION ALL
     SELECT idempotency_key, 0, encode(request_hash, 'hex'), '{}', '{}' FROM reversals
+     WHERE idempotency_key = :key
+    UNION ALL
+    SELECT idempotency_key, 0, encode(request_hash, 'hex'), '{}', '{}' FROM operator_acts
      WHERE idempotency_key = :key) AS answered

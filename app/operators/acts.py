@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import getpass
 from enum import StrEnum
+from typing import Final
 
 import msgspec
 import structlog
 
+from app.infrastructure import sql
 from app.infrastructure.db import Database
 
 log = structlog.get_logger("tallybook.operator_act")
 
-REASON_CHARS_MAX = 500
-NONE_GIVEN = "none given"
+REASON_CHARS_MAX: Final = 500
+NONE_GIVEN: Final = "none given"
+
+_SQL: Final = sql.beside(__file__)
 
 
 class OperatorAct(StrEnum):
@@ -68,24 +72,28 @@ async def record(
     journal_id: int | None = None,
     event_id: str | None = None,
     run_id: int | None = None,
+    key: tuple[str, bytes] | None = None,
 ) -> None:
     """Record the act inside the caller's transaction, and log it once that has committed.
 
     An act's reason that stands in the journal's note is not written again: there it can be erased.
+    ``key`` is the idempotency key of an act that no journal keeps it for, and the request's hash.
     """
     assert database.in_transaction, "an act and its record commit together"
+    idempotency_key, request_hash = key or (None, None)
     await database.execute(
-        """INSERT INTO operator_acts (actor, act, reason, subject, account_id, journal_id, event_id,
-                                      run_id, at)
-           VALUES ($1, $2, $3, $4, $5, $6, $7, $8, tallybook_now())""",
-        by.actor,
-        str(act),
-        None if journal_id is not None else by.reason,
-        subject,
-        account_id,
-        journal_id,
-        event_id,
-        run_id,
+        *_SQL["record"](
+            actor=by.actor,
+            act=str(act),
+            reason=None if journal_id is not None else by.reason,
+            subject=subject,
+            account_id=account_id,
+            journal_id=journal_id,
+            event_id=event_id,
+            run_id=run_id,
+            idempotency_key=idempotency_key,
+            request_hash=request_hash,
+        )
     )
     told = {
         "act": str(act),

@@ -41,6 +41,14 @@ class Accounts(Table, tablename="accounts"):
     due_at = Timestamptz(null=False, default=None)
 
 
+class Aliases(Table, tablename="aliases"):
+    """Ids that accounts had before they were renamed or merged: they keep working."""
+
+    external_id = Text(primary_key=True, null=False, default=None)
+    account_id = references(Accounts)
+    since = Timestamptz(null=False, default=None)
+
+
 class BroughtUse(Table, tablename="brought_use"):
     """Use of the days of accounts that were joined to this one."""
 

@@ -45,3 +45,5 @@ class OperatorActs(Table, tablename="operator_acts"):
     event_id = references(Events, null=True)
     run_id = references(Runs, null=True)
     at = Timestamptz(null=False, default=None)
+    idempotency_key = Text(unique=True, null=True, default=None)
+    request_hash = Bytea(null=True, default=None)

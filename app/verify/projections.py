@@ -46,8 +46,8 @@ ACCOUNTS: Final = Projection(
         )
         SELECT accounts.id, accounts.id AS of_account, coalesce(summed.free, 0) AS free,
                coalesce(summed.held, 0) AS held, coalesce(summed.debt, 0) AS debt,
-               -- The use of what was joined to it is its own; that of a joined one stays too.
-               CASE WHEN joined_to IS NULL THEN used.at ELSE summed.used_at END AS last_used_at
+               -- The use of what was joined to it is its own.
+               CASE WHEN joined_to IS NULL THEN used.at END AS last_used_at
           FROM accounts LEFT JOIN summed ON summed.account_id = accounts.id
           LEFT JOIN used ON used.id = accounts.id
          WHERE $1::bigint[] IS NULL OR accounts.id = ANY($1)""",

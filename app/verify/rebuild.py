@@ -11,17 +11,18 @@ from typing import Final
 import asyncpg
 import msgspec
 
-from app.errors import ConflictError
+from app.errors import TallybookError
 from app.infrastructure.db import Database, Record
 from app.verify.projections import PROJECTIONS, Projection, differing
 
 LOCK_SECONDS_MAX: Final = 60
 
 
-class EntriesContradictError(ConflictError):
-    """The entries themselves add up to what no projection may be."""
+class EntriesContradictError(TallybookError):
+    """The entries themselves add up to what no projection may be.
 
-    code = "entries_contradict"
+    No call over HTTP rebuilds, so that it has no code of its own there.
+    """
 
 
 class Difference(msgspec.Struct, frozen=True):

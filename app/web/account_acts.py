@@ -1,22 +1,31 @@
-"""What operators do to an account as a whole: close, reopen, suspend, resume."""
+"""What operators do to an account as a whole: close, reopen, suspend, resume, rename, merge."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import msgspec
-from litestar import Request, post
+from litestar import Request, Response, post
 from litestar.datastructures import State
 from litestar.params import JSONBody
 
-from app.accounts import standing
+from app.accounts import names, standing
+from app.accounts.names import NameOrder
 from app.accounts.view import view
 from app.operators.acts import Operator
 from app.web.accounts import AccountAnswer, account_answer
 from app.web.http import problems
 from app.web.http.access import Access, access, caller
-from app.web.http.acts import MaybeReason, Reason, operator
-from app.web.http.parameters import AccountId
+from app.web.http.acts import (
+    BodyAccountId,
+    MaybeReason,
+    Reason,
+    answered,
+    operator,
+    order,
+    within_patience,
+)
+from app.web.http.parameters import AccountId, IdempotencyKey
 from app.web.http.views import view_of
 from statemachine import State as SubscriptionState
 
@@ -24,6 +33,20 @@ from statemachine import State as SubscriptionState
 class ActBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Why the operator acts; unlike a close, these acts need it."""
 
+    reason: Reason
+
+
+class RenameBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The id that the account has from now on."""
+
+    to: BodyAccountId
+    reason: Reason
+
+
+class MergeBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The account that has everything from now on."""
+
+    into: BodyAccountId
     reason: Reason
 
 
@@ -106,6 +129,53 @@ async def resume_account(
     """End a suspension, and open today's day."""
     await standing.resume(state.book, account_id, _operator(request, data))
     return account_answer(await view(state.book, account_id))
+
+
+@post(
+    "/api/v1/accounts/{account_id:str}/rename",
+    status_code=200,
+    responses=problems.declared(400, 401, 403, 404, 409, 413, 415, 422),
+    tags=["Corrections"],
+    **access(Access.OPERATOR),
+)
+async def rename_account(
+    account_id: AccountId,
+    data: JSONBody[RenameBody],
+    idempotency_key: IdempotencyKey,
+    request: Request[Any, Any, Any],
+    state: State,
+) -> Response[AccountAnswer]:
+    """Give the account another id of the application's; the one that it had keeps working."""
+    wanted = _named(request, idempotency_key, data, data.reason)
+    replayed = await within_patience(names.rename(state.book, account_id, data.to, wanted))
+    return answered(account_answer(await view(state.book, data.to)), replayed, 200)
+
+
+@post(
+    "/api/v1/accounts/{account_id:str}/merge",
+    status_code=200,
+    responses=problems.declared(400, 401, 403, 404, 409, 413, 415, 422),
+    tags=["Corrections"],
+    **access(Access.OPERATOR),
+)
+async def merge_account(
+    account_id: AccountId,
+    data: JSONBody[MergeBody],
+    idempotency_key: IdempotencyKey,
+    request: Request[Any, Any, Any],
+    state: State,
+) -> Response[AccountAnswer]:
+    """Move all that the account has into another; its ids keep working, and mean that one."""
+    wanted = _named(request, idempotency_key, data, data.reason)
+    replayed = await within_patience(names.merge(state.book, account_id, data.into, wanted))
+    return answered(account_answer(await view(state.book, data.into)), replayed, 200)
+
+
+def _named(
+    request: Request[Any, Any, Any], key: str, body: msgspec.Struct, reason: str
+) -> NameOrder:
+    asked = order(request, key, body, reason)
+    return NameOrder(by=Operator(actor=asked.actor, reason=reason), key=asked.key)
 
 
 def _operator(request: Request[Any, Any, Any], body: ActBody) -> Operator:

@@ -78,7 +78,7 @@ class AccountAnswer(View, frozen=True, kw_only=True):
     """An account: balance to lots as posted, the rest as a spend would find it.
 
     A closed one gets no grants any more; a suspended one can spend and hold nothing, so that
-    `available` is 0.
+    `available` is 0. `aliases` are ids that it had before, and that keep working.
     """
 
     id: str
@@ -94,6 +94,7 @@ class AccountAnswer(View, frozen=True, kw_only=True):
     next_grant_at: Instant | None
     closed_at: Instant | None
     suspended_at: Instant | None
+    aliases: list[str]
     lots: list[LotAnswer]
     subscriptions: list[SubscriptionAnswer]
 

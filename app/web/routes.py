@@ -54,6 +54,8 @@ ROUTES: Final[Sequence[ControllerRouterHandler]] = (
     account_acts.reopen_account,
     account_acts.suspend_account,
     account_acts.resume_account,
+    account_acts.rename_account,
+    account_acts.merge_account,
     reversals.reverse,
     reversals.get_reversal,
     subscriptions.list_subscriptions,

@@ -17,17 +17,16 @@ from app.spending.queue import Outcome
 from app.spending.spend import SpendOrder, Spent
 from app.web.http import problems
 from app.web.http.access import Access, access, caller
-from app.web.http.acts import Amount, Metadata, Reason, answered
+from app.web.http.acts import Amount, BodyAccountId, Metadata, Reason, answered
 from app.web.http.instants import Instant, instant
 from app.web.http.parameters import AccountId, IdempotencyKey
-from app.web.http.patterns import ACCOUNT_ID, KEY
+from app.web.http.patterns import KEY
 from app.web.http.views import View
 
 BATCH_SPENDS_MAX: Final = 1_000
 BATCH_BODY_BYTES_MAX: Final = 1_048_576
 
 ItemKey = Annotated[str, msgspec.Meta(pattern=KEY, min_length=1, max_length=255)]
-ItemAccount = Annotated[str, msgspec.Meta(pattern=ACCOUNT_ID)]
 
 
 class SpendBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -41,7 +40,7 @@ class SpendBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 class BatchItemBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One spend of a batch, under its own key."""
 
-    account_id: ItemAccount
+    account_id: BodyAccountId
     amount: Amount
     idempotency_key: ItemKey
     reason: Reason | None = None

@@ -37,6 +37,45 @@ CREATE INDEX accounts_due ON accounts (due_at, id);
 CREATE INDEX accounts_dormant ON accounts (time_zone)
     WHERE due_at > day_ends_at AND closed_at IS NULL AND suspended_at IS NULL;
 
+-- Ids that accounts had before they were renamed or merged into another: they keep working. Some are
+-- an account's present id again.
+CREATE TABLE aliases (
+    external_id application_id PRIMARY KEY,
+    account_id bigint NOT NULL REFERENCES accounts ON DELETE RESTRICT,
+    since timestamptz NOT NULL
+);
+CREATE INDEX aliases_account ON aliases (account_id);
+
+-- The ids by which applications know accounts, former ones too.
+CREATE VIEW known_ids AS
+SELECT external_id, id AS account_id FROM accounts WHERE external_id IS NOT NULL
+ UNION ALL
+SELECT external_id, account_id FROM aliases;
+
+-- Refuse an id that another account has as an alias, and an alias that is another account's id.
+CREATE FUNCTION refuse_taken_id() RETURNS trigger LANGUAGE plpgsql
+SET search_path = pg_catalog AS $$
+DECLARE
+    taken boolean;
+BEGIN
+    IF TG_TABLE_NAME = 'accounts' THEN
+        taken := EXISTS (SELECT FROM public.aliases
+                          WHERE external_id = NEW.external_id AND account_id <> NEW.id);
+    ELSE
+        taken := EXISTS (SELECT FROM public.accounts
+                          WHERE external_id = NEW.external_id AND id <> NEW.account_id);
+    END IF;
+    IF taken THEN
+        RAISE EXCEPTION 'another account has the id %', NEW.external_id
+            USING ERRCODE = 'unique_violation';
+    END IF;
+    RETURN NEW;
+END $$;
+CREATE TRIGGER refuse_taken_id BEFORE INSERT OR UPDATE OF external_id ON accounts
+    FOR EACH ROW WHEN (NEW.external_id IS NOT NULL) EXECUTE FUNCTION refuse_taken_id();
+CREATE TRIGGER refuse_taken_id BEFORE INSERT OR UPDATE ON aliases
+    FOR EACH ROW EXECUTE FUNCTION refuse_taken_id();
+
 -- What was used of the days of accounts that were joined to this one. It counts in every day of
 -- this account that starts before until_at, which is when the day ends on which it was used. What
 -- earlier openings of a day of its own gave, before that was opened again, counts in the same way.

@@ -29,6 +29,10 @@ CREATE TABLE operator_acts (
     journal_id bigint REFERENCES journals ON DELETE RESTRICT,
     event_id text REFERENCES events ON DELETE RESTRICT,
     run_id bigint REFERENCES runs ON DELETE RESTRICT,
-    at timestamptz NOT NULL
+    at timestamptz NOT NULL,
+    -- Of an act that is asked for under a key and has no journal of its own to keep it.
+    idempotency_key text UNIQUE,
+    request_hash bytea,
+    CONSTRAINT key_has_hash CHECK ((idempotency_key IS NULL) = (request_hash IS NULL))
 );
 CREATE INDEX operator_acts_account ON operator_acts (account_id, id) WHERE account_id IS NOT NULL;

@@ -43,7 +43,7 @@ GRANT INSERT ON
 
 -- adds rows to these,
 GRANT INSERT ON
-    accounts, customers, claims, brought_use, moved_use, lots, holds, reversals, runs,
+    accounts, aliases, customers, claims, brought_use, moved_use, lots, holds, reversals, runs,
     run_not_opened, events, subscriptions, backings, money_back, reconciliations, sightings,
     usage_days, key_uses
     TO tallybook_app;
@@ -58,6 +58,7 @@ DECLARE
 BEGIN
     FOR kept IN SELECT * FROM (VALUES
         ('accounts', '{id, opened_at}'::text[]),
+        ('aliases', '{external_id, since}'),
         ('customers', '{id}'),
         ('claims', '{customer_id, rank, object_id, external_id}'),
         ('brought_use', '{account_id, from_account_id}'),

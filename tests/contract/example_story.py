@@ -282,3 +282,10 @@ async def _ends(story: Story) -> None:
         ("reopen", "the customer is back"),
     ):
         await story.call(f"POST {ACCOUNT}/{act}", 200, {"reason": why})
+    renamed = {"to": "user-43", "reason": "the users' ids were changed"}
+    await story.call(f"POST {ACCOUNT}/rename", 200, renamed, Idempotency_Key="rename-42")
+    story.parameters["account_id"] = "user-42-phone"
+    await story.call(f"PUT {ACCOUNT}", 201, {}, by="service")
+    merged = {"into": "user-43", "reason": "one person with two accounts"}
+    await story.call(f"POST {ACCOUNT}/merge", 200, merged, Idempotency_Key="merge-42")
+    story.parameters["account_id"] = "user-42"

@@ -22,6 +22,7 @@ from tests.conftest import Server
 KEPT = {
     "accounts": {"id", "opened_at"},
     "book": {"only_row", "epoch"},
+    "aliases": {"external_id", "since"},
     "customers": {"id"},
     "claims": {"customer_id", "rank", "object_id", "external_id"},
     "brought_use": {"account_id", "from_account_id"},

@@ -17,7 +17,7 @@ from app.ledger.kinds import AMOUNT_MAX
 from app.operators.acts import Operator
 from app.spending.keyed import Order
 from app.web.http.access import caller
-from app.web.http.patterns import WITHOUT_CONTROLS, WITHOUT_NUL
+from app.web.http.patterns import ACCOUNT_ID, WITHOUT_CONTROLS, WITHOUT_NUL
 
 TEXT_CHARS_MAX: Final = 500
 METADATA_KEYS_MAX: Final = 50
@@ -43,6 +43,9 @@ Metadata = Annotated[
         "control characters.",
     ),
 ]
+
+
+BodyAccountId = Annotated[str, msgspec.Meta(pattern=ACCOUNT_ID)]
 
 
 class ReasonBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -1,0 +1,132 @@
+"""Rename an account, or merge it into another; every id that it had keeps working."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from app.accounts.join import join
+from app.accounts.open import known, lock, lock_customer, lock_id, require
+from app.allowance import load
+from app.allowance.day import Origin
+from app.book import Book
+from app.errors import AccountClosedError, AccountTakenError, RefusedError
+from app.infrastructure import sql
+from app.ledger import idempotency
+from app.ledger.idempotency import RequestKey
+from app.operators.acts import Operator, OperatorAct, record
+
+_SQL: Final = sql.beside(__file__)
+
+
+class NameOrder(msgspec.Struct, frozen=True, kw_only=True):
+    """An operator's act on the names of accounts, and the key that it comes under."""
+
+    by: Operator
+    key: RequestKey
+
+
+async def rename(book: Book, public_id: str, to: str, order: NameOrder) -> bool:
+    """Give the account another id; returns whether that was done under this key before.
+
+    Raises AccountUnknownError, AccountTakenError, KeyReusedError.
+    """
+    async with book.database.transaction():
+        if await idempotency.stored_for_operator(book.database, order.key) is not None:
+            return True
+        for name in sorted({public_id, to}):
+            await lock_id(book, name)
+        day = await lock(book, await require(book, public_id))
+        number = day.sheet.account_id
+        had = await book.database.fetchval("SELECT external_id FROM accounts WHERE id = $1", number)
+        if had == to:
+            return False
+        if await known(book, to) not in (None, number) or await book.database.fetchval(
+            *_SQL["is_anothers_customer"](id=to, account_id=number)
+        ):
+            raise AccountTakenError(f"Another account has the id {to!r}.", account_id=to)
+        await _name(book, number, to, had)
+        await record(
+            book.database, OperatorAct.RENAME, order.by, account_id=number, key=_stored(order.key)
+        )
+    return False
+
+
+async def merge(book: Book, public_id: str, into: str, order: NameOrder) -> bool:
+    """Move all that the account has to another, whose it is from now on.
+
+    Its ids, customers, subscriptions, lots, holds, debt and what it used of its day move. The id of
+    a customer that an event tied elsewhere means the account that it left behind, if that owes.
+    Returns whether it was done under this key before.
+
+    Raises AccountUnknownError, AccountClosedError, KeyReusedError, and RefusedError for one and the
+    same account, or if the two together would pass the greatest balance.
+    """
+    database = book.database
+    async with database.transaction():
+        if await idempotency.stored_for_operator(database, order.key) is not None:
+            return True
+        for name in sorted({public_id, into}):
+            await lock_id(book, name)
+        source, target = await _lock_both(book, public_id, into)
+        journal_id = await join(
+            book, source, target, Origin("api", order.by.actor), reason=order.by.reason
+        )
+        had = await database.fetchval(*_SQL["take_name"](id=source))
+        await database.execute(*_SQL["move_aliases"](source=source, target=target))
+        if had is not None:
+            await _add_alias(book, target, had)
+        await database.execute(*_SQL["left_no_more"](source=source, target=target))
+        await record(
+            database,
+            OperatorAct.MERGE,
+            order.by,
+            account_id=target,
+            journal_id=journal_id,
+            key=_stored(order.key),
+        )
+    return False
+
+
+async def _lock_both(book: Book, public_id: str, into: str) -> tuple[int, int]:
+    """Lock the two accounts and the customers of the first; a join may come first."""
+    while True:
+        left: int | None = await book.database.fetchval(*_SQL["left_behind"](id=public_id))
+        source = await require(book, public_id) if left is None else left
+        target = await require(book, into)
+        if source == target:
+            raise RefusedError("Both ids are of one account.")
+        await _lock_customers(book, source)
+        days = await load.lock(book.database, book.catalogues, [source, target])
+        if days[target].closed and days[target].joined_to is None:
+            raise AccountClosedError("The account is closed: reopen it before you merge into it.")
+        if all(day.joined_to is None for day in days.values()):
+            return source, target
+
+
+async def _lock_customers(book: Book, number: int) -> None:
+    """Let no event tie a customer of the account, or move a subscription of it, meanwhile."""
+    locked: set[str] = set()
+    while True:
+        rows = await book.database.fetch(*_SQL["customers"](account_id=number))
+        more = [row["id"] for row in rows if row["id"] not in locked]
+        if not more:
+            return
+        for customer_id in more:
+            await lock_customer(book, customer_id)
+        locked.update(more)
+
+
+async def _name(book: Book, number: int, to: str, had: str | None) -> None:
+    await book.database.execute("UPDATE accounts SET external_id = $2 WHERE id = $1", number, to)
+    if had is not None:
+        await _add_alias(book, number, had)
+
+
+async def _add_alias(book: Book, number: int, external_id: str) -> None:
+    await book.database.execute(*_SQL["add_alias"](external_id=external_id, account_id=number))
+
+
+def _stored(key: RequestKey) -> tuple[str, bytes]:
+    return key.key, key.request_hash
