@@ -92,23 +92,40 @@ class ModelSubscription:
 
 @dataclass
 class ModelAccount:
-    """A running day and what was used of it."""
+    """A running day, what was used of it, and (end, amount) of what was used of other days.
+
+    ``past`` are the days that it had, ``brought`` are those of the account that was joined to it.
+    """
 
     zone: str
     on: int
+    starts_at: datetime
     ends_at: datetime
     used: int = 0
+    past: list[tuple[datetime, int]] = field(default_factory=list)
+    brought: list[tuple[datetime, int]] = field(default_factory=list)
 
     @classmethod
     def opened(cls, zone: str, now: datetime) -> ModelAccount:
         on = date_of(zone, now)
-        return cls(zone, on, start_of(zone, on + 1))
+        return cls(zone, on, start_of(zone, on), start_of(zone, on + 1))
+
+    @property
+    def counted(self) -> int:
+        """What counts in the running day: what was brought of days that outlast its start too."""
+        return self.used + sum(used for end, used in self.brought if end > self.starts_at)
 
     def roll(self, now: datetime) -> None:
         """Open the day that runs now."""
         if now >= self.ends_at:
+            self.past.append((self.ends_at, self.used))
             self.on, self.used = date_of(self.zone, now), 0
+            self.starts_at = start_of(self.zone, self.on)
             self.ends_at = start_of(self.zone, self.on + 1)
+
+    def join(self, other: ModelAccount) -> None:
+        """Bring what was used of the other's days along."""
+        self.brought += [*other.past, (other.ends_at, other.used)]
 
     def change_zone(self, zone: str, now: datetime) -> None:
         """The running day lasts until the first start of a later date in the new zone."""
@@ -261,7 +278,7 @@ class BookMachine(RuleBasedStateMachine):
         if tie and not self.joined:
             if self.customer is not None and self.customer is not self.user:
                 self.customer.roll(self.now)
-                self.user.used += self.customer.used
+                self.user.join(self.customer)
             self.customer, self.joined = self.user, True
         if zone is not None:
             self.user.change_zone(zone, self.now)
@@ -369,7 +386,7 @@ class BookMachine(RuleBasedStateMachine):
 
     def _available(self, account: ModelAccount) -> int:
         account.roll(self.now)
-        return max(0, CREDITS[self._tier(account)] - account.used)
+        return max(0, CREDITS[self._tier(account)] - account.counted)
 
 
 BookMachine.TestCase.settings = settings(max_examples=20, stateful_step_count=25)
