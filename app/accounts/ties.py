@@ -263,18 +263,22 @@ async def place(
 async def receiver(
     book: Book, customer: LockedCustomer, subscription_id: str, state: State, origin: Origin
 ) -> int:
-    """The account that receives a subscription of the settled customer, opened here if need be."""
+    """The account that receives a subscription of the settled customer, opened here if need be.
+
+    A customer that nothing ties has an account of its own too, even if a browser's name receives
+    the subscription: its events may come in any order.
+    """
+    tied = customer.account if customer.rank in TIES else None
+    account = tied if tied is not None else await opened(book, customer, origin)
     begun = state is not State.CREATED  # what a session named counts once it is paid
     ranks = (Rank.NAMED, Rank.RECEIVER) if begun else (Rank.NAMED,)
     own = claims.receiver(customer.claims, subscription_id, *ranks)
     if own is not None:
         return await account_named(book, customer, own, origin)
-    if customer.account is not None and customer.rank in TIES:
-        return customer.account
     reference = claims.receiver(customer.claims, subscription_id, Rank.REFERENCE)
-    if reference is not None and begun:
+    if reference is not None and begun and tied is None:
         return await account_named(book, customer, reference, origin)
-    return await opened(book, customer, origin)
+    return account
 
 
 async def account_named(

@@ -173,6 +173,43 @@ CROSS_CHECKS: Final[Mapping[str, tuple[str, str]]] = {
                           AND starts_at = wave_at AND run_id = runs.id) AS opened ON true) AS summed
             WHERE (issued, issued_credits) IS DISTINCT FROM (days, credits)""",
     ),
+    "every customer is tied as its claims say": (
+        "SELECT count(*) FROM customers",
+        """WITH best AS (
+               SELECT DISTINCT ON (customer_id) customer_id, rank, external_id FROM claims
+                WHERE stands AND external_id <> '' AND rank IN (2, 3)
+                ORDER BY customer_id, rank, first_at, first_event_id
+           )
+           SELECT format('customer %s is tied to account %s by rank %s; its claims say %s by %s',
+                  customers.id, customers.account_id, customers.rank,
+                  coalesce('account ' || known_ids.account_id, 'its own'), coalesce(best.rank, 4))
+             FROM customers LEFT JOIN best ON customer_id = customers.id
+             LEFT JOIN known_ids USING (external_id)
+            -- What the application PUT is said by nothing else.
+            WHERE customers.rank <> 1 AND (customers.rank, customers.account_id) IS DISTINCT FROM
+                  (coalesce(best.rank, 4), coalesce(known_ids.account_id, customers.account_id))""",
+    ),
+    "every subscription is received by the account that is named for it, else its customer's": (
+        "SELECT count(*) FROM subscriptions WHERE account_id IS NOT NULL",
+        """WITH named AS (
+               SELECT DISTINCT ON (subscriptions.id) subscriptions.id, subscriptions.account_id,
+                      customers.account_id AS tied_to, external_id,
+                      (SELECT known_ids.account_id FROM known_ids
+                        WHERE known_ids.external_id = claims.external_id LIMIT 1) AS known,
+                      (SELECT named.account_id FROM customers AS named
+                        WHERE named.id = claims.external_id) AS of_customer
+                 FROM subscriptions JOIN customers ON customers.id = customer_id
+                 LEFT JOIN claims ON claims.customer_id = customers.id AND stands
+                  AND object_id = subscriptions.id AND external_id <> ''
+                  AND (claims.rank = 3 OR state <> 'created')
+                  AND (claims.rank IN (3, 5) OR claims.rank = 6 AND customers.rank = 4)
+                WHERE subscriptions.account_id IS NOT NULL
+                ORDER BY subscriptions.id, claims.rank, first_at, first_event_id
+           )
+           SELECT format('subscription %s is received by account %s; named for it is %s', id,
+                  account_id, coalesce(known, of_customer, tied_to))
+             FROM named WHERE account_id IS DISTINCT FROM coalesce(known, of_customer, tied_to)""",
+    ),
     "every subscription is where its last transition left it": (
         "SELECT count(*) FROM subscriptions",
         """SELECT format('subscription %s is %s; its last transition led to %s', subscriptions.id,

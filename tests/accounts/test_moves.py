@@ -85,6 +85,17 @@ class Mover:
             source, target = self.accounts[self.at], self.accounts[to]
             origin = Origin("tests", "tests")
             await move_subscriptions(self.book, [self.subscription], source, target, origin)
+            # As if its metadata had named that account all along.
+            await self.book.database.execute(
+                "UPDATE claims SET external_id = $2 WHERE object_id = $1",
+                self.subscription,
+                self.names[to],
+            )
+            await self.book.database.execute(
+                "UPDATE customers SET account_id = $2 WHERE id = $1",
+                f"cus_{self.number}",
+                target,
+            )
         self.at = to
 
     async def available(self, which: int) -> int:

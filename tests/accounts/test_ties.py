@@ -297,6 +297,52 @@ async def test_the_tie_is_the_same_in_every_order(api, database) -> None:
     assert await differences(database) == []
 
 
+async def test_a_name_that_is_repeated_is_as_early_as_it_was_first_told(api, database) -> None:
+    """user-1 is named at second 0 and again at 9, user-2 by another subscription between."""
+    for number, order in enumerate(permutations(range(3))):
+        customer, one, two = f"cus_{number}", f"s1_{number}", f"s2_{number}"
+        events = [
+            subscribed(f"e{number}_1", 0, f"u1-{number}", customer=customer, subscription=one),
+            subscribed(f"e{number}_2", 5, f"u2-{number}", customer=customer, subscription=two),
+            subscribed(
+                f"e{number}_3",
+                9,
+                f"u1-{number}",
+                kind="updated",
+                customer=customer,
+                subscription=one,
+            ),
+        ]
+        for index in order:
+            await api.deliver(events[index])
+        assert (await api.account(customer))["id"] == f"u1-{number}", order
+    assert await differences(database) == []
+
+
+async def test_a_customer_that_a_browser_gave_for_has_its_own_account_in_every_order(
+    api, database
+) -> None:
+    for number, order in enumerate(permutations(range(2))):
+        names = {"customer": f"cus_{number}", "subscription": f"sub_{number}"}
+        session = make_session_event(
+            f"e{number}_2",
+            NOW,
+            session=f"cs_{number}",
+            intent=None,
+            mode="subscription",
+            metadata={},
+            reference=f"friend-{number}",
+            **names,
+        )
+        events = [make_subscription_event(f"e{number}_1", "created", NOW, **names), session]
+        for index in order:
+            await api.deliver(events[index])
+        own = await api.account(f"cus_{number}")
+        assert (own["id"], own["tier"], own["available"]) == (f"cus_{number}", "FREE", 5), order
+        assert (await api.account(f"friend-{number}"))["tier"] == "PRO", order
+    assert await differences(database) == []
+
+
 steps = st.one_of(
     st.tuples(st.just("name"), st.integers(0, 3)),  # 0 takes the metadata away
     st.tuples(st.just("put"), st.integers(1, 3)),

@@ -246,6 +246,122 @@ async def test_a_life_cycle_ends_the_same_in_any_order(
     assert await differences(database) == []
 
 
+# Who says it, of which of two subscriptions, and the account that is named.
+NAMES = ["", "u1", "u2"]
+sayings = st.lists(
+    st.tuples(
+        st.one_of(
+            st.tuples(
+                st.sampled_from(["incomplete", "active", "past_due"]),
+                st.sampled_from(["s1", "s2"]),
+                st.sampled_from(NAMES),
+            ),
+            st.tuples(
+                st.sampled_from(["metadata", "link", "reference", "setup", "unpaid"]),
+                st.sampled_from(["s1", "s2"]),
+                st.sampled_from(NAMES[1:]),
+            ),
+            st.tuples(st.just("customer"), st.just(""), st.sampled_from(NAMES)),
+        ),
+        st.integers(0, 2),
+    ),
+    min_size=2,
+    max_size=6,
+)
+
+
+class SmallCheckout:
+    """Events of one customer with two subscriptions, and of the sessions that began them."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.at = NOW
+        self.events: list[Event] = []
+
+    def says(self, kind: str, which: str, user: str, gap: int) -> None:
+        """One event, so many seconds after the last."""
+        self.at += timedelta(seconds=gap)
+        event_id = f"{self.name}_{len(self.events):02}"
+        account = f"{user}-{self.name}" if user else ""
+        metadata = {"tallybook_account_id": account} if account else {}
+        customer, subscription = f"c_{self.name}", f"{which}_{self.name}"
+        if kind == "customer":
+            event = make_customer_event(event_id, "updated", self.at, customer=customer, **metadata)
+        elif kind in ("incomplete", "active", "past_due"):
+            event = make_subscription_event(
+                event_id,
+                "updated",
+                self.at,
+                status=kind,
+                price=PRICES[which == "s2"],
+                metadata=metadata,
+                subscription=subscription,
+                customer=customer,
+                previous={},
+            )
+        else:
+            event = self._session(kind, event_id, subscription, account)
+        self.events.append(event)
+
+    def _session(self, kind: str, event_id: str, subscription: str, account: str) -> Event:
+        """Its maker names the account, or a browser does, by a payment link or a reference."""
+        begins = kind not in ("setup", "unpaid")
+        mode = "subscription" if begins else "payment" if kind == "unpaid" else "setup"
+        return make_session_event(
+            event_id,
+            self.at,
+            session=f"cs_{event_id}",
+            intent=None,
+            customer=f"c_{self.name}",
+            metadata={} if kind == "reference" else {"tallybook_account_id": account},
+            status="paid" if begins else "unpaid",
+            mode=mode,
+            reference=account if kind == "reference" else None,
+            subscription=subscription if begins else None,
+            payment_link="plink_1" if kind in ("link", "reference") else None,
+        )
+
+
+def said(name: str, drawn: Sequence[tuple[tuple[str, str, str], int]]) -> list[Event]:
+    checkout = SmallCheckout(name)
+    for (kind, which, user), gap in drawn:
+        checkout.says(kind, which, user, gap)
+    return checkout.events
+
+
+async def receivers(database: Any, name: str) -> list[tuple[str, ...]]:
+    """The account that the customer is tied to, and that of each subscription with its tier."""
+    rows = await database.fetch(
+        """SELECT customers.id, rank::text AS what, public_id FROM customers
+             LEFT JOIN account_names USING (account_id) WHERE id = $1
+            UNION ALL
+           SELECT subscriptions.id, state || ' ' || coalesce(tier, grace_tier, '-'), public_id
+             FROM subscriptions LEFT JOIN account_names USING (account_id)
+            WHERE customer_id = $1 ORDER BY 1""",
+        f"c_{name}",
+    )
+    return [tuple(str(value).replace(name, "") for value in row) for row in rows]
+
+
+@settings(max_examples=40, phases=(Phase.explicit, Phase.generate))
+@given(drawn=sayings, shuffle=st.randoms(use_true_random=False), copies=st.integers(0, 3))
+async def test_sessions_metadata_and_references_end_the_same_in_any_order(
+    api, database, drawn, shuffle, copies
+) -> None:
+    """Ties and receivers of two subscriptions, in whichever order their names are told."""
+    number = next(NUMBERS)
+    sorted_name, name = f"d{number}", f"e{number}"
+    for event in said(sorted_name, drawn):
+        assert await api.deliver(event) in VERDICTS
+    events = said(name, drawn)
+    steps = events + [shuffle.choice(events) for _ in range(copies)]
+    shuffle.shuffle(steps)
+    for event in steps:
+        assert await api.deliver(event) in VERDICTS
+    assert await receivers(database, name) == await receivers(database, sorted_name)
+    assert await differences(database) == []
+
+
 SEVEN = (
     (("status", "active"), 3),
     (("price", PRICES[1]), 0),
