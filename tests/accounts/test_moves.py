@@ -9,16 +9,15 @@ from collections import defaultdict
 from collections.abc import Sequence
 from datetime import UTC, datetime, time, timedelta
 from itertools import count, product
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.accounts.join import move_subscriptions
 from app.accounts.view import view
 from app.allowance.catalogue import default_text
-from app.allowance.day import Origin
 from app.book import Book
 from app.infrastructure import clock
 from app.infrastructure.db import Database
@@ -50,52 +49,38 @@ class Mover:
         self.names = [f"m{self.number}-{at}" for at in range(len(zones))]
         self.zones = zones
         self.subscription = f"sub_{self.number}"
-        self.accounts: list[int] = []
+        self.price = ""
         self.at = 0
+        self.moves = 0
 
     async def begin(self, price: str = "price_pro_monthly") -> Mover:
         """Open the accounts, and subscribe on the first."""
         for name, zone in zip(self.names, self.zones, strict=True):
             await self.api.put(f"/api/v1/accounts/{name}", {"time_zone": zone})
-        event = make_subscription_event(
-            f"evt_{self.subscription}",
-            "created",
-            NOW,
-            price=price,
+        self.price = price
+        assert await self.api.deliver(self.event("created", NOW, 0)) == "applied"
+        return self
+
+    def event(self, kind: str, at: datetime, to: int, **more: Any) -> dict[str, Any]:
+        """Of the subscription, whose metadata names one of the accounts."""
+        return make_subscription_event(
+            f"evt_{self.subscription}_{self.moves}",
+            kind,
+            at,
+            price=self.price,
             subscription=self.subscription,
             customer=f"cus_{self.number}",
-            metadata={"tallybook_account_id": self.names[0]},
+            metadata={"tallybook_account_id": self.names[to]},
+            **more,
         )
-        assert await self.api.deliver(event) == "applied"
-        numbers = {
-            row["external_id"]: row["id"]
-            for row in await self.book.database.fetch(
-                "SELECT id, external_id FROM accounts WHERE external_id = ANY($1::text[])",
-                self.names,
-            )
-        }
-        self.accounts = [numbers[name] for name in self.names]
-        return self
 
     async def move(self, to: int) -> None:
         """Let another of the accounts receive the subscription."""
         if to == self.at:
             return
-        async with self.book.database.transaction():
-            source, target = self.accounts[self.at], self.accounts[to]
-            origin = Origin("tests", "tests")
-            await move_subscriptions(self.book, [self.subscription], source, target, origin)
-            # As if its metadata had named that account all along.
-            await self.book.database.execute(
-                "UPDATE claims SET external_id = $2 WHERE object_id = $1",
-                self.subscription,
-                self.names[to],
-            )
-            await self.book.database.execute(
-                "UPDATE customers SET account_id = $2 WHERE id = $1",
-                f"cus_{self.number}",
-                target,
-            )
+        self.moves += 1
+        event = self.event("updated", NOW + timedelta(seconds=self.moves), to, previous={})
+        assert await self.api.deliver(event) == "applied"
         self.at = to
 
     async def available(self, which: int) -> int:
@@ -117,9 +102,10 @@ class Mover:
         rows = await self.book.database.fetch(
             """SELECT starts_at, expires_at AS ends_at, sum(amount)::bigint AS spent
                  FROM entries JOIN lots ON lots.id = lot_id JOIN daily_grants USING (lot_id)
-                WHERE entries.account_id = ANY($1::bigint[]) AND kind = 'spend'
+                WHERE kind = 'spend' AND entries.account_id IN (
+                      SELECT id FROM accounts WHERE external_id = ANY($1::text[]))
                 GROUP BY 1, 2 ORDER BY ends_at""",
-            self.accounts,
+            self.names,
         )
         days, free_from = 0, datetime.min.replace(tzinfo=UTC)
         for row in rows:
