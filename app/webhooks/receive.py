@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import time
 from typing import Final
 
@@ -10,7 +11,7 @@ import msgspec
 import structlog
 
 from app.book import Book
-from app.errors import StripeFailedError
+from app.errors import BusyError, StripeFailedError
 from app.webhooks import inbox, no_effect, questions
 from app.webhooks.apply import Applied, apply
 from app.webhooks.delivery import Delivery, read, ruled_at_sight
@@ -24,6 +25,8 @@ log = structlog.get_logger(__name__)
 
 ASK_SECONDS_MAX: Final = 5.0  # while the sender of a webhook waits
 TICK_ASK_SECONDS_MAX: Final = 30.0
+BUSY_TRIES: Final = 5
+BUSY_PAUSE_S: Final = (0.02, 0.1)
 
 
 class Attempted(msgspec.Struct, frozen=True):
@@ -94,14 +97,22 @@ async def take_in_with_effects(book: Book, delivery: Delivery) -> Attempted:
     A savepoint around the effects would come to the same, for two round trips of every event.
     """
     event = delivery.envelope
-    try:
-        async with book.database.transaction():
-            return await _store(book, delivery)
-    except _EffectsFailedError as failed:
-        async with book.database.transaction():
-            if await inbox.insert(book.database, event, delivery.payload) is None:
-                return Attempted(inbox.RECEIVED_BEFORE)  # a delivery that waited for this one
-            return Attempted(await inbox.fail(book.database, event.id, failed.error))
+    error: Exception = BusyError("")
+    for tries_left in reversed(range(BUSY_TRIES)):
+        try:
+            async with book.database.transaction():
+                return await _store(book, delivery)
+        except _EffectsFailedError as failed:
+            error = failed.error
+        if not (tries_left and isinstance(error, BusyError)):
+            break
+        # Another event names the same account; waiting with a customer locked could be for good.
+        await asyncio.sleep(random.uniform(*BUSY_PAUSE_S))  # noqa: S311 - it only spreads them
+    log.error("webhook_effects_failed", event_id=event.id, type=event.type, exc_info=error)
+    async with book.database.transaction():
+        if await inbox.insert(book.database, event, delivery.payload) is None:
+            return Attempted(inbox.RECEIVED_BEFORE)  # a delivery that waited for this one
+        return Attempted(await inbox.fail(book.database, event.id, error))
 
 
 async def _store(book: Book, delivery: Delivery) -> Attempted:
@@ -112,7 +123,6 @@ async def _store(book: Book, delivery: Delivery) -> Attempted:
     try:
         return await _apply(book, msgspec.structs.replace(delivery, reading=reading))
     except Exception as error:  # whatever it was, the event is kept and the sender gets a 200
-        log.exception("webhook_effects_failed", event_id=event.id, type=event.type)
         raise _EffectsFailedError(error) from error
 
 

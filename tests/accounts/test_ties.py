@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import datetime, timedelta
 from itertools import count, permutations
 from typing import Any
@@ -10,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.accounts import ties
-from app.accounts.open import Rank
+from app.accounts.open import ID_LOCK, Rank
 from app.accounts.ties import Claimed
 from app.allowance.day import Origin
 from tests.conftest import NOW
@@ -390,3 +391,29 @@ async def test_tying_and_untying_gains_nobody_a_credit(api, database, drawn) -> 
     )
     assert total <= PRO + FREE * (accounts - 1)
     assert await differences(database) == []
+
+
+async def test_an_event_waits_shortly_while_another_gives_the_name_that_it_needs(
+    api, superuser
+) -> None:
+    session = make_session_event(
+        "evt_1",
+        NOW,
+        session="cs_1",
+        intent=None,
+        mode="subscription",
+        metadata={},
+        reference="friend",
+        customer="cus_1",
+        subscription="sub_1",
+    )
+    await api.deliver(session)
+    naming = superuser.transaction()
+    await naming.start()
+    await superuser.execute("SELECT pg_advisory_xact_lock(hashtextextended('friend', $1))", ID_LOCK)
+    created = make_subscription_event("evt_2", "created", NOW, customer="cus_1")
+    delivered = asyncio.create_task(api.deliver(created))
+    await asyncio.sleep(0.1)
+    await naming.rollback()
+    assert await delivered == "applied"
+    assert (await api.account("friend"))["available"] == 20
