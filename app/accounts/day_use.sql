@@ -1,11 +1,7 @@
 -- name: uses
--- What was used of the account's days before :before_on that ended after :since, but for what was
--- carried over; and what was brought to it of days that end later, its own earlier openings too.
-SELECT account_id AS from_account_id, until_at, granted - lapsed - free - carried AS amount
-  FROM (SELECT DISTINCT ON (day_on) lots.*, expires_at AS until_at, coalesce((
-                   SELECT sum(amount) FROM entries JOIN journals ON journals.id = journal_id
-                    WHERE lot_id = lots.id AND debit = 'free' AND credit = 'transferred'
-                      AND journals.kind <> 'transfer'), 0)::bigint AS carried
+-- What was used of the account's days before :before_on that ended after :since; and what was brought to it of days that end later, its own earlier openings too.
+SELECT account_id AS from_account_id, until_at, granted - lapsed - moved - free AS amount
+  FROM (SELECT DISTINCT ON (day_on) lots.*, expires_at AS until_at
           FROM daily_grants JOIN lots ON lots.id = lot_id
          WHERE daily_grants.account_id = :account_id AND expires_at > :since::timestamptz
            AND day_on < coalesce(:before_on::date, 'infinity')

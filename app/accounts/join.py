@@ -110,12 +110,9 @@ def _move(
     """Draft it all; the lots that moved, and what they are now."""
     source.sheet.begin(journal)
     target.sheet.begin(journal)
-    day_lot = source.lot
-    if day_lot is not None:
+    if source.lot is not None:
         # The day's own lots do not add up: its use was brought to the target.
-        source.sheet.expire(journal, day_lot)
-        day_lot.of_running_day = False
-        day_lot.changed = True
+        source.sheet.expire(journal, source.lot)
     moved: dict[Lot, Lot] = {}
     for backing in source.backings:
         lot = backing.lot
@@ -138,7 +135,8 @@ def _move(
         target.sheet.write(journal, target.lot, Kind.TRANSFER, Side.DEBT, House.TRANSFERRED, owed)
         for lot in target.sheet.spendable():
             target.sheet.repay(journal, lot)
-    source.day, source.lot, source.givings, source.holds = None, None, (), []
+    source.leave_day()
+    source.givings, source.holds = (), []
     source.due_at = NEVER
     source.changed = target.changed = True
     return moved

@@ -88,12 +88,11 @@ async def open_again(book: Book, day: AccountDay, origin: Origin) -> None:
     if day.day is None:
         row = await book.database.fetchrow(*_SQL["last_day"](id=number))
         if row is not None:
-            await post.load_lots(book.database, day.sheet, [row["lot_id"]])
-            lot = day.sheet.lot(row["lot_id"])
+            await post.load_lots(book.database, day.sheet, [row["lot_id"], row["carried_lot_id"]])
+            lot, carried = day.sheet.lot(row["lot_id"]), day.sheet.lot(row["carried_lot_id"])
             assert lot is not None
-            last = LastDay(
-                Day(row["day_on"], row["starts_at"], lot.expires_at), row["opening"], lot
-            )
+            ended = Day(row["day_on"], row["starts_at"], lot.expires_at)
+            last = LastDay(ended, row["opening"], lot, carried)
     day.begin_again(origin, last)
     await book.database.execute(*_SQL["open_again"](id=number))
     book.database.after_commit(lambda: log.info("account_open_again", account=number))

@@ -12,5 +12,5 @@ UPDATE accounts SET suspended_at = :suspended_at WHERE id = :id
 
 -- name: last_day
 -- The last day that an account had.
-SELECT day_on, starts_at, opening, lot_id FROM daily_grants
+SELECT day_on, starts_at, opening, lot_id, carried_lot_id FROM daily_grants
  WHERE account_id = :id ORDER BY day_on DESC, opening DESC LIMIT 1

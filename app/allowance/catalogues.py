@@ -7,7 +7,7 @@ from typing import Final
 import msgspec
 from piccolo.querystring import QueryString
 
-from app.allowance.catalogue import Catalogue, parse
+from app.allowance.catalogue import Catalogue, parse, running
 from app.errors import ConfigurationError
 from app.infrastructure.db import Database
 from app.tables import clock_and_catalogues as rows
@@ -50,21 +50,17 @@ class Catalogues:
             await self.present(database)
         return self._parsed[max(self._parsed)].stripe.account_metadata
 
-    async def carries(self, database: Database) -> tuple[list[int], list[str], list[int]]:
-        """(catalogue, tier, the most that it carries over) as columns: what CARRIES takes."""
+    async def tiers_of_days(self, database: Database) -> dict[str, list[object]]:
+        """The tiers of the days that each catalogue opened, as columns: what DAY_TIERS takes."""
         numbers = await database.run(rows.Catalogues.select(rows.Catalogues.id))
-        carries = [
-            (row["id"], tier.name, tier.carry_over_max)
+        _, present = await self.present(database)
+        tiers = [
+            (row["id"], tier.name, tier.daily_credits, tier.carry_over_max)
             for row in numbers
-            for tier in (await self.of(database, row["id"])).tiers
+            for tier in running(await self.of(database, row["id"]), present).tiers
         ]
-        return [one[0] for one in carries], [one[1] for one in carries], [one[2] for one in carries]
-
-
-# Parameters 4 to 6 of a statement: the columns of ``Catalogues.carries``.
-CARRIES: Final = """carries AS MATERIALIZED (
-    SELECT * FROM unnest($4::bigint[], $5::text[], $6::bigint[])
-        AS carry (catalogue_id, tier, credits_max))"""
+        names = ("of_catalogues", "of_tiers", "of_credits", "of_carries")
+        return {name: [one[at] for one in tiers] for at, name in enumerate(names)}
 
 
 class Applied(msgspec.Struct, frozen=True):

@@ -8,13 +8,14 @@ from datetime import date, datetime
 
 from app.allowance.catalogue import Catalogue, running
 from app.allowance.entitlement import Giving, Use, counting, entitled_tier
+from app.allowance.past_days import DAY_SOURCES, PastDay, burn_first, carry_on
 from app.allowance.zones import Day, day_of, first_start_of_later_date
 from app.infrastructure.clock import NEVER
 from app.ledger import backings, clawbacks, holds
 from app.ledger.backings import Backing
 from app.ledger.clawbacks import Clawback
 from app.ledger.holds import Hold, HoldState
-from app.ledger.kinds import Act, LotSource
+from app.ledger.kinds import Act, Kind, LotSource
 from app.ledger.sheet import JournalDraft, Lot, Sheet
 
 # The accounts whose day of this date starts at this instant: what one run opens.
@@ -43,17 +44,22 @@ class OpenedDay:
     credits: int
     previous_on: date | None
     lot: Lot
+    carried: Lot | None
     run_id: int | None
     after_dormancy: bool
+    # What could be carried into it at most, and what the rule allowed when the day before ended.
+    carry_over_max: int = 0
+    previous_allowed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class LastDay:
-    """The last day that a closed account had, and its own lot."""
+    """The last day that a closed account had, and its lots."""
 
     day: Day
     opening: int
     lot: Lot
+    carried: Lot | None
 
 
 @dataclass(slots=True, eq=False)
@@ -66,6 +72,7 @@ class AccountDay:
     day: Day | None
     opening: int
     lot: Lot | None
+    carried: Lot | None  # what was carried into it burns first; none where nothing may be
     used_brought: int  # of ``brought``, what counts in the running day
     due_at: datetime
     closed_at: datetime | None
@@ -83,6 +90,7 @@ class AccountDay:
     dormant: bool = False  # runs skip it until it is used
     runs: Mapping[Wave, int] = field(default_factory=dict)  # which run opens which day
     opened: list[OpenedDay] = field(default_factory=list)
+    past: dict[date, PastDay] = field(default_factory=dict)  # as far as anything may come back
     holds: list[Hold] = field(default_factory=list)  # those that are open
     clawbacks: list[Clawback] = field(default_factory=list)
     backings: list[Backing] = field(default_factory=list)  # those that wait for something
@@ -119,7 +127,7 @@ class AccountDay:
                 self._end_day(origin)
             else:
                 self._release_overdue(due, origin)
-                self._lapse(due, origin, but=self.lot if self._waits else None)
+                self._lapse(due, origin, but=self._lots_of_day() if self._waits else ())
                 self.entitle(self.posted_to, origin)
         noted, self.due_at = self.due_at, self._next_due()
         # A spend that empties a lot does not look for the next end: what is noted may be none.
@@ -138,14 +146,15 @@ class AccountDay:
         if self.lot is None or self.closed or self.lot.expires_at <= at:
             return
         used = self.lot.drawn + self.used_brought
-        difference = min(self.rule(used) - self.lot.free, self.sheet.room)
+        difference = min(max(0, self.allowed - used) - self.lot.free, self.sheet.room)
         if difference > 0:
             self.sheet.add(self._journal(Act.TOP_UP, at, origin), self.lot, difference)
         elif difference < 0:
             self.sheet.expire(self._journal(Act.TRIM, at, origin), self.lot, -difference)
 
-    def rule(self, used: int) -> int:
-        """How much the day's own lot shall have free once so much of it was used.
+    @property
+    def allowed(self) -> int:
+        """How much may be used of the running day, by the tier that is entitled now.
 
         A subscription that came from another account brings what was used of that one's days. It
         lowers only what the subscription adds: the account has at least what it would have
@@ -156,13 +165,13 @@ class AccountDay:
         starts_at, at = self.day.starts_at, self.posted_to
         moved = [giving for giving in self.givings if counting(giving.uses, starts_at)]
         if not moved:
-            return max(0, self._credits(self.tier) - used)
+            return self._credits(self.tier)
         own = [giving for giving in self.givings if giving not in moved]
-        free = self._credits(entitled_tier(own, at, self.running)) - used
+        allowed = self._credits(entitled_tier(own, at, self.running))
         for giving in moved:
             tier = entitled_tier([*own, giving], at, self.running)
-            free = max(free, self._credits(tier) - used - counting(giving.uses, starts_at))
-        return max(0, free)
+            allowed = max(allowed, self._credits(tier) - counting(giving.uses, starts_at))
+        return allowed
 
     def _credits(self, tier: str) -> int:
         """The tier's daily credits, by the running day's catalogue."""
@@ -189,10 +198,9 @@ class AccountDay:
         if self.day is None or self.lot is None:
             return
         later = first_start_of_later_date(zone, self.day.on, self.now)
+        for lot in self._lots_of_day():
+            lot.expires_at, lot.changed = later.starts_at, True
         self.day = Day(self.day.on, self.day.starts_at, later.starts_at)
-        for lot in self.sheet.lots:
-            if lot is self.lot or (lot.source is LotSource.CARRIED and lot.expires_at > self.now):
-                lot.expires_at, lot.changed = later.starts_at, True
         self.due_at = self._next_due()
 
     @property
@@ -210,9 +218,10 @@ class AccountDay:
             else:  # by a change of zone; dates only ascend, so that day goes on until a later one
                 later = first_start_of_later_date(self.time_zone, last.day.on, self.now)
                 self.day = Day(last.day.on, last.day.starts_at, later.starts_at)
-                self.opening, self.lot = last.opening, last.lot
-                self.lot.expires_at = later.starts_at
-                self.lot.of_running_day = self.lot.changed = True
+                self.opening, self.lot, self.carried = last.opening, last.lot, last.carried
+                for lot in filter(None, (self.lot, self.carried)):
+                    lot.expires_at = later.starts_at
+                    lot.of_running_day = lot.changed = True
         self.entitle(self.now, origin)
 
     def _end_day(self, origin: Origin) -> None:
@@ -220,9 +229,7 @@ class AccountDay:
         ended = self.day
         if self.closed:
             self._lapse(ended.ends_at, origin)
-            if self.lot is not None:
-                self.lot.of_running_day, self.lot.changed = False, True
-            self.day = self.lot = None
+            self.leave_day()
             return
         day = day_of(self.time_zone, self.now)
         if day.on > ended.on or self.lot is None:
@@ -231,27 +238,23 @@ class AccountDay:
             self.change_zone(self.time_zone)
 
     def _open(self, day: Day, origin: Origin) -> None:
-        ended, ended_lot, ended_catalogue = self.day, self.lot, self.day_catalogue
-        self.changed = True
+        ended, ended_lots = self.day, self._lots_of_day()
+        past = self._past_day(ended_lots)
+        self.leave_day()
         # A grace that ended before the day began moves nothing on it.
         self.posted_to = max(self.posted_to, day.starts_at)
         self.day, self.opening, self.withdrawn = day, 1, False
         self.used_brought = counting(self.brought, day.starts_at)
         self.day_catalogue, self.day_catalogue_id = self.catalogue, self.catalogue_id
-        carry_max = ended_catalogue.carry_over_max(self.tier)
         self.tier = entitled_tier(self.givings, day.starts_at, self.catalogue)
         if ended is not None:
-            self._lapse(ended.ends_at, origin, but=ended_lot)
+            self._lapse(ended.ends_at, origin, but=ended_lots)
         run_id = self.runs.get((day.on, day.starts_at))
         journal = self._journal(Act.OPENING, day.starts_at, replace(origin, run_id=run_id))
-        if ended is not None and ended_lot is not None:
-            kept = min(ended_lot.free, carry_max) if ended.ends_at >= day.starts_at else 0
-            self.sheet.expire(journal, ended_lot, ended_lot.free - kept, at=ended.ends_at)
-            if kept:
-                self.sheet.carry(journal, ended_lot, kept, day.ends_at)
-            ended_lot.of_running_day, ended_lot.changed = False, True
+        if ended is not None and past is not None:
+            self._carry_over(journal, ended, past)
         # Next to the greatest balance a day gives what there is room for: nothing may stop a day.
-        credits = min(self.rule(self.used_brought), self.sheet.room)
+        credits = min(max(0, self.allowed - self.used_brought), self.sheet.room)
         self.lot = self.sheet.grant(journal, LotSource.DAILY, credits, day.ends_at)
         self.lot.of_running_day = True
         self.opened.append(
@@ -264,11 +267,61 @@ class AccountDay:
                 credits=credits,
                 previous_on=ended.on if ended else None,
                 lot=self.lot,
+                carried=self.carried,
                 run_id=run_id,
                 after_dormancy=self.dormant,
+                carry_over_max=past.carry_over_max if past else 0,
+                previous_allowed=past.allowed if past else 0,
             )
         )
         self.dormant = False
+
+    def _lots_of_day(self) -> list[Lot]:
+        """The lots that end with the running day, its own first: what is carried over of them."""
+        if self.day is None or self.lot is None:
+            return []
+        ends_at = self.day.ends_at
+        others = [
+            lot
+            for lot in self.sheet.lots
+            if lot.source in DAY_SOURCES and lot.expires_at == ends_at and lot is not self.lot
+        ]
+        return [self.lot, *sorted(others, key=lambda lot: lot.number or 2**63)]
+
+    def _past_day(self, lots: Sequence[Lot]) -> PastDay | None:
+        """The running day as it ends now."""
+        if self.lot is None:
+            return None
+        return PastDay(
+            own=self.lot,
+            carried=self.carried,
+            others=[lot for lot in lots if lot not in (self.lot, self.carried)],
+            allowed=max(0, self.allowed - self.used_brought),
+            carry_over_max=self.running.carry_over_max(self.tier),
+        )
+
+    def leave_day(self) -> None:
+        """The running day is over."""
+        for lot in filter(None, (self.lot, self.carried)):
+            lot.of_running_day, lot.changed = False, True
+        self.day = self.lot = self.carried = None
+        self.changed = True
+
+    def _carry_over(self, journal: JournalDraft, ended: Day, past: PastDay) -> None:
+        """What is left of the day that ended goes on, as far as its tier carries over.
+
+        Over days that nobody opened, too: they give nothing and take nothing.
+        """
+        assert self.day is not None
+        if past.carry_over_max:
+            self.carried = self.sheet.grant(journal, LotSource.CARRIED, 0, self.day.ends_at)
+            self.carried.of_running_day = True
+        self.sheet.carry(
+            journal, past.lots, past.carry_over_max, self.carried, ended_at=ended.ends_at
+        )
+        for earlier in self.past.values():
+            earlier.following = earlier.following or past
+        self.past[ended.on] = past
 
     def hold(self, journal: JournalDraft, hold: Hold) -> None:
         """Reserve; raises InsufficientCreditsError."""
@@ -300,19 +353,35 @@ class AccountDay:
         self, journal: JournalDraft, lots: Sequence[Lot], at: datetime, origin: Origin
     ) -> None:
         self.changed = True
-        for lot in lots:
-            self.came_back(journal, lot, at)
+        self.came_back(journal, lots, at)
         self.settle(at, origin)
         self.due_at = self._next_due()
 
-    def came_back(self, journal: JournalDraft, lot: Lot, at: datetime) -> None:
-        """Credits are free again in this lot: clawbacks go on, its end comes, debt is repaid."""
-        for clawback in self.clawbacks_of(lot):
-            clawbacks.given_back(self.sheet, journal, clawback, lot.free)
-        backings.freeze_again(self.sheet, journal, lot, self.backings)
-        if lot.expires_at <= at:
-            self.sheet.expire(journal, lot)
-        self.sheet.repay(journal, lot)
+    def came_back(self, journal: JournalDraft, lots: Sequence[Lot], at: datetime) -> None:
+        """Credits are free again in these lots: clawbacks go on, ends come, debt is repaid.
+
+        The caller settles the running day then.
+        """
+        for lot in lots:
+            for clawback in self.clawbacks_of(lot):
+                clawbacks.given_back(self.sheet, journal, clawback, lot.free)
+            backings.freeze_again(self.sheet, journal, lot, self.backings)
+        running = (self.lot, self.carried) if self.lot else None
+        for lot in lots:
+            past = next((past for past in self.past.values() if lot in past.lots), None)
+            if past and running:
+                carry_on(self.sheet, journal, past, running, self.clawbacks)
+            elif lot.expires_at <= at and not (self._waits and lot in self._lots_of_day()):
+                self.sheet.expire(journal, lot)
+            elif lot is self.carried and running:
+                burn_first(self.sheet, journal, running, self.clawbacks)
+            self.sheet.repay(journal, lot)
+
+    def carried_on(self, journal: JournalDraft) -> int:
+        """How much of what the journal gave back to past days went on into the running one."""
+        if self.carried is None:
+            return 0
+        return self.sheet.sum_of(journal, Kind.TRANSFER, into=self.carried)
 
     def clawbacks_of(self, lot: Lot) -> list[Clawback]:
         """What is being taken back of this lot, by reversals and by money that went back."""
@@ -329,10 +398,10 @@ class AccountDay:
                 journal = self._journal(Act.RELEASE, hold.expires_at, origin)
                 self.release(journal, hold, HoldState.EXPIRED, hold.expires_at, origin)
 
-    def _lapse(self, at: datetime, origin: Origin, but: Lot | None = None) -> None:
+    def _lapse(self, at: datetime, origin: Origin, but: Sequence[Lot] = ()) -> None:
         """Let every lot lapse whose end has come by ``at``, in the order of their numbers."""
         for lot in sorted(self.sheet.lots, key=lambda lot: lot.number or 2**63):
-            if lot is not but and lot.free > 0 and lot.expires_at <= at:
+            if lot not in but and lot.free > 0 and lot.expires_at <= at:
                 self.sheet.expire(self._journal(Act.EXPIRY, lot.expires_at, origin), lot)
 
     def refresh_due(self) -> None:
@@ -342,7 +411,8 @@ class AccountDay:
     def _next_due(self) -> datetime:
         ends_at = (giving.grace_end(self.running) for giving in self.givings)
         graces = (end for end in ends_at if end is not None and end > self.posted_to)
-        ends = (lot.expires_at for lot in self.sheet.lots if lot.free > 0 and lot is not self.lot)
+        of_day = self._lots_of_day()
+        ends = (lot.expires_at for lot in self.sheet.lots if lot.free > 0 and lot not in of_day)
         deadlines = (hold.expires_at for hold in self.holds if hold.state is HoldState.HELD)
         day_ends = (self.day.ends_at,) if self.day and not self._waits else ()
         return min((*graces, *ends, *deadlines, *day_ends), default=NEVER)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
-from typing import Final
 
 import msgspec
 
@@ -66,37 +65,14 @@ def entitled_tier(givings: Iterable[Giving], at: datetime, catalogue: Catalogue)
     return catalogue.best([name for name in given if name is not None and catalogue.has(name)])
 
 
-# The same for many accounts at once: TIERS takes the columns of ``tier_columns``
-# as parameters 1 to 3, ENTITLED is the tier of the outer query's account at an instant.
-TIERS: Final = """tiers AS MATERIALIZED (
-    SELECT * FROM unnest($1::text[], $2::bigint[], $3::integer[])
-        WITH ORDINALITY AS tier (name, credits, grace_days, rank))"""
-GRACE_END: Final = (
-    "coalesce(subscriptions.failing_since + tiers.grace_days * interval '1 day',"
-    " subscriptions.grace_ends_at)"
-)
-ENTITLED: Final = (
-    """
-    SELECT name, credits FROM (
-        SELECT tiers.name, tiers.credits, tiers.rank FROM subscriptions
-          JOIN tiers ON tiers.name = coalesce(subscriptions.tier, subscriptions.grace_tier)
-         WHERE subscriptions.account_id = accounts.id
-           AND (subscriptions.tier IS NOT NULL OR """
-    + GRACE_END
-    + """ > {at})
-        UNION ALL SELECT tiers.name, tiers.credits, NULL FROM tiers WHERE tiers.name = 'FREE'
-    ) AS given ORDER BY rank NULLS LAST LIMIT 1"""
-)
-
-
-def tier_columns(catalogue: Catalogue) -> tuple[list[str], list[int], list[int]]:
-    """Names, credits and days of grace, the best tier first: what TIERS takes."""
+def tier_columns(catalogue: Catalogue) -> dict[str, list[object]]:
+    """Names, credits and days of grace, the best tier first: what ``tiers`` in the SQL takes."""
     best_first = sorted(catalogue.tiers, key=lambda tier: -tier.daily_credits)
-    return (
-        [tier.name for tier in best_first],
-        [tier.daily_credits for tier in best_first],
-        [tier.past_due_grace_days for tier in best_first],
-    )
+    return {
+        "names": [tier.name for tier in best_first],
+        "credits": [tier.daily_credits for tier in best_first],
+        "grace_days": [tier.past_due_grace_days for tier in best_first],
+    }
 
 
 class CataloguePricing:

@@ -12,6 +12,7 @@ from app.allowance.catalogue import Catalogue
 from app.allowance.catalogues import Catalogues
 from app.allowance.day import AccountDay, Origin
 from app.allowance.entitlement import Giving, Use
+from app.allowance.load_more import load_past
 from app.allowance.zones import Day
 from app.infrastructure import sql
 from app.infrastructure.db import Database, Record
@@ -93,7 +94,7 @@ async def _days(
     brought = await _brought(database, [n for n, one in locked.items() if _counts(one.row)])
     reserving = {number: one.sheet for number, one in locked.items() if one.sheet.held}
     holds = await reserved.open_holds(database, reserving) if reserving else {}
-    clawbacks = await reserved.open_clawbacks(database, reserving) if reserving else {}
+    clawbacks = await reserved.clawbacks_of_lots(database, reserving) if reserving else {}
     backings = await reserved.open_backings(database, reserving) if reserving else {}
     days = {}
     for number, one in locked.items():
@@ -105,6 +106,8 @@ async def _days(
         day.holds, day.clawbacks = holds.get(number, []), clawbacks.get(number, [])
         day.backings = backings.get(number, [])
         days[number] = day
+        # What is released after a midnight goes back to the day that it was held on.
+        await load_past(database, day, [lot for hold in day.holds for lot, _ in hold.parts])
     return days
 
 
@@ -203,6 +206,7 @@ def _day(
         day=day,
         opening=row["day_opening"],
         lot=lot,
+        carried=sheet.lot(row["day_carried_lot_id"]),
         used_brought=row["day_used_brought"],
         due_at=row["due_at"],
         closed_at=row["closed_at"],

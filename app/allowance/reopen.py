@@ -39,7 +39,7 @@ def reopen(day: AccountDay, origin: Origin) -> int:
     day.opening, day.withdrawn = day.opening + 1, False
     day.day_catalogue, day.day_catalogue_id = day.catalogue, day.catalogue_id
     day.tier = entitled_tier(day.givings, day.now, day.catalogue)
-    credits = min(day.rule(day.used_brought), day.sheet.room)
+    credits = min(max(0, day.allowed - day.used_brought), day.sheet.room)
     day.lot = day.sheet.grant(journal, LotSource.DAILY, credits, day.day.ends_at)
     day.lot.of_running_day = True
     day.opened.append(
@@ -52,6 +52,7 @@ def reopen(day: AccountDay, origin: Origin) -> int:
             credits=credits,
             previous_on=None,
             lot=day.lot,
+            carried=day.carried,
             run_id=origin.run_id,
             after_dormancy=False,
         )

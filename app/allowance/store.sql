@@ -4,11 +4,15 @@
 -- include: ledger/statement.sql drafts
 , opened AS (
     INSERT INTO daily_grants (account_id, day_on, opening, starts_at, ends_at, time_zone, tier,
-                              credits, previous_on, lot_id, run_id, recorded_at, after_dormancy)
+                              credits, previous_on, lot_id, carried_lot_id, carry_over_max,
+                              previous_allowed, run_id, recorded_at, after_dormancy)
     SELECT day.account_id, day_on, opening, starts_at, ends_at, time_zone, tier, credits,
-           previous_on, coalesce(day.lot_id, lot_in.id), run_id, recorded_at, after_dormancy
+           previous_on, coalesce(day.lot_id, lot_in.id),
+           coalesce(day.carried_lot_id, carried_in.id), carry_over_max, previous_allowed, run_id,
+           recorded_at, after_dormancy
       FROM unnest(:opened::opened_day[]) AS day
       LEFT JOIN lot_in ON lot_in.ord = day.lot_ord
+      LEFT JOIN lot_in AS carried_in ON carried_in.ord = day.carried_lot_ord
 ), days_changed AS (
     UPDATE accounts SET
         free = change.free, held = change.held, debt = change.debt,
@@ -18,10 +22,12 @@
         day_on = change.day_on, day_opening = change.day_opening,
         day_starts_at = change.day_starts_at, day_ends_at = change.day_ends_at,
         day_lot_id = coalesce(change.day_lot_id, lot_in.id),
+        day_carried_lot_id = coalesce(change.day_carried_lot_id, carried_in.id),
         day_catalogue_id = change.day_catalogue_id, day_used_brought = change.day_used_brought,
         brought_until = change.brought_until, day_withdrawn = change.day_withdrawn, due_at = change.due_at
       FROM unnest(:days::account_day[]) AS change
       LEFT JOIN lot_in ON lot_in.ord = change.day_lot_ord
+      LEFT JOIN lot_in AS carried_in ON carried_in.ord = change.day_carried_lot_ord
      WHERE accounts.id = change.id
 )
 -- include: ledger/statement.sql numbers

@@ -79,10 +79,11 @@ class LotSource(StrEnum):
     PURCHASED = "purchased"
 
 
-# Spends burn the low numbers first: what lapses tonight before what was bought.
+# Spends burn the low numbers first: what lapses tonight before what was bought, and what was
+# carried over before the day's own, whose rest may be carried over in turn.
 PRIORITY: Final = {
-    LotSource.DAILY: 100,
-    LotSource.CARRIED: 200,
+    LotSource.CARRIED: 100,
+    LotSource.DAILY: 200,
     LotSource.PROMOTIONAL: 300,
     LotSource.PURCHASED: 400,
 }

@@ -72,8 +72,9 @@ async def sheets_and_answers(
     for record in found:
         if record["id"] is not None:
             one, lot = locked[record["account_id"]], lot_of(record)
-            # It stays live where it is drawn to nothing.
-            lot.of_running_day = lot.number == one.row["day_lot_id"]
+            # The day's two stay live when they are drawn to nothing.
+            of_day = (one.row["day_lot_id"], one.row["day_carried_lot_id"])
+            lot.of_running_day = lot.number in of_day
             one.sheet.lots.append(lot)
     return locked, idempotency.read(found[0]["answers"])
 
@@ -100,6 +101,7 @@ def lot_of(record: Record) -> Lot:
         expires_at=record["expires_at"],
         granted=record["granted"],
         lapsed=record["lapsed"],
+        moved=record["moved"],
         free=record["free"],
         held=record["held"],
         number=record["id"],

@@ -79,18 +79,6 @@ async def find_hold(database: Database, number: int) -> Record | None:
     )
 
 
-async def open_clawbacks(
-    database: Database, sheets: Mapping[int, Sheet]
-) -> dict[int, list[Clawback]]:
-    """The clawbacks of these accounts that wait for a release."""
-    rows = await database.fetch(
-        """SELECT * FROM reversals WHERE pending > 0 AND account_id = ANY($1::bigint[])
-            ORDER BY id""",
-        list(sheets),
-    )
-    return _clawbacks(rows, sheets)
-
-
 async def clawbacks_of_lots(
     database: Database, sheets: Mapping[int, Sheet]
 ) -> dict[int, list[Clawback]]:

@@ -6,7 +6,7 @@ writes what was drafted on it. Reads use the same sheet and throw it away.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -25,6 +25,7 @@ class Lot:
     expires_at: datetime
     granted: int = 0
     lapsed: int = 0
+    moved: int = 0  # by transfers, in and out of what is free
     free: int = 0
     held: int = 0
     number: int | None = None
@@ -38,8 +39,11 @@ class Lot:
 
     @property
     def drawn(self) -> int:
-        """What left this lot for anything but expiry, less what came back."""
-        return self.granted - self.lapsed - self.free
+        """What was used of this lot and did not come back: not what expired or was moved on.
+
+        What another lot moved in is in ``granted`` as well as in ``moved``: it came back.
+        """
+        return self.granted - self.lapsed - self.moved - self.free
 
     def burn_order(self) -> tuple[int, datetime, datetime, int]:
         """Spends burn by priority, soonest expiry, earliest grant."""
@@ -218,6 +222,16 @@ class Sheet:
             amount -= part
             yield lot, part
 
+    def sum_of(self, journal: JournalDraft, kind: Kind, into: Lot | None = None) -> int:
+        """What the journal's entries of this kind come to; with ``into`` those that credit it."""
+        return sum(
+            entry.amount
+            for header, entry in self.drafted
+            if header is journal
+            and entry.kind is kind
+            and (into is None or (entry.lot is into and entry.credit is Side.FREE))
+        )
+
     def expire(
         self,
         journal: JournalDraft,
@@ -232,17 +246,32 @@ class Sheet:
             lot.lapsed += amount
             self.write(journal, lot, Kind.EXPIRY, Side.FREE, House.EXPIRED, amount, at=at)
 
-    def carry(self, journal: JournalDraft, lot: Lot, amount: int, expires_at: datetime) -> Lot:
-        """Move credits into a lot of their own: two transfer entries that net to 0."""
+    def carry(
+        self,
+        journal: JournalDraft,
+        lots: Sequence[Lot],
+        most: int,
+        into: Lot | None,
+        *,
+        ended_at: datetime | None = None,
+    ) -> int:
+        """Move what is free of lots that ended into another, at most so much; the rest expires.
+
+        Returns how much was moved; nothing if ``into`` is None.
+        """
+        moved = 0
+        for lot in lots:
+            part = min(lot.free, most - moved) if into else 0
+            self.expire(journal, lot, lot.free - part, at=ended_at)
+            if part and into:
+                self.transfer(journal, lot, into, part)
+                moved += part
+        return moved
+
+    def transfer(self, journal: JournalDraft, lot: Lot, into: Lot, amount: int) -> None:
+        """Move free credits into another lot: two entries that net to 0."""
         self.write(journal, lot, Kind.TRANSFER, Side.FREE, House.TRANSFERRED, amount)
-        return self.grant(
-            journal,
-            LotSource.CARRIED,
-            amount,
-            expires_at,
-            kind=Kind.TRANSFER,
-            house=House.TRANSFERRED,
-        )
+        self.add(journal, into, amount, kind=Kind.TRANSFER, house=House.TRANSFERRED)
 
     def write(
         self,
@@ -265,6 +294,8 @@ class Sheet:
             part = min(amount - done, AMOUNT_MAX)
             self._move(lot, debit, -part)
             self._move(lot, credit, part)
+            if kind is Kind.TRANSFER and Side.FREE in (debit, credit):
+                lot.moved += part
             entry = EntryDraft(
                 account_id=self.account_id,
                 lot=lot,

@@ -104,6 +104,7 @@ def _new_lot(lot: Lot) -> tuple[object, ...]:
         lot.expires_at,
         lot.granted,
         lot.lapsed,
+        lot.moved,
         lot.free,
         lot.held,
         lot.live,
@@ -111,7 +112,16 @@ def _new_lot(lot: Lot) -> tuple[object, ...]:
 
 
 def _changed_lot(lot: Lot) -> tuple[object, ...]:
-    return (lot.number, lot.granted, lot.lapsed, lot.free, lot.held, lot.live, lot.expires_at)
+    return (
+        lot.number,
+        lot.granted,
+        lot.lapsed,
+        lot.moved,
+        lot.free,
+        lot.held,
+        lot.live,
+        lot.expires_at,
+    )
 
 
 def _json(value: Mapping[str, object] | None) -> str | None:

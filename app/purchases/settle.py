@@ -142,7 +142,7 @@ def draft(backed: Backed, header: JournalDraft, manner: Manner) -> Clawback:
         held=day.spare(lot),
         manner=manner,
     )
-    day.came_back(header, lot, day.now)
+    day.came_back(header, [lot], day.now)
     day.changed = True
     day.refresh_due()
     return part

@@ -16,6 +16,7 @@ from app.accounts import day_use
 from app.allowance import load
 from app.allowance.catalogues import Catalogues
 from app.allowance.day import AccountDay, Origin
+from app.allowance.load_more import load_clawbacks, load_past
 from app.allowance.store import store_days
 from app.errors import NotReversibleError, ShortfallError
 from app.infrastructure.db import Database, Record
@@ -74,13 +75,15 @@ class Parties:
 
 @dataclass(slots=True)
 class Undone:
-    """How much was to be undone, what of it lapsed, and the clawback where it had been given.
+    """How much was to be undone, and the clawback where it had been given.
 
+    Of what was given back ``expired`` lapsed at once, ``carried`` went into today's carried lot.
     ``unused`` is how much less counts as used of a joined account's day, whose lot this is.
     """
 
     requested: int
     expired: int = 0
+    carried: int = 0
     clawback: Clawback | None = None
     unused: int = 0
     day_lot: int | None = None
@@ -119,6 +122,8 @@ async def draft(
     )
     header = day.sheet.begin(_header(day, row, order))
     await _find_places(database, parties, header, sorted({entry["lot_id"] for entry in entries}))
+    if not parties.joined:
+        await load_past(database, day, [place.lot for place in parties.places.values()])
     await _load_open(database, day, parties)
     kind = Act(row["kind"])
     given = [entry for entry in entries if _gave(kind, entry)]
@@ -200,12 +205,7 @@ def _go_on(parties: Parties, header: JournalDraft, last: Lot) -> Lot:
 
 async def _load_open(database: Database, day: AccountDay, parties: Parties) -> None:
     """Put every clawback and backing of the lots, and of what they were before, on the day."""
-    # What was due has moved some already: those stay as they are, and are written.
-    moved = {clawback.number: clawback for clawback in day.clawbacks}
-    stored = await reserved.clawbacks_of_lots(database, {day.sheet.account_id: day.sheet})
-    day.clawbacks = [
-        moved.get(clawback.number, clawback) for clawback in stored[day.sheet.account_id]
-    ]
+    await load_clawbacks(database, [day])
     former = {
         lot.number: place.now
         for place in parties.places.values()
@@ -257,7 +257,7 @@ def _take_back(
         )
     if kind is Act.OPENING and lot is day.lot:
         day.withdrawn = True  # a reversed day stays withdrawn
-    undone = Undone(clawback.requested, clawback.expired, clawback)
+    undone = Undone(clawback.requested, clawback.expired, clawback=clawback)
     if parties.joined and policy is Policy.DEBT and lot.source is LotSource.DAILY:
         undone.unused = clawback.shortfall  # what is owed is not used as well
         undone.day_lot = entry["lot_id"]
@@ -284,12 +284,12 @@ def _restore(parties: Parties, header: JournalDraft, entries: Sequence[Record]) 
             _move(parties, header, place, back)
         for clawback in day.clawbacks_of(place.now):
             back -= clawbacks.restored(day.sheet, header, clawback, back)
-        lapsed = place.now.lapsed
-        day.came_back(header, place.now, day.now)
-        undone.expired += place.now.lapsed - lapsed
+        day.came_back(header, [place.now], day.now)
         if parties.joined and place.lot.source is LotSource.DAILY:
             undone.unused += back
             undone.day_lot = entry["lot_id"]
+    undone.expired = day.sheet.sum_of(header, Kind.EXPIRY)
+    undone.carried = day.carried_on(header)
     return undone
 
 

@@ -78,4 +78,5 @@ def answer(of_journal_id: int, order: ReversalOrder, undone: Undone) -> Reversed
         held=clawback.held if clawback else 0,
         shortfall=clawback.shortfall if clawback else 0,
         expired=undone.expired,
+        carried=undone.carried,
     )

@@ -45,6 +45,7 @@ class Reversed(msgspec.Struct, frozen=True, kw_only=True):
     held: int
     shortfall: int
     expired: int
+    carried: int = 0
     journal_count: int = 1
     skipped: int = 0
     replayed: bool = False
@@ -63,10 +64,10 @@ async def store(
     """The reversal's own row; its UNIQUE is what makes it happen once."""
     number: int = await database.fetchval(
         """INSERT INTO reversals (of_journal_id, part_of, journal_id, account_id, lot_id, entry_id,
-               house, policy, state, requested, clawed, held, shortfall, expired, journal_count,
-               pending, actor, reason, created_at, finished_at)
-           VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'done', $9, $10, $11, $12, $13, 1, $14, $15, $16,
-                   $17, $17) RETURNING id""",
+               house, policy, state, requested, clawed, held, shortfall, expired, carried,
+               journal_count, pending, actor, reason, created_at, finished_at)
+           VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'done', $9, $10, $11, $12, $13, $14, 1, $15, $16,
+                   $17, $18, $18) RETURNING id""",
         planned.of_journal_id,
         order.part_of,
         header.number,
@@ -80,6 +81,7 @@ async def store(
         planned.held,
         planned.shortfall,
         planned.expired,
+        planned.carried,
         clawback.pending if clawback else 0,
         order.actor,
         order.reason,
@@ -196,6 +198,7 @@ def of_row(row: Record) -> Reversed:
         held=row["held"],
         shortfall=row["shortfall"],
         expired=row["expired"],
+        carried=row["carried"],
         journal_count=row["journal_count"],
         skipped=row["skipped"],
         of_event_id=row["of_event_id"],

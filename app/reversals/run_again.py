@@ -17,12 +17,12 @@ import structlog
 from app.accounts.day_use import keep_use
 from app.allowance import load
 from app.allowance.day import AccountDay, Origin
+from app.allowance.load_more import load_clawbacks
 from app.allowance.reopen import reopen
 from app.allowance.store import store_days
 from app.book import Book
 from app.errors import RunDateError, RunNotReversedError, TallybookError
 from app.infrastructure.db import Database, Record
-from app.ledger import reserved
 from app.operators.acts import Operator, OperatorAct, record
 from app.runs import run_row
 from app.runs.run import Ticked
@@ -188,13 +188,7 @@ class _Passing:
             for day in locked.values():
                 day.post_due(self._origin_of_due)
             days = {number: day for number, day in locked.items() if self._is_withdrawn(day)}
-            sheets = {number: day.sheet for number, day in days.items()}
-            # What was due has moved some already: those stay as they are, and are written.
-            for number, stored in (await reserved.clawbacks_of_lots(database, sheets)).items():
-                moved = {clawback.number: clawback for clawback in days[number].clawbacks}
-                days[number].clawbacks = [
-                    moved.get(clawback.number, clawback) for clawback in stored
-                ]
+            await load_clawbacks(database, days.values())
             counted = Counted()
             used = {number: reopen(day, self._origin) for number, day in days.items()}
             for day in days.values():

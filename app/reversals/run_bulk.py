@@ -62,7 +62,7 @@ WITH clock AS MATERIALIZED (
                'number', NULL, 'journal_id', NULL, 'of_journal_id', of_journal_id,
                'of_run_id', NULL, 'policy', $2, 'state', 'done', 'requested', requested,
                'clawed', clawed, 'held', 0, 'shortfall', shortfall, 'expired', expired,
-               'journal_count', 1, 'skipped', 0, 'replayed', false, 'dry_run', false,
+               'carried', 0, 'journal_count', 1, 'skipped', 0, 'replayed', false, 'dry_run', false,
                'of_event_id', NULL)
       FROM taken
 ), new_entries AS (

@@ -118,12 +118,7 @@ class _Comparing:
 
 
 def _columns(prefix: str, catalogue: Catalogue) -> dict[str, object]:
-    names, credits, grace_days = tier_columns(catalogue)
-    return {
-        f"{prefix}_names": names,
-        f"{prefix}_credits": credits,
-        f"{prefix}_grace_days": grace_days,
-    }
+    return {f"{prefix}_{name}": column for name, column in tier_columns(catalogue).items()}
 
 
 def _to_come(kind: Record, present: Catalogue, wanted: Catalogue) -> str | None:

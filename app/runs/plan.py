@@ -7,9 +7,10 @@ from typing import Final
 
 import msgspec
 
-from app.allowance.catalogues import CARRIES, Catalogues
+from app.allowance.catalogues import Catalogues
 from app.allowance.day import Wave
-from app.allowance.entitlement import ENTITLED, TIERS, tier_columns
+from app.allowance.entitlement import tier_columns
+from app.infrastructure import sql
 from app.infrastructure.db import Database, Record
 from app.runs import dormancy, due_waves
 from app.runs.run import check_date
@@ -41,33 +42,7 @@ class PlannedRun(msgspec.Struct, frozen=True, kw_only=True):
     not_opened: int  # account-days that are past already
 
 
-_PLAN: Final = f"""
-WITH {TIERS}, {CARRIES}, zones AS MATERIALIZED (
-    SELECT * FROM unnest($7::text[], $8::date[], $9::timestamptz[], $10::timestamptz[])
-        AS zone (name, day_on, starts_at, used_since)
-), accounts_due AS MATERIALIZED (
-    SELECT accounts.*, zones.day_on AS next_on, zones.starts_at AS next_at,
-           closed_at IS NULL AND held = 0 AND due_at = day_ends_at
-               AND coalesce(coalesce(last_used_at, opened_at) <= used_since, false) AS dormant
-      FROM accounts JOIN zones ON zones.name = accounts.time_zone
-     WHERE due_at <= (SELECT tallybook_now()) AND day_ends_at <= (SELECT tallybook_now())
-       AND accounts.day_on < zones.day_on AND suspended_at IS NULL
-)
-SELECT next_on, next_at, array_agg(DISTINCT time_zone) AS zones, entitled.name AS tier,
-       closed_at IS NOT NULL AS closed, dormant, count(*) AS account_count,
-       sum(entitled.credits)::bigint AS issued,
-       sum(coalesce(lots.free, 0) - kept)::bigint AS expired,
-       sum(kept)::bigint AS carried, sum(next_on - accounts.day_on - 1)::bigint AS not_opened
-  FROM accounts_due AS accounts
-  LEFT JOIN lots ON lots.id = accounts.day_lot_id
-  LEFT JOIN carries ON carries.catalogue_id = day_catalogue_id AND carries.tier = accounts.tier
- CROSS JOIN LATERAL (SELECT CASE WHEN day_ends_at >= next_at
-                                 THEN least(coalesce(lots.free, 0), coalesce(credits_max, 0))
-                                 ELSE 0 END AS kept) AS carried
- CROSS JOIN LATERAL ({ENTITLED.format(at="next_at")}) AS entitled
- GROUP BY next_on, next_at, entitled.name, entitled.credits, closed, dormant
- ORDER BY next_at, next_on, entitled.credits DESC, tier
-"""
+_SQL: Final = sql.beside(__file__)
 
 
 async def plan(
@@ -86,18 +61,18 @@ async def planned(
     due = await due_waves.due_zones(database, on)
     standing = await due_waves.dormant_zones(database)
     _, present = await catalogues.present(database)
-    carries = await catalogues.carries(database)
     since = [
         dormancy.used_since(one.day.starts_at, present.dormant_after_days) for one in due.values()
     ]
     rows = await database.fetch(
-        _PLAN,
-        *tier_columns(present),
-        *carries,
-        list(due),
-        [one.day.on for one in due.values()],
-        [one.day.starts_at for one in due.values()],
-        since,
+        *_SQL["plan"](
+            **tier_columns(present),
+            **await catalogues.tiers_of_days(database),
+            zones=list(due),
+            dates=[one.day.on for one in due.values()],
+            starts=[one.day.starts_at for one in due.values()],
+            used_since=since,
+        )
     )
     runs: dict[Wave, PlannedRun] = {}
     for row in rows:

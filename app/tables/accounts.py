@@ -34,6 +34,9 @@ class Accounts(Table, tablename="accounts"):
     day_starts_at = Timestamptz(null=True, default=None)
     day_ends_at = Timestamptz(null=True, default=None)
     day_lot_id = references(LazyTableReference("Lots", module_path="app.tables.ledger"), null=True)
+    day_carried_lot_id = references(
+        LazyTableReference("Lots", module_path="app.tables.ledger"), null=True
+    )
     day_catalogue_id = references(Catalogues, null=True)
     day_used_brought = BigInt(null=False, default=0)
     brought_until = Timestamptz(null=True, default=None)

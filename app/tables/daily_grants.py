@@ -25,5 +25,8 @@ class DailyGrants(Table, tablename="daily_grants"):
     previous_on = Date(null=True, default=None)
     after_dormancy = Boolean(null=False, default=False)
     lot_id = references(Lots)
+    carried_lot_id = references(Lots, null=True)
+    carry_over_max = BigInt(null=False, default=0)
+    previous_allowed = BigInt(null=False, default=0)
     run_id = references(Runs, null=True)
     recorded_at = Timestamptz(null=False, default=None)

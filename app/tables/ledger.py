@@ -47,6 +47,7 @@ class Lots(Table, tablename="lots"):
     expires_at = Timestamptz(null=False, default=None)
     granted = BigInt(null=False, default=None)
     lapsed = BigInt(null=False, default=0)
+    moved = BigInt(null=False, default=0)
     free = BigInt(null=False, default=None)
     held = BigInt(null=False, default=0)
     live = Boolean(null=False, default=None)

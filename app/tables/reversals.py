@@ -32,6 +32,7 @@ class Reversals(Table, tablename="reversals"):
     held = BigInt(null=False, default=0)
     shortfall = BigInt(null=False, default=0)
     expired = BigInt(null=False, default=0)
+    carried = BigInt(null=False, default=0)
     pending = BigInt(null=False, default=0)
     shortfall_reversed = BigInt(null=False, default=0)
     waived = BigInt(null=False, default=0)

@@ -59,7 +59,7 @@ CHECKS: Final[Mapping[str, tuple[str, str]]] = {
     ),
     "every lot was granted what its entries brought into it": (
         "SELECT count(*) FROM lots",
-        differences(LOTS, "lot", "granted", "live"),
+        differences(LOTS, "lot", "granted", "moved", "live"),
     ),
     "every hold is what its entries made of it": (
         "SELECT count(*) FROM holds",
@@ -94,7 +94,7 @@ CHECKS: Final[Mapping[str, tuple[str, str]]] = {
                                  AND entry_id IS NOT NULL)""",
     ),
     "transfers net to nothing": (
-        "SELECT count(*) FROM journals WHERE kind IN ('opening', 'transfer')",
+        "SELECT count(DISTINCT journal_id) FROM entries WHERE kind = 'transfer'",
         """SELECT format('journal %s transfers %s more in than out', journal_id, sum(moved))
              FROM (SELECT journal_id, CASE WHEN debit = 'transferred' THEN amount
                                            WHEN credit = 'transferred' THEN -amount ELSE 0 END
@@ -190,6 +190,13 @@ CHECKS: Final[Mapping[str, tuple[str, str]]] = {
         "SELECT count(*) FROM daily_grants",
         """SELECT format('lot %s serves %s account-days', lot_id, count(*))
              FROM daily_grants GROUP BY lot_id HAVING count(*) > 1""",
+    ),
+    "no day was carried into beyond its maximum": (
+        "SELECT count(*) FROM daily_grants WHERE carried_lot_id IS NOT NULL",
+        """SELECT format('account %s: %s were carried into %s, at most %s could be', lots.account_id,
+                  granted, day_on, carry_over_max)
+             FROM daily_grants JOIN lots ON lots.id = carried_lot_id
+            WHERE opening = 1 AND (granted > carry_over_max OR source <> 'carried')""",
     ),
     "a day is opened again only after its opening was taken back": (
         "SELECT count(*) FROM daily_grants WHERE opening > 1",

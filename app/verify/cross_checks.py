@@ -52,7 +52,9 @@ CROSS_CHECKS: Final[Mapping[str, tuple[str, str]]] = {
                        ('spend', 'spend'), ('spend', 'capture'), ('purchase', 'purchase'),
                        ('adjustment', 'adjustment'), ('hold', 'hold'), ('release', 'release'),
                        ('release', 'capture'), ('transfer', 'opening'), ('transfer', 'transfer'),
-                       ('transfer', 'reversal')))""",
+                       -- What comes back after a midnight goes on into the running day.
+                       ('transfer', 'reversal'), ('transfer', 'release'), ('transfer', 'capture'))
+                   )""",
     ),
     "a reversal's entry runs against one of the same house account": (
         "SELECT count(*) FROM entries WHERE reverses_entry_id IS NOT NULL",
@@ -114,15 +116,16 @@ CROSS_CHECKS: Final[Mapping[str, tuple[str, str]]] = {
     ),
     "every account stands on the day that was opened last": (
         "SELECT count(*) FROM accounts",
-        """SELECT format('account %s stands on %s (opening %s, lot %s); the last is %s (%s, %s)',
-                  accounts.id, accounts.day_on, day_opening, day_lot_id, last.day_on, last.opening,
-                  last.lot_id)
+        """SELECT format('account %s stands on %s (opening %s, lots %s and %s); the last is %s (%s, '
+                  '%s and %s)', accounts.id, accounts.day_on, day_opening, day_lot_id,
+                  day_carried_lot_id, last.day_on, last.opening, last.lot_id, last.carried_lot_id)
              FROM accounts LEFT JOIN LATERAL (
                  SELECT * FROM daily_grants WHERE account_id = accounts.id
                   ORDER BY day_on DESC, opening DESC LIMIT 1) AS last ON true
             WHERE (closed_at IS NULL OR accounts.day_on IS NOT NULL)
-              AND (accounts.day_on, day_opening, day_lot_id, day_starts_at)
-                  IS DISTINCT FROM (last.day_on, last.opening, last.lot_id, last.starts_at)
+              AND (accounts.day_on, day_opening, day_lot_id, day_carried_lot_id, day_starts_at)
+                  IS DISTINCT FROM (last.day_on, last.opening, last.lot_id, last.carried_lot_id,
+                                    last.starts_at)
            UNION ALL
            SELECT format('account %s''s day ends at %s, and its lot %s at %s', accounts.id,
                   day_ends_at, lots.id, expires_at)

@@ -56,15 +56,18 @@ ACCOUNTS: Final = Projection(
 # failed refund brings back was in it before, and is not granted again.
 LOTS: Final = Projection(
     "lots",
-    ("granted", "lapsed", "free", "held", "live"),
+    ("granted", "lapsed", "moved", "free", "held", "live"),
     f"""SELECT lots.id, lots.account_id AS of_account, coalesce(summed.granted, 0) AS granted,
-               coalesce(summed.lapsed, 0) AS lapsed, coalesce(summed.free, 0) AS free,
-               coalesce(summed.held, 0) AS held,
+               coalesce(summed.lapsed, 0) AS lapsed, coalesce(summed.moved, 0) AS moved,
+               coalesce(summed.free, 0) AS free, coalesce(summed.held, 0) AS held,
                coalesce(summed.free + summed.held, 0) > 0
-                   OR lots.id IS NOT DISTINCT FROM accounts.day_lot_id AS live
+                   OR lots.id IS NOT DISTINCT FROM accounts.day_lot_id
+                   OR lots.id IS NOT DISTINCT FROM accounts.day_carried_lot_id AS live
           FROM lots JOIN accounts ON accounts.id = lots.account_id LEFT JOIN (
               SELECT lot_id, {_SIDES},
                      sum(CASE WHEN kind = 'expiry' THEN amount ELSE 0 END)::bigint AS lapsed,
+                     sum(CASE WHEN kind = 'transfer' AND 'free' IN (debit, credit)
+                              THEN amount ELSE 0 END)::bigint AS moved,
                      sum(CASE WHEN kind IN ('grant', 'purchase', 'adjustment', 'transfer')
                                AND credit IN ('free', 'held')
                               THEN amount ELSE 0 END)::bigint AS granted

@@ -43,7 +43,8 @@ class ReversalAnswer(View, frozen=True, kw_only=True):
     """The result of a reversal. Of the `requested` credits some were `clawed`, some are `held` and
     taken at their release, some fell short (`shortfall`, by the policy), and some had `expired`.
 
-    A reversed spend takes nothing: `requested` came back, and `expired` of it lapsed at once.
+    A reversed spend takes nothing: `requested` came back; of that `expired` lapsed at once, and
+    `carried` went on from a day that has ended into the running one.
     A dry run has no id: there is nothing to look up.
     """
 
@@ -59,6 +60,7 @@ class ReversalAnswer(View, frozen=True, kw_only=True):
     held: int
     shortfall: int
     expired: int
+    carried: int
     journal_count: int
     skipped: int
     dry_run: bool

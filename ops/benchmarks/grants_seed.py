@@ -24,7 +24,7 @@ WITH n AS MATERIALIZED (SELECT n FROM generate_series(1, $1::bigint) AS n),
 lots AS (
     INSERT INTO lots (id, account_id, source, priority, granted_at, expires_at, granted, free, live)
     OVERRIDING SYSTEM VALUE
-    SELECT n, n, 'daily', 100, $3, $4, $2::bigint, $2::bigint, true FROM n
+    SELECT n, n, 'daily', 200, $3, $4, $2::bigint, $2::bigint, true FROM n
 ), journals AS (
     INSERT INTO journals (id, kind, source, actor, effective_at, recorded_at)
     OVERRIDING SYSTEM VALUE
@@ -58,7 +58,7 @@ WITH chunk AS MATERIALIZED (
 ), new_lots AS (
     INSERT INTO lots (id, account_id, source, priority, granted_at, expires_at, granted, free, live)
     OVERRIDING SYSTEM VALUE
-    SELECT lot_id, id, 'daily', 100, $4, $5, $3::bigint, $3::bigint, true FROM chunk
+    SELECT lot_id, id, 'daily', 200, $4, $5, $3::bigint, $3::bigint, true FROM chunk
 ), new_journals AS (
     INSERT INTO journals (id, kind, source, actor, run_id, effective_at, recorded_at)
     OVERRIDING SYSTEM VALUE

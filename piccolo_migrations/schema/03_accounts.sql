@@ -22,6 +22,7 @@ CREATE TABLE accounts (
     day_starts_at timestamptz,
     day_ends_at timestamptz,
     day_lot_id bigint, -- references lots, see 06_ledger.sql
+    day_carried_lot_id bigint, -- what was carried into the day; null if nothing may be
     day_catalogue_id bigint REFERENCES catalogues ON DELETE RESTRICT,
     day_used_brought natural_number NOT NULL DEFAULT 0, -- see brought_use
     brought_until timestamptz, -- the latest until_at of what joins and moves brought here

@@ -44,15 +44,17 @@ CREATE TABLE lots (
     expires_at timestamptz NOT NULL, -- 9999-12-31 means never
     granted natural_number NOT NULL,
     lapsed natural_number NOT NULL DEFAULT 0,
+    moved natural_number NOT NULL DEFAULT 0, -- by transfers, in and out of what is free
     free credits NOT NULL,
     held credits NOT NULL DEFAULT 0,
-    live boolean NOT NULL, -- not empty, or the running day's: what a spend has to look at
+    live boolean NOT NULL, -- not empty, or of the running day: what a spend has to look at
     CONSTRAINT live_while_not_empty CHECK (live OR (free = 0 AND held = 0)),
     CONSTRAINT never_more_than_granted CHECK (free + held + lapsed <= granted),
     UNIQUE (id, account_id) -- for entries, which name both
 ) WITH (fillfactor = 80);
 CREATE INDEX lots_live ON lots (account_id) WHERE live;
-ALTER TABLE accounts ADD FOREIGN KEY (day_lot_id) REFERENCES lots ON DELETE RESTRICT;
+ALTER TABLE accounts ADD FOREIGN KEY (day_lot_id) REFERENCES lots ON DELETE RESTRICT,
+    ADD FOREIGN KEY (day_carried_lot_id) REFERENCES lots ON DELETE RESTRICT;
 
 -- The lot that goes on in place of one whose account was joined to another.
 CREATE TABLE moved_lots (

@@ -12,9 +12,18 @@ CREATE TABLE daily_grants (
     -- Runs had skipped the account as dormant: the dates between were not missed.
     after_dormancy boolean NOT NULL DEFAULT false,
     lot_id bigint NOT NULL REFERENCES lots ON DELETE RESTRICT,
+    -- What was carried into the day, and the most that ever may be: the limit of the tier with which
+    -- the day before ended, by that day's catalogue. Of a day that is opened again its first
+    -- opening says it.
+    carried_lot_id bigint REFERENCES lots ON DELETE RESTRICT,
+    carry_over_max bigint NOT NULL DEFAULT 0 CHECK (carry_over_max >= 0),
+    -- The allowance with which the day before ended, less the use that was brought to it: what comes
+    -- back to that day later is free as far as its own rule would have left it free.
+    previous_allowed bigint NOT NULL DEFAULT 0 CHECK (previous_allowed >= 0),
     run_id bigint REFERENCES runs ON DELETE RESTRICT,
     recorded_at timestamptz NOT NULL,
     PRIMARY KEY (account_id, day_on, opening),
+    CONSTRAINT carried_as_may_be CHECK (carried_lot_id IS NOT NULL OR carry_over_max = 0),
     CONSTRAINT days_ascend CHECK (previous_on IS NULL OR opening > 1 OR previous_on < day_on)
 );
 CREATE INDEX daily_grants_wave ON daily_grants (day_on, starts_at);

@@ -2,7 +2,8 @@
 -- A composite type costs half of what parallel arrays cost at a hundred rows.
 CREATE TYPE lot_draft AS (
     account_id bigint, source text, priority smallint, granted_at timestamptz,
-    expires_at timestamptz, granted bigint, lapsed bigint, free bigint, held bigint, live boolean
+    expires_at timestamptz, granted bigint, lapsed bigint, moved bigint, free bigint, held bigint,
+    live boolean
 );
 CREATE TYPE journal_draft AS (
     kind text, source text, actor text, effective_at timestamptz, recorded_at timestamptz,
@@ -16,7 +17,7 @@ CREATE TYPE entry_draft AS (
     hold_id bigint, reverses_entry_id bigint, effective_at timestamptz
 );
 CREATE TYPE lot_change AS (
-    id bigint, granted bigint, lapsed bigint, free bigint, held bigint, live boolean,
+    id bigint, granted bigint, lapsed bigint, moved bigint, free bigint, held bigint, live boolean,
     expires_at timestamptz
 );
 CREATE TYPE account_sides AS (
@@ -25,11 +26,13 @@ CREATE TYPE account_sides AS (
 CREATE TYPE account_day AS (
     id bigint, free bigint, held bigint, debt bigint, used_at timestamptz, written_at timestamptz,
     tier text, time_zone text, day_on date, day_opening integer, day_starts_at timestamptz,
-    day_ends_at timestamptz, day_lot_id bigint, day_lot_ord bigint, day_catalogue_id bigint,
-    day_used_brought bigint, brought_until timestamptz, day_withdrawn boolean, due_at timestamptz
+    day_ends_at timestamptz, day_lot_id bigint, day_lot_ord bigint, day_carried_lot_id bigint,
+    day_carried_lot_ord bigint, day_catalogue_id bigint, day_used_brought bigint,
+    brought_until timestamptz, day_withdrawn boolean, due_at timestamptz
 );
 CREATE TYPE opened_day AS (
     account_id bigint, day_on date, opening integer, starts_at timestamptz, ends_at timestamptz,
     time_zone text, tier text, credits bigint, previous_on date, lot_id bigint, lot_ord bigint,
+    carried_lot_id bigint, carried_lot_ord bigint, carry_over_max bigint, previous_allowed bigint,
     run_id bigint, recorded_at timestamptz, after_dormancy boolean
 );

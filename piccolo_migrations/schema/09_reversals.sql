@@ -20,6 +20,7 @@ CREATE TABLE reversals (
     held bigint NOT NULL DEFAULT 0 CHECK (held >= 0),
     shortfall bigint NOT NULL DEFAULT 0 CHECK (shortfall >= 0),
     expired bigint NOT NULL DEFAULT 0 CHECK (expired >= 0),
+    carried bigint NOT NULL DEFAULT 0 CHECK (carried >= 0), -- of what was given back, into today
     pending bigint NOT NULL DEFAULT 0 CHECK (pending >= 0), -- still held; taken at its release
     shortfall_reversed bigint NOT NULL DEFAULT 0 CHECK (shortfall_reversed >= 0),
     waived bigint NOT NULL DEFAULT 0 CHECK (waived >= 0), -- of the shortfall, by a repeated run

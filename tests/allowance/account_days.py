@@ -38,6 +38,7 @@ def opened_day(
         day=None,
         opening=1,
         lot=None,
+        carried=None,
         used_brought=0,
         due_at=now,
         closed_at=None,

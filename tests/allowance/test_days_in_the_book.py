@@ -202,28 +202,26 @@ async def test_paying_within_the_grace_leaves_no_trace_in_the_credits(pro, datab
 # Carrying over
 
 
-async def test_carried_credits_come_from_yesterday_and_last_a_day(api, book, database) -> None:
-    text = default_text().replace("carry_over_max = 0", "carry_over_max = 10")
+async def test_what_is_left_of_yesterday_is_carried_and_burns_first(api, book, database) -> None:
+    text = default_text().replace("carry_over_max = 0", "carry_over_max = 25")
     await apply_tiers(book, text)
     await api.deliver(make_subscription_event("evt_1", "created", NOW))
     await api.spend("cus_1", 13, "key-1")
     await api.set_clock(NOW + timedelta(days=1))
-    assert await available(api, "cus_1") == 20 + 7  # all that was left
-    await api.spend("cus_1", 1, "key-2")
+    assert await available(api, "cus_1") == 20 + 7
     await api.set_clock(NOW + timedelta(days=2))
     account = await api.account("cus_1")
-    assert account["available"] == 20 + 10  # 19 were left of the day's own; the old 7 are gone
     assert [(lot["source"], lot["free"]) for lot in account["lots"]] == [
+        ("carried", 25),
         ("daily", 20),
-        ("carried", 10),
     ]
-    spent = await api.spend("cus_1", 25, "key-3")
-    assert len(spent.json()["entries"]) == 2  # the daily lot burns first
+    spent = await api.spend("cus_1", 30, "key-3")
+    assert len(spent.json()["entries"]) == 2  # 25 carried, 5 of the day's own
     await api.set_clock(NOW + timedelta(days=4), tick=False)
-    assert await available(api, "cus_1") == 20  # the day between was not opened
+    assert await available(api, "cus_1") == 20 + 15  # a day between was not opened
     await api.spend("cus_1", 1, "key-4")
     transfers = "SELECT sum(amount) FROM entries WHERE kind = 'transfer' AND credit = 'free'"
-    assert await database.fetchval(transfers) == 17
+    assert await database.fetchval(transfers) == 7 + 25 + 15
     assert await differences(database) == []
 
 

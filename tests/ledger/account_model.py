@@ -14,6 +14,8 @@ NEVER = datetime(9999, 12, 31, tzinfo=UTC)
 DAY = timedelta(days=1)
 MINUTE = timedelta(minutes=1)
 ALLOWANCE = {"FREE": 5, "PRO": 20, "ENTERPRISE": 50}
+# Above a day, below it, and nothing.
+CARRY_OVER_MAX = {"FREE": 7, "PRO": 12, "ENTERPRISE": 0}
 
 
 class RefusedByModel(Exception):  # noqa: N818 - a refusal is no error of the model's
@@ -37,6 +39,17 @@ class ModelLot:
     held: int = 0
     lapsed: int = 0
     used: int = 0
+    carried_in: int = 0
+
+
+@dataclass(eq=False)
+class ModelDay:
+    """A day that is over: what its rule allowed at its end, and how much could go on."""
+
+    own: ModelLot
+    carried: ModelLot | None
+    allowed: int
+    most: int
 
 
 @dataclass(eq=False)
@@ -96,7 +109,7 @@ class ModelJournal:
     given: tuple[ModelLot, int] | None = None
     taken: list[tuple[ModelLot, int]] = field(default_factory=list)
     clawback: ModelClawback | None = None
-    answer: tuple[int, int, int, int, int] | None = None  # of its reversal, once it is reversed
+    answer: tuple[int, ...] | None = None  # of its reversal, once it is reversed
     by_run: bool = False
 
 
@@ -105,7 +118,7 @@ def midnight_after(instant: datetime) -> datetime:
 
 
 class AccountModel:
-    """An account in UTC, on the shipped catalogue."""
+    """An account in UTC, on the shipped catalogue with these maxima."""
 
     def __init__(self, now: datetime) -> None:
         self.now = now
@@ -121,6 +134,8 @@ class AccountModel:
         self.withdrawn = False
         self.day_ends: datetime | None = None
         self.daily: ModelLot | None = None
+        self.carried: ModelLot | None = None
+        self.past: list[ModelDay] = []
         self._open_day(now, by_run=False)
 
     @property
@@ -194,22 +209,33 @@ class AccountModel:
 
     def _end_day(self, *, by_run: bool) -> None:
         assert self.day_ends is not None
+        assert self.daily is not None
         ended = self.day_ends
-        self._lapse(ended)
         self.day_ends = None
-        if not self.closed:
-            self._open_day(self.now, by_run=by_run)
+        if self.closed:
+            self._lapse(ended)
+            return
+        self._lapse(ended, but=(self.daily, self.carried))
+        allowed = 0 if self.withdrawn else ALLOWANCE[self.tier]
+        day = ModelDay(self.daily, self.carried, allowed, CARRY_OVER_MAX[self.tier])
+        self.past.append(day)
+        self._open_day(self.now, by_run=by_run)
 
-    def _lapse(self, at: datetime) -> None:
+    def _lapse(self, at: datetime, but: tuple[ModelLot | None, ...] = ()) -> None:
         for lot in self.lots:
-            if lot.ends <= at:
+            if lot.ends <= at and lot not in but:
                 lot.lapsed += lot.free
                 lot.free = 0
 
     def _open_day(self, now: datetime, *, by_run: bool) -> None:
         self.day_ends, self.withdrawn = midnight_after(now), False
         starts = self.day_ends - DAY
-        self.daily = self._lot("daily", 100, starts, self.day_ends)
+        self.carried = None
+        if self.past and self.past[-1].most:
+            self.carried = self._lot("carried", 100, starts, self.day_ends)
+        if self.past:
+            self._carry(self.past[-1], self.carried)
+        self.daily = self._lot("daily", 200, starts, self.day_ends)
         self.daily.free = ALLOWANCE[self.tier]
         journal = ModelJournal("opening", (self.daily, self.daily.free), by_run=by_run)
         self.openings.append(journal)
@@ -219,6 +245,44 @@ class AccountModel:
         lot = ModelLot(len(self.lots), source, priority, granted_at, ends)
         self.lots.append(lot)
         return lot
+
+    def _carry(self, day: ModelDay, into: ModelLot | None) -> int:
+        """What is free of a day's lots goes on as far as there is room; the rest lapses."""
+        moved = 0
+        for lot in filter(None, (day.own, day.carried)):
+            part = min(lot.free, day.most - into.carried_in) if into else 0
+            lot.lapsed += lot.free - part
+            lot.free = 0
+            if into:
+                into.free += part
+                into.carried_in += part
+                self._repay([into])
+            moved += part
+        return moved
+
+    def _carry_on(self, number: int) -> None:
+        """What came back to a past day passes its end again, and every later one."""
+        for n in range(number, len(self.past)):
+            day = self.past[n]
+            self._burn_first(day.own, day.carried)
+            # Its rule had left free what lies within it.
+            beyond = max(0, min(day.own.free, day.own.used + day.own.free - day.allowed))
+            day.own.free -= beyond
+            day.own.lapsed += beyond
+            last = n + 1 == len(self.past)
+            if not self._carry(day, self.carried if last else self.past[n + 1].carried):
+                return
+        self._burn_first(self.daily, self.carried)
+
+    def _burn_first(self, own: ModelLot | None, carried: ModelLot | None) -> None:
+        """What was drawn of the day's own in place of what was carried returns."""
+        if own is None or carried is None:
+            return
+        taken = sum(one.clawed + one.undone for one in self._on(own))
+        part = max(0, min(carried.free, own.used - taken))
+        carried.free -= part
+        own.free += part
+        own.used -= part
 
     def _repay(self, lots: list[ModelLot]) -> None:
         """Debt never stands beside free credits."""
@@ -318,8 +382,7 @@ class AccountModel:
             lot.held -= part
             lot.free += part
             lot.used -= part
-        for lot, _ in back:
-            self._came_back(lot, at)
+        self._came_back([lot for lot, _ in back], at)
         self.settle()
         return taken
 
@@ -331,20 +394,24 @@ class AccountModel:
     def _on(self, lot: ModelLot) -> list[ModelClawback]:
         return [clawback for clawback in self.clawbacks if clawback.lot is lot]
 
-    def _came_back(self, lot: ModelLot, at: datetime) -> int:
-        """Claws go on, an ended lot lapses, debt is repaid; how much lapsed."""
-        for clawback in self._on(lot):
-            self._take(clawback, min(clawback.held, lot.free))
-        for one in self.purchases:
-            if one.lot is lot:
-                self._freeze(one)
-        lapsed = 0
-        if lot.ends <= at:
-            lapsed = lot.free
-            lot.lapsed += lapsed
-            lot.free = 0
-        self._repay([lot])
-        return lapsed
+    def _came_back(self, lots: list[ModelLot], at: datetime) -> None:
+        """Clawbacks go on, what ended goes on or lapses, debt is repaid."""
+        for lot in lots:
+            for clawback in self._on(lot):
+                self._take(clawback, min(clawback.held, lot.free))
+            for one in self.purchases:
+                if one.lot is lot:
+                    self._freeze(one)
+        for lot in lots:
+            days = [n for n, day in enumerate(self.past) if lot in (day.own, day.carried)]
+            if days and self.day_ends is not None:
+                self._carry_on(days[0])
+            elif lot.ends <= at:
+                lot.lapsed += lot.free
+                lot.free = 0
+            elif lot is self.carried:
+                self._burn_first(self.daily, self.carried)
+            self._repay([lot])
 
     @staticmethod
     def _take(clawback: ModelClawback, amount: int) -> None:
@@ -393,7 +460,7 @@ class AccountModel:
             self._give_credits_back(one, -more)
         self._take_more(one, max(0, more))
         self._freeze(one)
-        self._came_back(one.lot, self.now)
+        self._came_back([one.lot], self.now)
 
     def _give_credits_back(self, one: ModelPurchase, amount: int) -> None:
         """First what is owed is no more, then what lapsed or waits, then the credits return."""
@@ -455,8 +522,8 @@ class AccountModel:
         self.post_due()
         self.closed_at = self.closed_at or self.now
 
-    def reverse(self, journal: ModelJournal, policy: str) -> tuple[int, int, int, int, int]:
-        """requested, clawed, held, shortfall, expired; a second time the first answer."""
+    def reverse(self, journal: ModelJournal, policy: str) -> tuple[int, ...]:
+        """requested, clawed, held, shortfall, expired, carried; again, the first answer."""
         if journal.answer is not None:
             return journal.answer
         self.post_due()
@@ -468,7 +535,7 @@ class AccountModel:
 
     def _take_back(
         self, journal: ModelJournal, lot: ModelLot, amount: int, policy: str
-    ) -> tuple[int, int, int, int, int]:
+    ) -> tuple[int, ...]:
         for one in self.purchases:
             if one.lot is lot:  # what went back with the money is not taken twice
                 one.closed = True
@@ -489,7 +556,7 @@ class AccountModel:
         lot.used += clawed
         clawback.clawed = clawed
         self._fall_short(clawback, short)
-        answer = (amount, clawed, clawback.held, short, clawback.expired)
+        answer = (amount, clawed, clawback.held, short, clawback.expired, 0)
         self.clawbacks.append(clawback)
         journal.clawback = clawback
         if journal.kind == "opening" and lot is self.daily:
@@ -497,8 +564,9 @@ class AccountModel:
         self.settle()
         return answer
 
-    def _restore(self, journal: ModelJournal) -> tuple[int, int, int, int, int]:
-        lapsed = 0
+    def _restore(self, journal: ModelJournal) -> tuple[int, ...]:
+        lapsed = sum(lot.lapsed for lot in self.lots)
+        carried_in = self.carried.carried_in if self.carried else 0
         for lot, amount in reversed(journal.taken):
             lot.free += amount
             lot.used -= amount
@@ -513,9 +581,11 @@ class AccountModel:
                 back -= undone
                 lot.free -= undone
                 lot.used += undone
-            lapsed += self._came_back(lot, self.now)
+            self._came_back([lot], self.now)
+        lapsed = sum(lot.lapsed for lot in self.lots) - lapsed
+        carried = self.carried.carried_in - carried_in if self.carried else 0
         self.settle()
-        return (sum(amount for _, amount in journal.taken), 0, 0, 0, lapsed)
+        return (sum(amount for _, amount in journal.taken), 0, 0, 0, lapsed, carried)
 
 
 def _minute_from(instant: datetime) -> datetime:

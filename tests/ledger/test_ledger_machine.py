@@ -28,6 +28,7 @@ from hypothesis.stateful import (
 from app.accounts import standing
 from app.accounts.put import put
 from app.accounts.view import view
+from app.allowance.catalogue import default_text
 from app.audit.balance import balance
 from app.audit.horizon import Horizons
 from app.book import Book
@@ -46,8 +47,10 @@ from app.spending.keyed import Order
 from app.spending.spend import SpendOrder, spend
 from app.verify.verify import verify
 from app.webhooks.receive import receive
+from tests.as_owner import apply_tiers
 from tests.conftest import NOW, new_server, open_database
 from tests.ledger.account_model import (
+    CARRY_OVER_MAX,
     NEVER,
     PACK_PRICE,
     AccountModel,
@@ -112,6 +115,7 @@ class LedgerMachine(RuleBasedStateMachine):
         database = await self.stack.enter_async_context(open_database(server.application_url, 3))
         self.book, self.horizons = Book(database), Horizons()
         await clock.stand(database, NOW)
+        await apply_tiers(self.book, catalogue())
         for name in NAMES:
             await put(self.book, name, f"cus_{name}", None, "tests")
 
@@ -539,6 +543,7 @@ class LedgerMachine(RuleBasedStateMachine):
                     clawback.held,
                     clawback.shortfall,
                     clawback.expired,
+                    0,
                 )
                 assert _numbers(found) == wanted
 
@@ -550,8 +555,16 @@ class LedgerMachine(RuleBasedStateMachine):
         self.models, self.journals, self.holds, self.reversals = before
 
 
-def _numbers(one: Reversed) -> tuple[int, int, int, int, int]:
-    return (one.requested, one.clawed, one.held, one.shortfall, one.expired)
+def catalogue() -> str:
+    """The shipped one, carrying over what the model does."""
+    text = default_text().replace("carry_over_max = 0\n", "")
+    for tier, most in CARRY_OVER_MAX.items():
+        text = text.replace(f"[tiers.{tier}]\n", f"[tiers.{tier}]\ncarry_over_max = {most}\n")
+    return text
+
+
+def _numbers(one: Reversed) -> tuple[int, ...]:
+    return (one.requested, one.clawed, one.held, one.shortfall, one.expired, one.carried)
 
 
 def _sides(model: AccountModel) -> dict[str, object]:

@@ -198,7 +198,9 @@ def bring_at_random(
             )
         case LotSource.CARRIED if sheet.available:
             lot = dice.choice(sheet.spendable())
-            sheet.carry(journal(Act.OPENING), lot, dice.randint(1, lot.free), ends_at)
+            opening = journal(Act.OPENING)
+            carried = sheet.grant(opening, LotSource.CARRIED, 0, ends_at)
+            sheet.carry(opening, [lot], dice.randint(1, lot.free), carried)
         case LotSource.DAILY as source:
             sheet.grant(journal(Act.TOP_UP), source, amount, ends_at)
         case _:

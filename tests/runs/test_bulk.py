@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
@@ -21,6 +22,7 @@ from app.allowance.catalogue import default_text
 from app.allowance.day import Origin
 from app.allowance.store import store_days
 from app.book import Book
+from app.errors import HoldExpiredError
 from app.infrastructure import clock
 from app.infrastructure.db import Database
 from app.ledger.clawbacks import Policy
@@ -85,17 +87,17 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
     trial: bool
     later_grace: int
     later_pro: int
-    day_between: bool  # a run before: what it carried over ends with the day that is compared
+    days_between: int  # runs before: what they carried over ends with the day that is compared
 
 
 rules = st.builds(
     Rules,
-    carry=st.sampled_from([0, 0, 3]),
+    carry=st.sampled_from([0, 3, 20, 70]),
     grace=st.integers(0, 3),
     trial=st.booleans(),
     later_grace=st.integers(0, 3),
     later_pro=st.sampled_from([20, 20, 4, 60]),
-    day_between=st.booleans(),
+    days_between=st.integers(0, 3),
 )
 
 
@@ -171,11 +173,12 @@ async def withdraw(book: Book, name: str, policy: Policy) -> None:
 
 ROWS = {
     "accounts": "id, free, held, debt, tier, day_on, day_starts_at, day_ends_at, due_at,"
-    " day_opening, day_used_brought, day_withdrawn, day_catalogue_id, closed_at IS NULL",
-    "lots": "account_id, source, priority, granted_at, expires_at, granted, lapsed, free, held,"
-    " live",
+    " day_opening, day_used_brought, day_withdrawn, day_catalogue_id, closed_at IS NULL,"
+    " day_carried_lot_id IS NULL",
+    "lots": "account_id, source, priority, granted_at, expires_at, granted, lapsed, moved, free,"
+    " held, live",
     "daily_grants": "account_id, day_on, opening, starts_at, ends_at, time_zone, tier, credits,"
-    " previous_on, run_id",
+    " previous_on, run_id, carried_lot_id IS NULL, carry_over_max, previous_allowed",
     "entries": "account_id, kind, debit, credit, amount, free_after, held_after, debt_after,"
     " effective_at",
     "journals": "kind, source, actor, effective_at, run_id",
@@ -195,10 +198,28 @@ async def one_by_one(book: Book) -> dict[str, list[dict[str, Any]]]:
             day.runs = runs
             day.post_due(Origin("grants", "tick"))
         await store_days(database, days.values())
+        await let_all_come_back(book)
         rows = await written(database, ROWS)
     # The second way's runs have other numbers.
     waves_of_runs = {number: f"{wave}" for wave, number in runs.items()}
     return renamed(rows, waves_of_runs)
+
+
+async def let_all_come_back(book: Book) -> None:
+    """Holds are released and spends reversed, into days that either way has opened."""
+    held = await book.database.fetch("SELECT id FROM holds WHERE state = 'held' ORDER BY id")
+    for row in held:
+        with suppress(HoldExpiredError):
+            await hold.release(book, row["id"], order(f"release-{row['id']}"))
+    spent = await book.database.fetch("SELECT id FROM journals WHERE kind = 'spend' ORDER BY id")
+    for row in spent:
+        wanted = ReversalOrder(
+            reason="a reason",
+            policy=Policy.WRITE_OFF,
+            actor="test",
+            key=order(f"undo-{row['id']}").key,
+        )
+        await journal.reverse_journal(book, row["id"], wanted, dry_run=False)
 
 
 def renamed(
@@ -260,7 +281,7 @@ async def let_live(book: Book, everybody: list[Person], drawn: Rules, hours: int
     await apply_tiers(book, content)
     for n, person in enumerate(everybody):
         await live(book, n, person)
-    if drawn.day_between:
+    for _ in range(drawn.days_between):
         await clock.stand(book.database, NOW + timedelta(hours=hours))
         await run.run_due(book.database, book.catalogues, "tick", 60)
         hours += 25
@@ -281,6 +302,7 @@ async def opened_both_ways(book: Book) -> Told:
     await run.run_due(database, book.catalogues, "tick", 60)
     runs = await database.fetch("SELECT * FROM runs WHERE id > $1 ORDER BY id", before)
     names = {row["id"]: f"{(row['day_on'], row['wave_at'])}" for row in runs}
+    await let_all_come_back(book)
     return Told(
         differing=differing(renamed(await written(database, ROWS), names), wanted),
         runs=[(counted(row), await rows_of_run(database, row)) for row in runs],

@@ -1,0 +1,102 @@
+"""Loads what an act reaches back to: days that have ended, and what is taken back of lots."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from itertools import pairwise
+from typing import Final
+
+from app.allowance.day import AccountDay
+from app.allowance.past_days import DAY_SOURCES, PastDay
+from app.infrastructure import sql
+from app.infrastructure.db import Database, Record
+from app.ledger import post, reserved
+from app.ledger.sheet import Lot
+
+# A day ends within so many days of its date: it lasts 50 hours at most, in whichever zone.
+_AFTER_ITS_DATE: Final = timedelta(days=4)
+_SQL: Final = sql.beside(__file__)
+
+
+async def load_past(database: Database, day: AccountDay, lots: Iterable[Lot]) -> None:
+    """Put the days on ``day.past`` that these lots ended with, and those through which it goes on.
+
+    The lots are on the day's sheet. None is needed for those of the running day or with an end of
+    their own, nor of a closed account whose last day is over: there is no day to go on into.
+    """
+    if day.day is None:
+        return
+    ended = [lot for lot in lots if _has_ended(day, lot)]
+    for lot in [lot for lot in ended if _join_known(day, lot)]:
+        ended.remove(lot)
+    if not ended:
+        return
+    ends = {lot.expires_at for lot in ended}
+    rows = await database.fetch(
+        *_SQL["days_since"](
+            account_id=day.sheet.account_id, since_on=(min(ends) - _AFTER_ITS_DATE).date()
+        )
+    )
+    wanted = _reached(day, rows, ends)
+    numbers = {row[name] for row, _ in wanted for name in ("lot_id", "carried_lot_id")}
+    await post.load_lots(database, day.sheet, numbers)
+    await load_clawbacks(database, [day])
+    built = {row["day_on"]: _past_day(day, row, after, ended) for row, after in wanted}
+    for row, after in wanted:
+        on = after["day_on"]
+        built[row["day_on"]].following = built.get(on) or day.past.get(on)
+    day.past |= built
+
+
+async def load_clawbacks(database: Database, days: Iterable[AccountDay]) -> None:
+    """Put every clawback of the sheets' lots on the days.
+
+    Those that are there stay as they are: what was due may have moved them, and they are written.
+    """
+    of_account = {day.sheet.account_id: day for day in days}
+    sheets = {number: day.sheet for number, day in of_account.items()}
+    for number, stored in (await reserved.clawbacks_of_lots(database, sheets)).items():
+        day = of_account[number]
+        known = {one.number: one for one in day.clawbacks}
+        day.clawbacks = [known.get(one.number, one) for one in stored]
+
+
+def _has_ended(day: AccountDay, lot: Lot) -> bool:
+    assert day.day is not None
+    known = any(lot in past.lots for past in day.past.values())
+    return lot.source in DAY_SOURCES and lot.expires_at < day.day.ends_at and not known
+
+
+def _join_known(day: AccountDay, lot: Lot) -> bool:
+    """Whether the lot ended with a day that is known already, which it joins then."""
+    for past in day.past.values():
+        if past.own.expires_at == lot.expires_at:
+            past.others = [*past.others, lot]
+            return True
+    return False
+
+
+def _reached(
+    day: AccountDay, rows: Sequence[Record], ends: set[datetime]
+) -> list[tuple[Record, Record]]:
+    """The days that ended then, and those that are reached from them, each with the next one."""
+    wanted, reached = [], False
+    for row, after in pairwise(rows):
+        if row["day_on"] not in day.past and (reached or row["expires_at"] in ends):
+            wanted.append((row, after))
+            reached = after["carry_over_max"] > 0
+    return wanted
+
+
+def _past_day(day: AccountDay, row: Record, after: Record, ended: Sequence[Lot]) -> PastDay:
+    own, carried = day.sheet.lot(row["lot_id"]), day.sheet.lot(row["carried_lot_id"])
+    assert own is not None
+    others = [one for one in ended if one.expires_at == own.expires_at]
+    return PastDay(
+        own=own,
+        carried=carried,
+        others=[one for one in others if one is not own and one is not carried],
+        allowed=after["previous_allowed"],
+        carry_over_max=after["carry_over_max"],
+    )
