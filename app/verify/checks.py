@@ -193,8 +193,8 @@ CHECKS: Final[Mapping[str, tuple[str, str]]] = {
     ),
     "no day was carried into beyond its maximum": (
         "SELECT count(*) FROM daily_grants WHERE carried_lot_id IS NOT NULL",
-        """SELECT format('account %s: %s were carried into %s, at most %s could be', lots.account_id,
-                  granted, day_on, carry_over_max)
+        """SELECT format('account %s: %s were carried into %s, at most %s could be',
+                  lots.account_id, granted, day_on, carry_over_max)
              FROM daily_grants JOIN lots ON lots.id = carried_lot_id
             WHERE opening = 1 AND (granted > carry_over_max OR source <> 'carried')""",
     ),

@@ -116,8 +116,8 @@ CROSS_CHECKS: Final[Mapping[str, tuple[str, str]]] = {
     ),
     "every account stands on the day that was opened last": (
         "SELECT count(*) FROM accounts",
-        """SELECT format('account %s stands on %s (opening %s, lots %s and %s); the last is %s (%s, '
-                  '%s and %s)', accounts.id, accounts.day_on, day_opening, day_lot_id,
+        """SELECT format('account %s stands on %s (opening %s, lots %s and %s); the last is '
+                  '%s (%s, %s and %s)', accounts.id, accounts.day_on, day_opening, day_lot_id,
                   day_carried_lot_id, last.day_on, last.opening, last.lot_id, last.carried_lot_id)
              FROM accounts LEFT JOIN LATERAL (
                  SELECT * FROM daily_grants WHERE account_id = accounts.id
