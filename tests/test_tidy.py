@@ -106,12 +106,12 @@ def test_one_module_writes_a_subscriptions_state_and_one_the_ledger() -> None:
     assert writers("INSERT INTO (journals|entries|lots)") == {
         "app/ledger/statement.sql",
         # The set-based ways, each held to the other by a test.
-        "app/runs/bulk.py",
+        "app/runs/bulk.sql",
         "app/reversals/run_bulk.py",
     }
     assert writers("INSERT INTO (purchases|money_facts|money_back)") == {"app/purchases/store.sql"}
     assert writers("(INSERT INTO|UPDATE) backings") == {"app/ledger/reserved.py"}
-    assert writers("INSERT INTO daily_grants") == {"app/allowance/store.sql", "app/runs/bulk.py"}
+    assert writers("INSERT INTO daily_grants") == {"app/allowance/store.sql", "app/runs/bulk.sql"}
 
 
 def test_the_committed_description_of_the_api_is_the_one_that_is_served() -> None:

@@ -13,7 +13,8 @@ from typing import Final
 import structlog
 
 from app.accounts.open import lock, require
-from app.allowance.day import AccountDay, LastDay, Origin
+from app.allowance.day import AccountDay, Origin
+from app.allowance.opened_days import LastDay
 from app.allowance.store import store_days
 from app.allowance.zones import Day
 from app.book import Book

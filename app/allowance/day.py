@@ -8,6 +8,7 @@ from datetime import date, datetime
 
 from app.allowance.catalogue import Catalogue, running
 from app.allowance.entitlement import Giving, Use, counting, entitled_tier
+from app.allowance.opened_days import LastDay, OpenedDay
 from app.allowance.past_days import DAY_SOURCES, PastDay, burn_first, carry_on
 from app.allowance.zones import Day, day_of, first_start_of_later_date
 from app.infrastructure.clock import NEVER
@@ -30,36 +31,6 @@ class Origin:
     actor: str
     event_id: str | None = None
     run_id: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class OpenedDay:
-    """A row of daily_grants to be."""
-
-    account_id: int
-    day: Day
-    opening: int
-    time_zone: str
-    tier: str
-    credits: int
-    previous_on: date | None
-    lot: Lot
-    carried: Lot | None
-    run_id: int | None
-    after_dormancy: bool
-    # What could be carried into it at most, and what the rule allowed when the day before ended.
-    carry_over_max: int = 0
-    previous_allowed: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class LastDay:
-    """The last day that a closed account had, and its lots."""
-
-    day: Day
-    opening: int
-    lot: Lot
-    carried: Lot | None
 
 
 @dataclass(slots=True, eq=False)

@@ -6,8 +6,9 @@ counts as used, so that a day yields no more for having been taken back and open
 
 from __future__ import annotations
 
-from app.allowance.day import AccountDay, OpenedDay, Origin
+from app.allowance.day import AccountDay, Origin
 from app.allowance.entitlement import entitled_tier
+from app.allowance.opened_days import OpenedDay
 from app.ledger import clawbacks
 from app.ledger.kinds import Act, LotSource
 from app.ledger.sheet import JournalDraft, Lot

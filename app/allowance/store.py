@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from app.allowance.day import AccountDay, OpenedDay
+from app.allowance.day import AccountDay
 from app.allowance.load import Drawable
+from app.allowance.opened_days import OpenedDay
 from app.infrastructure import sql
 from app.infrastructure.db import Database
 from app.ledger import post, reserved

@@ -74,7 +74,7 @@ class ModelSubscription:
             if kind == "payment_failed":
                 status = "past_due" if status == "active" else status
             elif kind == "paid":
-                status = "active" if status in ("past_due", "unpaid") else status
+                status = "active" if status == "past_due" else status
             else:
                 status, tier = told, PRICES[price]
             if status == "canceled":
