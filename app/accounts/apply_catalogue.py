@@ -10,7 +10,7 @@ import structlog
 
 from app.accounts.subscribe import rederive
 from app.allowance import catalogues
-from app.allowance.day import Origin
+from app.allowance.origin import Origin
 from app.book import Book
 from app.errors import TallybookError
 from app.operators.acts import Operator, OperatorAct, record

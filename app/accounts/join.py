@@ -8,7 +8,8 @@ from typing import Final
 from app.accounts.day_use import bring_joined, bring_with
 from app.accounts.move_backing import load_backings, move_backing, move_clawbacks
 from app.allowance import load
-from app.allowance.day import AccountDay, Origin
+from app.allowance.day import AccountDay
+from app.allowance.origin import Origin
 from app.allowance.store import store_days
 from app.book import Book
 from app.errors import RefusedError

@@ -9,7 +9,7 @@ import msgspec
 from app.accounts.join import join
 from app.accounts.open import known, lock, lock_customer, lock_id, require
 from app.allowance import load
-from app.allowance.day import Origin
+from app.allowance.origin import Origin
 from app.book import Book
 from app.errors import AccountClosedError, AccountTakenError, RefusedError
 from app.infrastructure import sql

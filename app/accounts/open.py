@@ -7,7 +7,8 @@ from enum import IntEnum
 from typing import Final
 
 from app.allowance import load
-from app.allowance.day import AccountDay, Origin
+from app.allowance.day import AccountDay
+from app.allowance.origin import Origin
 from app.book import Book
 from app.errors import AccountUnknownError
 from app.infrastructure import sql

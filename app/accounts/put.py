@@ -10,7 +10,8 @@ from app.accounts.join import join
 from app.accounts.open import Rank, find, insert, lock_customer, lock_id, open_day, tie
 from app.accounts.ties import LockedCustomer
 from app.allowance import load
-from app.allowance.day import AccountDay, Origin
+from app.allowance.day import AccountDay
+from app.allowance.origin import Origin
 from app.allowance.store import store_days
 from app.allowance.zones import known_zone
 from app.book import Book

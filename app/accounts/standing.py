@@ -13,8 +13,9 @@ from typing import Final
 import structlog
 
 from app.accounts.open import lock, require
-from app.allowance.day import AccountDay, Origin
+from app.allowance.day import AccountDay
 from app.allowance.opened_days import LastDay
+from app.allowance.origin import Origin
 from app.allowance.store import store_days
 from app.allowance.zones import Day
 from app.book import Book

@@ -12,8 +12,8 @@ from app.accounts.join import move_subscriptions
 from app.accounts.open import Rank, tie
 from app.accounts.ties import ClaimOutcome, LockedCustomer
 from app.allowance import load
-from app.allowance.day import Origin
 from app.allowance.entitlement import CataloguePricing
+from app.allowance.origin import Origin
 from app.allowance.store import store_days
 from app.book import Book
 from app.subscriptions import store

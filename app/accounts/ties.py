@@ -35,7 +35,7 @@ from app.accounts.open import (
     tie,
     try_lock_id,
 )
-from app.allowance.day import Origin
+from app.allowance.origin import Origin
 from app.allowance.store import store_days
 from app.book import Book
 from app.errors import BusyError

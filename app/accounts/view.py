@@ -10,7 +10,8 @@ import msgspec
 
 from app.accounts.open import require
 from app.allowance import load
-from app.allowance.day import AccountDay, Origin
+from app.allowance.day import AccountDay
+from app.allowance.origin import Origin
 from app.book import Book
 from app.infrastructure import sql
 from app.infrastructure.db import Record

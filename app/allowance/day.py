@@ -9,6 +9,7 @@ from datetime import date, datetime
 from app.allowance.catalogue import Catalogue, running
 from app.allowance.entitlement import Giving, Use, counting, entitled_tier
 from app.allowance.opened_days import LastDay, OpenedDay
+from app.allowance.origin import Origin
 from app.allowance.past_days import DAY_SOURCES, PastDay, burn_first, carry_on
 from app.allowance.zones import Day, day_of, first_start_of_later_date
 from app.infrastructure.clock import NEVER
@@ -21,16 +22,6 @@ from app.ledger.sheet import JournalDraft, Lot, Sheet
 
 # The accounts whose day of this date starts at this instant: what one run opens.
 Wave = tuple[date, datetime]
-
-
-@dataclass(frozen=True, slots=True)
-class Origin:
-    """On whose account credits move: the journal's source, actor, event and run."""
-
-    source: str
-    actor: str
-    event_id: str | None = None
-    run_id: int | None = None
 
 
 @dataclass(slots=True, eq=False)

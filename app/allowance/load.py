@@ -10,9 +10,10 @@ from typing import Final
 
 from app.allowance.catalogue import Catalogue
 from app.allowance.catalogues import Catalogues
-from app.allowance.day import AccountDay, Origin
+from app.allowance.day import AccountDay
 from app.allowance.entitlement import Giving, Use
 from app.allowance.load_more import load_past
+from app.allowance.origin import Origin
 from app.allowance.zones import Day
 from app.infrastructure import sql
 from app.infrastructure.db import Database, Record

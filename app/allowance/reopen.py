@@ -6,9 +6,10 @@ counts as used, so that a day yields no more for having been taken back and open
 
 from __future__ import annotations
 
-from app.allowance.day import AccountDay, Origin
+from app.allowance.day import AccountDay
 from app.allowance.entitlement import entitled_tier
 from app.allowance.opened_days import OpenedDay
+from app.allowance.origin import Origin
 from app.ledger import clawbacks
 from app.ledger.kinds import Act, LotSource
 from app.ledger.sheet import JournalDraft, Lot

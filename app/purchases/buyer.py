@@ -12,7 +12,7 @@ from app.accounts import ties
 from app.accounts.claims import Said, is_account_id
 from app.accounts.open import TIES, Rank, is_a_customers
 from app.accounts.ties import ClaimOutcome, LockedCustomer
-from app.allowance.day import Origin
+from app.allowance.origin import Origin
 from app.book import Book
 from app.purchases.facts import SessionFact
 

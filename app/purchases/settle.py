@@ -7,7 +7,8 @@ from datetime import datetime
 import msgspec
 
 from app.allowance import load
-from app.allowance.day import AccountDay, Origin
+from app.allowance.day import AccountDay
+from app.allowance.origin import Origin
 from app.allowance.store import store_days
 from app.book import Book
 from app.infrastructure.db import Database, Record

@@ -11,7 +11,7 @@ import structlog
 
 from app.accounts.ties import ClaimOutcome
 from app.allowance.catalogue import Catalogue
-from app.allowance.day import Origin
+from app.allowance.origin import Origin
 from app.book import Book
 from app.infrastructure.db import Database, Record
 from app.purchases import store

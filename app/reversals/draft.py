@@ -15,8 +15,9 @@ from typing import Final
 from app.accounts import day_use
 from app.allowance import load
 from app.allowance.catalogues import Catalogues
-from app.allowance.day import AccountDay, Origin
+from app.allowance.day import AccountDay
 from app.allowance.load_more import load_clawbacks, load_past
+from app.allowance.origin import Origin
 from app.allowance.store import store_days
 from app.errors import NotReversibleError, ShortfallError
 from app.infrastructure.db import Database, Record

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from app.allowance.day import Origin
+from app.allowance.origin import Origin
 from app.allowance.store import store_days
 from app.book import Book
 from app.errors import EventUnknownError, NotReversibleError, ShortfallError

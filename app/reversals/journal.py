@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from app.allowance.day import Origin
+from app.allowance.origin import Origin
 from app.book import Book
 from app.errors import JournalUnknownError, NotReversibleError
 from app.infrastructure.db import Database, Record

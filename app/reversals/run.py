@@ -15,7 +15,7 @@ import msgspec
 import structlog
 
 from app.allowance import load
-from app.allowance.day import Origin
+from app.allowance.origin import Origin
 from app.allowance.store import store_days
 from app.book import Book
 from app.errors import (

@@ -16,8 +16,9 @@ import structlog
 
 from app.accounts.day_use import keep_use
 from app.allowance import load
-from app.allowance.day import AccountDay, Origin
+from app.allowance.day import AccountDay
 from app.allowance.load_more import load_clawbacks
+from app.allowance.origin import Origin
 from app.allowance.reopen import reopen
 from app.allowance.store import store_days
 from app.book import Book

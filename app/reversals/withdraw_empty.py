@@ -14,7 +14,8 @@ import asyncpg
 import structlog
 
 from app.allowance import load
-from app.allowance.day import AccountDay, Origin
+from app.allowance.day import AccountDay
+from app.allowance.origin import Origin
 from app.allowance.store import store_days
 from app.book import Book
 from app.errors import TallybookError

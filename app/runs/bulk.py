@@ -13,8 +13,8 @@ from datetime import datetime
 from typing import Final
 
 from app.allowance.catalogues import Catalogues
-from app.allowance.day import Origin
 from app.allowance.entitlement import tier_columns
+from app.allowance.origin import Origin
 from app.allowance.zones import Day
 from app.infrastructure import sql
 from app.infrastructure.db import Database

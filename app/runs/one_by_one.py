@@ -13,7 +13,8 @@ import structlog
 
 from app.allowance import load
 from app.allowance.catalogues import Catalogues
-from app.allowance.day import AccountDay, Origin, Wave
+from app.allowance.day import AccountDay, Wave
+from app.allowance.origin import Origin
 from app.allowance.store import store_days
 from app.infrastructure.db import Database
 from app.ledger.kinds import Kind

@@ -7,7 +7,8 @@ from datetime import datetime, timedelta
 import msgspec
 
 from app.accounts.open import require
-from app.allowance.day import AccountDay, Origin
+from app.allowance.day import AccountDay
+from app.allowance.origin import Origin
 from app.book import Book
 from app.errors import (
     AccountSuspendedError,

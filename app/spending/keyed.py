@@ -7,7 +7,8 @@ from collections.abc import Callable
 import msgspec
 
 from app.accounts.open import lock
-from app.allowance.day import AccountDay, Origin
+from app.allowance.day import AccountDay
+from app.allowance.origin import Origin
 from app.allowance.store import store_days
 from app.book import Book
 from app.errors import TallybookError

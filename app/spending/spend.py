@@ -9,8 +9,8 @@ import msgspec
 
 from app.accounts.open import lock_named, unknown
 from app.allowance import load
-from app.allowance.day import Origin
 from app.allowance.load import Drawable
+from app.allowance.origin import Origin
 from app.allowance.store import store_drawn
 from app.book import Book
 from app.errors import AccountSuspendedError, KeyReusedError, TallybookError

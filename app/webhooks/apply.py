@@ -11,7 +11,7 @@ from app.accounts import ties
 from app.accounts.open import Rank
 from app.accounts.subscribe import Taken, delete_customer, take_fact
 from app.accounts.ties import Claimed, ClaimOutcome
-from app.allowance.day import Origin
+from app.allowance.origin import Origin
 from app.book import Book
 from app.purchases.facts import MoneyEvent
 from app.purchases.take import take

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from app.accounts import ties
 from app.accounts.open import ID_LOCK, Rank
 from app.accounts.ties import Claimed
-from app.allowance.day import Origin
+from app.allowance.origin import Origin
 from tests.conftest import NOW
 from tests.invariants import differences
 from tests.money_events import make_refund_event, make_session_event

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from app.allowance.catalogue import Catalogue, parse
-from app.allowance.day import AccountDay, Origin
+from app.allowance.day import AccountDay
 from app.allowance.entitlement import Giving
+from app.allowance.origin import Origin
 from app.ledger.kinds import Act
 from app.ledger.sheet import JournalDraft, Sheet
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from app.accounts.join import join
 from app.accounts.put import put
-from app.allowance.day import Origin
+from app.allowance.origin import Origin
 from app.book import Book
 from app.errors import HoldClosedError, HoldExpiredError, InsufficientCreditsError, ShortfallError
 from app.infrastructure import clock

@@ -19,7 +19,7 @@ from app.accounts import standing
 from app.accounts.put import put
 from app.allowance import load
 from app.allowance.catalogue import default_text
-from app.allowance.day import Origin
+from app.allowance.origin import Origin
 from app.allowance.store import store_days
 from app.book import Book
 from app.errors import HoldExpiredError

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 import asyncpg
 import pytest
 
-from app.allowance.day import Origin
+from app.allowance.origin import Origin
 from app.book import Book
 from app.infrastructure import ids
 from app.jobs.tick import tick
