@@ -199,4 +199,4 @@ def _shown(prices: Sequence[str]) -> str:
 
 
 def _joined(reasons: Sequence[str | None]) -> str:
-    return "; ".join(reason for reason in reasons if reason)
+    return "; ".join(dict.fromkeys(reason for reason in reasons if reason))
