@@ -158,6 +158,9 @@ async def fill(database: Database, external_id: str, most: int) -> None:
            journal AS (INSERT INTO journals (kind, source, actor, effective_at, recorded_at)
                        VALUES ('grant', 'api', 'tests', tallybook_now(), tallybook_now())
                        RETURNING id),
+           act AS (INSERT INTO operator_acts (act, actor, account_id, journal_id, at)
+                   SELECT 'grant', 'tests', account.id, journal.id, tallybook_now()
+                     FROM account, journal),
            part AS (SELECT n, least(1000000000000, granted - (n - 1) * 1000000000000) AS amount
                       FROM lot, generate_series(1, 9008::bigint) AS n),
            entry AS (INSERT INTO entries (journal_id, account_id, lot_id, kind, debit, credit,

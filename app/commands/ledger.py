@@ -25,8 +25,7 @@ from app.operators.acts import OperatorAct
 from app.usage import fold
 from app.verify import rebuild as rebuilding
 from app.verify import restore
-from app.verify.checks import CHECKS
-from app.verify.verify import Check, store_verdict, verifying
+from app.verify.verify import ALL, Check, store_verdict, verifying
 from app.web.exports import FORMS, FormName
 from app.web.http.instants import instant
 
@@ -46,7 +45,7 @@ async def verify_ledger(console: Console, errors: Console, data_dir: Path | None
                     color = "red" if check.differences else "green"
                     shown = "; ".join(check.differences[:DIFFERENCES_SHOWN]) or "none"
                     table.add_row(check.name, f"{check.rows:,}", f"[{color}]{escape(shown)}[/]")
-                    status.update(f"checking: {table.row_count} of {len(CHECKS)} done")
+                    status.update(f"checking: {table.row_count} of {len(ALL)} done")
         await store_verdict(database, done)
     console.print(table)
     return 1 if any(check.differences for check in done) else 0

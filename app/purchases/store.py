@@ -83,8 +83,13 @@ async def payment_of(database: Database, event: MoneyEvent) -> Payment:
     )
     if intent is None:
         return Payment(None, tuple(sorted(set(charges))))
-    rows = await database.fetch(*_SQL["charges_of"](payment_intent=intent))
-    return Payment(intent, tuple(sorted({*charges, *(row["charge_id"] for row in rows)})))
+    return Payment(intent, tuple(sorted({*charges, *await charges_of(database, intent)})))
+
+
+async def charges_of(database: Database, payment_intent: str) -> tuple[str, ...]:
+    """The charges that facts tie to a payment."""
+    rows = await database.fetch(*_SQL["charges_of"](payment_intent=payment_intent))
+    return tuple(row["charge_id"] for row in rows)
 
 
 async def facts_of(database: Database, payment: Payment) -> list[MoneyFact]:

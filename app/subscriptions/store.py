@@ -120,7 +120,7 @@ async def read(database: Database, pricing: Pricing, asked: Asked) -> Reading | 
     if row["customer_id"] not in (None, asked.customer_id):
         return OwnerConflict(row["customer_id"])
     gathered = gather(asked, row, from_checkpoint=row["folded_to"] is not None)
-    return gathered.reading(pricing, await _details(database, gathered.wanted))
+    return gathered.reading(pricing, await details_of(database, gathered.wanted))
 
 
 class Gathered(msgspec.Struct, frozen=True, kw_only=True):
@@ -296,7 +296,8 @@ async def keep_many(database: Database, readings: Sequence[Reading]) -> None:
         raise BusyError("A subscription of the group is not what it was just now.")
 
 
-async def _details(database: Database, event_ids: set[str]) -> dict[str, Detail]:
+async def details_of(database: Database, event_ids: set[str]) -> dict[str, Detail]:
+    """The raw objects of these events, each by its newest reading."""
     if not event_ids:
         return {}
     rows = await database.fetch(*_SQL["newest_payloads"](event_ids=sorted(event_ids)))

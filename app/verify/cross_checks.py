@@ -176,6 +176,68 @@ CROSS_CHECKS: Final[Mapping[str, tuple[str, str]]] = {
                           AND starts_at = wave_at AND run_id = runs.id) AS opened ON true) AS summed
             WHERE (issued, issued_credits) IS DISTINCT FROM (days, credits)""",
     ),
+    "every correction was asked for by an operator": (
+        "SELECT count(*) FROM journals WHERE kind IN ('grant', 'adjustment', 'reversal')",
+        # What a run's reversal takes back is one act. A payer's debt for a gift is the webhook's.
+        """SELECT format('journal %s (%s): no operator asked for it', id, kind) FROM journals
+            WHERE kind IN ('grant', 'adjustment', 'reversal') AND event_id IS NULL
+              AND NOT EXISTS (SELECT FROM operator_acts AS act WHERE act.journal_id = journals.id)
+              AND NOT EXISTS (SELECT FROM reversals
+                               WHERE reversals.journal_id = journals.id AND part_of IS NOT NULL)""",
+    ),
+    "every opening is of its run, and every purchase of its event": (
+        "SELECT count(*) FROM daily_grants",
+        """SELECT format('the day %s of account %s is of run %s; its journal %s is of run %s',
+                  day_on, opened.account_id, opened.run_id, journals.id, journals.run_id)
+             FROM daily_grants AS opened
+             JOIN entries ON entries.lot_id = opened.lot_id AND entries.kind = 'grant'
+             JOIN journals ON journals.id = journal_id AND journals.kind = 'opening'
+            WHERE opened.run_id IS DISTINCT FROM journals.run_id
+            UNION ALL
+           SELECT format('purchase %s is of event %s; its journal %s is of event %s', payment_key,
+                  purchases.event_id, journals.id, journals.event_id)
+             FROM purchases JOIN journals ON journals.id = journal_id
+            WHERE purchases.event_id IS DISTINCT FROM journals.event_id
+            UNION ALL
+           SELECT format('journal %s (%s) is of event %s, of which no purchase is', journals.id,
+                  kind, journals.event_id)
+             FROM journals
+            WHERE kind = 'purchase'
+              AND NOT EXISTS (SELECT FROM purchases WHERE journal_id = journals.id)""",
+    ),
+    "no account has a tier that nothing gives": (
+        "SELECT count(*) FROM accounts WHERE tier <> 'FREE'",
+        # Where something is due the tier may be one that a grace gave until now.
+        """SELECT format('account %s is %s, and no subscription gives it that', id, tier)
+             FROM accounts
+            WHERE tier <> 'FREE' AND due_at > tallybook_now()
+              AND closed_at IS NULL AND suspended_at IS NULL
+              AND NOT EXISTS (SELECT FROM subscriptions AS one
+                               WHERE one.account_id = accounts.id
+                                 AND accounts.tier IN (one.tier, one.grace_tier))""",
+    ),
+    "nothing falls due later than it does": (
+        "SELECT count(*) FROM accounts WHERE joined_to IS NULL",
+        # A dormant account's day waits until it is used, a suspended one's until it is resumed.
+        """SELECT format('account %s is looked at again at %s; something is due at %s', id, due_at,
+                  falls_due)
+             FROM (SELECT accounts.id, due_at, least(
+                       CASE WHEN suspended_at IS NULL AND (
+                                 closed_at IS NOT NULL OR held > 0
+                                 OR coalesce(last_used_at, opened_at) >= day_starts_at)
+                            THEN day_ends_at END,
+                       (SELECT min(expires_at) FROM lots
+                         WHERE account_id = accounts.id AND live AND free > 0
+                           AND NOT (source IN ('daily', 'carried') AND expires_at = day_ends_at)),
+                       (SELECT min(expires_at) FROM holds
+                         WHERE account_id = accounts.id AND state = 'held'),
+                       (SELECT min(grace_ends_at) FROM subscriptions
+                         WHERE subscriptions.account_id = accounts.id AND subscriptions.tier IS NULL
+                           AND grace_ends_at > greatest(day_starts_at, tallybook_now())
+                           AND catalogue_id = day_catalogue_id)) AS falls_due
+                     FROM accounts WHERE joined_to IS NULL) AS due
+            WHERE due_at > falls_due""",
+    ),
     "every customer is tied as its claims say": (
         "SELECT count(*) FROM customers",
         """WITH best AS (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from typing import Final
 
 import asyncpg
@@ -11,9 +11,11 @@ import msgspec
 
 from app.infrastructure.db import Database
 from app.verify.checks import CHECKS
+from app.verify.derived import DERIVED, Finding
 from app.verify.structure import STRUCTURE
 
 DIFFERENCES_MAX: Final = 20
+ALL: Final = (*CHECKS, *DERIVED)
 
 
 class Check(msgspec.Struct, frozen=True):
@@ -39,17 +41,28 @@ def verifying(database: Database) -> AsyncGenerator[Check, None]:
 
     The database should be a patient one. The caller closes what it does not read to the end.
     """
-    return _run(database, tuple(CHECKS))
+    return _run(database, ALL)
 
 
 async def _run(database: Database, names: Sequence[str]) -> AsyncGenerator[Check, None]:
     async with database.snapshot():
         await database.execute("SET LOCAL statement_timeout = 0")
         for name in names:
-            counting, finding = CHECKS[name]
+            counting, finding = CHECKS[name] if name in CHECKS else DERIVED[name]
             count = await database.fetchval(counting)
-            found = await database.fetch(f"{finding} LIMIT {DIFFERENCES_MAX}")
-            yield Check(name, count, [row[0] for row in found])
+            yield Check(name, count, await _found(database, finding))
+
+
+async def _found(database: Database, finding: str | Finding) -> list[str]:
+    if isinstance(finding, str):
+        return [row[0] for row in await database.fetch(f"{finding} LIMIT {DIFFERENCES_MAX}")]
+    found: list[str] = []
+    async with aclosing(finding(database)) as texts:
+        async for text in texts:
+            found.append(text)
+            if len(found) == DIFFERENCES_MAX:
+                break
+    return found
 
 
 async def store_verdict(database: Database, checks: Sequence[Check]) -> None:

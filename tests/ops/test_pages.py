@@ -15,6 +15,7 @@ from litestar import Litestar
 from app.asgi import create_app
 from app.cli import app as cli
 from app.infrastructure.settings import NAMES, Settings
+from app.verify import verify
 from tests.conftest import Server
 
 ROOT = Path(__file__).parents[2]
@@ -100,3 +101,8 @@ def test_every_link_and_setting_of_the_pages_leads_somewhere(name: str) -> None:
     settings = re.findall(r"\b(TALLYBOOK_[A-Z_]+|STRIPE_[A-Z_]+)\b", PAGES[name])
     known = {*NAMES, *(f"{each}_FILE" for each in NAMES), "TALLYBOOK_HOST"}
     assert set(settings) <= known
+
+
+def test_the_page_of_verify_names_every_check() -> None:
+    page = (ROOT / "ops/verify.md").read_text("utf-8")
+    assert [name for name in verify.ALL if name not in page] == []

@@ -1,0 +1,133 @@
+"""What rows derive from facts, computed again by the functions that derived them.
+
+A hand that gives a subscription a better tier, or takes a refund back, leaves the facts behind that
+say otherwise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable, Mapping
+from datetime import datetime
+from typing import Final
+
+import msgspec
+
+from app.allowance.catalogues import Catalogues
+from app.allowance.entitlement import CataloguePricing
+from app.infrastructure import sql
+from app.infrastructure.db import Database, Record
+from app.purchases import store as payments
+from app.purchases.derive import money_back
+from app.purchases.facts import MoneyFact, SessionFact
+from app.purchases.store import Payment
+from app.subscriptions import store as subscriptions
+from app.subscriptions.facts import Fact, FactKind
+from app.subscriptions.store import Asked
+
+_SQL: Final = sql.beside(__file__)
+PAGE_ROWS: Final = 500
+
+# What of a subscription's row its facts say; its account is compared by another check.
+_OF_FACTS: Final = frozenset(
+    {"state", "status", "price_ids", "period_end_at", "cancel_at_period_end", "cancel_at", "tier"}
+    | {"grace_tier", "failing_since", "grace_ends_at", "last_event_id", "last_event_at"}
+)
+
+Finding = Callable[[Database], AsyncGenerator[str, None]]
+
+
+async def wrong_subscriptions(database: Database) -> AsyncGenerator[str, None]:
+    """Name the subscriptions that are not what all their facts derive."""
+    catalogues, after = Catalogues(), ""
+    while rows := await database.fetch(*_SQL["subscriptions"](after=after, limit=PAGE_ROWS)):
+        after = rows[-1]["id"]
+        for row in rows:
+            if row["bodies"] is None and row["deleted_at"] is None:
+                yield f"subscription {row['id']} has no fact"
+                continue
+            catalogue = await catalogues.of(database, row["catalogue_id"])
+            gathered = subscriptions.gather(_asked(row), row, from_checkpoint=False)
+            details = await subscriptions.details_of(database, gathered.wanted)
+            derived = gathered.reading(CataloguePricing(catalogue), details).derived
+            said = subscriptions.row_of(derived, row["account_id"])
+            for name in sorted(_OF_FACTS):
+                if row[name] != said[name]:
+                    yield (
+                        f"subscription {row['id']}: {name} {_told(row[name])} stands; "
+                        f"its facts say {_told(said[name])}"
+                    )
+
+
+def _asked(row: Record) -> Asked:
+    deleted = None
+    if row["deleted_at"] is not None and row["deleted_event_id"] is not None:
+        deleted = Fact(
+            event_id=row["deleted_event_id"],
+            subscription_id=row["id"],
+            customer_id=row["customer_id"],
+            kind=FactKind.CUSTOMER_DELETED,
+            occurred_at=row["deleted_at"],
+        )
+    return Asked(
+        subscription_id=row["id"],
+        customer_id=row["customer_id"],
+        catalogue_id=row["catalogue_id"],
+        deleted=deleted,
+    )
+
+
+def _told(value: object) -> str:
+    return value.isoformat() if isinstance(value, datetime) else str(value)
+
+
+async def wrong_purchases(database: Database) -> AsyncGenerator[str, None]:
+    """Name the purchases whose session, or whose money back, is not what was told of them."""
+    after = ""
+    while rows := await database.fetch(*_SQL["purchases"](after=after, limit=PAGE_ROWS)):
+        after = rows[-1]["payment_key"]
+        for row in rows:
+            facts = await _facts_of(database, row)
+            sessions = [fact for fact in facts if isinstance(fact, SessionFact)]
+            said = {
+                (one.session_id, one.payment_intent, one.amount, one.currency) for one in sessions
+            }
+            stands = (row["session_id"], row["payment_intent"], row["paid"], row["currency"])
+            if stands not in said or row["payment_key"] != (stands[1] or stands[0]):
+                yield (
+                    f"purchase {row['payment_key']}: no event tells of session {stands[0]} paid by "
+                    f"{stands[1]} with {stands[2]} {stands[3]}"
+                )
+            pins = await payments.pins_of(database, facts)
+            parts = {
+                (one.kind, one.id, one.amount, str(one.standing))
+                for one in money_back(facts, row["currency"], pins)
+            }
+            kept = {tuple(part) for part in msgspec.json.decode(row["parts"])}
+            for kind, number, amount, standing in sorted(kept ^ parts):
+                where = "stands" if (kind, number, amount, standing) in kept else "is told"
+                yield (
+                    f"purchase {row['payment_key']}: {kind} {number} of {amount} {standing} "
+                    f"{where} alone"
+                )
+
+
+async def _facts_of(database: Database, row: Record) -> list[MoneyFact]:
+    intent = row["payment_intent"]
+    if intent is None:
+        body = await database.fetch(*_SQL["session_facts"](session_id=row["session_id"]))
+        return [msgspec.json.decode(one["body"], type=MoneyFact) for one in body]
+    charges = await payments.charges_of(database, intent)
+    return await payments.facts_of(database, Payment(intent, charges))
+
+
+# name → (what it counts, what it finds wrong), beside the checks that SQL can say.
+DERIVED: Final[Mapping[str, tuple[str, Finding]]] = {
+    "every subscription is what its facts derive": (
+        "SELECT count(*) FROM subscriptions",
+        wrong_subscriptions,
+    ),
+    "every purchase is one that an event tells of, with the money that went back": (
+        "SELECT count(*) FROM purchases",
+        wrong_purchases,
+    ),
+}
