@@ -2,7 +2,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help install demo run test fuzz bench soak stripe-peers check lock clean
+.PHONY: help install demo run test fuzz bench mutants soak stripe-peers check lock clean
 
 # PYTHON=… names the Python to use, else the first of these that fits; PORT=… and DATA=… reach
 # `demo` and `run`; JOBS is how many tests run beside one another.
@@ -94,7 +94,7 @@ run: install ## start everything without them (PORT=…, DATA=…)
 
 # Whatever the surroundings say, compiled modules are kept: else each of the tests' many processes
 # compiles them anew.
-check test: export PYTHONDONTWRITEBYTECODE =
+check mutants test: export PYTHONDONTWRITEBYTECODE =
 
 test: install ## run the tests, JOBS=2 at a time
 	@$(VENV)/bin/pytest -n $(JOBS) --dist worksteal
@@ -130,6 +130,9 @@ bench: install ## measure speed as ratios to floors (OUT=FILE for JSON; ROUNDS=�
 	  --webhook-customers $(WEBHOOK_CUSTOMERS) --inbox-events $(INBOX_EVENTS) \
 	  --history-events $(HISTORY_EVENTS) --grant-accounts $(GRANT_ACCOUNTS) \
 	  --grant-accounts-max $(GRANT_ACCOUNTS_MAX) --grant-spends-s $(GRANT_SPENDS_S)
+
+mutants: install ## plant faults and see the tests find them (ONLY=text, JOBS=n side by side)
+	@$(VENV)/bin/python -m ops.mutants --only "$(ONLY)" --jobs $(JOBS)
 
 # The soak: SOAK_S seconds of load, in which SOAK_DAYS days of the book pass.
 SOAK_S ?= 120

@@ -7,17 +7,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any
-
-import httpx
+from datetime import timedelta
+from typing import TypeVar
 
 from app.accounts.put import put
 from app.infrastructure.db import Database
 from tests.acts import Acts
 from tests.conftest import NOW
 from tests.invariants import differences
+from tests.money_events import make_refund_event, make_session_event
 from tests.stripe_events import make_subscription_event
 
+Answer = TypeVar("Answer")
 WAITING = """SELECT count(*) FROM pg_stat_activity
                WHERE datname = current_database() AND wait_event_type = 'Lock'"""
 
@@ -29,9 +30,7 @@ async def begun(api) -> Acts:
     return Acts(api, "cus_1")
 
 
-async def join_before(
-    book, database: Database, act: Callable[[], Awaitable[httpx.Response]]
-) -> httpx.Response:
+async def join_before(book, database: Database, act: Callable[[], Awaitable[Answer]]) -> Answer:
     """Let the act wait for its account while that is joined to user-1's; the act's answer."""
     locked, waits = asyncio.Event(), asyncio.Event()
 
@@ -52,7 +51,7 @@ async def join_before(
     return await acting
 
 
-async def as_task(act: Callable[[], Awaitable[Any]]) -> Any:
+async def as_task(act: Callable[[], Awaitable[Answer]]) -> Answer:
     return await act()
 
 
@@ -105,3 +104,14 @@ async def test_an_account_that_is_joined_while_it_is_being_closed_is_closed(
     assert answer.status_code == 200
     account = await api.account("user-1")
     assert account["next_grant_at"] is None
+
+
+async def test_a_refund_that_waits_for_a_join_takes_from_the_account_that_has_the_pack_then(
+    api, book, database
+) -> None:
+    await begun(api)
+    assert await api.deliver(make_session_event("evt_2", NOW)) == "applied"
+    refund = make_refund_event("evt_3", NOW + timedelta(seconds=1), 1_000)
+    assert await join_before(book, database, lambda: api.deliver(refund)) == "applied"
+    assert await Acts(api, "user-1").sides() == (20, 0, 0)
+    assert await differences(database) == []

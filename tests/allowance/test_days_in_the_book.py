@@ -331,3 +331,35 @@ async def test_hopping_over_the_date_line_opens_no_date_twice(pro, database) -> 
     assert dates == sorted(set(dates))
     assert len(dates) <= 4  # in 72 hours
     assert await differences(database) == []
+
+
+async def test_what_was_due_before_an_event_is_posted_as_it_was_known_then(api, database) -> None:
+    """The day that began as FREE is opened so, and the upgrade of that day adds the rest."""
+    await api.put("/api/v1/accounts/user-1", {"stripe_customer_id": "cus_1"})
+    await api.set_clock(NOW + timedelta(days=1), tick=False)
+    await api.deliver(make_subscription_event("evt_1", "created", NOW + timedelta(days=1)))
+    assert await days(database) == [("2026-01-01", 5), ("2026-01-02", 5)]
+    rows = await database.fetch(
+        """SELECT journals.kind, amount FROM entries JOIN journals ON journals.id = journal_id
+            ORDER BY entries.id"""
+    )
+    assert [tuple(row) for row in rows] == [
+        ("opening", 5),
+        ("opening", 5),
+        ("opening", 5),
+        ("top_up", 15),
+    ]
+    assert await differences(database) == []
+
+
+async def test_a_run_grants_nothing_of_a_grace_that_ends_as_the_day_begins(pro, database) -> None:
+    failed = datetime(2026, 1, 2, tzinfo=UTC)
+    await pro.set_clock(failed)
+    event = make_subscription_event("evt_2", "updated", failed, status="past_due", previous={})
+    assert await pro.deliver(event) == "applied"
+    await pro.set_clock(failed + timedelta(days=6, hours=1))
+    assert await days(database) == [(f"2026-01-0{on}", 5 if on == 1 else 20) for on in range(1, 9)]
+    await pro.set_clock(failed + timedelta(days=7, seconds=1))
+    assert (await days(database))[-1] == ("2026-01-09", 5)
+    assert await database.fetchval("SELECT run_id FROM daily_grants WHERE day_on = '2026-01-09'")
+    assert await differences(database) == []

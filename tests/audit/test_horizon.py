@@ -234,3 +234,21 @@ async def test_an_empty_ledger_is_complete_too(database: Database) -> None:
     assert horizon.entry_id == 0
     assert horizon.complete_to == NOW - timedelta.resolution
     assert horizon.complete_to.tzinfo is UTC
+
+
+@pytest.mark.usefixtures("accounts")
+async def test_complete_to_lies_before_a_writer_that_read_the_clock_before_the_floor_was_raised(
+    database: Database, server: Server
+) -> None:
+    """It draws its id after the horizon did, and records what it read."""
+    async with open_database(server.application_url, 1) as writer:
+        async with writer.transaction():
+            sheet = await locked(writer, "user-0")
+            await clock.stand(database, NOW + timedelta(minutes=1))
+            finding = asyncio.create_task(Horizons().find(database))
+            await asyncio.sleep(0.2)
+            await spend_one(writer, sheet)
+        horizon = await finding
+    (entry,) = await database.fetch("SELECT * FROM entries WHERE kind = 'spend'")
+    assert (entry["id"] > horizon.entry_id, entry["recorded_at"]) == (True, NOW)
+    assert horizon.complete_to < NOW

@@ -320,3 +320,17 @@ async def test_reports_and_explain_tell_of_a_purchase(api, database) -> None:
     ).json()
     assert (told["purchased"], told["refunded"], told["spent"]) == (100, 50, 35)
     assert told["closing"] == 20
+
+
+async def test_what_lapsed_counts_once_though_the_money_goes_back_in_two_refunds(
+    api, database
+) -> None:
+    """Of the pack 50 were spent and 50 lapsed; the first refund is for those, the second owes."""
+    acts = await buyer(api)
+    await acts.done(await acts.spend(50))
+    await api.set_clock(NOW + timedelta(days=366), tick=False)
+    await delivered(api, refund(1, 500))
+    assert await acts.sides() == (5, 0, 0)
+    await delivered(api, refund(2, 500))
+    assert await acts.sides() == (0, 0, 45)
+    assert await differences(database) == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 from typing import Any
 
 import asyncpg
@@ -22,6 +23,7 @@ from tests.invariants import differences
 from tests.reversals.test_run_again import again, latest_run, people
 from tests.reversals.test_run_again import reverse_run as taken_back
 from tests.reversals.test_run_bulk import last_run, reversal_order
+from tests.stripe_events import make_subscription_event
 
 FREE_GIVES = "daily_credits = 5\n"
 
@@ -176,4 +178,54 @@ async def test_the_journal_of_an_opening_that_gave_nothing_is_not_reversed(
     answer = await api.get("/api/v1/ledger/entries", kind="expiry")
     answer = await acts.reverse(answer.json()["data"][0]["journal_id"])
     assert (answer.status_code, answer.json()["code"]) == (409, "not_reversible")
+    assert await ledger_differences(database) == []
+
+
+async def test_a_reversal_at_its_end_waits_for_the_chunk_that_a_tick_has_under_way(
+    api, database, book, one_asleep
+) -> None:
+    run_id = await last_run(database)
+    order = reversal_order(Policy.WRITE_OFF)
+    begun = await reverse_run.reverse_run(book, run_id, order, dry_run=False, within_s=0)
+    row = await database.fetchrow("SELECT * FROM reversals WHERE id = $1", begun.number)
+    async with database.transaction():
+        assert await reverse_run._chunk(book, row) == 1
+    await apply_tiers(book, default_text())  # nobody is dormant any more
+
+    async def opened() -> None:
+        async with database.transaction():
+            await run_due(database, book.catalogues, "tests", 20)
+            opening.set()
+            await waited.wait()
+
+    opening, waited = asyncio.Event(), asyncio.Event()
+    running = asyncio.create_task(opened())
+    await opening.wait()
+    taking = asyncio.create_task(reverse_run.resume(book, 60))
+    while not await database.fetchval(WAITING):
+        await asyncio.sleep(0.01)
+    waited.set()
+    await running
+    await taking
+    told = await find(database, begun.number or 0)
+    assert (told.state, told.journal_count, told.clawed) == ("done", 2, 10)
+    assert [await one.sides() for one in one_asleep] == [(0, 0, 0)] * 2
+
+
+async def test_an_account_in_grace_is_looked_at_when_that_ends_though_its_day_is_taken_back(
+    api, database, book
+) -> None:
+    await api.put("/api/v1/accounts/user-1", {"stripe_customer_id": "cus_1"})
+    await api.deliver(make_subscription_event("evt_1", "created", NOW))
+    failed = NOW + timedelta(hours=1)
+    await api.set_clock(failed)
+    event = make_subscription_event("evt_2", "updated", failed, status="past_due", previous={})
+    assert await api.deliver(event) == "applied"
+    await api.set_clock(NOW + timedelta(days=7))
+    run_id = await last_run(database)
+    order = reversal_order(Policy.WRITE_OFF)
+    told = await reverse_run.reverse_run(book, run_id, order, dry_run=False, within_s=60)
+    assert (told.state, told.clawed) == ("done", 20)
+    due_at = await database.fetchval("SELECT due_at FROM accounts")
+    assert due_at == failed + timedelta(days=7)
     assert await ledger_differences(database) == []

@@ -16,8 +16,9 @@ from app.infrastructure import clock
 from app.ledger.idempotency import request_key
 from app.spending import queue as spend_queue
 from app.spending.queue import SpendQueue
-from app.spending.spend import SpendOrder, Spent
-from tests.conftest import NOW
+from app.spending.spend import ACCOUNT_TAKEN, SpendOrder, Spent, spend
+from tests.conftest import NOW, open_database
+from tests.invariants import differences
 
 
 def _order(name: str, number: int) -> SpendOrder:
@@ -73,3 +74,18 @@ async def test_callers_that_come_back_at_once_are_all_served(
     # Five credits each: five spends succeed, and every one of the others is refused.
     assert sum(sum(one) for one in served) == 10
     await queue.close()
+
+
+async def test_an_account_that_another_process_spends_from_is_passed_over(
+    book, database, server
+) -> None:
+    await put(book, "user-1", None, None, "tests")
+    async with open_database(server.application_url, 1) as elsewhere:
+        async with elsewhere.transaction():
+            (theirs,) = await spend(Book(elsewhere), [_order("user-1", 1)])
+            assert isinstance(theirs, Spent)
+            assert await spend(book, [_order("user-1", 2)]) == [ACCOUNT_TAKEN]
+        (ours,) = await spend(book, [_order("user-1", 2)])
+    assert isinstance(ours, Spent)
+    assert (theirs.available, ours.available) == (4, 3)
+    assert await differences(database) == []

@@ -9,7 +9,7 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.subscriptions.derive import derive
+from app.subscriptions.derive import FOLD_FORM, Fold, checkpoint_of, derive
 from app.subscriptions.facts import FactKind
 from app.subscriptions.order import undecided
 from tests.subscriptions.life_cycle_facts import (
@@ -117,3 +117,8 @@ def test_a_newer_fact_reads_none_of_the_thousand_before_it() -> None:
         reads.append(stored.read_count)
     assert max(reads) == 2
     assert stored.take(made.facts[-1]) == stored.whole()
+
+
+def test_a_checkpoint_of_another_form_is_left() -> None:
+    assert checkpoint_of(msgspec.json.encode(Fold(form=FOLD_FORM))) is not None
+    assert checkpoint_of(msgspec.json.encode(Fold(form=FOLD_FORM - 1))) is None

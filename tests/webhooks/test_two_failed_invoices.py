@@ -134,3 +134,60 @@ async def test_a_checkpoint_of_before_invoices_were_kept_is_folded_anew(
     kept = await database.fetchval("SELECT settled->'invoices'->'failed' FROM subscriptions")
     assert sorted(msgspec.json.decode(kept)) == ["in_newer", "in_older"]
     assert await differences(database) == []
+
+
+async def test_only_the_invoice_that_the_snapshot_names_has_a_say(api, database) -> None:
+    """The next period has begun: its draft is the latest, of which no event tells."""
+    await api.deliver(make_subscription_event("evt_1", "created", NOW))
+    due = NOW + timedelta(seconds=9)
+    past_due = make_subscription_event(
+        "evt_2", "updated", due, status="past_due", latest_invoice="in_draft", previous={}
+    )
+    await api.deliver(past_due)
+    paid = make_invoice_event("evt_3", "paid", due + timedelta(seconds=9), invoice="in_old")
+    await api.deliver(paid)
+    assert (await api.account("cus_1"))["state"] == "past_due"
+    ours = make_invoice_event("evt_4", "paid", due + timedelta(seconds=10), invoice="in_draft")
+    await api.deliver(ours)
+    assert (await api.account("cus_1"))["state"] == "active"
+    assert await differences(database) == []
+
+
+async def test_the_failed_payment_of_a_change_that_waits_for_it_leaves_what_is(
+    api, database
+) -> None:
+    await api.deliver(make_subscription_event("evt_1", "created", NOW))
+    asked = NOW + timedelta(seconds=9)
+    waiting = make_subscription_event(
+        "evt_2",
+        "updated",
+        asked,
+        pending_update={"expires_at": int(asked.timestamp()) + 82_800, "subscription_items": []},
+        latest_invoice="in_change",
+        previous={},
+    )
+    await api.deliver(waiting)
+    declined = make_invoice_event(
+        "evt_3",
+        "payment_failed",
+        asked + timedelta(minutes=7),
+        invoice="in_change",
+        billing_reason="subscription_update",
+    )
+    await api.deliver(declined)
+    account = await api.account("cus_1")
+    assert (account["state"], account["tier"], account["available"]) == ("active", "PRO", 20)
+    assert await differences(database) == []
+
+
+async def test_grace_begins_when_a_failure_of_the_future_is_told(api, database) -> None:
+    """A test clock of Stripe's runs two months ahead."""
+    await api.deliver(make_subscription_event("evt_1", "created", NOW))
+    ahead = NOW + timedelta(days=60)
+    event = make_subscription_event("evt_2", "updated", ahead, status="past_due", previous={})
+    await api.deliver(event)
+    assert await database.fetchval("SELECT grace_ends_at FROM subscriptions") == NOW + 7 * DAY
+    await api.set_clock(NOW + 7 * DAY)
+    account = await api.account("cus_1")
+    assert (account["state"], account["tier"], account["available"]) == ("past_due", "FREE", 5)
+    assert await differences(database) == []
