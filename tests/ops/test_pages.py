@@ -106,3 +106,12 @@ def test_every_link_and_setting_of_the_pages_leads_somewhere(name: str) -> None:
 def test_the_page_of_verify_names_every_check() -> None:
     page = (ROOT / "ops/verify.md").read_text("utf-8")
     assert [name for name in verify.ALL if name not in page] == []
+
+
+def test_the_map_names_every_folder_and_the_index_every_decision() -> None:
+    folders = [path.name for path in (ROOT / "app").iterdir() if (path / "__init__.py").is_file()]
+    map_of_them = (ROOT / "ops/architecture.md").read_text("utf-8")
+    assert [name for name in folders if f"`{name}`" not in map_of_them] == []
+    index = (ROOT / "ops/decisions/README.md").read_text("utf-8")
+    decisions = [path.name for path in (ROOT / "ops/decisions").glob("0*.md")]
+    assert [name for name in decisions if f"({name})" not in index] == []
