@@ -19,7 +19,7 @@ TallybookError
 │   ├── CustomerTakenError
 │   ├── AccountClosedError / AccountSuspendedError / AccountMergedError / AccountTakenError
 │   ├── HoldClosedError / HoldExpiredError
-│   ├── NotReversibleError / ShortfallError / RunNotReversedError
+│   ├── NotReversibleError / ShortfallError / RunNotReversedError / ReturnExceedsSpendError
 │   ├── StripeNotConfiguredError / NoCustomerError
 │   └── KeyInFlightError        (retryable)
 ├── InsufficientCreditsError
@@ -218,6 +218,12 @@ class NotReversibleError(ConflictError):
     """Only spends, captures, grants, purchases and adjustments are reversed."""
 
     code = "not_reversible"
+
+
+class ReturnExceedsSpendError(ConflictError):
+    """More would come back than was spent and has not come back yet."""
+
+    code = "return_exceeds_spend"
 
 
 class ShortfallError(ConflictError):

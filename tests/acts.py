@@ -63,6 +63,13 @@ class Acts:
     async def release(self, hold_id: str, *, key: str | None = None) -> httpx.Response:
         return await self.post(f"holds/{hold_id}/release", key=key)
 
+    async def give_back(
+        self, amount: int | None = None, *, key: str | None = None, **what: str
+    ) -> httpx.Response:
+        """Return so much, or all that is left, of a spend_id, hold_id or of_idempotency_key."""
+        body: dict[str, Any] = what if amount is None else {**what, "amount": amount}
+        return await self.post(f"accounts/{self.account_id}/returns", body, key=key)
+
     async def grant(
         self, amount: int, *, ends: datetime | None = None, key: str | None = None, **more: Any
     ) -> httpx.Response:

@@ -24,8 +24,8 @@ class RangeReversedError(RefusedError):
 
 
 class RollForward(msgspec.Struct, frozen=True, kw_only=True):
-    """opening + granted + purchased - spent - refunded - expired + adjusted + transferred
-    + reversed = closing, of balances (free + held - debt).
+    """opening + granted + purchased - spent + returned - refunded - expired + adjusted
+    + transferred + reversed = closing, of balances (free + held - debt).
 
     ``refunded`` is net of what a won dispute gave back; ``adjusted``, ``transferred`` and
     ``reversed`` are signed. Holds, freezes, repayments and write-offs change no balance.
@@ -35,6 +35,7 @@ class RollForward(msgspec.Struct, frozen=True, kw_only=True):
     granted: int
     purchased: int
     spent: int
+    returned: int
     refunded: int
     expired: int
     adjusted: int

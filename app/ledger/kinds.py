@@ -45,6 +45,7 @@ class Kind(StrEnum):
     REPAYMENT = "repayment"
     ADJUSTMENT = "adjustment"
     TRANSFER = "transfer"
+    RETURN = "return"
     REVERSAL = "reversal"
     WRITE_OFF = "write_off"
 
@@ -67,6 +68,7 @@ class Act(StrEnum):
     UNFREEZE = "unfreeze"
     ADJUSTMENT = "adjustment"
     TRANSFER = "transfer"
+    RETURN = "return"
     REVERSAL = "reversal"
 
 

@@ -20,6 +20,7 @@ from app.allowance.load_more import load_clawbacks, load_past
 from app.allowance.origin import Origin
 from app.allowance.store import store_days
 from app.errors import NotReversibleError, ShortfallError
+from app.infrastructure import sql
 from app.infrastructure.db import Database, Record
 from app.ledger import backings, clawbacks, moved_lots, post, reserved
 from app.ledger.clawbacks import Clawback, Policy
@@ -28,12 +29,16 @@ from app.ledger.moved_lots import Trail
 from app.ledger.sheet import JournalDraft, Lot
 from app.reversals.record import ReversalOrder
 
+_SQL: Final = sql.beside(__file__)
+ENTRIES: Final = _SQL["entries"]
+
 # What each reversible journal's entries are, and which way they are undone.
 GIVING: Final = {
     Act.GRANT: Kind.GRANT,
     Act.OPENING: Kind.GRANT,
     Act.TOP_UP: Kind.GRANT,
     Act.PURCHASE: Kind.PURCHASE,
+    Act.RETURN: Kind.RETURN,
 }
 TAKING: Final = {Act.SPEND: Kind.SPEND, Act.CAPTURE: Kind.SPEND}
 
@@ -118,23 +123,44 @@ async def draft(
     Raises NotReversibleError, ShortfallError.
     """
     day = parties.present
-    entries = await database.fetch(
-        "SELECT * FROM entries WHERE journal_id = $1 ORDER BY id", row["id"]
-    )
+    entries = await database.fetch(*ENTRIES(journal_ids=[row["id"]]))
     header = day.sheet.begin(_header(day, row, order))
+    await load_lots(database, parties, header, entries)
+    kind = Act(row["kind"])
+    given = [entry for entry in entries if _gave(kind, entry)]
+    taken = [(entry, entry["amount_left"]) for entry in entries if _took(kind, entry)]
+    if kind is Act.RETURN and len(given) > 1:
+        raise NotReversibleError(
+            "What came back went into several lots: spend it again instead.", kind=kind
+        )
+    if given:
+        undone = _take_back(parties, header, kind, given[0], order.policy)
+    elif any(left for _, left in taken):
+        undone = restore(parties, header, taken)
+    elif taken:
+        raise NotReversibleError("All of it was returned already.", kind=kind)
+    else:  # a day that was opened with nothing; what was left of the day before lapsed in it
+        raise NotReversibleError("This journal gave nothing that could be taken back.", kind=kind)
+    await settle(database, parties, header, undone)
+    return header, undone
+
+
+async def load_lots(
+    database: Database, parties: Parties, header: JournalDraft, entries: Sequence[Record]
+) -> None:
+    """Put the lots of these entries, what they are now and what is open on them on the sheets."""
     await _find_places(database, parties, header, sorted({entry["lot_id"] for entry in entries}))
+    day = parties.present
     if not parties.joined:
         await load_past(database, day, [place.lot for place in parties.places.values()])
     await _load_open(database, day, parties)
-    kind = Act(row["kind"])
-    given = [entry for entry in entries if _gave(kind, entry)]
-    taken = [entry for entry in entries if _took(kind, entry)]
-    if given:
-        undone = _take_back(parties, header, kind, given[0], order.policy)
-    elif taken:
-        undone = _restore(parties, header, taken)
-    else:  # a day that was opened with nothing; what was left of the day before lapsed in it
-        raise NotReversibleError("This journal gave nothing that could be taken back.", kind=kind)
+
+
+async def settle(
+    database: Database, parties: Parties, header: JournalDraft, undone: Undone
+) -> None:
+    """Make the allowance rule true again, once credits were taken back or given back."""
+    day = parties.present
     if undone.unused:
         brought = await day_use.brought_with(database, day, undone.day_lot)
         undone.unused = min(undone.unused, brought)
@@ -142,7 +168,6 @@ async def draft(
     day.changed = True
     day.settle(day.now, Origin("api", header.actor))
     day.refresh_due()
-    return header, undone
 
 
 async def write(database: Database, parties: Parties, undone: Undone) -> None:
@@ -265,17 +290,24 @@ def _take_back(
     return undone
 
 
-def _restore(parties: Parties, header: JournalDraft, entries: Sequence[Record]) -> Undone:
-    """Give back what was taken, lot by lot in reverse order."""
+def restore(
+    parties: Parties,
+    header: JournalDraft,
+    entries: Sequence[tuple[Record, int]],
+    kind: Kind = Kind.REVERSAL,
+) -> Undone:
+    """Give back so much of what each entry took, lot by lot in reverse order."""
     own, day = parties.own, parties.present
-    undone = Undone(sum(entry["amount"] for entry in entries))
+    undone = Undone(sum(amount for _, amount in entries))
     day.sheet.check_room(undone.requested)
-    for entry in reversed(entries):
-        place, back = parties.places[entry["lot_id"]], entry["amount"]
+    for entry, amount in reversed(entries):
+        if amount == 0:
+            continue
+        place, back = parties.places[entry["lot_id"]], amount
         own.sheet.write(
             header,
             place.lot,
-            Kind.REVERSAL,
+            kind,
             House(entry["credit"]),
             Side.FREE,
             back,

@@ -47,8 +47,8 @@ async def _journal(database: Database, journal_id: int | None) -> Record:
         raise JournalUnknownError("There is no such journal.")
     if Act(row["kind"]) not in (*draft.GIVING, *draft.TAKING, Act.ADJUSTMENT):
         raise NotReversibleError(
-            f"A journal of kind {row['kind']} is not reversed; spends, captures, grants, purchases "
-            "and adjustments are.",
+            f"A journal of kind {row['kind']} is not reversed; spends, captures, returns, grants, "
+            "purchases and adjustments are.",
             kind=row["kind"],
         )
     return row

@@ -46,14 +46,15 @@ CROSS_CHECKS: Final[Mapping[str, tuple[str, str]]] = {
              FROM entries JOIN journals ON journals.id = journal_id
             WHERE entries.recorded_at <> journals.recorded_at
                OR (entries.kind IN ('grant', 'spend', 'purchase', 'adjustment', 'hold', 'release',
-                                    'transfer')
+                                    'transfer', 'return')
                    AND (entries.kind, journals.kind) NOT IN (
                        ('grant', 'opening'), ('grant', 'top_up'), ('grant', 'grant'),
                        ('spend', 'spend'), ('spend', 'capture'), ('purchase', 'purchase'),
                        ('adjustment', 'adjustment'), ('hold', 'hold'), ('release', 'release'),
                        ('release', 'capture'), ('transfer', 'opening'), ('transfer', 'transfer'),
                        -- What comes back after a midnight goes on into the running day.
-                       ('transfer', 'reversal'), ('transfer', 'release'), ('transfer', 'capture'))
+                       ('transfer', 'reversal'), ('transfer', 'release'), ('transfer', 'capture'),
+                       ('transfer', 'return'), ('return', 'return'))
                    )""",
     ),
     "a reversal's entry runs against one of the same house account": (

@@ -37,11 +37,11 @@ class TrialBalanceAnswer(View, frozen=True, kw_only=True):
 
 
 class RollForwardAnswer(View, frozen=True, kw_only=True):
-    """opening + granted + purchased - spent - refunded - expired + adjusted + transferred
-    + reversed = closing.
+    """opening + granted + purchased - spent + returned - refunded - expired + adjusted
+    + transferred + reversed = closing.
 
-    Spent (captures included), refunded (net of what came back) and expired are what left; adjusted,
-    transferred and reversed are signed.
+    Spent (captures included, and what was returned since), refunded (net of what came back) and
+    expired are what left; adjusted, transferred and reversed are signed.
     """
 
     from_: Instant = msgspec.field(name="from")
@@ -51,6 +51,7 @@ class RollForwardAnswer(View, frozen=True, kw_only=True):
     granted: int
     purchased: int
     spent: int
+    returned: int
     refunded: int
     expired: int
     adjusted: int

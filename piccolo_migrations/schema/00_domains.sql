@@ -17,7 +17,7 @@ CREATE DOMAIN lot_priority AS smallint CHECK (VALUE BETWEEN 0 AND 1000);
 
 CREATE DOMAIN journal_kind AS text CHECK (VALUE IN (
     'opening', 'top_up', 'trim', 'expiry', 'grant', 'spend', 'hold', 'capture', 'release',
-    'purchase', 'refund', 'freeze', 'unfreeze', 'adjustment', 'transfer', 'reversal'));
+    'purchase', 'refund', 'freeze', 'unfreeze', 'adjustment', 'transfer', 'return', 'reversal'));
 
 -- The kind of an entry with its debit and credit sides: each kind has its house.
 CREATE DOMAIN movement AS text CONSTRAINT kind_has_its_house CHECK (VALUE IN (
@@ -35,12 +35,15 @@ CREATE DOMAIN movement AS text CONSTRAINT kind_has_its_house CHECK (VALUE IN (
     'adjustment adjusted free', 'adjustment free adjusted',
     'transfer free transferred', 'transfer transferred free', 'transfer held transferred',
     'transfer transferred held', 'transfer debt transferred', 'transfer transferred debt',
-    'reversal spent free', 'reversal free issued', 'reversal held issued', 'reversal debt issued',
+    'return spent free',
+    'reversal spent free', 'reversal free spent', 'reversal held spent', 'reversal debt spent',
+    'reversal spent debt', 'reversal free issued', 'reversal held issued', 'reversal debt issued',
     'reversal issued debt', 'reversal free purchased', 'reversal held purchased',
     'reversal debt purchased', 'reversal purchased debt', 'reversal free adjusted',
     'reversal debt adjusted', 'reversal adjusted free', 'reversal adjusted debt',
     'reversal refunded free', 'reversal free refunded', 'reversal held refunded',
     'reversal debt refunded',
+    'write_off written_off spent', 'write_off spent written_off',
     'write_off written_off issued', 'write_off issued written_off',
     'write_off written_off purchased', 'write_off purchased written_off',
     'write_off written_off adjusted', 'write_off adjusted written_off',

@@ -172,6 +172,14 @@ async def _spends(story: Story) -> None:
     )
     story.parameters["journal_id"] = spent["id"]
     await story.later()
+    await story.call(
+        f"POST {ACCOUNT}/returns",
+        201,
+        {"spend_id": spent["id"], "amount": 1, "reason": "one frame failed"},
+        by="service",
+        Idempotency_Key="render-9871-failed",
+    )
+    await story.later()
     spends = [
         {"account_id": "user-42", "amount": 1, "idempotency_key": "render-9872"},
         {"account_id": "user-42", "amount": 50, "idempotency_key": "render-9873"},

@@ -140,6 +140,7 @@ def test_the_finer_scopes_open_these_alone(settings: Settings) -> None:
     assert opened("spend") - to_all == {
         f"POST {account}/spends",
         "POST /api/v1/spends/batch",
+        f"POST {account}/returns",
         f"POST {account}/holds",
         "GET /api/v1/holds/{hold_id:str}",
         "POST /api/v1/holds/{hold_id:str}/capture",

@@ -530,8 +530,24 @@ class AccountModel:
         if journal.given is not None:
             journal.answer = self._take_back(journal, *journal.given, policy)
         else:
-            journal.answer = self._restore(journal)
+            if not any(amount for _, amount in journal.taken):
+                raise RefusedByModel("not_reversible")
+            journal.answer = self._restore(journal.taken)
         return journal.answer
+
+    def give_back(self, journal: ModelJournal, amount: int) -> None:
+        """Return part of what a spend or capture took, the last part first."""
+        left = sum(part for _, part in journal.taken) if journal.answer is None else 0
+        if amount > left:
+            raise RefusedByModel("return_exceeds_spend")
+        self.post_due()
+        parts: list[tuple[ModelLot, int]] = []
+        for at, (lot, part) in reversed(list(enumerate(journal.taken))):
+            back = min(part, amount)
+            amount -= back
+            journal.taken[at] = (lot, part - back)
+            parts.insert(0, (lot, back))
+        self._restore([part for part in parts if part[1]])
 
     def _take_back(
         self, journal: ModelJournal, lot: ModelLot, amount: int, policy: str
@@ -564,10 +580,10 @@ class AccountModel:
         self.settle()
         return answer
 
-    def _restore(self, journal: ModelJournal) -> tuple[int, ...]:
+    def _restore(self, parts: list[tuple[ModelLot, int]]) -> tuple[int, ...]:
         lapsed = sum(lot.lapsed for lot in self.lots)
         carried_in = self.carried.carried_in if self.carried else 0
-        for lot, amount in reversed(journal.taken):
+        for lot, amount in reversed(parts):
             lot.free += amount
             lot.used -= amount
             back = amount
@@ -585,7 +601,7 @@ class AccountModel:
         lapsed = sum(lot.lapsed for lot in self.lots) - lapsed
         carried = self.carried.carried_in - carried_in if self.carried else 0
         self.settle()
-        return (sum(amount for _, amount in journal.taken), 0, 0, 0, lapsed, carried)
+        return (sum(amount for _, amount in parts), 0, 0, 0, lapsed, carried)
 
 
 def _minute_from(instant: datetime) -> datetime:

@@ -173,9 +173,11 @@ HOUSES = {
     Kind.REPAYMENT: set(),
     Kind.ADJUSTMENT: {House.ADJUSTED},
     Kind.TRANSFER: {House.TRANSFERRED},
+    Kind.RETURN: {House.SPENT},
     Kind.REVERSAL: {House.SPENT, House.ISSUED, House.PURCHASED, House.REFUNDED, House.ADJUSTED},
     Kind.WRITE_OFF: {
         House.WRITTEN_OFF,
+        House.SPENT,
         House.ISSUED,
         House.PURCHASED,
         House.REFUNDED,

@@ -39,9 +39,10 @@ from app.ledger.clawbacks import Policy
 from app.ledger.idempotency import RequestKey, request_key
 from app.operators.acts import Operator
 from app.reversals import journal as reverse
-from app.reversals import record, run
+from app.reversals import record, returns, run
 from app.reversals.journal import ReversalOrder
 from app.reversals.record import Reversed
+from app.reversals.returns import ReturnOrder
 from app.spending import corrections, hold
 from app.spending.keyed import Order
 from app.spending.spend import SpendOrder, spend
@@ -212,6 +213,17 @@ class LedgerMachine(RuleBasedStateMachine):
         number, name, held = self.holds[-1 - index % len(self.holds)]
         answer = self.ask(hold.release(self.book, number, self.order()))
         refusal = expected(lambda: self.models[name].release(held))
+        assert answer == refusal if refusal else not isinstance(answer, str)
+
+    @precondition(lambda self: any(one.kind in ("spend", "capture") for *_, one in self.journals))
+    @rule(index=indexes, amount=amounts)
+    def a_return(self, index: int, amount: int) -> None:
+        """Part of a spend or capture, which may have come back in part already."""
+        spends = [one for one in self.journals if one[2].kind in ("spend", "capture")]
+        number, name, journal = spends[-1 - index % len(spends)]
+        wanted = ReturnOrder(spend=number, amount=amount)
+        answer = self.ask(returns.give_back(self.book, name, wanted, self.order()))
+        refusal = expected(lambda: self.models[name].give_back(journal, amount))
         assert answer == refusal if refusal else not isinstance(answer, str)
 
     # What operators give and take.

@@ -1,0 +1,126 @@
+"""Return part of a spend: what a job that failed, or was half done, gives back.
+
+It goes back to the lots that it came from, the last one drawn first, as a reversal's does; but it
+needs no operator, may come in parts, and never exceeds what was spent and has not come back yet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+
+from app.accounts.open import require
+from app.allowance.origin import Origin
+from app.book import Book
+from app.errors import HoldUnknownError, JournalUnknownError, ReturnExceedsSpendError
+from app.infrastructure import sql
+from app.infrastructure.db import Database, Record
+from app.ledger import idempotency
+from app.ledger.kinds import Act, Kind
+from app.ledger.sheet import JournalDraft
+from app.reversals import draft
+from app.spending.keyed import Done, Order
+
+_SQL: Final = sql.beside(__file__)
+
+
+class ReturnOrder(msgspec.Struct, frozen=True, kw_only=True):
+    """Which spend gives back how much: by one of the three, and all that is left without amount."""
+
+    spend: int | None = None
+    hold: int | None = None
+    of_key: str | None = None
+    amount: int | None = None
+
+
+async def give_back(book: Book, public_id: str, wanted: ReturnOrder, order: Order) -> Done:
+    """Return it; under one key it happens once.
+
+    Raises AccountUnknownError, JournalUnknownError, HoldUnknownError, ReturnExceedsSpendError,
+    KeyReusedError. A closed or suspended account is given its credits back too.
+    """
+    number = await require(book, public_id)
+    async with book.database.transaction():
+        journals = await _journals(book.database, number, wanted)
+        parties = await draft.lock(book.database, book.catalogues, journals[0]["account_id"])
+        stored = await idempotency.stored(book.database, order.key)
+        if stored is not None:
+            return Done(
+                journal_id=stored.journal_id,
+                entry_ids=stored.entry_ids,
+                answer=stored.answer,
+                replayed=True,
+            )
+        day = parties.present
+        day.post_due(Origin("due", order.actor))
+        ids = [row["id"] for row in journals]
+        spent = await book.database.fetch(*draft.ENTRIES(journal_ids=ids))
+        spent = [entry for entry in spent if entry["kind"] == Kind.SPEND]
+        parts = _parts(spent, wanted.amount)
+        header = day.sheet.begin(
+            JournalDraft(
+                act=Act.RETURN,
+                source="api",
+                actor=order.actor,
+                effective_at=day.now,
+                reason=order.reason,
+                idempotency_key=order.key.key,
+                request_hash=order.key.request_hash,
+            )
+        )
+        await draft.load_lots(book.database, parties, header, [entry for entry, _ in parts])
+        undone = draft.restore(parties, header, parts, Kind.RETURN)
+        await draft.settle(book.database, parties, header, undone)
+        came_back = sum(entry["amount"] - entry["amount_left"] for entry in spent)
+        header.answer = {
+            "account_id": public_id,
+            "spends": ids,
+            "amount": undone.requested,
+            "returned": came_back + undone.requested,
+            "carried": undone.carried,
+            "balance": day.sheet.balance,
+            "available": day.sheet.available,
+        }
+        await draft.write(book.database, parties, undone)
+    assert header.number is not None
+    return Done(
+        journal_id=header.number,
+        entry_ids=tuple(header.entry_numbers),
+        answer=header.answer,
+        replayed=False,
+    )
+
+
+async def _journals(database: Database, number: int, wanted: ReturnOrder) -> list[Record]:
+    """The spends that are meant, those of this account or of one that was joined to it."""
+    rows = await database.fetch(
+        *_SQL["journals"](
+            account_id=number, journal_id=wanted.spend, hold_id=wanted.hold, key=wanted.of_key
+        )
+    )
+    if rows:
+        return rows
+    if wanted.hold is None:
+        raise JournalUnknownError("The account has no such spend.")
+    if await database.fetchval(*_SQL["has_hold"](account_id=number, hold_id=wanted.hold)):
+        raise ReturnExceedsSpendError("Nothing of the hold was captured.", returnable=0)
+    raise HoldUnknownError("The account has no such hold.")
+
+
+def _parts(spent: Sequence[Record], amount: int | None) -> list[tuple[Record, int]]:
+    """(entry, how much of it comes back), from the last entry on until the amount is reached."""
+    left = sum(entry["amount_left"] for entry in spent)
+    wanted = left if amount is None else amount
+    if wanted > left or wanted == 0:
+        raise ReturnExceedsSpendError(
+            f"{left} credits of it can come back, not {wanted or 'any'}.", returnable=left
+        )
+    parts = []
+    for entry in reversed(spent):
+        part = min(entry["amount_left"], wanted)
+        wanted -= part
+        if part:
+            parts.append((entry, part))
+    return parts[::-1]
