@@ -10,6 +10,7 @@ TallybookError
 │   ├── PriceUnknownError
 │   ├── ReturnUrlError
 │   ├── RunDateError
+│   ├── HoldTooLongError
 │   └── KeyReusedError
 ├── UnknownThingError           there is no such …
 │   ├── AccountUnknownError
@@ -206,6 +207,12 @@ class HoldClosedError(ConflictError):
     """The hold was captured or released already."""
 
     code = "hold_closed"
+
+
+class HoldTooLongError(RefusedError):
+    """A hold lasts seven days at most, however often it is extended."""
+
+    code = "hold_too_long"
 
 
 class HoldExpiredError(ConflictError):

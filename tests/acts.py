@@ -57,8 +57,13 @@ class Acts:
         """The id of a new hold."""
         return str((await self.done(await self.hold(amount, seconds)))["id"])
 
-    async def capture(self, hold_id: str, amount: int, *, key: str | None = None) -> httpx.Response:
-        return await self.post(f"holds/{hold_id}/capture", {"amount": amount}, key=key)
+    async def capture(
+        self, hold_id: str, amount: int, *, key: str | None = None, **more: str
+    ) -> httpx.Response:
+        return await self.post(f"holds/{hold_id}/capture", {"amount": amount, **more}, key=key)
+
+    async def extend(self, hold_id: str, seconds: int, *, key: str | None = None) -> httpx.Response:
+        return await self.post(f"holds/{hold_id}/extend", {"expires_in_s": seconds}, key=key)
 
     async def release(self, hold_id: str, *, key: str | None = None) -> httpx.Response:
         return await self.post(f"holds/{hold_id}/release", key=key)

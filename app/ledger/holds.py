@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
@@ -12,6 +12,7 @@ from app.ledger.sheet import JournalDraft, Lot, Sheet
 
 HOLD_SECONDS_DEFAULT: Final = 900
 HOLD_SECONDS_MAX: Final = 86_400
+HOLD_LIFE_MAX: Final = timedelta(days=7)  # however often it is extended
 
 
 class HoldState(StrEnum):
@@ -62,6 +63,14 @@ def capture(sheet: Sheet, journal: JournalDraft, hold: Hold, amount: int) -> lis
             given_back.append(lot)
     hold.state, hold.captured, hold.changed = HoldState.CAPTURED, amount, True
     return given_back
+
+
+def capture_free(sheet: Sheet, journal: JournalDraft, hold: Hold, amount: int) -> None:
+    """Spend so much of what is free for a hold, beyond what it holds or though it has expired."""
+    for lot, part in sheet.draws(amount, None):
+        sheet.write(journal, lot, Kind.SPEND, Side.FREE, House.SPENT, part, hold_id=hold.number)
+    hold.state, hold.changed = HoldState.CAPTURED, True
+    hold.captured += amount
 
 
 def release(sheet: Sheet, journal: JournalDraft, hold: Hold, state: HoldState) -> list[Lot]:

@@ -14,7 +14,7 @@ SELECT jsonb_agg(answered) FROM (
            entry_ids
       FROM journals LEFT JOIN notes ON notes.journal_id = journals.id
      CROSS JOIN LATERAL (
-           SELECT sum(amount) AS amount, array_agg(id ORDER BY id) AS entry_ids,
+           SELECT sum(amount) AS amount, coalesce(array_agg(id ORDER BY id), '{}') AS entry_ids,
                   (array_agg(balance_after ORDER BY id DESC))[1] AS balance,
                   (array_agg(free_after ORDER BY id DESC))[1] AS free_after
              FROM entry_changes WHERE entry_changes.journal_id = journals.id) AS written

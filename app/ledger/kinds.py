@@ -60,6 +60,7 @@ class Act(StrEnum):
     GRANT = "grant"
     SPEND = "spend"
     HOLD = "hold"
+    EXTEND = "extend"
     CAPTURE = "capture"
     RELEASE = "release"
     PURCHASE = "purchase"

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Final
 
+from app.infrastructure import sql
 from app.infrastructure.db import Database, Record
 from app.ledger import backings
 from app.ledger.backings import Backing
@@ -11,6 +13,8 @@ from app.ledger.clawbacks import Clawback, Policy
 from app.ledger.holds import Hold
 from app.ledger.kinds import House
 from app.ledger.sheet import Lot, Sheet
+
+_SQL: Final = sql.beside(__file__)
 
 
 async def open_holds(database: Database, sheets: Mapping[int, Sheet]) -> dict[int, list[Hold]]:
@@ -63,19 +67,28 @@ async def store_holds(database: Database, holds: Sequence[Hold]) -> None:
             )
         elif hold.changed:
             await database.execute(
-                "UPDATE holds SET state = $2, captured = $3, account_id = $4 WHERE id = $1",
+                """UPDATE holds SET state = $2, captured = $3, account_id = $4, expires_at = $5
+                    WHERE id = $1""",
                 hold.number,
                 str(hold.state),
                 hold.captured,
                 hold.account_id,
+                hold.expires_at,
             )
         hold.new = hold.changed = False
 
 
 async def find_hold(database: Database, number: int) -> Record | None:
-    """A hold's row, and whether its deadline is past."""
-    return await database.fetchrow(
-        "SELECT *, expires_at <= tallybook_now() AS overdue FROM holds WHERE id = $1", number
+    """A hold's row, its account's id, and the state that it has now, posted or not."""
+    return await database.fetchrow(*_SQL["find_hold"](number=number))
+
+
+async def holds_of(
+    database: Database, account_id: int, state: str | None, before: int, limit: int
+) -> list[Record]:
+    """The same of an account's holds, the newest first."""
+    return await database.fetch(
+        *_SQL["holds_of"](account_id=account_id, state=state, before=before, limit=limit)
     )
 
 

@@ -87,7 +87,7 @@ CHECKS: Final[Mapping[str, tuple[str, str]]] = {
     "every journal that moves credits has entries": (
         "SELECT count(*) FROM journals",
         """SELECT format('journal %s (%s) has no entry', id, kind) FROM journals
-            WHERE kind NOT IN ('opening', 'transfer')
+            WHERE kind NOT IN ('opening', 'transfer', 'extend')
               AND NOT EXISTS (SELECT FROM entries WHERE entries.journal_id = journals.id)
               -- All that a reversal was to take may have lapsed before, or be held still.
               AND NOT EXISTS (SELECT FROM reversals WHERE reversals.journal_id = journals.id
@@ -121,10 +121,13 @@ CHECKS: Final[Mapping[str, tuple[str, str]]] = {
              FROM holds LEFT JOIN LATERAL (
                  SELECT coalesce(sum(amount) FILTER (WHERE kind = 'hold'), 0) AS held,
                         coalesce(sum(amount) FILTER (WHERE kind = 'spend'), 0) AS captured,
+                        -- What a capture draws beyond what was held comes out of free credits.
+                        coalesce(sum(amount) FILTER (WHERE kind = 'spend' AND debit = 'held'), 0)
+                            AS taken,
                         coalesce(sum(amount) FILTER (WHERE kind = 'release'), 0) AS released
                    FROM entries WHERE entries.hold_id = holds.id) AS summed ON true
             WHERE summed.held <> amount OR summed.captured <> holds.captured
-               OR summed.captured + summed.released
+               OR summed.taken + summed.released
                     <> CASE state WHEN 'held' THEN 0 ELSE amount END""",
     ),
     "every reversal is what its entries took back": (

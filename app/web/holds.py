@@ -8,22 +8,25 @@ from typing import Annotated, Any
 import msgspec
 from litestar import Request, Response, get, post
 from litestar.datastructures import State
-from litestar.params import JSONBody, PathParameter
+from litestar.params import JSONBody, PathParameter, QueryParameter
 
+from app.audit.holds import holds as listed
 from app.infrastructure import ids
-from app.ledger.holds import HOLD_SECONDS_DEFAULT, HOLD_SECONDS_MAX
+from app.ledger.holds import HOLD_SECONDS_DEFAULT, HOLD_SECONDS_MAX, HoldState
+from app.ledger.kinds import AMOUNT_MAX
 from app.spending import hold as holds
-from app.spending.hold import HoldView
+from app.spending.hold import HoldView, Over
 from app.spending.keyed import Done, Order
 from app.web.http import problems
 from app.web.http.access import Access, access
 from app.web.http.acts import Amount, NothingBody, Reason, answered, order
 from app.web.http.instants import Instant
-from app.web.http.parameters import AccountId, IdempotencyKey
+from app.web.http.parameters import AccountId, Cursor, IdempotencyKey, Limit
 from app.web.http.patterns import id_pattern
 from app.web.http.views import View, view_of
 
 HoldId = Annotated[str, PathParameter(pattern=id_pattern(ids.HOLD))]
+HoldStateFilter = Annotated[HoldState | None, QueryParameter(name="state")]
 HoldSeconds = Annotated[
     int, msgspec.Meta(ge=1, le=HOLD_SECONDS_MAX, description="Seconds until it holds nothing.")
 ]
@@ -38,9 +41,20 @@ class HoldBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 class CaptureBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The part of the hold that is spent; the rest is given back."""
+    """What it came to. What is left of the hold is given back: all of it for 0.
 
-    amount: Amount
+    `over` says what becomes of an amount above the hold, or after its deadline: it is refused, or
+    taken of what is available, as far as that goes.
+    """
+
+    amount: Annotated[int, msgspec.Meta(ge=0, le=AMOUNT_MAX, description="Whole credits.")]
+    over: Over = Over.REFUSE
+
+
+class ExtendBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How long the hold lasts, from now on."""
+
+    expires_in_s: HoldSeconds
 
 
 class HoldAnswer(View, frozen=True, kw_only=True):
@@ -52,6 +66,22 @@ class HoldAnswer(View, frozen=True, kw_only=True):
     captured: int
     state: str
     expires_at: Instant
+
+
+class CaptureAnswer(HoldAnswer, frozen=True, kw_only=True):
+    """The hold after its capture. `uncovered` is what neither it nor the account had left."""
+
+    spend_id: str | None
+    uncovered: int
+    balance: int
+    available: int
+
+
+class HoldList(View, frozen=True, kw_only=True):
+    """A page of an account's holds, the newest first."""
+
+    data: list[HoldAnswer]
+    next_cursor: str | None
 
 
 @post(
@@ -100,12 +130,56 @@ async def capture_hold(
     idempotency_key: IdempotencyKey,
     request: Request[Any, Any, Any],
     state: State,
-) -> Response[HoldAnswer]:
-    """Spend this much of the hold; the rest is given back."""
+) -> Response[CaptureAnswer]:
+    """Spend what it came to; the rest of the hold is given back."""
     wanted = order(request, idempotency_key, data)
     number = ids.number(ids.HOLD, hold_id)
-    capturing = partial(holds.capture, state.spending, number, data.amount, wanted)
-    return _done(await state.turns.act(hold_id, capturing), 200)
+    capturing = partial(holds.capture, state.spending, number, data.amount, wanted, data.over)
+    done = await state.turns.act(hold_id, capturing)
+    spend_id = ids.public(ids.JOURNAL, done.journal_id) if done.answer["captured"] else None
+    members = {**done.answer, "id": _public(done), "spend_id": spend_id}
+    members.pop("hold_id")
+    return answered(msgspec.convert(members, CaptureAnswer), done.replayed, 200)
+
+
+@post(
+    "/api/v1/holds/{hold_id:str}/extend",
+    status_code=200,
+    responses=problems.declared(400, 401, 403, 404, 409, 413, 422),
+    tags=["Holds"],
+    **access(Access.SPENDING),
+)
+async def extend_hold(
+    hold_id: HoldId,
+    data: JSONBody[ExtendBody],
+    idempotency_key: IdempotencyKey,
+    request: Request[Any, Any, Any],
+    state: State,
+) -> Response[HoldAnswer]:
+    """Let the hold last longer: from now on, and seven days in all at most."""
+    wanted = order(request, idempotency_key, data)
+    number = ids.number(ids.HOLD, hold_id)
+    extending = partial(holds.extend, state.spending, number, data.expires_in_s, wanted)
+    return _done(await state.turns.act(hold_id, extending), 200)
+
+
+@get(
+    "/api/v1/accounts/{account_id:str}/holds",
+    responses=problems.declared(400, 401, 403, 404, 422),
+    tags=["Holds"],
+    **access(Access.SPENDING_READ),
+)
+async def list_holds(
+    account_id: AccountId,
+    state: State,
+    hold_state: HoldStateFilter = None,
+    cursor: Cursor = None,
+    limit: Limit = 100,
+) -> HoldList:
+    """An account's holds as they stand now, the newest first."""
+    page = await listed(state.book, account_id, hold_state, cursor, limit)
+    found = [_answer(holds.of_row(row)) for row in page.rows]
+    return HoldList(data=found, next_cursor=page.next_cursor)
 
 
 @post(
@@ -126,6 +200,10 @@ async def release_hold(
 
 def _answer(hold: HoldView) -> HoldAnswer:
     return view_of(HoldAnswer, hold, id=ids.public(ids.HOLD, hold.number))
+
+
+def _public(done: Done) -> str:
+    return ids.public(ids.HOLD, msgspec.convert(done.answer["hold_id"], int))
 
 
 def _done(done: Done, status: int) -> Response[HoldAnswer]:

@@ -45,6 +45,8 @@ ROUTES: Final[Sequence[ControllerRouterHandler]] = (
     returns.return_credits,
     holds.place_hold,
     holds.get_hold,
+    holds.list_holds,
+    holds.extend_hold,
     holds.capture_hold,
     holds.release_hold,
     hosted_pages.create_checkout_session,

@@ -16,7 +16,7 @@ CREATE DOMAIN lot_source AS text
 CREATE DOMAIN lot_priority AS smallint CHECK (VALUE BETWEEN 0 AND 1000);
 
 CREATE DOMAIN journal_kind AS text CHECK (VALUE IN (
-    'opening', 'top_up', 'trim', 'expiry', 'grant', 'spend', 'hold', 'capture', 'release',
+    'opening', 'top_up', 'trim', 'expiry', 'grant', 'spend', 'hold', 'extend', 'capture', 'release',
     'purchase', 'refund', 'freeze', 'unfreeze', 'adjustment', 'transfer', 'return', 'reversal'));
 
 -- The kind of an entry with its debit and credit sides: each kind has its house.

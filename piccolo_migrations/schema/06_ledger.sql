@@ -69,7 +69,7 @@ CREATE TABLE holds (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     account_id bigint NOT NULL REFERENCES accounts ON DELETE RESTRICT,
     amount amount NOT NULL,
-    captured bigint NOT NULL DEFAULT 0 CHECK (captured BETWEEN 0 AND amount),
+    captured natural_number NOT NULL DEFAULT 0, -- above the amount where more was asked for
     state text NOT NULL CHECK (state IN ('held', 'captured', 'released', 'expired')),
     expires_at timestamptz NOT NULL,
     created_at timestamptz NOT NULL

@@ -194,6 +194,11 @@ async def _holds(story: Story) -> None:
     first = await story.call(place, 201, wanted, by="service", Idempotency_Key="film-1")
     story.parameters["hold_id"] = first["id"]
     await story.call(f"GET {HOLD}", 200, by="service")
+    longer = {"expires_in_s": 900}
+    await story.call(
+        f"POST {HOLD}/extend", 200, longer, by="service", Idempotency_Key="film-1-long"
+    )
+    await story.call(f"GET {ACCOUNT}/holds", 200, by="service")
     await story.later()
     await story.call(
         f"POST {HOLD}/capture", 200, {"amount": 4}, by="service", Idempotency_Key="film-1-done"

@@ -142,7 +142,9 @@ def test_the_finer_scopes_open_these_alone(settings: Settings) -> None:
         "POST /api/v1/spends/batch",
         f"POST {account}/returns",
         f"POST {account}/holds",
+        f"GET {account}/holds",
         "GET /api/v1/holds/{hold_id:str}",
+        "POST /api/v1/holds/{hold_id:str}/extend",
         "POST /api/v1/holds/{hold_id:str}/capture",
         "POST /api/v1/holds/{hold_id:str}/release",
     }

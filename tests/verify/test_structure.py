@@ -147,7 +147,7 @@ EDITS = {
            REFERENCES journals ON DELETE CASCADE""": "ON DELETE CASCADE",
     "ALTER DOMAIN credits DROP CONSTRAINT credits_check": "domain credits is not as shipped",
     "ALTER TABLE accounts ALTER held TYPE bigint": "column held of accounts is not as shipped",
-    "ALTER TABLE holds DROP CONSTRAINT holds_check": "constraint holds_check of holds is missing",
+    "ALTER TABLE holds DROP CONSTRAINT holds_state_check": "constraint holds_state_check of",
     "ALTER TABLE holds ADD CONSTRAINT small CHECK (amount < 9)": "constraint small of holds does",
     "DROP INDEX journals_key": "index journals_key is missing",
     "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'journals_key'::regclass": "INVALID",

@@ -1,0 +1,23 @@
+"""An account's holds, page by page."""
+
+from __future__ import annotations
+
+from app.accounts.open import require
+from app.audit import cursor as cursors
+from app.audit.cursor import Page
+from app.book import Book
+from app.ledger import reserved
+from app.ledger.holds import HoldState
+
+_LAST = 2**63 - 1
+
+
+async def holds(
+    book: Book, public_id: str, state: HoldState | None, cursor: str | None, limit: int
+) -> Page:
+    """One page, the newest first; raises AccountUnknownError, InvalidCursorError."""
+    number = await require(book, public_id)
+    asked = {"account": number, "state": state}
+    before = cursors.decode_number(cursor, asked, _LAST)
+    rows = await reserved.holds_of(book.database, number, state, before, limit + 1)
+    return cursors.page(rows, limit, asked)
