@@ -58,9 +58,10 @@ def up(
 
 
 @app.command()
-def demo(port: Port = 8787, data_dir: DataDir = Path(".tallybook")) -> None:
+def demo(port: Port = 8787, data_dir: DataDir = Path(".tallybook-demo")) -> None:
     """Like `up`, and play the sample tape: some customers over some weeks, by signed webhooks.
 
+    Its book stands in a folder of its own, since its time is not the world's.
     With DEMO_EXIT=1 it ends after the tape; its exit code tells whether the result was right.
     """
     from app.demo import play_and_stay
@@ -119,9 +120,10 @@ def doctor(
 
     With a URL it sends a signed, harmless event, which the inbox keeps as ignored.
     """
+    from app.commands.book import running_folder
     from app.doctor.report import doctor as command
 
-    run(command(console, url, data_dir, tiers))
+    run(command(console, url, running_folder(data_dir), tiers))
 
 
 @app.command()

@@ -23,7 +23,10 @@ Port = Annotated[
 DataDir = Annotated[Path, typer.Option(help="Where the embedded servers keep their data.")]
 BookDir = Annotated[
     Path | None,
-    typer.Option("--data-dir", help="A running `up`'s data folder, instead of DATABASE_URL."),
+    typer.Option(
+        "--data-dir",
+        help="A running `up`'s data folder, instead of DATABASE_URL; without both, .tallybook.",
+    ),
 ]
 Why = Annotated[
     str | None, typer.Option("--reason", help="Why; kept in the list of what operators did.")

@@ -6,44 +6,79 @@ import json
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import cache
 from pathlib import Path
 
 import asyncpg
+from rich.console import Console
 
 from app.book import Book, book_of, close_stripe
 from app.errors import ConfigurationError
 from app.infrastructure import logs, settings
 from app.infrastructure.db import COMMAND_TIMEOUT_S, Database, opened
 from app.infrastructure.settings import read_variable
+from app.simulate.address import FOLDERS
+
+
+def running_folder(data_dir: Path | None = None) -> Path | None:
+    """The data folder to work on: the one that is named, else without DATABASE_URL one in which
+    `up` runs, which is told on standard error; None for the database of DATABASE_URL.
+    """
+    if data_dir is not None or read_variable(os.environ, "DATABASE_URL") is not None:
+        return data_dir
+    found = next((folder for folder in FOLDERS if (folder / "dev.json").is_file()), None)
+    if found is not None:
+        _tell(found)
+    return found
+
+
+@cache
+def _tell(folder: Path) -> None:
+    Console(stderr=True).print(f"On the book that runs in {folder}.", style="dim")
 
 
 def database_url(data_dir: Path | None = None) -> str:
     """A running `up`'s database, or that of DATABASE_URL."""
-    if data_dir is not None:
-        return _of_running(data_dir)["database_url"]
+    folder = running_folder(data_dir)
+    if folder is not None:
+        return _of_running(folder)["database_url"]
     url = read_variable(os.environ, "DATABASE_URL")
     if url is None:
         raise ConfigurationError(
-            "DATABASE_URL is missing: postgresql://USER:PASSWORD@HOST/DATABASE."
+            "DATABASE_URL is missing (postgresql://USER:PASSWORD@HOST/DATABASE), and no `tallybook "
+            "up` runs in .tallybook here; --data-dir names another folder."
         )
     return url
 
 
 def owner_url(data_dir: Path | None = None) -> str:
     """The login of the schema's owner, by DATABASE_OWNER_URL; where none is told, the other's."""
-    if data_dir is not None:
-        told = _of_running(data_dir)
+    folder = running_folder(data_dir)
+    if folder is not None:
+        told = _of_running(folder)
         return told.get("database_owner_url") or told["database_url"]
     return read_variable(os.environ, "DATABASE_OWNER_URL") or database_url()
 
 
+def key_pepper(data_dir: Path | None = None) -> str:
+    """The pepper of the keys: a running `up`'s, or TALLYBOOK_KEY_PEPPER."""
+    folder = running_folder(data_dir)
+    if folder is not None:
+        return _read(folder, "secrets.json", "key_pepper")["key_pepper"]
+    return settings.load_key_pepper()
+
+
 def _of_running(data_dir: Path) -> dict[str, str]:
+    return _read(data_dir, "dev.json", "database_url")
+
+
+def _read(data_dir: Path, name: str, member: str) -> dict[str, str]:
     try:
-        told: dict[str, str] = json.loads((data_dir / "dev.json").read_text())
-        told["database_url"]
+        told: dict[str, str] = json.loads((data_dir / name).read_text())
+        told[member]
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise ConfigurationError(
-            f"{data_dir}/dev.json cannot be read ({error}). Is `tallybook up` running there?"
+            f"{data_dir}/{name} cannot be read ({error}). Is `tallybook up` running there?"
         ) from error
     return told
 

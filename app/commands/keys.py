@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
-from app.commands.book import database_url, opened_by_owner
+from app.commands.book import database_url, key_pepper, opened_by_owner
 from app.errors import ConfigurationError
-from app.infrastructure import settings
 from app.infrastructure.db import Database, opened
 from app.infrastructure.rates import parse_networks
 from app.operators import acts, keys
@@ -25,6 +25,7 @@ async def create_key(
     expires_at: datetime | None,
     networks: list[str],
     reason: str | None,
+    data_dir: Path | None = None,
 ) -> int:
     """`tallybook keys create`."""
     wrong = set(scopes) - set(Scope)
@@ -36,8 +37,9 @@ async def create_key(
         allowed = parse_networks(",".join(networks))
     except ValueError as error:
         raise ConfigurationError(f"No network: {error}.") from None
-    pepper = settings.load().key_pepper
-    async with opened_by_owner() as database, database.transaction():
+    pepper = key_pepper(data_dir)
+    async with opened_by_owner(data_dir) as database, database.transaction():
+        await keys.keep_pepper(database, pepper)
         wanted = [Scope(scope) for scope in scopes]
         token = await keys.create(database, pepper, name, wanted, expires_at, allowed)
         await _record(database, OperatorAct.KEY_CREATED, keys.id_of(token), reason)
@@ -45,10 +47,10 @@ async def create_key(
     return 0
 
 
-async def list_keys(console: Console) -> int:
+async def list_keys(console: Console, data_dir: Path | None = None) -> int:
     """`tallybook keys list`."""
     table = Table("id", "name", "scopes", "networks", "created", "last used", "expires", "revoked")
-    async with opened(database_url()) as database:
+    async with opened(database_url(data_dir)) as database:
         uses = {row["key_id"]: row["last_used_at"] for row in await database.run(KeyUses.select())}
         for row in await database.run(ApiKeys.select().order_by(ApiKeys.created_at)):
             instants = (
@@ -64,9 +66,11 @@ async def list_keys(console: Console) -> int:
     return 0
 
 
-async def revoke_key(console: Console, key_id: str, reason: str | None) -> int:
+async def revoke_key(
+    console: Console, key_id: str, reason: str | None, data_dir: Path | None = None
+) -> int:
     """`tallybook keys revoke`."""
-    async with opened_by_owner() as database, database.transaction():
+    async with opened_by_owner(data_dir) as database, database.transaction():
         done = await keys.revoke(database, key_id)
         if done:
             await _record(database, OperatorAct.KEY_REVOKED, key_id, reason)
@@ -74,10 +78,17 @@ async def revoke_key(console: Console, key_id: str, reason: str | None) -> int:
     return 0 if done else 1
 
 
-async def rotate_key(console: Console, key_id: str, overlap_s: int, reason: str | None) -> int:
+async def rotate_key(
+    console: Console,
+    key_id: str,
+    overlap_s: int,
+    reason: str | None,
+    data_dir: Path | None = None,
+) -> int:
     """`tallybook keys rotate`."""
-    pepper = settings.load().key_pepper
-    async with opened_by_owner() as database, database.transaction():
+    pepper = key_pepper(data_dir)
+    async with opened_by_owner(data_dir) as database, database.transaction():
+        await keys.keep_pepper(database, pepper)
         token, ends_at = await keys.rotate(database, pepper, key_id, timedelta(seconds=overlap_s))
         subject = f"{key_id} to {keys.id_of(token)}"
         await _record(database, OperatorAct.KEY_ROTATED, subject, reason)

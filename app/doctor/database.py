@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import time
+from datetime import timedelta
 from typing import Final
 
 from app.doctor.finding import Finding, fail, ok, ok_or_fail, warn
 from app.doctor.surroundings import Surroundings
 from app.errors import ConfigurationError
-from app.infrastructure import migrations
+from app.infrastructure import clock, migrations
 from app.infrastructure.checked_database import server_faults, setting_faults
 from app.infrastructure.db import Database
-from app.operators.keys import DEVELOPMENT_IDS
+from app.operators.keys import DEVELOPMENT_IDS, is_pepper
 from app.tables.clock_and_catalogues import DevClock
 from app.tables.keys_and_operators import ApiKeys
 from app.verify.verify import verify_structure
@@ -27,6 +28,7 @@ async def findings(database: Database, around: Surroundings) -> list[Finding]:
         await _settings(database),
         await _clock(database),
         await _set_clock(database, around),
+        await _pepper(database, around),
         await _migrations(database),
         await _structure(database),
         await _durability(database),
@@ -64,6 +66,11 @@ def of_skew(skew_s: float) -> Finding:
 async def _set_clock(database: Database, around: Surroundings) -> Finding:
     was_set = await database.run(DevClock.exists())
     if around.read("TALLYBOOK_ENV") == "development":
+        now, ahead = await clock.ahead(database)
+        if was_set and abs(ahead) > timedelta(minutes=1):
+            way = "ahead of" if ahead > timedelta(0) else "behind"
+            said = f"is at {now:%Y-%m-%d %H:%M} UTC, {abs(ahead).days} days {way} the world's"
+            return warn("book's clock", said, "another --data-dir for a book of the present")
         return ok("book's clock", "was set, as development may" if was_set else "is the database's")
     if was_set:
         said = "was set in development: this book's days are not the world's"
@@ -117,6 +124,14 @@ async def _development_keys(database: Database, around: Surroundings) -> Finding
         remedy = "; ".join(f"tallybook keys revoke {one}" for one in sorted(found))
         return fail("development keys", said, remedy)
     return ok("development keys", "none is good in this book")
+
+
+async def _pepper(database: Database, around: Surroundings) -> Finding:
+    pepper = around.read("TALLYBOOK_KEY_PEPPER")
+    if pepper is None or await is_pepper(database, pepper):
+        return ok("pepper", "is the one of this book's keys" if pepper else "is not known here")
+    said = "TALLYBOOK_KEY_PEPPER is not the one with which this book's keys were made"
+    return fail("pepper", said, "give every server and `keys` the same, else all keys are refused")
 
 
 async def _durability(database: Database) -> Finding:

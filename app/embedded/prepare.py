@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from app.accounts import apply_catalogue as tiers_use_case
@@ -18,6 +18,8 @@ from app.operators import acts
 from app.operators import keys as api_keys
 from app.operators.acts import OperatorAct, at_the_machine
 from app.operators.keys import Scope
+
+AHEAD_TOLD = timedelta(minutes=1)
 
 
 async def prepare(
@@ -40,6 +42,7 @@ async def prepare(
         await _set_clock(database, environment, clock, tell)
         await _apply_catalogue(database, tiers, tell)
         pepper = environment.get("TALLYBOOK_KEY_PEPPER", secrets.key_pepper)
+        await api_keys.keep_pepper(database, pepper)
         return DevKeys(
             service=await _key(database, pepper, Scope.SERVICE, secrets.service_key),
             auditor=await _key(database, pepper, Scope.AUDITOR, secrets.auditor_key),
@@ -56,6 +59,13 @@ async def _set_clock(
     if instant is None:
         # A book whose clock was ahead goes on from there: the ledger's times ascend.
         await clocks.run_on(database)
+        now, ahead = await clocks.ahead(database)
+        if abs(ahead) > AHEAD_TOLD:
+            way = "ahead of" if ahead > timedelta(0) else "behind"
+            tell(
+                f"This book's time is {now:%Y-%m-%d %H:%M} UTC, {abs(ahead).days} days "
+                f"{way} the world's, since it was set. For the present: another --data-dir."
+            )
         return
     environment["TALLYBOOK_CLOCK"] = "settable"
     stands = await clocks.stand(database, instant)
@@ -85,7 +95,7 @@ async def _apply_catalogue(
         listed = "\n".join(f"  {line}" for line in changes)
         tell(
             f"{named} differs from the catalogue that is applied:\n{listed}\n"
-            f"To apply it: .venv/bin/tallybook tiers apply {named}"
+            f"To apply it: tallybook tiers apply {named}"
         )
 
 

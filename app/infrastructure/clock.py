@@ -41,6 +41,15 @@ async def run_on(database: Database) -> None:
     )
 
 
+async def ahead(database: Database) -> tuple[datetime, timedelta]:
+    """The book's time, and how far that is ahead of the world's."""
+    row = await database.fetchrow(
+        "SELECT tallybook_now() AS now, tallybook_now() - clock_timestamp() AS ahead"
+    )
+    assert row is not None
+    return row["now"], row["ahead"]
+
+
 def microsecond_before(instant: datetime) -> datetime:
     """The last instant before this one, at the database's grain."""
     return instant - timedelta(microseconds=1)

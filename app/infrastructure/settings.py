@@ -162,6 +162,22 @@ def _refuse(problems: list[str]) -> None:
         )
 
 
+def load_key_pepper() -> str:
+    """TALLYBOOK_KEY_PEPPER alone: what making a key needs. Raises ConfigurationError."""
+    pepper = read_variable(os.environ, "TALLYBOOK_KEY_PEPPER") or ""
+    _refuse(_pepper_problems(pepper))
+    return pepper
+
+
+def _pepper_problems(pepper: str) -> list[str]:
+    if not _weak(pepper, PEPPER_CHARS_MIN):
+        return []
+    return [
+        f"TALLYBOOK_KEY_PEPPER is missing, too short or a default; use {PEPPER_CHARS_MIN} random "
+        "characters or more, the same for every server and for `keys`."
+    ]
+
+
 def _problems(settings: Settings) -> list[str]:
     found = []
     if not settings.database_url:
@@ -180,11 +196,7 @@ def _problems(settings: Settings) -> list[str]:
             "CRON_SECRET is too short or a default; "
             f"use {PEPPER_CHARS_MIN} random characters or more."
         )
-    if _weak(settings.key_pepper, PEPPER_CHARS_MIN):
-        found.append(
-            "TALLYBOOK_KEY_PEPPER is missing, too short or a default; "
-            f"use {PEPPER_CHARS_MIN} random characters or more."
-        )
+    found += _pepper_problems(settings.key_pepper)
     found += _stripe_problems(settings)
     if settings.log_level not in ("DEBUG", "INFO", "WARNING", "ERROR"):
         found.append("TALLYBOOK_LOG_LEVEL is none of DEBUG, INFO, WARNING and ERROR.")

@@ -14,7 +14,7 @@ from typing import Final
 import msgspec
 from piccolo.querystring import QueryString
 
-from app.errors import ForbiddenError, KeyUnknownError, UnauthenticatedError
+from app.errors import ConfigurationError, ForbiddenError, KeyUnknownError, UnauthenticatedError
 from app.infrastructure import sql
 from app.infrastructure.db import Database
 from app.infrastructure.ids import random_token
@@ -61,6 +61,31 @@ class ApiKey(msgspec.Struct, frozen=True):
     def allows(self, wanted: Collection[Scope]) -> bool:
         """Whether one of the scopes is held; operator implies all others."""
         return Scope.OPERATOR in self.scopes or not self.scopes.isdisjoint(wanted)
+
+
+async def is_pepper(database: Database, pepper: str) -> bool:
+    """Whether the book's keys were made with this pepper; any is where none was made yet."""
+    kept = await database.fetchval("SELECT pepper_check FROM book")
+    return kept is None or hmac.compare_digest(kept, _check_of(pepper))
+
+
+async def keep_pepper(database: Database, pepper: str) -> None:
+    """Keep of the pepper what tells it apart; raises ConfigurationError if it is another.
+
+    A key that is made with another than the servers' would be refused by all of them.
+    """
+    if not await is_pepper(database, pepper):
+        raise ConfigurationError(
+            "TALLYBOOK_KEY_PEPPER is not the one with which this book's keys were made: every "
+            "server would refuse the new key. Take the servers' own. Nothing was changed."
+        )
+    await database.execute(
+        "UPDATE book SET pepper_check = $1 WHERE pepper_check IS NULL", _check_of(pepper)
+    )
+
+
+def _check_of(pepper: str) -> str:
+    return hmac.digest(pepper.encode(), b"tallybook's pepper", "sha256").hex()
 
 
 async def create(

@@ -20,6 +20,8 @@ from app.infrastructure.settings import read_variable
 from app.simulate.book_client import WEBHOOK_PATH
 
 DATA_DIR_DEFAULT: Final = Path(".tallybook")
+# Where `tallybook up` and `tallybook demo` keep their books unless another folder is named.
+FOLDERS: Final = (DATA_DIR_DEFAULT, Path(".tallybook-demo"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,10 +96,10 @@ def _told(address: Address) -> DevBook:
     """Read the running `up` of the folder that is named, else of the default one if it is there."""
     folder = address.data_dir
     if folder is None:
-        unasked = address.to or address.secret or not (DATA_DIR_DEFAULT / "dev.json").exists()
-        if unasked:
+        running = (one for one in FOLDERS if (one / "dev.json").exists())
+        folder = None if address.to or address.secret else next(running, None)
+        if folder is None:
             return _UNKNOWN
-        folder = DATA_DIR_DEFAULT
     try:
         return msgspec.json.decode((folder / "dev.json").read_bytes(), type=DevBook)
     except (OSError, msgspec.MsgspecError) as error:

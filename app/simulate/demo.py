@@ -22,7 +22,7 @@ from app.simulate.report import print_demo, progress_bar
 from app.simulate.roles import Role, account_id
 from app.simulate.scenarios.demo import LENGTH, PEOPLE
 
-DATA_DIR_DEFAULT: Final = Path(".tallybook")
+DATA_DIR_DEFAULT: Final = Path(".tallybook-demo")
 STRIPE_DATA_DIR: Final = Path(".tallybook-stripe")
 # The clock of a new book stands here, and the first tape starts here.
 START: Final = datetime(2026, 1, 1, tzinfo=UTC)

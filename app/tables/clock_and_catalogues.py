@@ -22,6 +22,7 @@ class Book(Table, tablename="book"):
     only_row = Boolean(primary_key=True, null=False, default=True)
     epoch = Integer(null=False, default=1)
     floor = Timestamptz(null=False, default=datetime(1970, 1, 1, tzinfo=UTC))
+    pepper_check = Text(null=True, default=None)
 
 
 class Catalogues(Table, tablename="catalogues"):

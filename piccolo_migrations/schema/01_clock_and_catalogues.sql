@@ -11,7 +11,9 @@ CREATE TABLE book (
     only_row boolean PRIMARY KEY DEFAULT true CHECK (only_row),
     epoch integer NOT NULL DEFAULT 1 CHECK (epoch > 0),
     -- Nothing is recorded before this instant any more: lists were said to be complete up to it.
-    floor timestamptz NOT NULL DEFAULT 'epoch'
+    floor timestamptz NOT NULL DEFAULT 'epoch',
+    -- Tells whether a pepper is the one of the keys here, without telling it.
+    pepper_check text
 );
 INSERT INTO book DEFAULT VALUES;
 

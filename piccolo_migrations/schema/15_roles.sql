@@ -78,7 +78,7 @@ BEGIN
         ('usage_days', '{day_on, tier}'),
         ('key_uses', '{key_id}'),
         ('usage_fold', '{only_row}'),
-        ('book', '{only_row, epoch}')
+        ('book', '{only_row, epoch, pepper_check}')
     ) AS kept (table_name, columns) LOOP
         SELECT string_agg(quote_ident(attname), ', ') INTO STRICT changing FROM pg_attribute
          WHERE attrelid = kept.table_name::regclass AND attnum > 0 AND NOT attisdropped

@@ -57,6 +57,9 @@ async def findings(
     return {one.name: one for one in found}
 
 
+STANDING = {"book's clock"}  # the tests' clock stands
+
+
 def troubles(found: dict[str, Finding]) -> set[str]:
     return {name for name, one in found.items() if one.level is not Level.OK} - OF_THE_TESTS
 
@@ -65,9 +68,30 @@ async def test_a_sound_book_has_no_failure_but_that_of_a_fast_test_cluster(
     variables: Variables, database: Database
 ) -> None:
     found = await findings(variables)
-    assert troubles(found) == set()
+    assert troubles(found) == STANDING
     assert found["durability"].level is Level.FAIL
     assert "fsync is off" in found["durability"].said
+
+
+async def test_a_books_own_time_is_told_by_how_much(
+    variables: Variables, database: Database
+) -> None:
+    """The tests' clock stands at the beginning of 2026."""
+    found = (await findings(variables))["book's clock"]
+    assert found.level is Level.WARN
+    assert found.said.startswith("is at 2026-01-01 12:00 UTC, ")
+    assert found.said.endswith(" days behind the world's")
+
+
+async def test_another_pepper_than_that_of_the_keys_fails(
+    variables: Variables, database: Database
+) -> None:
+    assert (await findings(variables))["pepper"].level is Level.OK
+    async with owner_of(database) as owner:
+        await keys.keep_pepper(owner, variables["TALLYBOOK_KEY_PEPPER"])
+    assert (await findings(variables))["pepper"].said == "is the one of this book's keys"
+    other = {**variables, "TALLYBOOK_KEY_PEPPER": "another pepper than that of the servers"}
+    assert (await findings(other))["pepper"].level is Level.FAIL
 
 
 async def test_a_development_key_fails_but_in_development(
@@ -322,14 +346,14 @@ async def test_accounts_that_wait_for_their_day_fail_and_a_missing_run_warns(
     variables: Variables, database: Database, book: Book
 ) -> None:
     await put(book, "una", None, None, "tests")
-    assert troubles(await findings(variables)) == set()
+    assert troubles(await findings(variables)) == STANDING
     await clock.stand(database, NOW + timedelta(days=2))
     found = await findings(variables)
     assert found["due"].level is Level.FAIL
     assert "1 accounts wait" in found["due"].said
     assert found["daily run"].level is Level.WARN
     await tick(book)
-    assert troubles(await findings(variables)) == set()
+    assert troubles(await findings(variables)) == STANDING
 
 
 async def test_what_lies_in_the_inbox_is_told(

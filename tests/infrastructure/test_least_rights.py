@@ -21,7 +21,7 @@ from tests.conftest import Server
 # it may, and of all tables that are not here none.
 KEPT = {
     "accounts": {"id", "opened_at"},
-    "book": {"only_row", "epoch"},
+    "book": {"only_row", "epoch", "pepper_check"},
     "aliases": {"external_id", "since"},
     "customers": {"id"},
     "claims": {"customer_id", "rank", "object_id", "external_id"},

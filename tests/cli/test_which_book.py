@@ -1,0 +1,99 @@
+"""Commands find the book that runs beside them, say which it is, and make keys that work there."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from app.operators.keys import keep_pepper
+from tests.conftest import Server
+
+ROOT = Path(__file__).parents[2]
+PEPPER = "a pepper of the tests, long enough"
+
+
+async def ran(
+    folder: Path, *words: str, settings: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """The command in this folder, with nothing of a database in its environment."""
+    clean = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("DATABASE_", "TALLYBOOK_", "STRIPE_"))
+    }
+    return await asyncio.to_thread(
+        subprocess.run,
+        [sys.executable, "-m", "app", *words],
+        cwd=folder,
+        env={**clean, "PYTHONPATH": str(ROOT), "COLUMNS": "200", **(settings or {})},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
+@pytest.fixture
+def folder(server: Server, tmp_path: Path) -> Path:
+    """A folder in which an `up` runs on the test's book."""
+    data = tmp_path / ".tallybook"
+    data.mkdir()
+    told = {"database_url": server.application_url, "database_owner_url": server.owner_url}
+    (data / "dev.json").write_text(json.dumps(told))
+    (data / "secrets.json").write_text(json.dumps({"key_pepper": PEPPER}))
+    return tmp_path
+
+
+async def test_a_key_is_made_on_the_book_that_runs_here(folder: Path, database) -> None:
+    done = await ran(folder, "keys", "create", "my-app", "--scope", "service")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("tb_")
+    assert "On the book that runs in .tallybook." in done.stderr
+    listed = await ran(folder, "keys", "list")
+    assert "my-app" in listed.stdout
+    assert await database.fetchval("SELECT count(*) FROM api_keys WHERE name = 'my-app'") == 1
+
+
+async def test_a_folder_that_is_named_is_taken_from_anywhere(folder: Path, tmp_path: Path) -> None:
+    named = str(folder / ".tallybook")
+    done = await ran(Path("/"), "keys", "create", "x", "--scope", "read", "--data-dir", named)
+    assert done.returncode == 0, done.stderr
+
+
+async def test_without_any_book_both_ways_are_told(tmp_path: Path) -> None:
+    done = await ran(tmp_path, "ledger", "verify")
+    assert done.returncode == 1
+    assert "DATABASE_URL is missing" in done.stderr
+    assert "--data-dir" in done.stderr
+
+
+async def test_keys_ask_for_no_more_settings_than_they_use(tmp_path: Path, server: Server) -> None:
+    only = {"DATABASE_URL": server.application_url, "DATABASE_OWNER_URL": server.owner_url}
+    done = await ran(tmp_path, "keys", "create", "x", "--scope", "read", settings=only)
+    assert done.returncode == 1
+    assert "TALLYBOOK_KEY_PEPPER" in done.stderr
+    assert "STRIPE_WEBHOOK_SECRET" not in done.stderr
+    only["TALLYBOOK_KEY_PEPPER"] = PEPPER
+    done = await ran(tmp_path, "keys", "create", "x", "--scope", "read", settings=only)
+    assert done.returncode == 0, done.stderr
+
+
+async def test_a_key_with_another_pepper_than_the_books_is_refused(
+    folder: Path, superuser, database
+) -> None:
+    class AsOwner:
+        fetchval = superuser.fetchval
+        execute = superuser.execute
+
+    await keep_pepper(AsOwner, "the pepper of the servers, and no other")
+    done = await ran(folder, "keys", "create", "x", "--scope", "service")
+    assert done.returncode == 1
+    assert "not the one with which this book's keys were made" in done.stderr
+    assert await database.fetchval("SELECT count(*) FROM api_keys WHERE name = 'x'") == 0
