@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from app.cli.words import BookDir, Why, console, group, run
+from app.cli.words import AsJson, BookDir, Why, console, group, run
 from app.commands.why import why
 
 events = group("Stripe's events as they were received.")
@@ -18,12 +18,13 @@ VerdictName = Literal["applied", "stale", "ignored", "parked", "refused", "queue
 def events_list(
     verdict: Annotated[VerdictName | None, typer.Option(help="Only those of this verdict.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=1000, help="The newest so many.")] = 50,
+    as_json: AsJson = False,
     data_dir: BookDir = None,
 ) -> None:
     """List the newest events with their verdicts and reasons."""
     from app.commands.events import list_events
 
-    run(list_events(console, verdict, limit, data_dir))
+    run(list_events(console, verdict, limit, data_dir, as_json=as_json))
 
 
 @events.command("replay")

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from app.cli.words import BookDir, Why, console, group, parse_instant, run
+from app.cli.words import AsJson, BookDir, Why, console, group, parse_instant, run
 from app.commands.why import why
 
 keys = group("API keys: shown once, stored hashed.")
@@ -37,11 +37,11 @@ def keys_create(
 
 
 @keys.command("list")
-def keys_list(data_dir: BookDir = None) -> None:
+def keys_list(as_json: AsJson = False, data_dir: BookDir = None) -> None:
     """List the keys, without their secrets."""
     from app.commands.keys import list_keys
 
-    run(list_keys(console, data_dir))
+    run(list_keys(console, data_dir, as_json=as_json))
 
 
 @keys.command("revoke")

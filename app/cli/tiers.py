@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from app.cli.words import BookDir, Why, console, group, run
+from app.cli.words import AsJson, BookDir, Why, console, group, run
 
 tiers = group("The catalogue: which price buys which tier.")
 
@@ -34,11 +34,11 @@ def tiers_show(
 
 
 @tiers.command("history")
-def tiers_history(data_dir: BookDir = None) -> None:
+def tiers_history(as_json: AsJson = False, data_dir: BookDir = None) -> None:
     """List every catalogue that was applied, and the runs that used it."""
     from app.commands.tiers import list_tiers
 
-    run(list_tiers(console, data_dir))
+    run(list_tiers(console, data_dir, as_json=as_json))
 
 
 @tiers.command("apply")

@@ -28,6 +28,7 @@ BookDir = Annotated[
         help="A running `up`'s data folder, instead of DATABASE_URL; without both, .tallybook.",
     ),
 ]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Why = Annotated[
     str | None, typer.Option("--reason", help="Why; kept in the list of what operators did.")
 ]

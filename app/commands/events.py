@@ -6,13 +6,13 @@ from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 from rich.console import Console
-from rich.table import Column, Table
 
 from app.audit import life_cycle
 from app.audit.horizon import Horizons
 from app.audit.life_cycle import EventQuery
 from app.book import Book
 from app.commands.book import opened_book
+from app.commands.listing import Listing
 from app.errors import EventUnknownError
 from app.operators.acts import Operator, at_the_machine
 from app.webhooks.inbox import Verdict
@@ -22,30 +22,31 @@ _OPEN = (Verdict.PARKED, Verdict.QUEUED)
 
 
 async def list_events(
-    console: Console, verdict: str | None, limit: int, data_dir: Path | None
+    console: Console,
+    verdict: str | None,
+    limit: int,
+    data_dir: Path | None,
+    *,
+    as_json: bool = False,
 ) -> int:
     """`tallybook events list`."""
     async with opened_book(data_dir) as book:
         query = EventQuery(verdict=verdict, order="desc")
         page = await life_cycle.events(book.database, Horizons(), query, None, limit)
-    table = Table(
-        "received",
-        Column("event", no_wrap=True),  # to be copied whole
-        Column("type", overflow="fold"),
-        "verdict",
-        Column("reason", overflow="fold"),
-        "tries",
-        "next try",
-    )
+    listing = Listing("event", "received", "type", "verdict", "tries", "next try", "reason")
     for row in page.rows:
         following = row["next_attempt_at"]
-        table.add_row(
-            f"{row['received_at']:%Y-%m-%d %H:%M:%S}", row["id"], row["type"], row["verdict"],
-            row["verdict_reason"], str(row["attempt_count"]),
-            f"{following:%Y-%m-%d %H:%M:%S}" if following else "",
-        )  # fmt: skip
-    console.print(table, markup=False)
-    if page.next_cursor is not None:
+        listing.add(
+            row["id"],
+            f"{row['received_at']:%Y-%m-%d %H:%M:%S}",
+            row["type"],
+            row["verdict"],
+            row["attempt_count"],
+            f"{following:%Y-%m-%d %H:%M:%S}" if following else None,
+            row["verdict_reason"],
+        )
+    listing.show(console, as_json=as_json)
+    if page.next_cursor is not None and console.is_terminal:
         console.print("There are more: --limit shows them.")
     return 0
 
@@ -54,14 +55,14 @@ async def replay_events(
     console: Console, event_ids: Sequence[str], reason: str | None, data_dir: Path | None
 ) -> int:
     """`tallybook events replay`; all that are parked where no id is given."""
-    table = Table("event", "outcome", "reason")
+    listing = Listing("event", "outcome", "reason")
     code = 0
     async with opened_book(data_dir) as book:
         async for event_id in _named(event_ids) if event_ids else parked(book):
             outcome, why = await _replay(book, event_id, at_the_machine(reason))
             code = max(code, int(outcome == "unknown" or outcome in _OPEN))
-            table.add_row(event_id, outcome, why)
-    console.print(table, markup=False)
+            listing.add(event_id, outcome, why)
+    listing.show(console)
     return code
 
 

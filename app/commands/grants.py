@@ -11,12 +11,12 @@ from typing import Any, Final
 import orjson
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
-from rich.table import Table
 
 from app.audit import life_cycle
 from app.audit.horizon import Horizons
 from app.book import Book
 from app.commands.book import database_url
+from app.commands.listing import Listing
 from app.infrastructure import ids
 from app.infrastructure.db import Database, Record, opened
 from app.operators.acts import Operator, at_the_machine
@@ -131,14 +131,14 @@ async def plan_grants(console: Console, on: date | None, data_dir: Path | None) 
     if not planned:
         console.print("Nothing is due.")
         return 0
-    table = Table("day", "starts at (UTC)", "tier", "accounts", "issued", "expired", "carried over")
+    names = ("day", "starts at (UTC)", "tier", "accounts", "issued", "expired", "carried over")
+    listing = Listing(*names)
     for one in planned:
         for tier in one.tiers:
-            table.add_row(
-                str(one.day_on), f"{one.wave_at:%Y-%m-%d %H:%M}", tier.tier, str(tier.accounts),
-                str(tier.issued_credits), str(tier.expired_credits), str(tier.carried_credits),
-            )  # fmt: skip
-    console.print(table)
+            at = f"{one.wave_at:%Y-%m-%d %H:%M}"
+            amounts = (tier.issued_credits, tier.expired_credits, tier.carried_credits)
+            listing.add(one.day_on, at, tier.tier, tier.accounts, *amounts)
+    listing.show(console)
     for one in planned:
         console.print(_skipped_of(one), markup=False)
     console.print("A dry run: nothing was written.")
@@ -177,10 +177,10 @@ async def show_run(console: Console, run_id: str, data_dir: Path | None) -> int:
     )  # fmt: skip
     not_opened = orjson.loads(row["not_opened_dates"])
     if not_opened:
-        table = Table("zone", "past day", "accounts that had not opened it")
+        listing = Listing("zone", "past day", "accounts that had not opened it")
         for one in not_opened:
-            table.add_row(one["time_zone"], one["on"], str(one["accounts"]))
-        console.print(table)
+            listing.add(one["time_zone"], one["on"], one["accounts"])
+        listing.show(console)
     return 0
 
 

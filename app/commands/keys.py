@@ -6,9 +6,9 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from rich.console import Console
-from rich.table import Table
 
 from app.commands.book import database_url, key_pepper, opened_by_owner
+from app.commands.listing import Listing
 from app.errors import ConfigurationError
 from app.infrastructure.db import Database, opened
 from app.infrastructure.rates import parse_networks
@@ -47,22 +47,26 @@ async def create_key(
     return 0
 
 
-async def list_keys(console: Console, data_dir: Path | None = None) -> int:
+async def list_keys(
+    console: Console, data_dir: Path | None = None, *, as_json: bool = False
+) -> int:
     """`tallybook keys list`."""
-    table = Table("id", "name", "scopes", "networks", "created", "last used", "expires", "revoked")
+    listing = Listing(
+        "id", "name", "scopes", "networks", "created", "last used", "expires", "revoked"
+    )
     async with opened(database_url(data_dir)) as database:
         uses = {row["key_id"]: row["last_used_at"] for row in await database.run(KeyUses.select())}
         for row in await database.run(ApiKeys.select().order_by(ApiKeys.created_at)):
-            instants = (
+            at_each = (
                 row["created_at"],
                 uses.get(row["id"]),
                 row["expires_at"],
                 row["revoked_at"],
             )
-            shown = [f"{at:%Y-%m-%d %H:%M}" if at else "" for at in instants]
+            shown = [f"{at:%Y-%m-%d %H:%M}" if at else "" for at in at_each]
             lists = (", ".join(row[name]) for name in ("scopes", "networks"))
-            table.add_row(row["id"], row["name"], *lists, *shown)
-    console.print(table)
+            listing.add(row["id"], row["name"], *lists, *shown)
+    listing.show(console, as_json=as_json)
     return 0
 
 

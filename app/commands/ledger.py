@@ -18,6 +18,7 @@ from app.audit.entries import EntryQuery
 from app.audit.horizon import Horizons
 from app.book import Book
 from app.commands.book import database_url, opened_by_owner
+from app.commands.listing import Listing
 from app.infrastructure.db import Database, opened
 from app.ledger import erase
 from app.operators import acts
@@ -89,11 +90,10 @@ async def rebuild_ledger(
     if not found:
         console.print("Balances, lots and holds are what the entries say.")
         return 0
-    table = Table("table", "row", "account", "column", "stood", "entries say")
+    listing = Listing("table", "row", "account", "column", "stood", "entries say")
     for one in found:
-        cells = (one.row, one.account_id, one.column, one.stood, one.entries_say)
-        table.add_row(one.table, *map(str, cells))
-    console.print(table)
+        listing.add(one.table, one.row, one.account_id, one.column, one.stood, one.entries_say)
+    listing.show(console)
     mended = "nothing was changed" if dry_run else "mended"
     console.print(f"{len(found)} differences, {mended}.")
     return 1 if dry_run else 0

@@ -17,6 +17,7 @@ from app.allowance import catalogues
 from app.allowance.catalogue import Catalogue, CatalogueError, diff, parse
 from app.book import Book
 from app.commands.book import database_url, opened_by_owner
+from app.commands.listing import Listing
 from app.commands.why import why
 from app.errors import ConfigurationError
 from app.infrastructure.db import Database, opened
@@ -56,7 +57,7 @@ async def show_tiers(console: Console, version: int | None, data_dir: Path | Non
     return 0
 
 
-async def list_tiers(console: Console, data_dir: Path | None) -> int:
+async def list_tiers(console: Console, data_dir: Path | None, *, as_json: bool = False) -> int:
     """`tallybook tiers history`: every applied version, and the runs that used it."""
     async with opened(database_url(data_dir)) as database:
         rows = await database.fetch(
@@ -65,12 +66,12 @@ async def list_tiers(console: Console, data_dir: Path | None) -> int:
                  FROM catalogues LEFT JOIN runs ON runs.catalogue_id = catalogues.id
                 GROUP BY catalogues.id ORDER BY catalogues.id DESC"""
         )
-    table = Table("catalogue", "applied (UTC)", "by", "runs", "of the days")
+    listing = Listing("catalogue", "applied (UTC)", "by", "runs", "of the days")
     for row in rows:
         days = f"{row['first_on']} to {row['last_on']}" if row["run_count"] else ""
         at = f"{row['applied_at']:%Y-%m-%d %H:%M}"
-        table.add_row(str(row["id"]), at, row["applied_by"], f"{row['run_count']:,}", days)
-    console.print(table)
+        listing.add(row["id"], at, row["applied_by"], row["run_count"], days)
+    listing.show(console, as_json=as_json)
     return 0
 
 
