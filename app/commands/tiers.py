@@ -84,15 +84,22 @@ async def apply_tiers(
     dry_run: bool,
     yes: bool,
 ) -> int:
-    """`tallybook tiers apply`; a person at a terminal is asked before anything changes."""
+    """`tallybook tiers apply`; a person at a terminal is asked before anything changes.
+
+    Without a terminal nobody can be asked: then what changes anything takes ``yes``.
+    """
     content = await _read(file)
     wanted = parse(content, str(file))
     async with opened_by_owner(data_dir) as database:
-        await _compare(console, database, wanted)
+        changes = await _compare(console, database, wanted)
         if dry_run:
             console.print("A dry run: nothing was applied.")
             return 0
-        if not yes and sys.stdin.isatty() and not await asyncio.to_thread(_agreed, console):
+        asks = sys.stdin.isatty()
+        if not yes and changes and not asks:
+            console.print("Nothing was applied: without a terminal say --yes.")
+            return 1
+        if not yes and asks and not await asyncio.to_thread(_agreed, console):
             console.print("Nothing was applied.")
             return 1
         said = reason if yes else await asyncio.to_thread(why, reason)
@@ -115,12 +122,12 @@ async def _read(file: Path) -> str:
         raise CatalogueError([problem]) from None
 
 
-async def _compare(console: Console, database: Database, wanted: Catalogue) -> None:
-    """Print the difference from the catalogue in force, and its effect on the accounts."""
+async def _compare(console: Console, database: Database, wanted: Catalogue) -> bool:
+    """Print the difference from the catalogue in force, and its effect; whether there is any."""
     before = await catalogues.newest(database)
     if before is None:
         console.print("No catalogue is applied yet.")
-        return
+        return False
     present = parse(before.content, "the catalogue in force")
     lines = diff(present, wanted)
     console.print("Changes:" if lines else "It says what the catalogue in force says.")
@@ -128,6 +135,7 @@ async def _compare(console: Console, database: Database, wanted: Catalogue) -> N
         console.print(f"  {line}", markup=False, highlight=False)
     if lines:
         _print_preview(console, await preview(database, before, wanted))
+    return bool(lines)
 
 
 def _print_preview(console: Console, found: Preview) -> None:

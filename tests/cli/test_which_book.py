@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from app.allowance.catalogue import default_text
 from app.operators.keys import keep_pepper
 from tests.conftest import Server
 
@@ -97,3 +98,17 @@ async def test_a_key_with_another_pepper_than_the_books_is_refused(
     assert done.returncode == 1
     assert "not the one with which this book's keys were made" in done.stderr
     assert await database.fetchval("SELECT count(*) FROM api_keys WHERE name = 'x'") == 0
+
+
+async def test_without_a_terminal_a_changed_catalogue_is_applied_by_yes_alone(
+    folder: Path, database
+) -> None:
+    changed = folder / "tiers.toml"
+    changed.write_text(default_text().replace("daily_credits = 20\n", "daily_credits = 200\n"))
+    refused = await ran(folder, "tiers", "apply", str(changed))
+    assert refused.returncode == 1
+    assert "--yes" in refused.stdout
+    assert await database.fetchval("SELECT count(*) FROM catalogues") == 1
+    done = await ran(folder, "tiers", "apply", str(changed), "--yes")
+    assert done.returncode == 0, done.stderr
+    assert await database.fetchval("SELECT count(*) FROM catalogues") == 2
