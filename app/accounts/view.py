@@ -57,6 +57,14 @@ class AccountView(msgspec.Struct, frozen=True, kw_only=True):
     subscriptions: list[Record]
 
 
+class Standing(msgspec.Struct, frozen=True, kw_only=True):
+    """The balance as posted, and the tier and what is available as a spend would find them."""
+
+    tier: str
+    balance: int
+    available: int
+
+
 async def view(book: Book, public_id: str) -> AccountView:
     """The account of the application's or the customer's id; AccountUnknownError without one."""
     database = book.database
@@ -68,6 +76,24 @@ async def view(book: Book, public_id: str) -> AccountView:
         subscriptions = await database.fetch(*_SQL["subscriptions"](account_id=number))
         tied = [one["id"] for one in await database.fetch(*_SQL["customers"](account_id=number))]
     return _view(row, days[number], subscriptions, tied)
+
+
+async def balances(book: Book, public_ids: Sequence[str]) -> dict[str, Standing]:
+    """What many accounts have, by the ids that were asked for; unknown ones are left out."""
+    async with book.database.snapshot():
+        rows = await book.database.fetch(*_SQL["named"](public_ids=list(set(public_ids))))
+        accounts = {row["id"]: row for row in rows}
+        days = await load.view(book.database, book.catalogues, list(accounts.values()))
+    for day in days.values():
+        day.post_due(Origin("read", "read"))  # on sheets that are thrown away
+    return {
+        row["asked"]: Standing(
+            tier=days[row["id"]].tier,
+            balance=row["free"] + row["held"] - row["debt"],
+            available=days[row["id"]].sheet.available,
+        )
+        for row in rows
+    }
 
 
 def _view(

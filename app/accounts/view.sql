@@ -15,3 +15,14 @@ SELECT * FROM subscriptions WHERE account_id = :account_id ORDER BY created_at, 
 -- The customers that are tied to the account and not deleted in Stripe, the best tie first.
 SELECT id FROM customers WHERE account_id = :account_id AND deleted_at IS NULL
  ORDER BY rank, tied_at, id
+
+-- name: named
+-- The accounts behind many ids, the applications' or their customers'.
+SELECT named.asked, accounts.*
+  FROM (SELECT external_id AS asked, account_id FROM known_ids
+         WHERE external_id = ANY(:public_ids::text[])
+         UNION ALL
+        SELECT customers.id, account_id FROM customers
+         WHERE customers.id = ANY(:public_ids) AND account_id IS NOT NULL
+           AND NOT EXISTS (SELECT FROM known_ids WHERE external_id = customers.id)) AS named
+  JOIN accounts ON accounts.id = named.account_id

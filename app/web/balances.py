@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
-from litestar import get
-from litestar.datastructures import State
+from typing import Annotated, Final
 
+import msgspec
+from litestar import get, post
+from litestar.datastructures import State
+from litestar.params import JSONBody
+
+from app.accounts.view import balances
 from app.audit.balance import balance
 from app.audit.explain import Behind, explain
 from app.infrastructure import ids
 from app.web.http import problems
 from app.web.http.access import Access, access
+from app.web.http.acts import BodyAccountId
 from app.web.http.instants import Instant
 from app.web.http.parameters import AccountId, At, instant_if_given
 from app.web.http.views import View, view_of
+
+ACCOUNTS_MAX: Final = 1_000
+BODY_BYTES_MAX: Final = 262_144
 
 
 class BalanceAnswer(View, frozen=True, kw_only=True):
@@ -24,6 +33,28 @@ class BalanceAnswer(View, frozen=True, kw_only=True):
     debt: int
     as_of: Instant
     complete_to: Instant
+
+
+class BalancesBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The ids of the accounts, or of their customers."""
+
+    account_ids: Annotated[list[BodyAccountId], msgspec.Meta(min_length=1, max_length=ACCOUNTS_MAX)]
+
+
+class AccountBalance(View, frozen=True, kw_only=True):
+    """What one account has: `balance` as posted, the others as a spend would find them."""
+
+    account_id: str
+    tier: str
+    balance: int
+    available: int
+
+
+class BalancesAnswer(View, frozen=True, kw_only=True):
+    """The accounts in the order in which they were asked for, and the ids that no account has."""
+
+    data: list[AccountBalance]
+    unknown: list[str]
 
 
 class ExplainedEntry(View, frozen=True, kw_only=True):
@@ -118,3 +149,25 @@ def _entries(behind: Behind) -> list[ExplainedEntry]:
         view_of(ExplainedEntry, row, entry_id=ids.public(ids.ENTRY, row["id"]))
         for row in behind.entries
     ]
+
+
+@post(
+    "/api/v1/accounts/balances",
+    status_code=200,
+    request_max_body_size=BODY_BYTES_MAX,
+    responses=problems.declared(400, 401, 403, 413),
+    tags=["Accounts"],
+    **access(Access.SERVICE_OR_AUDITOR),
+)
+async def list_balances(data: JSONBody[BalancesBody], state: State) -> BalancesAnswer:
+    """Tell what up to a thousand accounts have, in one call."""
+    found = await balances(state.book, data.account_ids)
+    asked = list(dict.fromkeys(data.account_ids))
+    return BalancesAnswer(
+        data=[
+            view_of(AccountBalance, found[public_id], account_id=public_id)
+            for public_id in asked
+            if public_id in found
+        ],
+        unknown=[public_id for public_id in asked if public_id not in found],
+    )

@@ -38,6 +38,7 @@ from app.web import (
 ROUTES: Final[Sequence[ControllerRouterHandler]] = (
     accounts.put_account,
     accounts.get_account,
+    balances.list_balances,
     balances.get_balance,
     balances.explain_balance,
     spends.spend,

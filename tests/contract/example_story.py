@@ -156,6 +156,8 @@ async def _begins(story: Story) -> None:
 
 
 async def _a_day_is_opened(story: Story) -> None:
+    asked = {"account_ids": ["user-42", "nobody"]}
+    await story.call("POST /api/v1/accounts/balances", 200, asked, by="service")
     await story.call("POST /api/v1/runs", 200, {"on": "2026-01-31", "dry_run": True})
     runs = (await story.call("POST /api/v1/runs", 202, {}))["runs"]
     story.parameters["run_id"] = runs[0]["id"]

@@ -80,7 +80,9 @@ def describe(routes: Sequence[ControllerRouterHandler], version: str) -> dict[st
             component["additionalProperties"] = False
         if name.endswith("Body") and "metadata" in component["properties"]:
             _bound_metadata(component["properties"]["metadata"])
-    # Litestar leaves out a bound that is 0.
+    # Litestar leaves out what bounds the members of a list, and a bound that is 0.
+    asked = schema["components"]["schemas"]["BalancesBody"]["properties"]["account_ids"]
+    asked["items"] = _text(acts.BodyAccountId)
     schema["components"]["schemas"]["GrantBody"]["properties"]["priority"]["minimum"] = 0
     _as_ecma_has_it(schema)
     for item in schema["paths"].values():
