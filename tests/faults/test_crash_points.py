@@ -36,7 +36,7 @@ from app.reversals.record import ReversalOrder
 from app.runs.run import run_due
 from app.spending import corrections, hold
 from app.spending.keyed import Order
-from app.spending.spend import SpendOrder, spend
+from app.spending.spend import ACCOUNT_TAKEN, SpendOrder, spend
 from app.verify.verify import verify
 from app.webhooks.receive import receive
 from tests.conftest import NOW, open_database
@@ -344,7 +344,10 @@ async def _undisturbed(book: Book, use_case: UseCase) -> dict[str, list[tuple[An
 
 
 async def _replayed(book: Book, use_case: UseCase, n: int) -> dict[str, list[tuple[Any, ...]]]:
-    await use_case.act(book, n)
+    async with asyncio.timeout(30):
+        # The dead process' session holds the account's lock until PostgreSQL has noticed.
+        while await use_case.act(book, n) == [ACCOUNT_TAKEN]:
+            await asyncio.sleep(0.05)
     return await state_of(book.database, n)
 
 
