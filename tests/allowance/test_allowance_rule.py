@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.allowance.catalogue import parse
-from app.allowance.entitlement import Giving
+from app.allowance.entitlement import Giving, Use, counting
 from app.allowance.zones import Day
 from app.errors import InsufficientCreditsError
 from app.ledger.holds import Hold, HoldState
@@ -379,3 +379,10 @@ def test_a_day_paid_back_and_drawn_again_gives_no_more_than_its_tier() -> None:
     book.end_hold(0)
     book.check()
     assert (book.day.sheet.available, book.used) == (17, 3)
+
+
+def test_use_of_a_day_that_ended_as_this_one_begins_counts_no_more() -> None:
+    at = datetime(2026, 1, 2, tzinfo=UTC)
+    use = Use(from_account=1, until=at, amount=3)
+    assert counting([use], at) == 0
+    assert counting([use], at - timedelta.resolution) == 3
