@@ -459,7 +459,11 @@ class LedgerMachine(RuleBasedStateMachine):
         for _, name, journal in parts:
             if journal.answer is not None:
                 continue
-            wanted = expected(partial(self.models[name].reverse, journal, policy))
+            # Ask a copy first: what is skipped leaves all as it is, what is due too.
+            model, one = copy.deepcopy((self.models[name], journal))
+            wanted = expected(partial(model.reverse, one, policy))
+            if not isinstance(wanted, str):
+                self.models[name].reverse(journal, policy)
             skipped += isinstance(wanted, str)
             reversed_count += not isinstance(wanted, str)
         assert (answer.journal_count, answer.skipped) == (reversed_count, skipped)
