@@ -44,21 +44,22 @@ class Acts:
         assert answer.status_code in (200, 201, 202), answer.text
         return answer.json()  # type: ignore[no-any-return]
 
-    async def spend(self, amount: int, *, key: str | None = None) -> httpx.Response:
-        return await self.post(f"accounts/{self.account_id}/spends", {"amount": amount}, key=key)
+    async def spend(self, amount: int, *, key: str | None = None, **purpose: Any) -> httpx.Response:
+        body = {"amount": amount, **purpose}
+        return await self.post(f"accounts/{self.account_id}/spends", body, key=key)
 
     async def hold(
-        self, amount: int, seconds: int = 900, *, key: str | None = None
+        self, amount: int, seconds: int = 900, *, key: str | None = None, **purpose: Any
     ) -> httpx.Response:
-        body = {"amount": amount, "expires_in_s": seconds}
+        body = {"amount": amount, "expires_in_s": seconds, **purpose}
         return await self.post(f"accounts/{self.account_id}/holds", body, key=key)
 
-    async def held(self, amount: int, seconds: int = 900) -> str:
+    async def held(self, amount: int, seconds: int = 900, **purpose: Any) -> str:
         """The id of a new hold."""
-        return str((await self.done(await self.hold(amount, seconds)))["id"])
+        return str((await self.done(await self.hold(amount, seconds, **purpose)))["id"])
 
     async def capture(
-        self, hold_id: str, amount: int, *, key: str | None = None, **more: str
+        self, hold_id: str, amount: int, *, key: str | None = None, **more: Any
     ) -> httpx.Response:
         return await self.post(f"holds/{hold_id}/capture", {"amount": amount, **more}, key=key)
 
@@ -69,7 +70,7 @@ class Acts:
         return await self.post(f"holds/{hold_id}/release", key=key)
 
     async def give_back(
-        self, amount: int | None = None, *, key: str | None = None, **what: str
+        self, amount: int | None = None, *, key: str | None = None, **what: Any
     ) -> httpx.Response:
         """Return so much, or all that is left, of a spend_id, hold_id or of_idempotency_key."""
         body: dict[str, Any] = what if amount is None else {**what, "amount": amount}

@@ -41,6 +41,8 @@ class EntryQuery(msgspec.Struct, frozen=True, kw_only=True):
     event_id: str | None = None
     lot_id: int | None = None
     hold_id: int | None = None
+    label: str | None = None
+    member: str | None = None
     effective_from: datetime | None = None
     effective_to: datetime | None = None
     recorded_from: datetime | None = None
@@ -69,6 +71,8 @@ _CONDITIONS: Final = {
     "event_id": "entries.journal_id IN (SELECT id FROM journals WHERE event_id = {})",
     "lot_id": "entries.lot_id = {}",
     "hold_id": "entries.hold_id = {}",
+    "label": "entries.journal_id IN (SELECT id FROM journals WHERE label = {})",
+    "member": "entries.journal_id IN (SELECT id FROM journals WHERE member = {})",
     "effective_from": "entries.effective_at >= {}",
     "effective_to": "entries.effective_at < {}",
     "recorded_from": "entries.recorded_at >= {}",

@@ -7,6 +7,7 @@ from typing import Final
 
 # An account's id is the application's own: Auth0's `auth0|…`, plus addresses, UUIDs.
 ACCOUNT_ID: Final = r"[A-Za-z0-9._:@|+=~-]{1,128}"
+LABEL: Final = r"[A-Za-z0-9._:@|+=~/-]{1,128}"  # what an act was for, or who did it
 ALPHABET: Final = "0123456789abcdefghjkmnpqrstvwxyz"
 DIGITS: Final = 13  # 13 times 5 bits hold every bigint; fixed width keeps ids in the rows' order
 _VALUES: Final = {digit: value for value, digit in enumerate(ALPHABET)}

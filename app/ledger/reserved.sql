@@ -6,10 +6,13 @@ SELECT holds.*, public_id,
   FROM holds JOIN account_names USING (account_id)
 
 -- name: find_hold
--- A hold as it stands now.
-SELECT * FROM (
+-- A hold as it stands now, and what it is for.
+SELECT seen.*, taken.label, taken.member FROM (
 -- include: ledger/reserved.sql seen
-) AS seen WHERE id = :number
+) AS seen
+  LEFT JOIN LATERAL (SELECT label, member FROM entries JOIN journals ON journals.id = journal_id
+                      WHERE hold_id = seen.id ORDER BY entries.id LIMIT 1) AS taken ON true
+ WHERE seen.id = :number
 
 -- name: holds_of
 -- One page of an account's holds, the newest first.

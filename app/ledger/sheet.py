@@ -83,6 +83,8 @@ class JournalDraft:
     effective_at: datetime
     reason: str | None = None
     metadata: dict[str, str] | None = None
+    label: str | None = None  # what it was for
+    member: str | None = None  # who of the account's team did it
     event_id: str | None = None
     run_id: int | None = None
     reverses_journal_id: int | None = None

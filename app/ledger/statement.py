@@ -50,6 +50,8 @@ class Drafts:
             journal.reverses_journal_id,
             journal.idempotency_key,
             journal.request_hash,
+            journal.label,
+            journal.member,
             journal.reason,
             _json(journal.metadata),
             None if journal.answer_follows else _json(journal.answer),

@@ -8,7 +8,7 @@ WITH lot_in AS MATERIALIZED (
 ), journal_in AS MATERIALIZED (
     SELECT ordinality AS ord, nextval('journals_id_seq') AS id, kind, source, actor, effective_at,
            recorded_at, event_id, run_id, reverses_journal_id, idempotency_key, request_hash,
-           reason, metadata, answer
+           label, member, reason, metadata, answer
       FROM unnest(:journals::journal_draft[]) WITH ORDINALITY
 ), new_lots AS (
     INSERT INTO lots (id, account_id, source, priority, granted_at, expires_at,
@@ -17,10 +17,10 @@ WITH lot_in AS MATERIALIZED (
            granted, lapsed, moved, free, held, live FROM lot_in
 ), new_journals AS (
     INSERT INTO journals (id, kind, source, actor, effective_at, recorded_at, event_id, run_id,
-                          reverses_journal_id, idempotency_key, request_hash)
+                          reverses_journal_id, idempotency_key, request_hash, label, member)
     OVERRIDING SYSTEM VALUE
     SELECT id, kind, source, actor, effective_at, recorded_at, event_id, run_id,
-           reverses_journal_id, idempotency_key, request_hash FROM journal_in
+           reverses_journal_id, idempotency_key, request_hash, label, member FROM journal_in
 ), new_notes AS (
     INSERT INTO notes (journal_id, reason, metadata, answer)
     SELECT id, reason, metadata::jsonb, answer::jsonb FROM journal_in

@@ -66,6 +66,9 @@ async def give_back(book: Book, public_id: str, wanted: ReturnOrder, order: Orde
                 actor=order.actor,
                 effective_at=day.now,
                 reason=order.reason,
+                metadata=order.metadata,
+                label=_shared(journals, "label"),
+                member=_shared(journals, "member"),
                 idempotency_key=order.key.key,
                 request_hash=order.key.request_hash,
             )
@@ -107,6 +110,12 @@ async def _journals(database: Database, number: int, wanted: ReturnOrder) -> lis
     if await database.fetchval(*_SQL["has_hold"](account_id=number, hold_id=wanted.hold)):
         raise ReturnExceedsSpendError("Nothing of the hold was captured.", returnable=0)
     raise HoldUnknownError("The account has no such hold.")
+
+
+def _shared(journals: Sequence[Record], column: str) -> str | None:
+    """What all of these spends were for, or who did them; None where they differ."""
+    said = {row[column] for row in journals}
+    return said.pop() if len(said) == 1 else None
 
 
 def _parts(spent: Sequence[Record], amount: int | None) -> list[tuple[Record, int]]:

@@ -1,6 +1,6 @@
 -- name: journals
 -- The spends and captures that an account returns of, with the account whose they were.
-SELECT DISTINCT journals.id, entries.account_id
+SELECT DISTINCT journals.id, entries.account_id, label, member
   FROM journals JOIN entries ON entries.journal_id = journals.id AND entries.kind = 'spend'
   JOIN accounts ON accounts.id = entries.account_id
  WHERE coalesce(joined_to, accounts.id) = :account_id AND journals.kind IN ('spend', 'capture')

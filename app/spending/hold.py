@@ -37,6 +37,8 @@ class HoldView(msgspec.Struct, frozen=True, kw_only=True):
     state: HoldState
     expires_at: datetime
     created_at: datetime | None = None
+    label: str | None = None  # what it was placed for: its captures are for it, too
+    member: str | None = None
 
 
 class Over(StrEnum):
@@ -87,6 +89,8 @@ async def capture(
         if amount and not held and not more:
             raise HoldExpiredError("The hold has expired, and nothing is available instead.")
         header = day.sheet.begin(journal(act, day, order))
+        header.label = header.label or view.label
+        header.member = header.member or view.member
         if not amount:
             day.release(header, hold, HoldState.RELEASED, day.now, origin)
         elif held:
@@ -147,7 +151,7 @@ async def find(book: Book, number: int | None) -> HoldView:
     row = await reserved.find_hold(book.database, number) if number else None
     if row is None:
         raise HoldUnknownError("There is no such hold.")
-    return of_row(row)
+    return msgspec.structs.replace(of_row(row), label=row["label"], member=row["member"])
 
 
 def of_row(row: Record) -> HoldView:

@@ -25,6 +25,9 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     actor: str
     key: RequestKey
     reason: str | None = None
+    metadata: dict[str, str] | None = None
+    label: str | None = None
+    member: str | None = None
 
 
 class Done(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,6 +47,9 @@ def journal(act: Act, day: AccountDay, order: Order) -> JournalDraft:
         actor=order.actor,
         effective_at=day.now,
         reason=order.reason,
+        metadata=order.metadata,
+        label=order.label,
+        member=order.member,
         idempotency_key=order.key.key,
         request_hash=order.key.request_hash,
     )

@@ -29,6 +29,8 @@ class SpendOrder(msgspec.Struct, frozen=True, kw_only=True):
     key: RequestKey
     reason: str | None = None
     metadata: dict[str, str] | None = None
+    label: str | None = None
+    member: str | None = None
 
 
 class Spent(msgspec.Struct, frozen=True, kw_only=True):
@@ -148,6 +150,8 @@ def _draw(order: SpendOrder, account: Drawable) -> JournalDraft:
         effective_at=sheet.now,
         reason=order.reason,
         metadata=order.metadata,
+        label=order.label,
+        member=order.member,
         idempotency_key=order.key.key,
         request_hash=order.key.request_hash,
     )

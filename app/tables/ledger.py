@@ -23,6 +23,8 @@ class Journals(Table, tablename="journals"):
     reverses_journal_id = references("self", null=True)
     idempotency_key = Text(null=True, default=None)
     request_hash = Bytea(null=True, default=None)
+    label = Text(null=True, default=None)
+    member = Text(null=True, default=None)
     effective_at = Timestamptz(null=False, default=None)
     recorded_at = Timestamptz(null=False, default=None)
 

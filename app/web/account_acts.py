@@ -174,7 +174,7 @@ async def merge_account(
 def _named(
     request: Request[Any, Any, Any], key: str, body: msgspec.Struct, reason: str
 ) -> NameOrder:
-    asked = order(request, key, body, reason)
+    asked = order(request, key, body)
     return NameOrder(by=Operator(actor=asked.actor, reason=reason), key=asked.key)
 
 

@@ -46,6 +46,6 @@ async def adjust_balance(
     """Correct a balance by hand, with a reason."""
     if data.amount == 0:
         raise RefusedError("An adjustment by 0 changes nothing.")
-    wanted = order(request, idempotency_key, data, data.reason)
+    wanted = order(request, idempotency_key, data)
     adjusting = corrections.adjust(state.book, account_id, data.amount, wanted)
     return corrected(await within_patience(adjusting))

@@ -24,8 +24,10 @@ from app.web.http.parameters import (
     EventFilter,
     HoldFilter,
     JournalFilter,
+    LabelFilter,
     Limit,
     LotFilter,
+    MemberFilter,
     RunFilter,
     instant_if_given,
     row_number,
@@ -60,6 +62,8 @@ class EntryAnswer(View, frozen=True, kw_only=True):
     source: str
     actor: str
     reason: str | None
+    label: str | None
+    member: str | None
 
 
 class EntryList(View, frozen=True, kw_only=True):
@@ -79,6 +83,8 @@ class JournalAnswer(View, frozen=True, kw_only=True):
     actor: str
     reason: str | None
     metadata: dict[str, str] | None
+    label: str | None
+    member: str | None
     event_id: str | None
     run_id: str | None
     reverses_journal_id: str | None
@@ -103,6 +109,8 @@ async def list_entries(
     event_id: EventFilter = None,
     lot_id: LotFilter = None,
     hold_id: HoldFilter = None,
+    label: LabelFilter = None,
+    member: MemberFilter = None,
     effective_from: At = None,
     effective_to: At = None,
     recorded_from: At = None,
@@ -121,6 +129,8 @@ async def list_entries(
         event_id=event_id,
         lot_id=row_number(ids.LOT, lot_id),
         hold_id=row_number(ids.HOLD, hold_id),
+        label=label,
+        member=member,
         effective_from=instant_if_given(effective_from, "effective_from"),
         effective_to=instant_if_given(effective_to, "effective_to"),
         recorded_from=instant_if_given(recorded_from, "recorded_from"),
@@ -178,4 +188,6 @@ def entry_answer(row: Record) -> EntryAnswer:
         source=row["source"],
         actor=row["actor"],
         reason=row["reason"],
+        label=row["label"],
+        member=row["member"],
     )

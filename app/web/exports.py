@@ -30,6 +30,8 @@ from app.web.http.parameters import (
     At,
     EventFilter,
     JournalFilter,
+    LabelFilter,
+    MemberFilter,
     RunFilter,
     instant_if_given,
     row_number,
@@ -38,14 +40,17 @@ from app.web.http.streamed import Streamed
 
 COLUMNS: Final = EntryAnswer.__struct_fields__
 # What people or other programs wrote: a spreadsheet must not take it for a formula.
-FREE_TEXT: Final = frozenset({"account_id", "idempotency_key", "event_id", "actor", "reason"})
+FREE_TEXT: Final = frozenset(
+    ("account_id", "idempotency_key", "event_id", "actor", "reason", "label", "member")
+)
 # The quote is among them so that taking one off always gives back what stood.
 FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "'")
 EXPORT_ANSWER: Final = (
     "One entry a line, by id, with the members of an entry of `/api/v1/ledger/entries`; where the "
     "last line is not the count and the SHA-256 of all bytes before that line, the export was cut "
     "off. CSV begins with the names; in its free text (account_id, idempotency_key, event_id, "
-    "actor, reason) what begins with = + - @ ' tab or line end has one ' put before it."
+    "actor, reason, label, member) what begins with = + - @ ' tab or line end has one ' put before "
+    "it."
 )
 _ENCODER: Final = msgspec.json.Encoder()
 
@@ -129,6 +134,8 @@ async def export_entries(
     journal_id: JournalFilter = None,
     run_id: RunFilter = None,
     event_id: EventFilter = None,
+    label: LabelFilter = None,
+    member: MemberFilter = None,
     effective_from: At = None,
     effective_to: At = None,
     recorded_from: At = None,
@@ -143,6 +150,8 @@ async def export_entries(
         journal_id=row_number(ids.JOURNAL, journal_id),
         run_id=row_number(ids.RUN, run_id),
         event_id=event_id,
+        label=label,
+        member=member,
         effective_from=instant_if_given(effective_from, "effective_from"),
         effective_to=instant_if_given(effective_to, "effective_to"),
         recorded_from=instant_if_given(recorded_from, "recorded_from"),

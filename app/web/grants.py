@@ -15,7 +15,7 @@ from app.spending import corrections
 from app.spending.keyed import Done
 from app.web.http import problems
 from app.web.http.access import Access, access
-from app.web.http.acts import Amount, Reason, answered, order, within_patience
+from app.web.http.acts import Amount, Metadata, Reason, answered, order, within_patience
 from app.web.http.instants import BodyInstant
 from app.web.http.parameters import AccountId, IdempotencyKey, instant_if_given
 from app.web.spends import SpendAnswer
@@ -30,6 +30,7 @@ class GrantBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     reason: Reason
     expires_at: BodyInstant | None = None
     priority: Priority | None = None
+    metadata: Metadata | None = None
 
 
 @post(
@@ -52,7 +53,7 @@ async def grant_credits(
         state.book,
         account_id,
         data.amount,
-        order(request, idempotency_key, data, data.reason),
+        order(request, idempotency_key, data),
         expires_at=None if ends_at is None or ends_at.year == NEVER.year else ends_at,
         priority=data.priority,
     )

@@ -19,7 +19,7 @@ from app.spending.hold import HoldView, Over
 from app.spending.keyed import Done, Order
 from app.web.http import problems
 from app.web.http.access import Access, access
-from app.web.http.acts import Amount, NothingBody, Reason, answered, order
+from app.web.http.acts import Amount, NothingBody, PurposeBody, answered, order
 from app.web.http.instants import Instant
 from app.web.http.parameters import AccountId, Cursor, IdempotencyKey, Limit
 from app.web.http.patterns import id_pattern
@@ -32,15 +32,14 @@ HoldSeconds = Annotated[
 ]
 
 
-class HoldBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class HoldBody(PurposeBody, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Amount to reserve, in whole credits, and the hold's maximum lifetime."""
 
     amount: Amount
     expires_in_s: HoldSeconds = HOLD_SECONDS_DEFAULT
-    reason: Reason | None = None
 
 
-class CaptureBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class CaptureBody(PurposeBody, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What it came to. What is left of the hold is given back: all of it for 0.
 
     `over` says what becomes of an amount above the hold, or after its deadline: it is refused, or
@@ -99,7 +98,7 @@ async def place_hold(
     state: State,
 ) -> Response[HoldAnswer]:
     """Reserve credits; a hold past its deadline holds nothing."""
-    wanted = order(request, idempotency_key, data, data.reason)
+    wanted = order(request, idempotency_key, data)
     placing = partial(
         holds.place, state.spending, account_id, data.amount, data.expires_in_s, wanted
     )

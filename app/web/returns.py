@@ -16,7 +16,7 @@ from app.reversals.returns import ReturnOrder, give_back
 from app.spending.keyed import Done
 from app.web.http import problems
 from app.web.http.access import Access, access
-from app.web.http.acts import Amount, Reason, answered, order
+from app.web.http.acts import Amount, Metadata, Reason, answered, order
 from app.web.http.parameters import AccountId, IdempotencyKey
 from app.web.http.patterns import KEY, id_pattern
 from app.web.http.views import View
@@ -32,6 +32,7 @@ class ReturnBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     ) = None
     amount: Amount | None = None
     reason: Reason | None = None
+    metadata: Metadata | None = None
 
 
 class ReturnAnswer(View, frozen=True, kw_only=True):
@@ -75,7 +76,7 @@ async def return_credits(
         of_key=data.of_idempotency_key,
         amount=data.amount,
     )
-    keyed = order(request, idempotency_key, data, data.reason)
+    keyed = order(request, idempotency_key, data)
     returning = partial(give_back, state.spending, account_id, wanted, keyed)
     done = await state.turns.act(account_id, returning)
     return answered(_answer(done), done.replayed, 201)

@@ -17,7 +17,7 @@ from app.spending.queue import Outcome
 from app.spending.spend import SpendOrder, Spent
 from app.web.http import problems
 from app.web.http.access import Access, access, caller
-from app.web.http.acts import Amount, BodyAccountId, Metadata, Reason, answered
+from app.web.http.acts import Amount, BodyAccountId, PurposeBody, answered
 from app.web.http.instants import Instant, instant
 from app.web.http.parameters import AccountId, IdempotencyKey
 from app.web.http.patterns import KEY
@@ -29,22 +29,18 @@ BATCH_BODY_BYTES_MAX: Final = 1_048_576
 ItemKey = Annotated[str, msgspec.Meta(pattern=KEY, min_length=1, max_length=255)]
 
 
-class SpendBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Amount to spend, in whole credits, with an optional reason and metadata."""
+class SpendBody(PurposeBody, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Amount to spend, in whole credits, and what it is for."""
 
     amount: Amount
-    reason: Reason | None = None
-    metadata: Metadata | None = None
 
 
-class BatchItemBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class BatchItemBody(PurposeBody, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One spend of a batch, under its own key."""
 
     account_id: BodyAccountId
     amount: Amount
     idempotency_key: ItemKey
-    reason: Reason | None = None
-    metadata: Metadata | None = None
 
 
 class BatchBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -128,7 +124,13 @@ async def spend_batch(
     orders = [
         _order(
             item.account_id,
-            SpendBody(amount=item.amount, reason=item.reason, metadata=item.metadata),
+            SpendBody(
+                amount=item.amount,
+                reason=item.reason,
+                metadata=item.metadata,
+                label=item.label,
+                member=item.member,
+            ),
             item.idempotency_key,
             actor,
         )
@@ -148,6 +150,8 @@ def _order(account_id: str, body: SpendBody, key: str, actor: str) -> SpendOrder
         key=request_key(key, "POST", path, body),
         reason=body.reason,
         metadata=body.metadata,
+        label=body.label,
+        member=body.member,
     )
 
 

@@ -11,6 +11,9 @@ CREATE DOMAIN natural_number AS bigint CHECK (VALUE >= 0);
 -- The id that the application gave to an account.
 CREATE DOMAIN application_id AS text CHECK (VALUE ~ '^[A-Za-z0-9._:@|+=~-]{1,128}$');
 
+-- What a spend was for, or who of a team made it: the application's own words.
+CREATE DOMAIN application_label AS text CHECK (VALUE ~ '^[A-Za-z0-9._:@|+=~/-]{1,128}$');
+
 CREATE DOMAIN lot_source AS text
     CHECK (VALUE IN ('daily', 'carried', 'promotional', 'purchased'));
 CREATE DOMAIN lot_priority AS smallint CHECK (VALUE BETWEEN 0 AND 1000);

@@ -9,6 +9,8 @@ CREATE TABLE journals (
     reverses_journal_id bigint REFERENCES journals ON DELETE RESTRICT,
     idempotency_key text,
     request_hash bytea,
+    label application_label, -- what it was for: a feature, a model, a job
+    member application_label, -- who of the account's team did it
     effective_at timestamptz NOT NULL,
     recorded_at timestamptz NOT NULL,
     CONSTRAINT key_has_hash CHECK ((idempotency_key IS NULL) = (request_hash IS NULL)),
@@ -23,6 +25,8 @@ CREATE UNIQUE INDEX journals_key ON journals (idempotency_key)
 CREATE UNIQUE INDEX journals_operators_key ON journals (idempotency_key)
     WHERE idempotency_key IS NOT NULL AND kind IN ('grant', 'adjustment', 'reversal', 'transfer');
 CREATE INDEX journals_event ON journals (event_id) WHERE event_id IS NOT NULL;
+CREATE INDEX journals_label ON journals (label, id) WHERE label IS NOT NULL;
+CREATE INDEX journals_member ON journals (member, id) WHERE member IS NOT NULL;
 -- In order: a chunk of a reversal goes on after the last one's end.
 CREATE INDEX journals_run ON journals (run_id, id) WHERE run_id IS NOT NULL;
 

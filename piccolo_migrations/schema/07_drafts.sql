@@ -8,7 +8,7 @@ CREATE TYPE lot_draft AS (
 CREATE TYPE journal_draft AS (
     kind text, source text, actor text, effective_at timestamptz, recorded_at timestamptz,
     event_id text, run_id bigint, reverses_journal_id bigint, idempotency_key text,
-    request_hash bytea, reason text, metadata text, answer text
+    request_hash bytea, label text, member text, reason text, metadata text, answer text
 );
 -- An entry names a new journal and a new lot by their places among the drafts, from 1.
 CREATE TYPE entry_draft AS (

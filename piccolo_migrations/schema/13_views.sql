@@ -24,7 +24,7 @@ SELECT entries.id, entries.journal_id, entries.account_id AS owner_id, entries.k
        entries.lot_id, lots.source AS lot_source, entries.hold_id, entries.reverses_entry_id,
        entries.effective_at, entries.recorded_at,
        journals.kind AS journal_kind, journals.event_id, journals.run_id,
-       journals.idempotency_key, journals.source, journals.actor, notes.reason,
+       journals.idempotency_key, journals.label, journals.member, journals.source, journals.actor, notes.reason,
        account_names.public_id AS account_id
   FROM entry_changes AS entries
   JOIN journals ON journals.id = entries.journal_id

@@ -178,6 +178,8 @@ async def test_an_entry_tells_all_of_itself(api: Api, history: list[Entry]) -> N
         "source": "api",
         "actor": api.tokens["service"].split("_")[1],
         "reason": None,
+        "label": None,
+        "member": None,
     }
     assert (opening["kind"], opening["change"], opening["effective_at"]) == (
         "grant",
@@ -261,7 +263,13 @@ async def test_a_journal_is_its_header_and_its_entries(api: Api) -> None:
     await api.put("/api/v1/accounts/user-1", {})
     spent = await api.client.post(
         "/api/v1/accounts/user-1/spends",
-        json={"amount": 2, "reason": "a letter", "metadata": {"pages": "1, 2"}},
+        json={
+            "amount": 2,
+            "reason": "a letter",
+            "metadata": {"pages": "1, 2"},
+            "label": "letters",
+            "member": "ann",
+        },
         headers=api.headers("service", **{"Idempotency-Key": "key 1"}),
     )
     told = spent.json()
@@ -274,6 +282,8 @@ async def test_a_journal_is_its_header_and_its_entries(api: Api) -> None:
         "actor": api.tokens["service"].split("_")[1],
         "reason": "a letter",
         "metadata": {"pages": "1, 2"},
+        "label": "letters",
+        "member": "ann",
         "event_id": None,
         "run_id": None,
         "reverses_journal_id": None,

@@ -30,6 +30,8 @@ GOOD = {
     "cursor": "abc",
     "type": "invoice.paid",
     "tier": "PRO",
+    "label": "model/large",
+    "member": "ann",
     **dict.fromkeys(
         ("as_of", "from", "to", "recorded_from", "recorded_to", "effective_from", "effective_to"),
         "2026-01-01T00:00:00Z",

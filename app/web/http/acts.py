@@ -17,7 +17,7 @@ from app.ledger.kinds import AMOUNT_MAX
 from app.operators.acts import Operator
 from app.spending.keyed import Order
 from app.web.http.access import caller
-from app.web.http.patterns import ACCOUNT_ID, WITHOUT_CONTROLS, WITHOUT_NUL
+from app.web.http.patterns import ACCOUNT_ID, LABEL, WITHOUT_CONTROLS, WITHOUT_NUL
 
 TEXT_CHARS_MAX: Final = 500
 METADATA_KEYS_MAX: Final = 50
@@ -43,6 +43,17 @@ Metadata = Annotated[
         "control characters.",
     ),
 ]
+Label = Annotated[
+    str,
+    msgspec.Meta(
+        pattern=LABEL,
+        description="What it was for, such as a feature, a model or a job: reports are made by it.",
+    ),
+]
+Member = Annotated[
+    str,
+    msgspec.Meta(pattern=LABEL, description="Who of the account's team it was: reports likewise."),
+]
 
 
 BodyAccountId = Annotated[str, msgspec.Meta(pattern=ACCOUNT_ID)]
@@ -57,18 +68,28 @@ class ReasonBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 MaybeReason = JSONBody[ReasonBody | None]  # app.web.http.openapi says that it may be left out
 
 
+class PurposeBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What credits were used for."""
+
+    reason: Reason | None = None
+    metadata: Metadata | None = None
+    label: Label | None = None
+    member: Member | None = None
+
+
 class NothingBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The body of an act that needs none."""
 
 
-def order(
-    request: Request[Any, Any, Any], key: str, body: object, reason: str | None = None
-) -> Order:
-    """The caller, and the key with the hash of the request."""
+def order(request: Request[Any, Any, Any], key: str, body: object) -> Order:
+    """The caller, the key with the hash of the request, and what the body says of the act."""
     return Order(
         actor=caller(request).id,
         key=request_key(key, str(request.method), request.url.path, body),
-        reason=reason,
+        reason=getattr(body, "reason", None),
+        metadata=getattr(body, "metadata", None),
+        label=getattr(body, "label", None),
+        member=getattr(body, "member", None),
     )
 
 

@@ -11,7 +11,7 @@ from app.audit.entries import PAGE_SIZE_MAX
 from app.errors import InvalidRequestError
 from app.infrastructure import ids
 from app.web.http.instants import INSTANT_PATTERN
-from app.web.http.patterns import ACCOUNT_ID, CURSOR, KEY, STRIPE_ID, id_pattern
+from app.web.http.patterns import ACCOUNT_ID, CURSOR, KEY, LABEL, STRIPE_ID, id_pattern
 
 NO_ROW: Final = 0  # an id that no row has: a well-formed id of nothing lists nothing
 
@@ -48,6 +48,9 @@ RunFilter = Annotated[str | None, QueryParameter(pattern=id_pattern(ids.RUN))]
 LotFilter = Annotated[str | None, QueryParameter(pattern=id_pattern(ids.LOT))]
 HoldFilter = Annotated[str | None, QueryParameter(pattern=id_pattern(ids.HOLD))]
 EventFilter = Annotated[str | None, QueryParameter(pattern=STRIPE_ID)]
+
+LabelFilter = Annotated[str | None, QueryParameter(pattern=LABEL, description="What it was for.")]
+MemberFilter = Annotated[str | None, QueryParameter(pattern=LABEL, description="Who did it.")]
 
 
 def parse_instant(text: str, name: str) -> datetime:
