@@ -42,8 +42,8 @@ class Tier(msgspec.Struct, frozen=True):
     past_due_grace_days: int = 7
     carry_over_max: int = 0
     trial_grants: bool = True
-    low_balance_alert: int | None = None  # below so many free credits an alert rises
-    unusual_use_alert: int | None = None  # from so many spent in a day on
+    low_balance_alert: int | None = None  # below a balance of so many an alert rises
+    unusual_use_alert: int | None = None  # from so many spent in a day on, net
     pause_collection: str = "keep"  # or "none": what it gives while its collection is paused
 
 

@@ -1,8 +1,12 @@
-"""The worker's loop: arq nudges, PostgreSQL decides, and without a nudge it ticks by itself."""
+"""The worker's loops: arq nudges, PostgreSQL decides, and without a nudge they run by themselves.
+
+The tick comes each minute, the fold, which raises alerts, each second.
+"""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import UTC
 from typing import Any, Final
@@ -17,11 +21,13 @@ from redis import exceptions as redis_errors
 from app.book import Book
 from app.infrastructure import clock
 from app.jobs.reconciling import reconcile_hourly
-from app.jobs.tick import tick
+from app.jobs.tick import TICK_SECONDS_MAX, tick
+from app.usage import fold
 
 log = structlog.get_logger(__name__)
 
 POLL_SECONDS: Final = 60.0
+FOLD_SECONDS: Final = 1.0
 # arq's minute and half of the next one; it waits for a hung Redis without a limit of its own.
 SILENCE_SECONDS_MAX: Final = 90.0
 RETRY_SECONDS: Final = 5.0
@@ -31,25 +37,27 @@ _AWAY: Final = (redis_errors.ConnectionError, redis_errors.TimeoutError, OSError
 
 
 class Ticker:
-    """Ticks at each nudge, and if none comes for a while; needs no answer from Redis."""
+    """Acts at each nudge, and if none comes for a while; needs no answer from Redis."""
 
-    def __init__(self, book: Book) -> None:
+    def __init__(self, name: str, act: Callable[[Book], Awaitable[object]], book: Book) -> None:
+        self._name = name
+        self._act = act
         self._book = book
         self._nudged = asyncio.Event()
 
     def nudge(self) -> None:
-        """Tick as soon as the tick under way, if any, is done."""
+        """Act as soon as the act under way, if any, is done."""
         self._nudged.set()
 
     async def run(self, silence_s: float) -> None:
-        """Tick until canceled; a tick that fails, e.g. without a database, is soon tried again."""
+        """Act until canceled; an act that fails, e.g. without a database, is soon tried again."""
         while True:
             self._nudged.clear()
             wait_s = silence_s
             try:
-                await tick_while_time_runs(self._book)
+                await self._act(self._book)
             except Exception:
-                log.exception("tick_failed")
+                log.exception(f"{self._name}_failed")
                 wait_s = RETRY_SECONDS
             with suppress(TimeoutError):
                 async with asyncio.timeout(wait_s):
@@ -66,11 +74,18 @@ async def tick_while_time_runs(book: Book) -> None:
         await reconcile_hourly(book)
 
 
+async def fold_once(book: Book) -> None:
+    """Fold what is new, and raise its alerts, under a standing clock too: nothing comes due."""
+    await fold.fold(book.database, book.catalogues, TICK_SECONDS_MAX)
+
+
 async def work(book: Book, redis_url: str | None) -> None:
-    """Tick until canceled: at arq's nudges, and without them by itself."""
-    ticker = Ticker(book)
+    """Tick and fold until canceled: at arq's nudges, and without them by itself."""
+    ticker = Ticker("tick", tick_while_time_runs, book)
+    folder = Ticker("fold", fold_once, book)
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(ticker.run(SILENCE_SECONDS_MAX if redis_url else POLL_SECONDS))
+        tasks.create_task(folder.run(FOLD_SECONDS))
         if redis_url is not None:
             tasks.create_task(_be_nudged(ticker, redis_url))
 

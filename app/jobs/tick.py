@@ -54,7 +54,11 @@ async def _tried(step: Awaitable[int | None], failures: list[Exception]) -> int 
 
 
 async def advance_clock(book: Book, to: datetime) -> datetime:
-    """Move a standing clock forward as if each minute's tick had run, in time order."""
+    """Move a standing clock forward as if each minute's tick had run, in time order.
+
+    The usage is folded before and after, so that alerts are there when the call answers.
+    """
+    await fold.fold(book.database, book.catalogues, TICK_SECONDS_MAX)
     last = await clock.now(book.database)
     while (due := await _next_due(book)) is not None:
         minute = max(_minute_from(due), _minute_from(last))
@@ -64,7 +68,9 @@ async def advance_clock(book: Book, to: datetime) -> datetime:
         while not (await tick(book, "tick")).done:
             continue
         last = minute + timedelta(microseconds=1)  # what still fails waits for the next minute
-    return await clock.stand(book.database, to)
+    stands = await clock.stand(book.database, to)
+    await fold.fold(book.database, book.catalogues, TICK_SECONDS_MAX)
+    return stands
 
 
 async def _next_due(book: Book) -> datetime | None:

@@ -105,8 +105,9 @@ def _owe_less(payer: AccountDay, journal: JournalDraft, amount: int) -> None:
 
 async def _alert(book: Book, row: Record, receiver: AccountDay, amount: int) -> None:
     await book.database.execute(
-        """INSERT INTO alerts (kind, account_id, tier, customer_id, threshold, value, raised_at)
-           VALUES ('gift_disputed', $1, $2, $3, 0, $4, tallybook_now())""",
+        """INSERT INTO alerts (kind, account_id, tier, customer_id, threshold, value,
+                               effective_at, raised_at)
+           VALUES ('gift_disputed', $1, $2, $3, 0, $4, tallybook_now(), tallybook_now())""",
         receiver.sheet.account_id,
         receiver.tier,
         row["customer_id"],

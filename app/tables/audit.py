@@ -6,7 +6,7 @@ from piccolo.columns import BigInt, BigSerial, Boolean, Date, Integer, Text, Tim
 from piccolo.table import Table
 
 from app.tables.accounts import Accounts
-from app.tables.ledger import Journals
+from app.tables.ledger import Holds, Journals
 from app.tables.reference import references
 
 
@@ -36,10 +36,11 @@ class UsageFold(Table, tablename="usage_fold"):
 
     only_row = Boolean(primary_key=True, null=False, default=True)
     entry_id = BigInt(null=False, default=0)
+    alerted_to = BigInt(null=False, default=0)
 
 
 class Alerts(Table, tablename="alerts"):
-    """Crossings of a threshold, each once: by its journal, or by its account-day."""
+    """Alerts on accounts: crossings of a level, unusual use, leaked holds, disputed gifts."""
 
     id = BigSerial(primary_key=True)
     kind = Text(null=False, default=None)
@@ -47,7 +48,9 @@ class Alerts(Table, tablename="alerts"):
     tier = Text(null=False, default=None)
     day_on = Date(null=True, default=None)
     journal_id = references(Journals, null=True)
+    hold_id = references(Holds, null=True)
     customer_id = Text(null=True, default=None)
     threshold = BigInt(null=False, default=None)
     value = BigInt(null=False, default=None)
+    effective_at = Timestamptz(null=False, default=None)
     raised_at = Timestamptz(null=False, default=None)

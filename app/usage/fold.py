@@ -6,8 +6,8 @@ So a late entry counts on the day it belongs to. On a date that the account did 
 UTC date, and the tier of the day before; without any day, FREE. The amounts are gross: what was
 taken back later stands in the ledger's reports.
 
-The tick folds the entries below the horizon, which are stable, into ``usage_days``; reads add the
-few above. Whoever asks each minute, as metrics do, calls ``folded`` and reads a few rows.
+Each second a worker folds the entries below the horizon, which are stable, into ``usage_days``;
+reads add the few above. Metrics, which ask each minute, call ``folded`` and read a few rows.
 """
 
 from __future__ import annotations
@@ -136,15 +136,15 @@ async def fold(database: Database, catalogues: Catalogues, within_s: float) -> N
     try:
         horizon = (await Horizons().find(database)).entry_id
     except BusyError:
-        return  # the next tick's turn
+        return  # the next second's turn
     _, catalogue = await catalogues.present(database)
     watches = alerts.watches(catalogue)
     while loop.time() < ends_at and await _fold_chunk(database, horizon, watches):
         continue
 
 
-async def _fold_chunk(database: Database, horizon: int, watches: alerts.Watches) -> bool:
-    """Whether there is more to fold."""
+async def _fold_chunk(database: Database, horizon: int, watches: alerts.Watches | None) -> bool:
+    """Fold one chunk; returns whether there is more."""
     async with database.transaction():
         after: int = await database.fetchval("SELECT entry_id FROM usage_fold FOR UPDATE")
         # By count, not by id: after a restore the ids go on a billion higher.
@@ -154,18 +154,27 @@ async def _fold_chunk(database: Database, horizon: int, watches: alerts.Watches)
         if to is None:
             return False
         await database.execute(_FOLD, after, to)
-        await alerts.raise_alerts(database, watches, after, to)
         await database.execute("UPDATE usage_fold SET entry_id = $1", to)
+        if watches is not None:
+            await _alert(database, watches, to)
     return to < horizon
 
 
+async def _alert(database: Database, watches: alerts.Watches, to: int) -> None:
+    """Raise what the entries not yet judged call for; a rebuild folds, and judges none."""
+    alerted_to: int = await database.fetchval("SELECT alerted_to FROM usage_fold")
+    if to > alerted_to:
+        await alerts.raise_alerts(database, watches, alerted_to, to)
+        await database.execute("UPDATE usage_fold SET alerted_to = $1", to)
+
+
 async def refold(database: Database) -> None:
-    """Fold everything anew: what ``usage_days`` said before is forgotten, and no alert rises."""
+    """Fold everything from the first entry on; no alert rises again."""
     horizon = (await Horizons().find(database)).entry_id
     async with database.transaction():
         await database.execute("UPDATE usage_fold SET entry_id = 0")
         await database.execute(
             "UPDATE usage_days SET granted = 0, spent = 0, expired = 0, purchased = 0"
         )
-    while await _fold_chunk(database, horizon, alerts.Watches({}, {})):
+    while await _fold_chunk(database, horizon, None):
         continue

@@ -19,11 +19,19 @@ from app.web.http.instants import Instant
 from app.web.http.parameters import AccountFilter, Cursor, Limit
 from app.web.http.views import View, view_of
 
+AlertKind = Literal["low", "depleted", "recovered", "unusual_use", "hold_leaked", "gift_disputed"]
+
 
 class AlertAnswer(View, frozen=True, kw_only=True):
-    """An account's balance fell below its tier's threshold, or its use of a day (`on`) reached it.
+    """A balance that fell low, was used up or recovered; unusual use; a leaked hold; a gift.
 
-    `value` is what there was then; `journal_id` made the balance fall.
+    `low`: the balance (free + held - debt) fell below `low_balance_alert` of the account's tier.
+    `depleted`: nothing is left. `recovered`: it is back at that threshold, or above zero where the
+    tier has none; only then can the two rise again. `journal_id` crossed the level. `unusual_use`:
+    the spends of the day `on`, less what came back of them, reached `unusual_use_alert`.
+    `hold_leaked`: `hold_id` ended at its deadline, and nothing of it was captured or released.
+    `gift_disputed`: `value` credits were spent of a gift that `customer_id` paid for and took back.
+    `value` is the balance, the use or the credits; `effective_at` is when it happened.
     """
 
     id: str
@@ -32,36 +40,39 @@ class AlertAnswer(View, frozen=True, kw_only=True):
     tier: str
     on: date | None
     journal_id: str | None
+    hold_id: str | None
+    customer_id: str | None
     threshold: int
     value: int
+    effective_at: Instant
     raised_at: Instant
 
 
 class AlertList(View, frozen=True, kw_only=True):
-    """A page of alerts, oldest first."""
+    """A page of alerts, oldest first; `next_cursor` is there at the end too, to be asked later."""
 
     data: list[AlertAnswer]
-    next_cursor: str | None
+    next_cursor: str
 
 
 @get(
     "/api/v1/alerts",
     responses=problems.declared(400, 401, 403, 422),
     tags=["Reports"],
-    **access(Access.AUDITOR),
+    **access(Access.SERVICE_OR_AUDITOR),
 )
 async def list_alerts(
     state: State,
-    kind: FromQuery[Literal["low_balance", "unusual_use"] | None] = None,
+    kind: FromQuery[AlertKind | None] = None,
     account_id: AccountFilter = None,
     cursor: Cursor = None,
     limit: Limit = 100,
 ) -> AlertList:
-    """List the alerts that rose, oldest first; the thresholds stand in the catalogue."""
+    """List the alerts that rose, oldest first; ask again with `next_cursor` to follow them."""
     database = state.book.database
     query = AlertQuery(kind=kind, of_account=await entries.of_account(database, account_id))
-    page = await alerts(database, state.horizons, query, cursor, limit)
-    return AlertList(data=[_answer(row) for row in page.rows], next_cursor=page.next_cursor)
+    rows, next_cursor = await alerts(database, state.horizons, query, cursor, limit)
+    return AlertList(data=[_answer(row) for row in rows], next_cursor=next_cursor)
 
 
 def _answer(row: Record) -> AlertAnswer:

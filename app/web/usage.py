@@ -45,7 +45,7 @@ class UsageList(View, frozen=True, kw_only=True):
     "/api/v1/usage",
     responses=problems.declared(400, 401, 403, 422),
     tags=["Reports"],
-    **access(Access.AUDITOR),
+    **access(Access.SERVICE_OR_AUDITOR),
 )
 async def get_usage(
     state: State,

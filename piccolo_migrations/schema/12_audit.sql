@@ -21,26 +21,35 @@ CREATE TABLE usage_days (
 -- The last entry that usage_days counts.
 CREATE TABLE usage_fold (
     only_row boolean PRIMARY KEY DEFAULT true CHECK (only_row),
-    entry_id bigint NOT NULL DEFAULT 0
+    entry_id bigint NOT NULL DEFAULT 0,
+    alerted_to bigint NOT NULL DEFAULT 0 -- alerts were raised for the entries up to this one
 );
 INSERT INTO usage_fold DEFAULT VALUES;
 
--- Crossings of a threshold, each once: by its journal, or by its account-day.
+-- Alerts on accounts: crossings of a level by a journal, unusual use of an account-day, holds that
+-- nobody ended, gifts whose money went back.
 CREATE TABLE alerts (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    kind text NOT NULL CHECK (kind IN ('low_balance', 'unusual_use', 'gift_disputed')),
+    kind text NOT NULL CHECK (kind IN
+        ('low', 'depleted', 'recovered', 'unusual_use', 'hold_leaked', 'gift_disputed')),
     account_id bigint NOT NULL REFERENCES accounts ON DELETE RESTRICT,
     tier text NOT NULL,
     day_on date,
     journal_id bigint REFERENCES journals ON DELETE RESTRICT,
+    hold_id bigint REFERENCES holds ON DELETE RESTRICT,
     customer_id text, -- the payer of a gift that was taken back after it was spent
     threshold bigint NOT NULL,
     value bigint NOT NULL,
+    effective_at timestamptz NOT NULL, -- when it happened; it may be raised later
     raised_at timestamptz NOT NULL,
-    CONSTRAINT low_balance_names_its_journal
-        CHECK ((kind = 'low_balance') = (journal_id IS NOT NULL)),
+    CONSTRAINT crossing_names_its_journal
+        CHECK ((kind IN ('low', 'depleted', 'recovered')) = (journal_id IS NOT NULL)),
+    CONSTRAINT leak_names_its_hold CHECK ((kind = 'hold_leaked') = (hold_id IS NOT NULL)),
     CONSTRAINT gift_names_its_payer CHECK (kind = 'gift_disputed' OR customer_id IS NULL)
 );
-CREATE UNIQUE INDEX alerts_low_balance ON alerts (account_id, journal_id)
-    WHERE kind = 'low_balance';
+CREATE UNIQUE INDEX alerts_crossing ON alerts (account_id, journal_id, kind)
+    WHERE journal_id IS NOT NULL;
+CREATE INDEX alerts_standing ON alerts (account_id, id)
+    WHERE kind IN ('low', 'depleted', 'recovered');
+CREATE UNIQUE INDEX alerts_hold_leaked ON alerts (hold_id) WHERE kind = 'hold_leaked';
 CREATE UNIQUE INDEX alerts_unusual_use ON alerts (account_id, day_on) WHERE kind = 'unusual_use';

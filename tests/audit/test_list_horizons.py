@@ -26,8 +26,10 @@ PATHS = {
 }
 # A row of each list, as its writer adds it; $1 is a number that tells the rows apart.
 INSERT = {
-    "alerts": """INSERT INTO alerts (kind, account_id, tier, day_on, threshold, value, raised_at)
-                 SELECT 'unusual_use', min(id), 'PRO', date '2026-01-01' + $1::int, 1, 1, now()
+    "alerts": """INSERT INTO alerts (kind, account_id, tier, day_on, threshold, value,
+                                     effective_at, raised_at)
+                 SELECT 'unusual_use', min(id), 'PRO', date '2026-01-01' + $1::int, 1, 1, now(),
+                        now()
                    FROM accounts""",
     "events": """INSERT INTO events (id, type, livemode, created_at, received_at, payload, verdict,
                                      verdict_reason)
@@ -69,7 +71,9 @@ async def _next(api: Api, path: str, cursor: str | None) -> tuple[list[dict[str,
         answer = await api.get(path, limit=2, **query)
         if answer.status_code != 503:
             assert answer.status_code == 200, answer.text
-            return answer.json()["data"], answer.json()["next_cursor"]
+            page = answer.json()
+            # The cursor of alerts is never null: a page that is not full is the last for now.
+            return page["data"], page["next_cursor"] if len(page["data"]) == 2 else None
         await asyncio.sleep(0.05)
 
 

@@ -76,8 +76,10 @@ async def roles(server: Server, book: Book) -> AsyncIterator[Roles]:
     one = await store.begin(book.database, by, NOW, dry_run=True)
     await store.fetched(book.database, one, "evt_3")
     await book.database.execute(
-        """INSERT INTO alerts (kind, account_id, tier, day_on, threshold, value, raised_at)
-           SELECT 'unusual_use', id, tier, day_on, 1, 7, tallybook_now() FROM accounts LIMIT 1"""
+        """INSERT INTO alerts (kind, account_id, tier, day_on, threshold, value,
+                               effective_at, raised_at)
+           SELECT 'unusual_use', id, tier, day_on, 1, 7, tallybook_now(), tallybook_now()
+             FROM accounts LIMIT 1"""
     )
     await book.database.execute(
         "INSERT INTO event_bodies (event_id, received_at, payload) VALUES ('evt_1', $1, '{}')", NOW

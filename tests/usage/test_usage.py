@@ -1,20 +1,16 @@
-"""Usage by day and tier: what the fold says is what the entries say; alerts rise once."""
+"""Usage by day and tier: what the fold says is what the entries say."""
 
 from __future__ import annotations
 
 import asyncio
 from datetime import date, timedelta
 
-import pytest
-
-from app.allowance.catalogue import default_text
 from app.book import Book
 from app.infrastructure.db import Database
 from app.jobs.tick import tick
 from app.usage import fold
 from tests.acts import DAY, HOUR, Acts, subscribe
 from tests.api_client import Api
-from tests.as_owner import apply_tiers
 from tests.conftest import NOW
 from tests.invariants import differences
 
@@ -133,74 +129,3 @@ async def test_metrics_read_one_days_rows(api: Api, book: Book) -> None:
     rows = [dict(row) for row in await fold.folded(book.database, TODAY)]
     assert rows == [{"day_on": TODAY, "tier": "FREE", **ZERO, "granted": 25, "expired": 0}]
     assert await fold.folded(book.database, date(2020, 1, 1)) == []
-
-
-@pytest.fixture
-async def watched(api: Api, book: Book) -> Acts:
-    """A FREE account of 5 credits, watched below 3 and from 6 a day on."""
-    text = default_text().replace(
-        "daily_credits = 5\n", "daily_credits = 5\nlow_balance_alert = 3\nunusual_use_alert = 6\n"
-    )
-    await apply_tiers(book, text)
-    await api.put("/api/v1/accounts/user-1", {})
-    return Acts(api)
-
-
-async def raised(api: Api, book: Book, **filters: str) -> list[tuple[str, int]]:
-    """(kind, value) of all alerts, after a tick."""
-    await tick(book)
-    answer = await api.get("/api/v1/alerts", **filters)
-    assert answer.status_code == 200, answer.text
-    return [(alert["kind"], alert["value"]) for alert in answer.json()["data"]]
-
-
-async def test_a_low_balance_raises_one_alert_each_time_it_is_crossed(
-    watched: Acts, api: Api, book: Book
-) -> None:
-    await watched.spend(2)
-    assert await raised(api, book, kind="low_balance") == []
-    spent = await watched.journal(await watched.spend(1))
-    assert await raised(api, book, kind="low_balance") == [("low_balance", 2)]
-    await watched.spend(1)
-    assert await raised(api, book, kind="low_balance") == [("low_balance", 2)]
-    await watched.grant(4)
-    await watched.spend(3)
-    assert await raised(api, book, kind="low_balance") == [("low_balance", 2)] * 2
-    (first, _) = (await api.get("/api/v1/alerts", kind="low_balance")).json()["data"]
-    assert (first["account_id"], first["journal_id"], first["threshold"]) == ("user-1", spent, 3)
-
-
-async def test_a_day_that_ends_and_opens_is_no_low_balance(
-    watched: Acts, api: Api, book: Book
-) -> None:
-    for days in range(1, 4):
-        await api.set_clock(NOW + days * DAY)
-    assert await raised(api, book) == []
-
-
-async def test_unusual_use_raises_one_alert_a_day(watched: Acts, api: Api, book: Book) -> None:
-    await watched.grant(20)
-    await watched.spend(5)
-    assert await raised(api, book, kind="unusual_use") == []
-    await watched.spend(3)
-    await watched.spend(3)
-    assert await raised(api, book, kind="unusual_use") == [("unusual_use", 11)]
-    await watched.spend(1)
-    assert await raised(api, book, kind="unusual_use") == [("unusual_use", 11)]
-    await api.set_clock(NOW + DAY)
-    await watched.spend(6)
-    assert await raised(api, book, kind="unusual_use") == [("unusual_use", 11), ("unusual_use", 6)]
-
-
-async def test_a_book_folded_anew_raises_nothing_twice(watched: Acts, api: Api, book: Book) -> None:
-    await watched.spend(4)
-    before = await raised(api, book)
-    assert before == [("low_balance", 1)]
-    await fold.refold(book.database)
-    assert await raised(api, book) == before
-
-
-async def test_without_thresholds_nothing_rises(api: Api, book: Book) -> None:
-    (free, _) = await people(api)
-    await free.spend(5)
-    assert await raised(api, book) == []
