@@ -36,6 +36,7 @@ SETTINGS: Mapping[str, str] = {
 SOCKET_PATH_BYTES_MAX = 107
 POLL_S = 0.01
 LADDER = (signal.SIGINT, signal.SIGQUIT, signal.SIGKILL)  # fast, immediate, none
+_STILL_IN_USE = "pre-existing shared memory block"
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,7 @@ class EmbeddedPostgres:
         self._passwords = passwords
         self._settings = {**SETTINGS, **(settings or {})}
         self._process: subprocess.Popen[bytes] | None = None
+        self._watcher: Guard | None = None
 
     @property
     def superuser_url(self) -> str:
@@ -132,16 +134,22 @@ class EmbeddedPostgres:
     def start(self, watcher: Guard) -> None:
         self.make()
         self._process = spawn(self.program(), self._logs_dir, watcher)
+        self._watcher = watcher
 
     def ready(self, timeout_s: float) -> None:
-        """Block until it takes connections; a server that ended instead is a StartError."""
+        """Block until it takes connections; a server that ended instead is a StartError.
+
+        The processes of one that was killed may live a moment longer: it is started again then.
+        """
         assert self._process is not None
         deadline = time.monotonic() + timeout_s
         while not self.is_ready(self._process.pid):
-            if self._process.poll() is not None or time.monotonic() > deadline:
-                raise StartError(
-                    f"PostgreSQL did not start:\n{log_tail(log_path(self._logs_dir, 'postgres'))}"
-                )
+            ended, late = self._process.poll() is not None, time.monotonic() > deadline
+            if ended or late:
+                told = log_tail(log_path(self._logs_dir, "postgres"))
+                if late or _STILL_IN_USE not in told or self._watcher is None:
+                    raise StartError(f"PostgreSQL did not start:\n{told}")
+                self.start(self._watcher)
             time.sleep(POLL_S)
 
     def is_ready(self, pid: int) -> bool:

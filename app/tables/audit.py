@@ -21,14 +21,22 @@ class Verifications(Table, tablename="verifications"):
 
 
 class UsageDays(Table, tablename="usage_days"):
-    """Credits by day and tier: the sums of the entries up to usage_fold.entry_id."""
+    """Credits by day, tier, label and member: the sums of entries up to usage_fold.entry_id."""
 
     day_on = Date(primary_key=True, null=False, default=None)
     tier = Text(primary_key=True, null=False, default=None)
+    label = Text(primary_key=True, null=False, default=None)
+    member = Text(primary_key=True, null=False, default=None)
     granted = BigInt(null=False, default=0)
-    spent = BigInt(null=False, default=0)
-    expired = BigInt(null=False, default=0)
     purchased = BigInt(null=False, default=0)
+    refunded = BigInt(null=False, default=0)
+    spent = BigInt(null=False, default=0)
+    returned = BigInt(null=False, default=0)
+    expired = BigInt(null=False, default=0)
+    reversed = BigInt(null=False, default=0)
+    adjusted = BigInt(null=False, default=0)
+    transferred = BigInt(null=False, default=0)
+    use_reversed = BigInt(null=False, default=0)
 
 
 class UsageFold(Table, tablename="usage_fold"):

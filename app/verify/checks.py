@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from app.usage.fold import SUMS
+from app.usage.fold import DIFFERENCES
 from app.verify.cross_checks import CROSS_CHECKS
 from app.verify.projections import ACCOUNTS, HOLDS, LOTS, differences
 from app.verify.structure import STRUCTURE
-
-_FOLDED: Final = "(SELECT entry_id FROM usage_fold)"
 
 # name → (what it counts, what it finds wrong); each finding is one text.
 CHECKS: Final[Mapping[str, tuple[str, str]]] = {
@@ -234,15 +232,7 @@ CHECKS: Final[Mapping[str, tuple[str, str]]] = {
     ),
     "usage by day is what its entries say": (
         "SELECT count(*) FROM usage_days",
-        f"""SELECT format('usage of %s on %s: %s %s stands; its entries say %s', day_on, tier,
-                  counted, stands, says)
-             FROM usage_days FULL JOIN ({SUMS.replace("$1", "0").replace("$2", _FOLDED)}) AS said
-            USING (day_on, tier)
-            CROSS JOIN LATERAL (VALUES ('granted', usage_days.granted, said.granted),
-                ('spent', usage_days.spent, said.spent),
-                ('expired', usage_days.expired, said.expired),
-                ('purchased', usage_days.purchased, said.purchased)) AS one (counted, stands, says)
-            WHERE coalesce(stands, 0) <> coalesce(says, 0)""",
+        DIFFERENCES,
     ),
     **CROSS_CHECKS,
     **STRUCTURE,

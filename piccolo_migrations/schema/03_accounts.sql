@@ -35,6 +35,7 @@ CREATE TABLE accounts (
     CONSTRAINT joined_is_closed CHECK (joined_to IS NULL OR closed_at IS NOT NULL)
 ) WITH (fillfactor = 80);
 CREATE INDEX accounts_due ON accounts (due_at, id);
+CREATE INDEX accounts_joined ON accounts (joined_to) WHERE joined_to IS NOT NULL;
 CREATE INDEX accounts_dormant ON accounts (time_zone)
     WHERE due_at > day_ends_at AND closed_at IS NULL AND suspended_at IS NULL;
 

@@ -7,15 +7,24 @@ CREATE TABLE verifications (
     difference_count bigint NOT NULL CHECK (difference_count >= 0)
 );
 
--- Credits by day and tier: the sums of the entries up to usage_fold.entry_id.
+-- Credits by day, tier, label and member: the sums of the entries up to usage_fold.entry_id. Only use
+-- is for a label or by a member; the rest stands under none, ''.
 CREATE TABLE usage_days (
     day_on date NOT NULL,
     tier text NOT NULL,
+    label text NOT NULL,
+    member text NOT NULL,
     granted bigint NOT NULL DEFAULT 0,
-    spent bigint NOT NULL DEFAULT 0,
-    expired bigint NOT NULL DEFAULT 0,
     purchased bigint NOT NULL DEFAULT 0,
-    PRIMARY KEY (day_on, tier)
+    refunded bigint NOT NULL DEFAULT 0,
+    spent bigint NOT NULL DEFAULT 0,
+    returned bigint NOT NULL DEFAULT 0,
+    expired bigint NOT NULL DEFAULT 0,
+    reversed bigint NOT NULL DEFAULT 0,
+    adjusted bigint NOT NULL DEFAULT 0,
+    transferred bigint NOT NULL DEFAULT 0,
+    use_reversed bigint NOT NULL DEFAULT 0, -- the part of reversed that undoes use
+    PRIMARY KEY (day_on, tier, label, member)
 );
 
 -- The last entry that usage_days counts.

@@ -75,7 +75,7 @@ BEGIN
         ('money_back', '{kind, id, payment_key}'),
         ('reconciliations', '{id, hour_at, started_by, dry_run, since_at, started_at}'),
         ('sightings', '{subscription_id}'),
-        ('usage_days', '{day_on, tier}'),
+        ('usage_days', '{day_on, tier, label, member}'),
         ('key_uses', '{key_id}'),
         ('usage_fold', '{only_row}'),
         ('book', '{only_row, epoch, pepper_check}')

@@ -31,6 +31,7 @@ GOOD = {
     "type": "invoice.paid",
     "tier": "PRO",
     "label": "model/large",
+    "by": "day,tier",
     "member": "ann",
     **dict.fromkeys(
         ("as_of", "from", "to", "recorded_from", "recorded_to", "effective_from", "effective_to"),

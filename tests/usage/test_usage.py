@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import date, timedelta
+from datetime import timedelta
+
+import pytest
 
 from app.book import Book
 from app.infrastructure.db import Database
@@ -15,7 +17,10 @@ from tests.conftest import NOW
 from tests.invariants import differences
 
 TODAY = NOW.date()
-ZERO = {"granted": 0, "spent": 0, "expired": 0, "purchased": 0}
+FLOWS = {
+    **dict.fromkeys(("granted", "purchased", "returned", "reversed", "adjusted", "transferred"), 1),
+    **dict.fromkeys(("refunded", "spent", "expired"), -1),
+}
 
 
 async def told(api: Api, **filters: str) -> dict[tuple[str, str], dict[str, int]]:
@@ -23,7 +28,7 @@ async def told(api: Api, **filters: str) -> dict[tuple[str, str], dict[str, int]
     answer = await api.get("/api/v1/usage", **filters)
     assert answer.status_code == 200, answer.text
     return {
-        (row.pop("day_on"), row.pop("tier")): {name: n for name, n in row.items() if n}
+        (row["day_on"], row["tier"]): {name: n for name, n in row.items() if n and name in FLOWS}
         for row in answer.json()["data"]
     }
 
@@ -123,9 +128,97 @@ async def test_the_list_is_filtered_and_paged(api: Api) -> None:
     assert (wrong.status_code, wrong.json()["code"]) == (422, "invalid_cursor")
 
 
-async def test_metrics_read_one_days_rows(api: Api, book: Book) -> None:
-    await people(api)
+async def rows(api: Api, by: str, **filters: str) -> list[dict[str, object]]:
+    """The rows of a report, page by page of two, without what is null or nothing."""
+    found, cursor = [], None
+    while True:
+        more = {} if cursor is None else {"cursor": cursor}
+        answer = await api.get("/api/v1/usage", scope="service", by=by, limit=2, **filters, **more)
+        assert answer.status_code == 200, answer.text
+        found += [{name: n for name, n in row.items() if n} for row in answer.json()["data"]]
+        if (cursor := answer.json()["next_cursor"]) is None:
+            return found
+
+
+async def a_busy_day(api: Api) -> tuple[Acts, Acts]:
+    """Labelled spends, a hold, returns and reversals of two accounts over two days."""
+    free, pro = await people(api)
+    await api.set_clock(NOW + DAY)
+    chat = {"label": "chat", "member": "ann"}
+    spend = await pro.journal(await pro.spend(6, **chat))
+    await pro.done(await pro.give_back(2, spend_id=spend))
+    hold = await pro.held(5, label="image", member="ben")
+    await pro.done(await pro.capture(hold, 4))
+    wrong = await pro.journal(await pro.spend(3, label="image", member="ann"))
+    await pro.done(await pro.reverse(wrong))
+    await pro.done(await pro.spend(1))
+    await pro.done(await pro.adjust(-1))
+    await free.done(await free.spend(2, label="chat"))
+    gift = await free.journal(await free.grant(9))
+    await free.done(await free.reverse(gift))
+    await api.set_clock(NOW + DAY + HOUR)
+    return free, pro
+
+
+async def test_use_is_told_by_label_and_by_member(api: Api, book: Book) -> None:
+    await a_busy_day(api)
+    for _ in ("above the fold", "folded"):
+        assert await rows(api, "label") == [
+            {"spent": 1},
+            {"label": "chat", "spent": 8, "returned": 2},
+            {"label": "image", "spent": 7, "reversed": 3},
+        ]
+        assert await rows(api, "label,member", label="image") == [
+            {"label": "image", "member": "ann", "spent": 3, "reversed": 3},
+            {"label": "image", "member": "ben", "spent": 4},
+        ]
+        assert await rows(api, "member", account_id="pro") == [
+            {"spent": 1},
+            {"member": "ann", "spent": 9, "returned": 2, "reversed": 3},
+            {"member": "ben", "spent": 4},
+        ]
+        by_day = await rows(api, "day", label="chat", tier="PRO")
+        assert by_day == [{"day_on": on(1), "spent": 6, "returned": 2}]
+        by_account = await rows(api, "account,label", label="chat")
+        assert by_account == [
+            {"account_id": "free", "label": "chat", "spent": 2},
+            {"account_id": "pro", "label": "chat", "spent": 6, "returned": 2},
+        ]
+        await tick(book)
+
+
+async def test_days_and_accounts_close_to_the_balances(api: Api, book: Book) -> None:
+    people = await a_busy_day(api)
+    balances = {one.account_id: (await api.account(one.account_id))["balance"] for one in people}
+    assert balances == {"free": 3, "pro": 10}
+
+    def moved(row: dict[str, object]) -> int:
+        return sum(sign * int(str(row.get(flow, 0))) for flow, sign in FLOWS.items())
+
+    for by in ("account", "day,account", "account,tier"):
+        told = await rows(api, by)
+        for name, balance in balances.items():
+            assert sum(moved(row) for row in told if row["account_id"] == name) == balance
+    for by in ("day", "tier", "day,tier"):
+        assert sum(moved(row) for row in await rows(api, by)) == sum(balances.values())
+    assert sum(moved(row) for row in await rows(api, "day", account_id="pro")) == 10
     await tick(book)
-    rows = [dict(row) for row in await fold.folded(book.database, TODAY)]
-    assert rows == [{"day_on": TODAY, "tier": "FREE", **ZERO, "granted": 25, "expired": 0}]
-    assert await fold.folded(book.database, date(2020, 1, 1)) == []
+    assert await differences(book.database) == []
+
+
+async def test_what_an_account_brought_where_it_was_joined_is_told_with_it(api: Api) -> None:
+    free, _ = await a_busy_day(api)
+    body = {"into": "pro", "reason": "one person"}
+    path = "accounts/free/merge"
+    await free.done(await free.post(path, body, scope="operator"))
+    assert {row["account_id"] for row in await rows(api, "account,day")} == {"pro"}
+    (whole,) = await rows(api, "account", account_id="free")
+    assert whole["account_id"] == "pro"
+    told = await rows(api, "account,label", label="chat")
+    assert told == [{"account_id": "pro", "label": "chat", "spent": 8, "returned": 2}]
+
+
+@pytest.mark.parametrize("by", ["", "day,", "hour", "day;tier", "day,day,day,day,day,day"])
+async def test_a_report_by_something_else_is_refused(api: Api, by: str) -> None:
+    answer = await api.get("/api/v1/usage", by=by)
+    assert (answer.status_code, answer.json()["code"]) == (400, "invalid_request")

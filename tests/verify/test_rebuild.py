@@ -104,7 +104,8 @@ async def test_the_command_prints_what_it_mended(
     await api.put("/api/v1/accounts/user-1", {})
     await superuser.execute("UPDATE accounts SET free = 8")
     await superuser.execute(
-        "INSERT INTO usage_days (day_on, tier, granted) VALUES ('2026-01-01', 'FREE', 7)"
+        "INSERT INTO usage_days (day_on, tier, label, member, granted) VALUES"
+        " ('2026-01-01', 'FREE', '', '', 7)"
     )
     told = io.StringIO()
     console = Console(file=told, width=120)

@@ -22,6 +22,9 @@ EVENT_TYPE: Final = r"^[A-Za-z0-9_.]{1,128}\Z"
 WITHOUT_NUL: Final = r"^[^\x00]*\Z"
 WITHOUT_CONTROLS: Final = r"^[^\x00-\x1f\x7f-\x9f]*\Z"
 TIER: Final = r"^[A-Z][A-Z0-9_]{0,31}\Z"
+# Some of what a usage report can tell apart.
+_BY: Final = "(day|tier|label|member|account)"
+BY: Final = rf"^{_BY}(,{_BY}){{0,4}}\Z"
 # No user or password before the host: such an address is made to deceive.
 PAGE_URL: Final = r"^https?://[A-Za-z0-9.:\[\]-]+([/?#][\x21-\x7e]*)?\Z"
 
@@ -41,6 +44,7 @@ _MEANINGS: Final = {
     WITHOUT_NUL: "a text without NUL characters",
     WITHOUT_CONTROLS: "a text without control characters",
     TIER: "a tier's name: capitals, digits and _, such as PRO",
+    BY: "some of day, tier, label, member, account, with commas between",
     PAGE_URL: "an http or https address without a user in it",
     INSTANT_PATTERN: "an RFC 3339 instant, such as 2026-01-31T00:00:00Z (in a query + is %2B)",
     **{

@@ -1,0 +1,158 @@
+"""Usage reports: what was granted, spent and so on, by day, tier, account, label and member.
+
+An entry counts on the account's day in which it happened, and for the tier with which that day was
+opened: one of a daily lot on the lot's own day, any other on the day its ``effective_at`` lies in.
+So a late entry counts on the day it belongs to. On a date that the account did not open it is the
+UTC date, and the tier of the day before; without any day, FREE.
+
+Each amount is told apart from what took it back: granted + purchased - refunded - spent + returned
+- expired + reversed + adjusted + transferred is what the balance moved by. A return or a reversal
+of use counts for the label and member of the spend that it undoes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from datetime import date
+from enum import StrEnum
+from typing import Final
+
+import msgspec
+
+from app.audit import cursor as cursors
+from app.audit.entries import OfAccount
+from app.errors import InvalidCursorError
+from app.infrastructure import sql
+from app.infrastructure.db import Database, Record
+from app.infrastructure.sql import Statement
+
+_LAST: Final = 2**63 - 1
+_ACCOUNTS_AT_ONCE: Final = 200
+_SQL: Final = sql.beside(__file__)
+
+
+class By(StrEnum):
+    """What a report tells apart."""
+
+    DAY = "day"
+    TIER = "tier"
+    LABEL = "label"
+    MEMBER = "member"
+    ACCOUNT = "account"
+
+
+class UsageQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """The days from ``start``, before ``end``, by what they are told apart; None bounds nothing."""
+
+    by: tuple[By, ...] = (By.DAY, By.TIER)
+    start: date | None = None
+    end: date | None = None
+    tier: str | None = None
+    label: str | None = None
+    member: str | None = None
+    of_account: OfAccount | None = None
+
+    @property
+    def of_use(self) -> bool:
+        """Whether it tells of use alone: a grant is for no label and no member."""
+        by_purpose = By.LABEL in self.by or By.MEMBER in self.by
+        return by_purpose or self.label is not None or self.member is not None
+
+    @property
+    def asked(self) -> UsageQuery:
+        """What a cursor is bound to."""
+        return msgspec.structs.replace(self, of_account=self.of_account and self.of_account.asked)
+
+
+class UsagePage(msgspec.Struct, frozen=True):
+    """Some rows, the public ids of their accounts by number, and the cursor to the next page."""
+
+    rows: Sequence[Record]
+    names: Mapping[int, str | None]
+    next_cursor: str | None
+
+
+class _Place(msgspec.Struct, frozen=True, array_like=True):
+    """A row's place in the report: what a page goes on after."""
+
+    present_id: int
+    day_on: date | None
+    tier: str
+    label: str
+    member: str
+
+
+async def usage(database: Database, query: UsageQuery, cursor: str | None, limit: int) -> UsagePage:
+    """One page of all that is committed; raises InvalidCursorError.
+
+    Of all accounts together it reads the days that were folded. By account it reads entries, those
+    of as many accounts as a page takes.
+    """
+    after = _after(cursor, query)
+    rows: list[Record] = []
+    async with database.snapshot():
+        if query.of_account is None and By.ACCOUNT not in query.by:
+            folded_to = await database.fetchval("SELECT entry_id FROM usage_fold")
+            values = _values(query, after, limit + 1)
+            rows = await database.fetch(*_SQL["of_all"](after=folded_to, to=_LAST, **values))
+        else:
+            async for numbers in _accounts(database, query, after):
+                values = _values(query, after, limit + 1 - len(rows))
+                rows += await database.fetch(*_SQL["of_accounts"](account_ids=numbers, **values))
+                if len(rows) > limit:
+                    break
+        named = {row["present_id"] for row in rows[:limit]}
+        names = await database.fetch(*_SQL["names"](account_ids=sorted(named)))
+    return UsagePage(
+        rows[:limit],
+        {row["account_id"]: row["public_id"] for row in names},
+        _encoded(rows[limit - 1], query) if len(rows) > limit else None,
+    )
+
+
+async def _accounts(
+    database: Database, query: UsageQuery, after: _Place | None
+) -> AsyncIterator[list[int]]:
+    """Accounts in the order of a page, some at a time."""
+    if query.of_account is not None:
+        if query.of_account.numbers:
+            yield list(query.of_account.numbers)
+        return
+    first = after.present_id if after else 0
+    statement: Statement = _SQL["next_accounts"]
+    while rows := await database.fetch(*statement(first=first, limit=_ACCOUNTS_AT_ONCE)):
+        yield [row["id"] for row in rows]
+        first = rows[-1]["id"] + 1
+
+
+def _values(query: UsageQuery, after: _Place | None, limit: int) -> dict[str, object]:
+    return {
+        **{f"by_{one}": one in query.by for one in By},
+        "start": query.start,
+        "end": query.end,
+        "tier": query.tier,
+        "label": query.label,
+        "member": query.member,
+        "of_use": query.of_use,
+        "after_account": after and after.present_id,
+        "after_day": after and after.day_on,
+        "after_tier": after and after.tier,
+        "after_label": after and after.label,
+        "after_member": after and after.member,
+        "limit": limit,
+    }
+
+
+def _encoded(row: Record, query: UsageQuery) -> str:
+    texts = (row[column] or "" for column in ("tier", "label", "member"))
+    place = _Place(row["present_id"], row["day_on"], *texts)
+    return cursors.encode(msgspec.json.encode(place).decode(), query.asked)
+
+
+def _after(cursor: str | None, query: UsageQuery) -> _Place | None:
+    if cursor is None:
+        return None
+    try:
+        return msgspec.json.decode(cursors.decode(cursor, query.asked), type=_Place)
+    except msgspec.MsgspecError:
+        raise InvalidCursorError("The cursor is not one of ours.") from None
