@@ -11,6 +11,7 @@ TallybookError
 │   ├── ReturnUrlError
 │   ├── RunDateError
 │   ├── HoldTooLongError
+│   ├── WebhookUrlError
 │   └── KeyReusedError
 ├── UnknownThingError           there is no such …
 │   ├── AccountUnknownError
@@ -22,6 +23,7 @@ TallybookError
 │   ├── HoldClosedError / HoldExpiredError
 │   ├── NotReversibleError / ShortfallError / RunNotReversedError / ReturnExceedsSpendError
 │   ├── StripeNotConfiguredError / NoCustomerError
+│   ├── WebhookEndpointsFullError / WebhookEndpointDeletedError
 │   └── KeyInFlightError        (retryable)
 ├── InsufficientCreditsError
 ├── UnauthenticatedError / ForbiddenError
@@ -113,6 +115,12 @@ class PriceUnknownError(RefusedError):
     code = "price_unknown"
 
 
+class WebhookUrlError(RefusedError):
+    """The address is not one that webhooks may go to."""
+
+    code = "webhook_url"
+
+
 class UnknownThingError(TallybookError):
     """There is no such thing."""
 
@@ -123,6 +131,18 @@ class AccountUnknownError(UnknownThingError):
     """No account has this id, the application's or the customer's."""
 
     code = "account_unknown"
+
+
+class WebhookEndpointUnknownError(UnknownThingError):
+    """No webhook endpoint has this id."""
+
+    code = "webhook_endpoint_unknown"
+
+
+class WebhookMessageUnknownError(UnknownThingError):
+    """No webhook message has this id."""
+
+    code = "webhook_message_unknown"
 
 
 class JournalUnknownError(UnknownThingError):
@@ -262,6 +282,18 @@ class NoCustomerError(ConflictError):
     """The account has no Stripe customer."""
 
     code = "no_customer"
+
+
+class WebhookEndpointsFullError(ConflictError):
+    """There are as many webhook endpoints as there may be."""
+
+    code = "webhook_endpoints_full"
+
+
+class WebhookEndpointDeletedError(ConflictError):
+    """The message's endpoint was deleted."""
+
+    code = "webhook_endpoint_deleted"
 
 
 class InsufficientCreditsError(TallybookError):

@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from ipaddress import ip_network
 from pathlib import Path
 from typing import IO, Any
 from urllib.parse import urlsplit, urlunsplit
@@ -272,6 +273,7 @@ def settings(server: Server) -> Settings:
         key_pepper="pepper-of-the-tests-000",
         environment="development",
         clock_settable=True,
+        webhooks_private=(ip_network("127.0.0.0/8"),),
     )
 
 

@@ -54,6 +54,7 @@ LISTS: Final = {
     "operator_acts": "id",
     "runs": "id",
     "transitions": "id",
+    "webhook_messages": "id",
 }
 
 

@@ -14,6 +14,7 @@ from app.cli.keys import keys
 from app.cli.ledger import ledger
 from app.cli.simulate import EXAMPLES, simulate
 from app.cli.tiers import tiers
+from app.cli.webhooks import webhooks
 from app.cli.words import (
     BookDir,
     Clock,
@@ -39,6 +40,7 @@ app.add_typer(tiers, name="tiers")
 app.add_typer(grants, name="grants")
 app.add_typer(events, name="events")
 app.add_typer(ledger, name="ledger")
+app.add_typer(webhooks, name="webhooks")
 
 
 @app.command()

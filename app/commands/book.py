@@ -13,10 +13,13 @@ import asyncpg
 from rich.console import Console
 
 from app.book import Book, book_of, close_stripe
+from app.embedded.ports import LOOPBACK_NETWORKS
 from app.errors import ConfigurationError
 from app.infrastructure import logs, settings
 from app.infrastructure.db import COMMAND_TIMEOUT_S, Database, opened
+from app.infrastructure.rates import parse_networks
 from app.infrastructure.settings import read_variable
+from app.outgoing.sending import Sender
 from app.simulate.address import FOLDERS
 
 
@@ -66,6 +69,14 @@ def key_pepper(data_dir: Path | None = None) -> str:
     if folder is not None:
         return _read(folder, "secrets.json", "key_pepper")["key_pepper"]
     return settings.load_key_pepper()
+
+
+def webhook_sender(data_dir: Path | None = None) -> Sender:
+    """The settings of webhooks: a running `up`'s, or those of the environment."""
+    pepper = key_pepper(data_dir)
+    if running_folder(data_dir) is not None:
+        return Sender(pepper=pepper, allowed=parse_networks(LOOPBACK_NETWORKS))
+    return Sender(pepper=pepper, allowed=settings.load_webhooks_private())
 
 
 def _of_running(data_dir: Path) -> dict[str, str]:

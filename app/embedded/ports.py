@@ -7,6 +7,7 @@ from pathlib import Path
 from app.embedded.start_error import StartError
 
 LOOPBACK = "127.0.0.1"
+LOOPBACK_NETWORKS = "127.0.0.0/8,::1/128"
 _LISTENING = "0A"
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from app.embedded import guard
 from app.embedded.devbook import DevBook
 from app.embedded.folder import DataFolder
-from app.embedded.ports import LOOPBACK, chosen_port, free_port
+from app.embedded.ports import LOOPBACK, LOOPBACK_NETWORKS, chosen_port, free_port
 from app.embedded.postgres import EmbeddedPostgres, Passwords
 from app.embedded.prepare import prepare
 from app.embedded.program import Guard, Program
@@ -259,6 +259,7 @@ def _environment(secrets: Secrets) -> dict[str, str]:
         "TALLYBOOK_KEY_PEPPER": secrets.key_pepper,
         "TALLYBOOK_ENV": "development",
         "TALLYBOOK_RATE_LIMIT": "off",  # here only where it is asked for
+        "TALLYBOOK_WEBHOOKS_PRIVATE": LOOPBACK_NETWORKS,
         "PYTHONUNBUFFERED": "1",
     }
     outer = ("DATABASE_URL", "DATABASE_OWNER_URL", "REDIS_URL", *made)

@@ -22,6 +22,7 @@ TRANSITION: Final = "trn"
 REVERSAL: Final = "rev"
 ACT: Final = "act"
 ALERT: Final = "alr"
+MESSAGE: Final = "msg"
 
 
 def public(prefix: str, number: int) -> str:

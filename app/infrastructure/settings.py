@@ -52,6 +52,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     rate_limits: rates.RateLimits | None = None
     trusted_proxies: tuple[rates.Network, ...] = ()
     return_origins: frozenset[str] = frozenset()
+    webhooks_private: tuple[rates.Network, ...] = ()
     traced: bool = False
 
     def __repr__(self) -> str:
@@ -79,6 +80,7 @@ NAMES: Final[Mapping[str, str]] = {
     "TALLYBOOK_OTEL": "true: traces by OpenTelemetry; so does OTEL_EXPORTER_OTLP_ENDPOINT",
     "TALLYBOOK_RETURN_ORIGINS": "where Stripe's pages may send users back, by comma; else anywhere",
     "TALLYBOOK_TRUSTED_PROXIES": "networks whose X-Forwarded-For is believed, by comma",
+    "TALLYBOOK_WEBHOOKS_PRIVATE": "private networks that webhooks may go to, by comma; else none",
 }
 
 
@@ -129,7 +131,8 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
         rate_limits=_rate_limits(values["TALLYBOOK_RATE_LIMIT"], problems),
         traced=_flag(values["TALLYBOOK_OTEL"], "TALLYBOOK_OTEL", problems)
         or bool(source.get("OTEL_EXPORTER_OTLP_ENDPOINT")),
-        trusted_proxies=_networks(values["TALLYBOOK_TRUSTED_PROXIES"], problems),
+        trusted_proxies=_networks(values, "TALLYBOOK_TRUSTED_PROXIES", problems),
+        webhooks_private=_networks(values, "TALLYBOOK_WEBHOOKS_PRIVATE", problems),
         return_origins=_origins(values["TALLYBOOK_RETURN_ORIGINS"], problems),
     )
     if values["TALLYBOOK_CLOCK"] not in (None, "settable"):
@@ -167,6 +170,14 @@ def load_key_pepper() -> str:
     pepper = read_variable(os.environ, "TALLYBOOK_KEY_PEPPER") or ""
     _refuse(_pepper_problems(pepper))
     return pepper
+
+
+def load_webhooks_private() -> tuple[rates.Network, ...]:
+    """TALLYBOOK_WEBHOOKS_PRIVATE alone. Raises ConfigurationError."""
+    name, problems = "TALLYBOOK_WEBHOOKS_PRIVATE", list[str]()
+    networks = _networks({name: read_variable(os.environ, name)}, name, problems)
+    _refuse(problems)
+    return networks
 
 
 def _pepper_problems(pepper: str) -> list[str]:
@@ -294,13 +305,13 @@ def _rate_limits(value: str | None, problems: list[str]) -> rates.RateLimits | N
         return None
 
 
-def _networks(value: str | None, problems: list[str]) -> tuple[rates.Network, ...]:
+def _networks(
+    values: Mapping[str, str | None], name: str, problems: list[str]
+) -> tuple[rates.Network, ...]:
     try:
-        return rates.parse_networks(value)
+        return rates.parse_networks(values[name])
     except ValueError:
-        problems.append(
-            "TALLYBOOK_TRUSTED_PROXIES is no list of networks, such as 10.0.0.0/8,192.0.2.7."
-        )
+        problems.append(f"{name} is no list of networks, such as 10.0.0.0/8,192.0.2.7.")
         return ()
 
 

@@ -1,6 +1,6 @@
 """The worker's loops: arq nudges, PostgreSQL decides, and without a nudge they run by themselves.
 
-The tick comes each minute, the fold, which raises alerts, each second.
+The tick comes each minute; the fold, which raises alerts, and the delivery of webhooks each second.
 """
 
 from __future__ import annotations
@@ -22,12 +22,15 @@ from app.book import Book
 from app.infrastructure import clock
 from app.jobs.reconciling import reconcile_hourly
 from app.jobs.tick import TICK_SECONDS_MAX, tick
+from app.outgoing.deliver import Deliverer
+from app.outgoing.sending import Sender
 from app.usage import fold
 
 log = structlog.get_logger(__name__)
 
 POLL_SECONDS: Final = 60.0
 FOLD_SECONDS: Final = 1.0
+DELIVERY_SECONDS: Final = 1.0
 # arq's minute and half of the next one; it waits for a hung Redis without a limit of its own.
 SILENCE_SECONDS_MAX: Final = 90.0
 RETRY_SECONDS: Final = 5.0
@@ -79,20 +82,31 @@ async def fold_once(book: Book) -> None:
     await fold.fold(book.database, book.catalogues, TICK_SECONDS_MAX)
 
 
-async def work(book: Book, redis_url: str | None) -> None:
-    """Tick and fold until canceled: at arq's nudges, and without them by itself."""
+async def work(book: Book, redis_url: str | None, sender: Sender) -> None:
+    """Tick, fold and deliver until canceled: at arq's nudges, and without them by itself."""
+    deliverer = Deliverer(sender)
     ticker = Ticker("tick", tick_while_time_runs, book)
     folder = Ticker("fold", fold_once, book)
-    async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(ticker.run(SILENCE_SECONDS_MAX if redis_url else POLL_SECONDS))
-        tasks.create_task(folder.run(FOLD_SECONDS))
-        if redis_url is not None:
-            tasks.create_task(_be_nudged(ticker, redis_url))
+    postman = Ticker("delivery", deliverer.begin, book)
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(ticker.run(SILENCE_SECONDS_MAX if redis_url else POLL_SECONDS))
+            tasks.create_task(folder.run(FOLD_SECONDS))
+            tasks.create_task(postman.run(DELIVERY_SECONDS))
+            if redis_url is not None:
+                tasks.create_task(_be_nudged({"ticker": ticker, "postman": postman}, redis_url))
+    finally:
+        await deliverer.close()
 
 
 async def nudge(context: dict[str, Any]) -> None:
     """The arq job of each minute."""
     context["ticker"].nudge()
+
+
+async def deliver(context: dict[str, Any]) -> None:
+    """The arq job of each second: deliver the messages that are due."""
+    context["postman"].nudge()
 
 
 def open_pool(redis_url: str) -> ArqRedis:
@@ -107,11 +121,11 @@ def open_pool(redis_url: str) -> ArqRedis:
     return pool
 
 
-async def _be_nudged(ticker: Ticker, redis_url: str) -> None:
+async def _be_nudged(tickers: dict[str, Ticker], redis_url: str) -> None:
     while True:
         pool = open_pool(redis_url)
         try:
-            await _arq(ticker, pool)
+            await _arq(tickers, pool)
         except _AWAY as error:
             log.warning("redis_away", error=str(error), remedy="the worker ticks by itself")
         except Exception:
@@ -130,13 +144,17 @@ async def _forget_queue(pool: ArqRedis) -> None:
         log.warning("redis_away", error=str(error), remedy="the worker ticks by itself")
 
 
-async def _arq(ticker: Ticker, pool: ArqRedis) -> None:
+async def _arq(tickers: dict[str, Ticker], pool: ArqRedis) -> None:
     worker = Worker(
-        functions=[func(nudge)],  # type: ignore[arg-type]  # arq's protocol wants *args
-        cron_jobs=[cron(nudge, second=0, unique=True, max_tries=1)],  # type: ignore[arg-type]
+        # arq's protocol wants *args
+        functions=[func(nudge), func(deliver)],  # type: ignore[arg-type]
+        cron_jobs=[
+            cron(nudge, second=0, unique=True, max_tries=1),  # type: ignore[arg-type]
+            cron(deliver, second=set(range(60)), unique=True, max_tries=1),  # type: ignore[arg-type]
+        ],
         redis_pool=pool,
         queue_name=QUEUE,
-        ctx={"ticker": ticker},
+        ctx=dict(tickers),
         handle_signals=False,
         timezone=UTC,
         job_serializer=pool.job_serializer,

@@ -42,6 +42,10 @@ class OperatorAct(StrEnum):
     KEY_REVOKED = "key_revoked"
     KEY_ROTATED = "key_rotated"
     TIERS_APPLIED = "tiers_applied"
+    WEBHOOK_ENDPOINT_PUT = "webhook_endpoint_put"
+    WEBHOOK_ENDPOINT_DELETED = "webhook_endpoint_deleted"
+    WEBHOOK_SECRET_ROLLED = "webhook_secret_rolled"  # noqa: S105 - an act's name
+    WEBHOOK_REDELIVERED = "webhook_redelivered"
 
 
 class Operator(msgspec.Struct, frozen=True, kw_only=True):

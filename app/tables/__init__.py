@@ -28,11 +28,13 @@ from app.tables import (
     reversals,
     runs,
     subscriptions,
+    webhooks_out,
 )
 
 _MODULES: Final = (
     *(clock_and_catalogues, inbox, accounts, subscriptions, runs, ledger, daily_grants),
     *(purchases, reversals, reconciliations, keys_and_operators, audit),
+    webhooks_out,
 )
 TABLES: Final[list[type[Table]]] = [
     found

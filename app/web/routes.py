@@ -33,6 +33,8 @@ from app.web import (
     subscriptions,
     usage,
     webhook,
+    webhook_endpoints,
+    webhook_messages,
 )
 
 ROUTES: Final[Sequence[ControllerRouterHandler]] = (
@@ -79,6 +81,14 @@ ROUTES: Final[Sequence[ControllerRouterHandler]] = (
     exports.export_entries,
     usage.get_usage,
     alerts.list_alerts,
+    webhook_endpoints.put_webhook_endpoint,
+    webhook_endpoints.get_webhook_endpoint,
+    webhook_endpoints.list_webhook_endpoints,
+    webhook_endpoints.delete_webhook_endpoint,
+    webhook_endpoints.roll_webhook_secret,
+    webhook_endpoints.redeliver_webhook_messages,
+    webhook_messages.list_webhook_messages,
+    webhook_messages.redeliver_webhook_message,
     operator_acts.list_operator_acts,
     cron.reset_credits,
     health.get_liveness,

@@ -28,6 +28,7 @@ REVOKE ALL ON ALL ROUTINES IN SCHEMA public FROM PUBLIC;
 REVOKE CREATE ON SCHEMA public FROM PUBLIC;
 GRANT USAGE ON SCHEMA public TO tallybook_app, tallybook_read, tallybook_clock;
 GRANT EXECUTE ON FUNCTION tallybook_now TO tallybook_app, tallybook_read, tallybook_clock;
+GRANT EXECUTE ON FUNCTION tell_endpoints, public_id TO tallybook_app; -- by triggers, as who writes
 
 -- The server and the auditors read every table; the hashes of the keys are the server's alone.
 GRANT SELECT ON ALL TABLES IN SCHEMA public TO tallybook_app, tallybook_read;
@@ -45,7 +46,7 @@ GRANT INSERT ON
 GRANT INSERT ON
     accounts, aliases, customers, claims, brought_use, moved_use, lots, holds, reversals, runs,
     run_not_opened, events, subscriptions, backings, money_back, reconciliations, sightings,
-    usage_days, key_uses
+    usage_days, key_uses, webhook_endpoints, webhook_messages
     TO tallybook_app;
 -- It draws these numbers itself; a column that is an identity draws without a right.
 GRANT USAGE ON SEQUENCE journals_id_seq, lots_id_seq, holds_id_seq TO tallybook_app;
@@ -78,6 +79,9 @@ BEGIN
         ('usage_days', '{day_on, tier, label, member}'),
         ('key_uses', '{key_id}'),
         ('usage_fold', '{only_row}'),
+        ('webhook_endpoints', '{number, id, created_at}'),
+        ('webhook_messages', '{id, endpoint_number, type, account_id, data, effective_at,
+            created_at}'),
         ('book', '{only_row, epoch, pepper_check}')
     ) AS kept (table_name, columns) LOOP
         SELECT string_agg(quote_ident(attname), ', ') INTO STRICT changing FROM pg_attribute

@@ -23,6 +23,7 @@ PATHS = {
     "operator_acts": "/api/v1/operator-acts",
     "runs": "/api/v1/runs",
     "transitions": f"/api/v1/subscriptions/{SUBSCRIPTION}/transitions",
+    "webhook_messages": "/api/v1/webhook-messages",
 }
 # A row of each list, as its writer adds it; $1 is a number that tells the rows apart.
 INSERT = {
@@ -47,6 +48,14 @@ INSERT = {
                       SELECT subscription_id, event_id, from_state, to_state, trigger,
                              effective_at + make_interval(secs => $1::int), recorded_at
                         FROM transitions ORDER BY id LIMIT 1""",
+    "webhook_messages": """WITH endpoint AS (
+                               INSERT INTO webhook_endpoints (id, url, ordered, salt, created_at)
+                               VALUES ('walk-' || $1::int, 'https://example.com/', false,
+                                       sha256(''), now())
+                               RETURNING number)
+                           INSERT INTO webhook_messages (endpoint_number, type, data, effective_at,
+                                                         created_at, next_attempt_at)
+                           SELECT number, 'run.done', '{}', now(), now(), now() FROM endpoint""",
 }
 
 
@@ -68,7 +77,8 @@ async def _next(api: Api, path: str, cursor: str | None) -> tuple[list[dict[str,
     """The next page of two rows; what a held-up horizon refuses is asked again."""
     query = {} if cursor is None else {"cursor": cursor}
     while True:
-        answer = await api.get(path, limit=2, **query)
+        scope = "operator" if path.endswith("webhook-messages") else "auditor"
+        answer = await api.get(path, scope, limit=2, **query)
         if answer.status_code != 503:
             assert answer.status_code == 200, answer.text
             page = answer.json()

@@ -24,7 +24,40 @@ LEDGER: Final = "/api/v1/ledger"
 BEGIN: Final = datetime(2026, 1, 30, 9, tzinfo=UTC)
 MORNING: Final = datetime(2026, 1, 31, 9, tzinfo=UTC)
 
-# Stripe's pages are Stripe's; the metrics are many, and a few lines tell their form.
+ENDPOINT: Final = {
+    "id": "shop",
+    "url": "https://shop.example/hooks",
+    "events": ["balance.low", "balance.recovered"],
+    "ordered": True,
+    "secret": None,
+    "also_signs_until": None,
+    "pending_count": 0,
+    "created_at": "2026-01-30T09:00:00.000000Z",
+    "failing_since": None,
+    "disabled_at": None,
+    "disabled_reason": None,
+}
+SECRET: Final = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw4qV3p1rFQ2Y="
+MESSAGE: Final = {
+    "id": "msg_000000000001a",
+    "endpoint_id": "shop",
+    "type": "balance.low",
+    "account_id": "user-42",
+    "data": {"tier": "PRO", "balance": 14, "threshold": 15, "alert_id": "alr_0000000000001"},
+    "state": "pending",
+    "attempt_count": 1,
+    "effective_at": "2026-01-31T09:14:03.512345Z",
+    "created_at": "2026-01-31T09:14:04.012345Z",
+    "next_attempt_at": "2026-01-31T09:14:09.512345Z",
+    "last_attempt_at": "2026-01-31T09:14:04.412345Z",
+    "last_status": 503,
+    "last_error": None,
+    "delivered_at": None,
+}
+ENDPOINTS: Final = "/api/v1/webhook-endpoints"
+
+# Stripe's pages are Stripe's; secrets are random, and webhooks are sent by the world's clock; the
+# metrics are many, and a few lines tell their form.
 WRITTEN: Final[dict[str, Any]] = {
     f"POST {ACCOUNT}/checkout-sessions": {
         "body": {"price": "price_pack_100", "success_url": "https://shop.example/thanks"},
@@ -36,6 +69,31 @@ WRITTEN: Final[dict[str, Any]] = {
     f"POST {ACCOUNT}/portal-sessions": {
         "body": {"return_url": "https://shop.example/account"},
         "201": {"url": "https://billing.stripe.com/p/session/test_YWNjdF8xTTJKVGtMa2RJd0h1N2l4"},
+    },
+    f"PUT {ENDPOINTS}/{{endpoint_id}}": {
+        "body": {name: ENDPOINT[name] for name in ("url", "events", "ordered")}
+        | {"reason": "the shop listens"},
+        "200": ENDPOINT,
+        "201": ENDPOINT | {"secret": SECRET},
+    },
+    f"GET {ENDPOINTS}/{{endpoint_id}}": {"200": ENDPOINT},
+    f"GET {ENDPOINTS}": {"200": {"data": [ENDPOINT], "next_cursor": None}},
+    f"POST {ENDPOINTS}/{{endpoint_id}}/roll-secret": {
+        "body": {"reason": "yearly"},
+        "200": ENDPOINT | {"secret": SECRET, "also_signs_until": "2026-02-01T09:00:00.000000Z"},
+    },
+    f"POST {ENDPOINTS}/{{endpoint_id}}/redeliver": {
+        "body": {
+            "created_from": "2026-01-31T09:00:00Z",
+            "created_to": "2026-01-31T10:00:00Z",
+            "reason": "the shop was restored from its backup",
+        },
+        "200": {"message_count": 12},
+    },
+    "GET /api/v1/webhook-messages": {"200": {"data": [MESSAGE], "next_cursor": None}},
+    "POST /api/v1/webhook-messages/{message_id}/redeliver": {
+        "body": {"reason": "the shop lost it"},
+        "200": MESSAGE | {"attempt_count": 0},
     },
     "GET /metrics": {
         "200": {
@@ -67,6 +125,8 @@ class Story:
             "event_id": "evt_1MqqbKLt4dXK03v5qaIbiNCC",
             "subscription_id": "sub_1MowQVLkdIwHu7ixeRlqHVzs",
             "Idempotency-Key": "render-9871",
+            "endpoint_id": "shop",
+            "message_id": MESSAGE["id"],
         }
         self.operations: dict[str, Any] = json.loads(json.dumps(WRITTEN))
 

@@ -35,6 +35,8 @@ PLACES = {
     "event_id": "evt_1",
     "subscription_id": "sub_1",
     "reversal_id": "rev_0000000000001",
+    "endpoint_id": "endpoint-1",
+    "message_id": "msg_0000000000001",
 }
 EVERYBODY = {
     *("nobody", "bad", "revoked", "expired"),

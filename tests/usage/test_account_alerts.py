@@ -15,6 +15,7 @@ from app.book import Book
 from app.infrastructure import clock
 from app.jobs import arq_worker
 from app.jobs.tick import tick
+from app.outgoing.sending import Sender
 from app.usage import fold
 from tests.acts import DAY, HOUR, Acts
 from tests.api_client import Api
@@ -324,7 +325,7 @@ async def test_chunks_and_folds_at_once_raise_the_same(
 @asynccontextmanager
 async def working(book: Book) -> AsyncIterator[None]:
     """A worker without Redis, until the block ends."""
-    task = asyncio.create_task(arq_worker.work(book, None))
+    task = asyncio.create_task(arq_worker.work(book, None, Sender(pepper="p")))
     try:
         yield
     finally:

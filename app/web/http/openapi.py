@@ -31,6 +31,7 @@ TAGS: Final = {
     "Life cycle": "Subscriptions, Stripe's events and the daily runs.",
     "Ledger": "Entries, journals, exports and reports that close to the credit.",
     "Reports": "Usage, and alerts on accounts.",
+    "Webhooks": "Endpoints that are told of what happens, and what was sent to them.",
     "Audit": "What operators did.",
     "Cron": "The daily run, for a scheduler outside.",
     "Health": "Whether the service lives and can serve, and its metrics.",

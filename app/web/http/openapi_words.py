@@ -33,6 +33,15 @@ _OF_ROUTES: Final = {
     ("/api/v1/reversals", 409): "not_reversible",
     ("/api/v1/runs", 409): "run_not_reversed",
     ("/api/v1/runs", 422): "run_date",
+    ("/api/v1/webhook-endpoints", 422): "invalid_cursor",
+    **{
+        (f"/api/v1/webhook-endpoints/{{endpoint_id}}{act}", 404): "webhook_endpoint_unknown"
+        for act in ("", "/roll-secret", "/redeliver")
+    },
+    ("/api/v1/webhook-endpoints/{endpoint_id}", 409): "webhook_endpoints_full",
+    ("/api/v1/webhook-endpoints/{endpoint_id}", 422): "webhook_url",
+    ("/api/v1/webhook-messages/{message_id}/redeliver", 404): "webhook_message_unknown",
+    ("/api/v1/webhook-messages/{message_id}/redeliver", 409): "webhook_endpoint_deleted",
 }
 
 

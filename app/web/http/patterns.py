@@ -9,6 +9,7 @@ from typing import Any, Final
 from msgspec import inspect
 
 from app.infrastructure import ids
+from app.outgoing.endpoints import ENDPOINT_ID as ENDPOINT_ID_CHARACTERS
 from app.web.http.instants import INSTANT_PATTERN
 
 # Each ends in `\Z`: Python's `$` lets a line end through. The description has the `$` of ECMA.
@@ -18,6 +19,7 @@ STRIPE_ID: Final = r"^[\x21-\x7e]{1,255}\Z"
 KEY: Final = r"^[\x20-\x7e]{1,255}\Z"
 CURSOR: Final = r"^[A-Za-z0-9_-]{1,512}\Z"
 EVENT_TYPE: Final = r"^[A-Za-z0-9_.]{1,128}\Z"
+ENDPOINT_ID: Final = rf"^{ENDPOINT_ID_CHARACTERS}\Z"
 # PostgreSQL keeps no NUL.
 WITHOUT_NUL: Final = r"^[^\x00]*\Z"
 WITHOUT_CONTROLS: Final = r"^[^\x00-\x1f\x7f-\x9f]*\Z"
@@ -40,6 +42,7 @@ _MEANINGS: Final = {
     STRIPE_ID: "an id of Stripe's: 1 to 255 visible ASCII characters",
     KEY: "1 to 255 printable ASCII characters",
     CURSOR: "the `next_cursor` of a page",
+    ENDPOINT_ID: "1 to 64 of the characters A-Z a-z 0-9 . _ ~ -",
     EVENT_TYPE: "a type of Stripe's events, such as invoice.paid",
     WITHOUT_NUL: "a text without NUL characters",
     WITHOUT_CONTROLS: "a text without control characters",
@@ -49,7 +52,7 @@ _MEANINGS: Final = {
     INSTANT_PATTERN: "an RFC 3339 instant, such as 2026-01-31T00:00:00Z (in a query + is %2B)",
     **{
         id_pattern(prefix): f"an id such as {ids.public(prefix, 42)}"
-        for prefix in (ids.JOURNAL, ids.LOT, ids.HOLD, ids.RUN, ids.REVERSAL)
+        for prefix in (ids.JOURNAL, ids.LOT, ids.HOLD, ids.RUN, ids.REVERSAL, ids.MESSAGE)
     },
 }
 

@@ -1,0 +1,1 @@
+"""Webhooks that we send: endpoints, messages and their delivery."""

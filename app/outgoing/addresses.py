@@ -1,0 +1,97 @@
+"""Where webhooks may go: public addresses by https, and private networks that a setting names.
+
+An address is resolved once, judged, and connected to by its number, so that a name which means
+another host a moment later (DNS rebinding) leads nowhere.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import socket
+from collections.abc import Iterable
+from typing import Final
+from urllib.parse import urlsplit
+
+from app.errors import WebhookUrlError
+from app.infrastructure.rates import Address, Network
+
+URL_CHARS_MAX: Final = 2_000
+RESOLVE_SECONDS_MAX: Final = 5.0
+
+# Of these is_global says yes, and each leads on to an address that stands within the address.
+_WRAPPING: Final = tuple(
+    ipaddress.ip_network(text)
+    for text in ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32", "::/96")
+)
+
+
+async def resolve(url: str, allowed: tuple[Network, ...]) -> str:
+    """The numeric address to connect to.
+
+    Raises WebhookUrlError where the URL or any address of its name is forbidden, OSError where
+    the name is not known, TimeoutError where nobody answers.
+    """
+    scheme, host, port = _parts(url)
+    async with asyncio.timeout(RESOLVE_SECONDS_MAX):
+        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    addresses = [str(place[0]).partition("%")[0] for *_, place in found]
+    judge(scheme, map(ipaddress.ip_address, addresses), allowed)
+    return addresses[0]
+
+
+async def check(url: str, allowed: tuple[Network, ...]) -> None:
+    """Refuse an address at once that would be refused at each delivery; raises WebhookUrlError.
+
+    A name that is not known yet is let in.
+    """
+    try:
+        await resolve(url, allowed)
+    except (OSError, TimeoutError):
+        return
+
+
+def judge(scheme: str, addresses: Iterable[Address], allowed: tuple[Network, ...]) -> None:
+    """Raise WebhookUrlError unless all may be connected to by this scheme."""
+    for address in addresses:
+        if any(address in network for network in allowed):
+            continue
+        if not is_public(address):
+            raise WebhookUrlError(
+                f"{address} is not public; TALLYBOOK_WEBHOOKS_PRIVATE names the private networks "
+                "that webhooks may go to."
+            )
+        if scheme != "https":
+            raise WebhookUrlError("A public address must be an https one.")
+
+
+def is_public(address: Address) -> bool:
+    """Whether the address is one host of the public Internet."""
+    if isinstance(address, ipaddress.IPv6Address):
+        if address.ipv4_mapped is not None:
+            return is_public(address.ipv4_mapped)
+        if any(address in network for network in _WRAPPING):
+            return False
+    return address.is_global and not (
+        address.is_private
+        or address.is_loopback
+        or address.is_link_local
+        or address.is_multicast
+        or address.is_reserved
+        or address.is_unspecified
+    )
+
+
+def _parts(url: str) -> tuple[str, str, int]:
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        raise WebhookUrlError("This is no URL.") from None
+    if parts.scheme not in ("http", "https") or not host:
+        raise WebhookUrlError("Webhooks go to an https address.")
+    if parts.username is not None or parts.password is not None or parts.fragment:
+        raise WebhookUrlError("A webhook's address has no user, password or fragment.")
+    if port == 0 or len(url) > URL_CHARS_MAX:
+        raise WebhookUrlError("This is no address that can be connected to.")
+    return parts.scheme, host, port or (443 if parts.scheme == "https" else 80)

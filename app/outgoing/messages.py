@@ -1,0 +1,126 @@
+"""The messages as operators see them: listed, and sent again by id or by time."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Final
+
+import msgspec
+
+from app.audit import cursor as cursors
+from app.audit.cursor import Page
+from app.audit.entries import OfAccount
+from app.audit.horizon import Horizons
+from app.book import Book
+from app.errors import WebhookEndpointDeletedError, WebhookMessageUnknownError
+from app.infrastructure import ids, sql
+from app.infrastructure.db import Database, Record
+from app.operators.acts import Operator, OperatorAct, record
+from app.outgoing import endpoints
+
+_SQL: Final = sql.beside(__file__)
+_ID_MAX: Final = 2**63 - 1
+
+
+class MessageQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """The filters of the list; None filters nothing."""
+
+    endpoint_id: str | None = None
+    type: str | None = None
+    state: str | None = None
+    of_account: OfAccount | None = None
+
+    @property
+    def asked(self) -> MessageQuery:
+        """What a cursor is bound to."""
+        return msgspec.structs.replace(self, of_account=self.of_account and self.of_account.asked)
+
+
+async def messages(
+    database: Database, horizons: Horizons, query: MessageQuery, cursor: str | None, limit: int
+) -> Page:
+    """One page by id, oldest first; raises InvalidCursorError."""
+    after = cursors.decode_number(cursor, query.asked)
+    horizon = await horizons.of(database, "webhook_messages")
+    rows = await _page(database, query, None, after, horizon, limit + 1)
+    return cursors.page(rows, limit, query.asked)
+
+
+async def newest(database: Database, query: MessageQuery, limit: int) -> list[Record]:
+    """The newest messages, oldest of them first."""
+    filters = {
+        "endpoint_id": query.endpoint_id,
+        "type": query.type,
+        "state": query.state,
+        "account_ids": query.of_account and list(query.of_account.numbers),
+    }
+    rows = await database.fetch(*_SQL["newest"](limit=limit, **filters))
+    return rows[::-1]
+
+
+async def redeliver(book: Book, number: int, by: Operator) -> Record:
+    """Send a message again, whatever became of it before; returns its row.
+
+    Raises WebhookMessageUnknownError, WebhookEndpointDeletedError.
+    """
+    database = book.database
+    async with database.transaction():
+        sent = await _redeliver(database, number=number)
+        found = await _page(database, MessageQuery(), number, 0, _ID_MAX, 1)
+        told = ids.public(ids.MESSAGE, number)
+        if not found:
+            raise WebhookMessageUnknownError(f"There is no webhook message {told}.")
+        if not sent:
+            raise WebhookEndpointDeletedError("The endpoint of this message was deleted.")
+        await record(database, OperatorAct.WEBHOOK_REDELIVERED, by, subject=told)
+    return found[0]
+
+
+async def redeliver_span(
+    book: Book, endpoint_id: str, start: datetime, until: datetime, by: Operator
+) -> int:
+    """Send again what an endpoint was told from one instant until before another; how many.
+
+    Raises WebhookEndpointUnknownError.
+    """
+    database = book.database
+    async with database.transaction():
+        await endpoints.get(database, endpoint_id)
+        sent = await _redeliver(database, endpoint_id=endpoint_id, start=start, until=until)
+        await record(database, OperatorAct.WEBHOOK_REDELIVERED, by, subject=endpoint_id)
+    return len(sent)
+
+
+async def _redeliver(
+    database: Database,
+    *,
+    number: int | None = None,
+    endpoint_id: str | None = None,
+    start: datetime | None = None,
+    until: datetime | None = None,
+) -> list[Record]:
+    return await database.fetch(
+        *_SQL["redeliver"](id=number, endpoint_id=endpoint_id, start=start, until=until)
+    )
+
+
+async def _page(
+    database: Database,
+    query: MessageQuery,
+    number: int | None,
+    after: int,
+    horizon: int,
+    limit: int,
+) -> list[Record]:
+    return await database.fetch(
+        *_SQL["page"](
+            id=number,
+            endpoint_id=query.endpoint_id,
+            type=query.type,
+            state=query.state,
+            account_ids=query.of_account and list(query.of_account.numbers),
+            after=after,
+            horizon=horizon,
+            limit=limit,
+        )
+    )
