@@ -44,10 +44,8 @@ def webhooks_put(
     run(put_endpoint(console, endpoint_id, url, chosen, ordered, why(reason), data_dir))
 
 
-@webhooks.command("roll-secret")
-def webhooks_roll_secret(
-    endpoint_id: EndpointId, reason: Why = None, data_dir: BookDir = None
-) -> None:
+@webhooks.command("roll")
+def webhooks_roll(endpoint_id: EndpointId, reason: Why = None, data_dir: BookDir = None) -> None:
     """Make another secret and show it; the one before signs too for a day."""
     from app.commands.webhooks import roll_secret
 

@@ -75,7 +75,7 @@ async def put_endpoint(
 async def roll_secret(
     console: Console, endpoint_id: str, reason: str | None, data_dir: Path | None = None
 ) -> int:
-    """`tallybook webhooks roll-secret`."""
+    """`tallybook webhooks roll`."""
     sender = webhook_sender(data_dir)
     async with opened_book(data_dir) as book:
         by = at_the_machine(reason)

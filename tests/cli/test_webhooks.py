@@ -42,7 +42,7 @@ async def test_an_endpoint_is_made_changed_rolled_and_deleted(told: Any, hooks: 
     assert (code, secret.startswith("whsec_")) == (0, True)
     code, said = await told("put", "main", url, "--ordered")
     assert (code, "whsec_" in said) == (0, False)
-    code, rolled = await told("roll-secret", "main")
+    code, rolled = await told("roll", "main")
     assert (code, rolled.startswith("whsec_"), rolled != secret) == (0, True, True)
     code, listed = await told("list", "--json")
     (one,) = json.loads(listed)
