@@ -86,8 +86,13 @@ async def work(book: Book, redis_url: str | None, sender: Sender) -> None:
     """Tick, fold and deliver until canceled: at arq's nudges, and without them by itself."""
     deliverer = Deliverer(sender)
     ticker = Ticker("tick", tick_while_time_runs, book)
-    folder = Ticker("fold", fold_once, book)
     postman = Ticker("delivery", deliverer.begin, book)
+
+    async def fold_and_tell(book: Book) -> None:
+        await fold_once(book)
+        postman.nudge()
+
+    folder = Ticker("fold", fold_and_tell, book)
     try:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(ticker.run(SILENCE_SECONDS_MAX if redis_url else POLL_SECONDS))

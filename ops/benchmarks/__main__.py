@@ -12,6 +12,7 @@ import uvloop
 from rich.console import Console
 
 from ops.benchmarks import (
+    deliveries,
     figures,
     grants,
     http_spends,
@@ -52,6 +53,10 @@ async def _webhooks(server: Server, _ledger: Ledger, sizes: Sizes) -> list[Figur
     return await webhooks.measure(server, sizes)
 
 
+async def _deliveries(server: Server, _ledger: Ledger, sizes: Sizes) -> list[Figure]:
+    return await deliveries.measure(server, sizes)
+
+
 async def _grants(server: Server, _ledger: Ledger, sizes: Sizes) -> list[Figure]:
     return await grants.measure(server, sizes)
 
@@ -62,6 +67,7 @@ PARTS: Mapping[str, Callable[[Server, Ledger, Sizes], Awaitable[list[Figure]]]] 
     "http": _http,
     "limits": _limits,
     "webhooks": _webhooks,
+    "deliveries": _deliveries,
     "reads": _reads,
     "grants": _grants,
 }

@@ -19,6 +19,7 @@ class Sizes(msgspec.Struct, frozen=True, kw_only=True):
     webhook_customers: int  # whose subscriptions the webhooks tell of
     inbox_events: int  # that a full inbox holds
     history_events: int  # of one subscription that is long known
+    deliveries: int  # webhook messages of one round
     grant_accounts: int  # whose day is opened in the small ledger
     grant_accounts_max: int  # in the large one
     grant_spends_s: float  # of spends meanwhile, and as long idle

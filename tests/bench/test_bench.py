@@ -24,6 +24,7 @@ TINY = {
     "webhook-customers": 5,
     "inbox-events": 300,
     "history-events": 5,
+    "deliveries": 30,
     "grant-accounts": 30,
     "grant-accounts-max": 300,
     "grant-spends-s": 0.5,
@@ -48,9 +49,17 @@ def test_the_bench_writes_every_figure_of_the_contract_and_removes_its_folder(
     assert done.returncode == 0, done.stderr
     assert "ratio" in done.stdout
     figures = json.loads(out.read_text())
-    assert {"spends/s", "events/s", "ms", "entries/s", "accounts/s", "s", "µs", "MiB"} == {
-        figure["unit"] for figure in figures
-    }
+    assert {
+        "spends/s",
+        "events/s",
+        "messages/s",
+        "ms",
+        "entries/s",
+        "accounts/s",
+        "s",
+        "µs",
+        "MiB",
+    } == {figure["unit"] for figure in figures}
     for figure in figures:
         assert set(figure) == FIELDS
         assert figure["value"] > 0
