@@ -66,6 +66,32 @@ GAUGES: Final[Mapping[str, tuple[str, str]]] = {
         f"""(SELECT count(*) FROM holds WHERE state = 'held'
                 AND expires_at < now - interval '{HOLD_SLACK_MINUTES} minutes')""",
     ),
+    "webhook_messages_pending": (
+        "Webhook messages that wait to be sent.",
+        "(SELECT count(*) FROM webhook_messages WHERE state = 'pending')",
+    ),
+    "webhook_messages_dead": (
+        "Webhook messages that could not be delivered in three days.",
+        "(SELECT count(*) FROM webhook_messages WHERE state = 'dead')",
+    ),
+    "webhook_messages_overdue_seconds": (
+        "How long the message that is due for the longest has waited, at endpoints that answer.",
+        """coalesce((SELECT extract(epoch FROM clock_timestamp() - min(next_attempt_at))
+                       FROM webhook_endpoints JOIN webhook_messages
+                         ON endpoint_number = number AND state = 'pending'
+                      WHERE deleted_at IS NULL AND disabled_at IS NULL AND failing_since IS NULL
+                        AND next_attempt_at < clock_timestamp()), 0)""",
+    ),
+    "webhook_endpoints_failing_seconds": (
+        "Since when nothing has arrived at the endpoint that fails for the longest.",
+        """coalesce((SELECT extract(epoch FROM clock_timestamp() - min(failing_since))
+                       FROM webhook_endpoints WHERE deleted_at IS NULL), 0)""",
+    ),
+    "webhook_endpoints_disabled": (
+        "Webhook endpoints that were disabled after days of failure.",
+        """(SELECT count(*) FROM webhook_endpoints
+              WHERE deleted_at IS NULL AND disabled_at IS NOT NULL)""",
+    ),
     "verify_differences": (
         "Differences that the last `ledger verify` found.",
         "(SELECT difference_count FROM verifications ORDER BY id DESC LIMIT 1)",
@@ -89,7 +115,7 @@ SELECT flow, tier, sum(credits)::bigint AS credits FROM usage_days, LATERAL (VAL
     ('granted', granted), ('spent', spent), ('expired', expired)) AS flows (flow, credits)
  GROUP BY flow, tier ORDER BY flow, tier
 """
-ALERTS: Final = "SELECT kind, count(*) AS count FROM alerts GROUP BY kind ORDER BY kind"
+ALERTS: Final = "SELECT kind, alert_count AS count FROM alert_counts ORDER BY kind"
 
 
 class Reading(msgspec.Struct, frozen=True):

@@ -62,3 +62,10 @@ class Alerts(Table, tablename="alerts"):
     value = BigInt(null=False, default=None)
     effective_at = Timestamptz(null=False, default=None)
     raised_at = Timestamptz(null=False, default=None)
+
+
+class AlertCounts(Table, tablename="alert_counts"):
+    """How many alerts of each kind there are."""
+
+    kind = Text(primary_key=True, null=False, default=None)
+    alert_count = BigInt(null=False, default=None)

@@ -62,3 +62,20 @@ CREATE INDEX alerts_standing ON alerts (account_id, id)
     WHERE kind IN ('low', 'depleted', 'recovered');
 CREATE UNIQUE INDEX alerts_hold_leaked ON alerts (hold_id) WHERE kind = 'hold_leaked';
 CREATE UNIQUE INDEX alerts_unusual_use ON alerts (account_id, day_on) WHERE kind = 'unusual_use';
+
+-- How many alerts of each kind there are: to count them at each scrape takes longer each month.
+CREATE TABLE alert_counts (
+    kind text PRIMARY KEY,
+    alert_count bigint NOT NULL CHECK (alert_count > 0)
+);
+
+CREATE FUNCTION count_alerts() RETURNS trigger LANGUAGE plpgsql
+SET search_path = pg_catalog AS $$
+BEGIN
+    INSERT INTO public.alert_counts AS stands (kind, alert_count)
+    SELECT kind, count(*) FROM added GROUP BY kind ORDER BY kind
+    ON CONFLICT (kind) DO UPDATE SET alert_count = stands.alert_count + excluded.alert_count;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER count_added AFTER INSERT ON alerts REFERENCING NEW TABLE AS added
+    FOR EACH STATEMENT EXECUTE FUNCTION count_alerts();

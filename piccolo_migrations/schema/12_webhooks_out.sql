@@ -51,6 +51,7 @@ CREATE INDEX webhook_messages_pending ON webhook_messages (endpoint_number, next
     WHERE state = 'pending';
 CREATE INDEX webhook_messages_in_order ON webhook_messages (endpoint_number, account_id, id)
     WHERE state = 'pending';
+CREATE INDEX webhook_messages_dead ON webhook_messages (endpoint_number) WHERE state = 'dead';
 CREATE INDEX webhook_messages_created ON webhook_messages (created_at);
 
 -- Write a message for each endpoint that wants this type; nothing if there is none.

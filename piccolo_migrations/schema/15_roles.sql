@@ -46,7 +46,7 @@ GRANT INSERT ON
 GRANT INSERT ON
     accounts, aliases, customers, claims, brought_use, moved_use, lots, holds, reversals, runs,
     run_not_opened, events, subscriptions, backings, money_back, reconciliations, sightings,
-    usage_days, key_uses, webhook_endpoints, webhook_messages
+    usage_days, alert_counts, key_uses, webhook_endpoints, webhook_messages
     TO tallybook_app;
 -- It draws these numbers itself; a column that is an identity draws without a right.
 GRANT USAGE ON SEQUENCE journals_id_seq, lots_id_seq, holds_id_seq TO tallybook_app;
@@ -79,6 +79,7 @@ BEGIN
         ('usage_days', '{day_on, tier, label, member}'),
         ('key_uses', '{key_id}'),
         ('usage_fold', '{only_row}'),
+        ('alert_counts', '{kind}'),
         ('webhook_endpoints', '{number, id, created_at}'),
         ('webhook_messages', '{id, endpoint_number, type, account_id, data, effective_at,
             created_at}'),

@@ -48,6 +48,7 @@ KEPT = {
     "usage_days": {"day_on", "tier", "label", "member"},
     "key_uses": {"key_id"},
     "usage_fold": {"only_row"},
+    "alert_counts": {"kind"},
     "webhook_endpoints": {"number", "id", "created_at"},
     "webhook_messages": {
         *("id", "endpoint_number", "type", "account_id", "data", "effective_at", "created_at"),

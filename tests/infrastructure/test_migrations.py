@@ -68,6 +68,7 @@ MUTABLE = {
     "usage_days",
     "key_uses",
     "usage_fold",
+    "alert_counts",
     "webhook_endpoints",
     "webhook_messages",
 }
@@ -281,6 +282,7 @@ async def test_each_guarded_table_has_its_triggers(server: Server) -> None:
     telling = {
         *(f"{table} tell" for table in ("alerts", "journals", "accounts", "transitions")),
         *("purchases tell", "money_back tell_first", "money_back tell_change"),
+        "alerts count_added",
         *("runs tell_done", "runs tell_failed", "events tell_first", "events tell_change"),
     }
     assert set(found) == wanted | events | others | telling

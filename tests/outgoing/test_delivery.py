@@ -7,14 +7,17 @@ import time
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
+import httpx
 import pytest
 
+from app.audit.gauges import Gauges
 from app.book import Book
 from app.outgoing import deliver, schedule
 from app.outgoing.deliver import Deliverer, deliver_due
 from app.outgoing.sending import Sender
 from tests.acts import Acts
 from tests.api_client import Api
+from tests.metrics_text import value
 from tests.outgoing.conftest import Hooks
 from tests.receiver import Received, Receiver, receiving
 
@@ -341,3 +344,28 @@ async def test_a_name_that_turns_private_is_refused_at_delivery(
     (told,) = await hooks.messages()
     assert told["state"] == "pending"
     assert told["last_error"].startswith("127.0.0.1 is not public")
+
+
+async def test_metrics_tell_what_waits_what_is_dead_and_which_endpoint_fails(
+    hooks: Hooks, receiver: Receiver, book: Book
+) -> None:
+    async def told(name: str) -> float:
+        scrape = httpx.Response(200, content=await Gauges(book.database).text())
+        return value(scrape, f"tallybook_webhook_{name}") or 0.0
+
+    await hooks.made(receiver)
+    await hooks.tell("run.done", "run.done")
+    await hooks.pass_seconds(100)
+    assert await told("messages_pending") == 2
+    assert 100 <= await told("messages_overdue_seconds") < 160
+    assert await told("endpoints_failing_seconds") == 0
+    receiver.answer = lambda _: 410
+    await hooks.deliver()
+    await hooks.pass_seconds(50)
+    assert await told("endpoints_disabled") == 1
+    assert 50 <= await told("endpoints_failing_seconds") < 110
+    assert await told("messages_overdue_seconds") == 0, "nobody tries them"
+    await book.database.execute(
+        "UPDATE webhook_messages SET state = 'dead' WHERE type = 'run.done'"
+    )
+    assert (await told("messages_dead"), await told("messages_pending")) == (2, 1)

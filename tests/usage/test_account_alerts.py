@@ -292,6 +292,17 @@ async def test_the_list_can_be_followed(watched: Acts, api: Api, book: Book) -> 
     assert usage.status_code == 200
 
 
+async def test_alerts_are_counted_by_kind(watched: Acts, api: Api, book: Book) -> None:
+    """Metrics read the counts: reading all alerts at each scrape would take longer each month."""
+    for _ in range(2):
+        await watched.spend(5)
+        await watched.grant(5)
+        await raised(api, book)
+    counted = await book.database.fetch("SELECT kind, alert_count FROM alert_counts")
+    expected = {"low": 2, "depleted": 2, "recovered": 2, "unusual_use": 1}
+    assert {row["kind"]: row["alert_count"] for row in counted} == expected
+
+
 async def test_a_rebuilt_fold_raises_nothing_again(watched: Acts, api: Api, book: Book) -> None:
     await watched.spend(4)
     before = await raised(api, book)
