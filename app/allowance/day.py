@@ -292,8 +292,10 @@ class AccountDay:
         self.changed = True
         self.due_at = self._next_due()
 
-    def capture(self, journal: JournalDraft, hold: Hold, amount: int, origin: Origin) -> None:
-        """Spend this much of the hold; the rest comes back."""
+    def capture(
+        self, journal: JournalDraft, hold: Hold, amount: int, origin: Origin, *, final: bool = True
+    ) -> None:
+        """Spend this much of the hold; the rest comes back, or stays held for more captures."""
         left = amount
         for lot, part in hold.parts:
             taken = min(part, left)
@@ -302,7 +304,7 @@ class AccountDay:
             lost = max(0, taken - self.spare(lot))
             for clawback in self.clawbacks_of(lot):
                 lost -= clawbacks.captured(self.sheet, journal, clawback, lost)
-        given_back = holds.capture(self.sheet, journal, hold, amount)
+        given_back = holds.capture(self.sheet, journal, hold, amount, final=final)
         self._given_back(journal, given_back, self.now, origin)
 
     def release(

@@ -49,6 +49,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     log_level: str = "INFO"
     pool_size_max: int = 16
     grant_chunks: int = 1
+    debt_max: int = 10_000  # what an account may owe by captures that ask for debt
     rate_limits: rates.RateLimits | None = None
     trusted_proxies: tuple[rates.Network, ...] = ()
     return_origins: frozenset[str] = frozenset()
@@ -75,6 +76,7 @@ NAMES: Final[Mapping[str, str]] = {
     "TALLYBOOK_CLOCK": "settable: development only, the clock can be set over HTTP",
     "TALLYBOOK_LOG_LEVEL": "DEBUG, INFO (default), WARNING or ERROR",
     "TALLYBOOK_POOL_SIZE_MAX": "database connections of one process, 16; spends have 14 more",
+    "TALLYBOOK_DEBT_MAX": "what an account may owe by captures with `over: debt`, 10000",
     "TALLYBOOK_GRANT_CHUNKS": "chunks of daily grants side by side, 1; a core of the database each",
     "TALLYBOOK_RATE_LIMIT": "calls/seconds of a key, then of an address without: 30000/60,120/60",
     "TALLYBOOK_OTEL": "true: traces by OpenTelemetry; so does OTEL_EXPORTER_OTLP_ENDPOINT",
@@ -123,11 +125,12 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
         clock_settable=values["TALLYBOOK_CLOCK"] == "settable",
         log_level=(values["TALLYBOOK_LOG_LEVEL"] or "INFO").upper(),
         pool_size_max=_number(
-            values["TALLYBOOK_POOL_SIZE_MAX"], "TALLYBOOK_POOL_SIZE_MAX", problems
-        )
-        or 16,
-        grant_chunks=_number(values["TALLYBOOK_GRANT_CHUNKS"], "TALLYBOOK_GRANT_CHUNKS", problems)
-        or 1,
+            values["TALLYBOOK_POOL_SIZE_MAX"], "TALLYBOOK_POOL_SIZE_MAX", problems, 1, 16
+        ),
+        grant_chunks=_number(
+            values["TALLYBOOK_GRANT_CHUNKS"], "TALLYBOOK_GRANT_CHUNKS", problems, 1, 1
+        ),
+        debt_max=_number(values["TALLYBOOK_DEBT_MAX"], "TALLYBOOK_DEBT_MAX", problems, 0, 10_000),
         rate_limits=_rate_limits(values["TALLYBOOK_RATE_LIMIT"], problems),
         traced=_flag(values["TALLYBOOK_OTEL"], "TALLYBOOK_OTEL", problems)
         or bool(source.get("OTEL_EXPORTER_OTLP_ENDPOINT")),
@@ -286,12 +289,12 @@ def _flag(value: str | None, name: str, problems: list[str]) -> bool:
     return False
 
 
-def _number(value: str | None, name: str, problems: list[str]) -> int | None:
+def _number(value: str | None, name: str, problems: list[str], least: int, default: int) -> int:
     if value is None:
-        return None
-    if not (value.isascii() and value.isdigit() and 0 < int(value) <= 1_000_000):
-        problems.append(f"{name} is no whole number from 1 to 1000000.")
-        return None
+        return default
+    if not (value.isascii() and value.isdigit() and least <= int(value) <= 1_000_000):
+        problems.append(f"{name} is no whole number from {least} to 1000000.")
+        return default
     return int(value)
 
 

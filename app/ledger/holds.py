@@ -7,7 +7,8 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
-from app.ledger.kinds import House, Kind, Side
+from app.infrastructure.clock import NEVER
+from app.ledger.kinds import House, Kind, LotSource, Side
 from app.ledger.sheet import JournalDraft, Lot, Sheet
 
 HOLD_SECONDS_DEFAULT: Final = 900
@@ -38,6 +39,17 @@ class Hold:
     new: bool = False
     changed: bool = False
 
+    @property
+    def left(self) -> int:
+        """What it still holds."""
+        return sum(part for _, part in self.parts)
+
+    @property
+    def shown(self) -> HoldState:
+        """The state as callers see it: captured if anything was, once it holds nothing more."""
+        done = self.state is not HoldState.HELD
+        return HoldState.CAPTURED if done and self.captured else self.state
+
 
 def take(sheet: Sheet, journal: JournalDraft, hold: Hold, next_grant_at: datetime | None) -> None:
     """Draw the hold's amount in burn order, all or nothing; raises InsufficientCreditsError."""
@@ -47,10 +59,15 @@ def take(sheet: Sheet, journal: JournalDraft, hold: Hold, next_grant_at: datetim
     hold.new = hold.changed = True
 
 
-def capture(sheet: Sheet, journal: JournalDraft, hold: Hold, amount: int) -> list[Lot]:
-    """Spend this much of the hold and give back the rest; the lots that got something back."""
+def capture(
+    sheet: Sheet, journal: JournalDraft, hold: Hold, amount: int, *, final: bool = True
+) -> list[Lot]:
+    """Spend this much of the hold and, if ``final``, give back the rest.
+
+    Returns the lots that got something back.
+    """
     left = amount
-    given_back = []
+    given_back, kept = [], []
     for lot, part in hold.parts:
         taken = min(part, left)
         left -= taken
@@ -58,27 +75,38 @@ def capture(sheet: Sheet, journal: JournalDraft, hold: Hold, amount: int) -> lis
             sheet.write(
                 journal, lot, Kind.SPEND, Side.HELD, House.SPENT, taken, hold_id=hold.number
             )
-        if part > taken:
+        if part > taken and final:
             _give_back(sheet, journal, hold, lot, part - taken)
             given_back.append(lot)
-    hold.state, hold.captured, hold.changed = HoldState.CAPTURED, amount, True
+        elif part > taken:
+            kept.append((lot, part - taken))
+    hold.parts, hold.changed = kept, True
+    hold.captured += amount
+    if not kept:
+        hold.state = HoldState.CAPTURED
     return given_back
 
 
-def capture_free(sheet: Sheet, journal: JournalDraft, hold: Hold, amount: int) -> None:
-    """Spend so much of what is free for a hold, beyond what it holds or though it has expired."""
-    for lot, part in sheet.draws(amount, None):
+def capture_more(sheet: Sheet, journal: JournalDraft, hold: Hold, free: int, debt: int) -> None:
+    """Spend of what is free, and owe the rest: beyond what is held, or though it has expired."""
+    for lot, part in sheet.draws(free, None) if free else ():
         sheet.write(journal, lot, Kind.SPEND, Side.FREE, House.SPENT, part, hold_id=hold.number)
-    hold.state, hold.changed = HoldState.CAPTURED, True
-    hold.captured += amount
+    if debt:
+        # A debt has a lot as all else: the day's own, or the one that burned last.
+        lots = sorted(sheet.lots, key=lambda lot: (lot.of_running_day, lot.number or 0))
+        lot = lots[-1] if lots else sheet.grant(journal, LotSource.PROMOTIONAL, 0, NEVER)
+        sheet.write(journal, lot, Kind.SPEND, Side.DEBT, House.SPENT, debt, hold_id=hold.number)
+    hold.captured += free + debt
+    hold.changed = True
 
 
 def release(sheet: Sheet, journal: JournalDraft, hold: Hold, state: HoldState) -> list[Lot]:
     """Give back all of it; the lots that got something back."""
-    for lot, part in hold.parts:
+    given_back, hold.parts = hold.parts, []
+    for lot, part in given_back:
         _give_back(sheet, journal, hold, lot, part)
     hold.state, hold.changed = state, True
-    return [lot for lot, _ in hold.parts]
+    return [lot for lot, _ in given_back]
 
 
 def _give_back(sheet: Sheet, journal: JournalDraft, hold: Hold, lot: Lot, amount: int) -> None:

@@ -62,6 +62,7 @@ class Act(StrEnum):
     HOLD = "hold"
     EXTEND = "extend"
     CAPTURE = "capture"
+    PART_CAPTURE = "part_capture"  # the hold goes on
     RELEASE = "release"
     PURCHASE = "purchase"
     REFUND = "refund"
@@ -92,4 +93,4 @@ PRIORITY: Final = {
 }
 
 # The acts by which an account is used: whoever does none of them for long is dormant.
-USES: Final = frozenset({Act.SPEND, Act.HOLD, Act.CAPTURE})
+USES: Final = frozenset({Act.SPEND, Act.HOLD, Act.CAPTURE, Act.PART_CAPTURE})

@@ -21,7 +21,8 @@ async def open_holds(database: Database, sheets: Mapping[int, Sheet]) -> dict[in
     """The open holds of these accounts, each with its parts on the sheet's lots."""
     rows = await database.fetch(
         # Netted: the joining of accounts moves what is held from lot to lot.
-        """SELECT holds.id, holds.account_id, holds.amount, holds.expires_at, entries.lot_id,
+        """SELECT holds.id, holds.account_id, holds.amount, holds.expires_at, holds.captured,
+                  entries.lot_id,
                   sum(CASE WHEN entries.credit = 'held' THEN entries.amount
                            ELSE -entries.amount END)::bigint AS part
              FROM holds JOIN entries ON entries.hold_id = holds.id
@@ -35,7 +36,14 @@ async def open_holds(database: Database, sheets: Mapping[int, Sheet]) -> dict[in
     holds: dict[int, Hold] = {}
     for row in rows:
         hold = holds.setdefault(
-            row["id"], Hold(row["id"], row["account_id"], row["amount"], row["expires_at"])
+            row["id"],
+            Hold(
+                row["id"],
+                row["account_id"],
+                row["amount"],
+                row["expires_at"],
+                captured=row["captured"],
+            ),
         )
         lot = sheets[row["account_id"]].lot(row["lot_id"])
         assert lot is not None, "a lot that holds something is live"

@@ -33,8 +33,12 @@ async def resolve(url: str, allowed: tuple[Network, ...]) -> str:
     the name is not known, TimeoutError where nobody answers.
     """
     scheme, host, port = _parts(url)
-    async with asyncio.timeout(RESOLVE_SECONDS_MAX):
-        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    try:
+        async with asyncio.timeout(RESOLVE_SECONDS_MAX):
+            loop = asyncio.get_running_loop()
+            found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except UnicodeError:  # a part of it has more than 63 characters, or none
+        raise WebhookUrlError("The URL's host is no name of a host.") from None
     addresses = [str(place[0]).partition("%")[0] for *_, place in found]
     judge(scheme, map(ipaddress.ip_address, addresses), allowed)
     return addresses[0]

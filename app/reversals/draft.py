@@ -27,6 +27,7 @@ from app.ledger.clawbacks import Clawback, Policy
 from app.ledger.kinds import Act, House, Kind, LotSource, Side
 from app.ledger.moved_lots import Trail
 from app.ledger.sheet import JournalDraft, Lot
+from app.reversals import owed
 from app.reversals.record import ReversalOrder
 
 _SQL: Final = sql.beside(__file__)
@@ -40,7 +41,7 @@ GIVING: Final = {
     Act.PURCHASE: Kind.PURCHASE,
     Act.RETURN: Kind.RETURN,
 }
-TAKING: Final = {Act.SPEND: Kind.SPEND, Act.CAPTURE: Kind.SPEND}
+TAKING: Final = dict.fromkeys((Act.SPEND, Act.CAPTURE, Act.PART_CAPTURE), Kind.SPEND)
 
 
 @dataclass(slots=True)
@@ -66,6 +67,7 @@ class Parties:
     own: AccountDay
     present: AccountDay
     places: dict[int, Place] = field(default_factory=dict)
+    repaid: list[tuple[Record, int]] = field(default_factory=list)  # of debt that comes back
     new: list[tuple[Lot, Lot]] = field(default_factory=list)  # a lot, and the one it goes on as
 
     @property
@@ -125,13 +127,14 @@ async def draft(
     day = parties.present
     entries = await database.fetch(*ENTRIES(journal_ids=[row["id"]]))
     header = day.sheet.begin(_header(day, row, order))
-    await load_lots(database, parties, header, entries)
     kind = Act(row["kind"])
     given = [entry for entry in entries if _gave(kind, entry)]
     taken = [(entry, entry["amount_left"]) for entry in entries if _took(kind, entry)]
-    if kind is Act.RETURN and len(given) > 1:
+    await load_lots(database, parties, header, entries, taken)
+    if kind is Act.RETURN and (len(given) > 1 or any(one["credit"] == Side.DEBT for one in given)):
         raise NotReversibleError(
-            "What came back went into several lots: spend it again instead.", kind=kind
+            "What came back went into several lots, or against a debt: spend it again instead.",
+            kind=kind,
         )
     if given:
         undone = _take_back(parties, header, kind, given[0], order.policy)
@@ -146,10 +149,21 @@ async def draft(
 
 
 async def load_lots(
-    database: Database, parties: Parties, header: JournalDraft, entries: Sequence[Record]
+    database: Database,
+    parties: Parties,
+    header: JournalDraft,
+    entries: Sequence[Record],
+    back: Sequence[tuple[Record, int]] = (),
 ) -> None:
-    """Put the lots of these entries, what they are now and what is open on them on the sheets."""
-    await _find_places(database, parties, header, sorted({entry["lot_id"] for entry in entries}))
+    """Put the lots of these entries, what they are now and what is open on them on the sheets.
+
+    ``back`` is how much of each entry is to come back: of a debt that was repaid, to the lots that
+    repaid it.
+    """
+    numbers = [day.sheet.account_id for day in parties.days]
+    parties.repaid = await owed.repaid(database, numbers, parties.present.sheet.debt, back)
+    named = [*entries, *(entry for entry, _ in parties.repaid)]
+    await _find_places(database, parties, header, sorted({entry["lot_id"] for entry in named}))
     day = parties.present
     if not parties.joined:
         await load_past(database, day, [place.lot for place in parties.places.values()])
@@ -296,12 +310,13 @@ def restore(
     entries: Sequence[tuple[Record, int]],
     kind: Kind = Kind.REVERSAL,
 ) -> Undone:
-    """Give back so much of what each entry took, lot by lot in reverse order."""
+    """Give back so much of what each entry took, lot by lot in reverse order; debt is first."""
     own, day = parties.own, parties.present
     undone = Undone(sum(amount for _, amount in entries))
     day.sheet.check_room(undone.requested)
+    _restore_debt(parties, header, entries, kind)
     for entry, amount in reversed(entries):
-        if amount == 0:
+        if amount == 0 or entry["debit"] == Side.DEBT:
             continue
         place, back = parties.places[entry["lot_id"]], amount
         own.sheet.write(
@@ -315,15 +330,50 @@ def restore(
         )
         if parties.joined:
             _move(parties, header, place, back)
-        for clawback in day.clawbacks_of(place.now):
-            back -= clawbacks.restored(day.sheet, header, clawback, back)
-        day.came_back(header, [place.now], day.now)
+        back = _came_back(parties, header, place.now, back)
         if parties.joined and place.lot.source is LotSource.DAILY:
             undone.unused += back
             undone.day_lot = entry["lot_id"]
     undone.expired = day.sheet.sum_of(header, Kind.EXPIRY)
     undone.carried = day.carried_on(header)
     return undone
+
+
+def _came_back(parties: Parties, header: JournalDraft, lot: Lot, amount: int) -> int:
+    """So much is free again in a lot; how much of it no clawback takes."""
+    day = parties.present
+    for clawback in day.clawbacks_of(lot):
+        amount -= clawbacks.restored(day.sheet, header, clawback, amount)
+    day.came_back(header, [lot], day.now)
+    return amount
+
+
+def _restore_debt(
+    parties: Parties, header: JournalDraft, entries: Sequence[tuple[Record, int]], kind: Kind
+) -> None:
+    """Owe less by what was owed for these entries.
+
+    What was repaid of it is owed again first, so that it is free again in the lots that repaid it.
+    """
+    sheet = parties.present.sheet
+    for entry, amount in parties.repaid:
+        lot = parties.places[entry["lot_id"]].now
+        sheet.write(
+            header,
+            lot,
+            Kind.REPAYMENT,
+            Side.DEBT,
+            Side.FREE,
+            amount,
+            reverses_entry_id=entry["id"],
+        )
+    for entry, amount in entries:
+        if amount and entry["debit"] == Side.DEBT:
+            lot = parties.places[entry["lot_id"]].now
+            house = House(entry["credit"])
+            sheet.write(header, lot, kind, house, Side.DEBT, amount, reverses_entry_id=entry["id"])
+    for entry, amount in parties.repaid:
+        _came_back(parties, header, parties.places[entry["lot_id"]].now, amount)
 
 
 def _move(parties: Parties, header: JournalDraft, place: Place, amount: int) -> None:

@@ -73,7 +73,8 @@ async def give_back(book: Book, public_id: str, wanted: ReturnOrder, order: Orde
                 request_hash=order.key.request_hash,
             )
         )
-        await draft.load_lots(book.database, parties, header, [entry for entry, _ in parts])
+        entries = [entry for entry, _ in parts]
+        await draft.load_lots(book.database, parties, header, entries, parts)
         undone = draft.restore(parties, header, parts, Kind.RETURN)
         await draft.settle(book.database, parties, header, undone)
         came_back = sum(entry["amount"] - entry["amount_left"] for entry in spent)

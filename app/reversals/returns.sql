@@ -3,7 +3,7 @@
 SELECT DISTINCT journals.id, entries.account_id, label, member
   FROM journals JOIN entries ON entries.journal_id = journals.id AND entries.kind = 'spend'
   JOIN accounts ON accounts.id = entries.account_id
- WHERE coalesce(joined_to, accounts.id) = :account_id AND journals.kind IN ('spend', 'capture')
+ WHERE coalesce(joined_to, accounts.id) = :account_id AND journals.kind IN ('spend', 'capture', 'part_capture')
    AND (journals.id = :journal_id::bigint OR entries.hold_id = :hold_id::bigint
         OR idempotency_key = :key::text)
  ORDER BY journals.id

@@ -33,7 +33,7 @@ async def grant(
     """A promotional lot; without ``expires_at`` it never ends."""
     number = await require(book, public_id)
 
-    def draft(day: AccountDay) -> JournalDraft:
+    async def draft(day: AccountDay) -> JournalDraft:
         if day.closed:
             raise AccountClosedError("The account is closed: it gets no grants.")
         if expires_at is not None and expires_at <= day.now:
@@ -52,7 +52,7 @@ async def adjust(book: Book, public_id: str, amount: int, order: Order) -> Done:
     """Add credits that never end, or take some in burn order, all or nothing."""
     number = await require(book, public_id)
 
-    def draft(day: AccountDay) -> JournalDraft:
+    async def draft(day: AccountDay) -> JournalDraft:
         header = journal(Act.ADJUSTMENT, day, order)
         if amount > 0:
             day.sheet.grant(

@@ -17,11 +17,12 @@ from app.errors import (
     HoldExpiredError,
     HoldTooLongError,
     HoldUnknownError,
+    InsufficientCreditsError,
     RefusedError,
 )
 from app.infrastructure.db import Record
 from app.ledger import reserved
-from app.ledger.holds import HOLD_LIFE_MAX, Hold, HoldState, capture_free
+from app.ledger.holds import HOLD_LIFE_MAX, Hold, HoldState, capture_more
 from app.ledger.kinds import Act
 from app.ledger.sheet import JournalDraft
 from app.spending.keyed import Done, Order, journal, keyed
@@ -36,9 +37,6 @@ class HoldView(msgspec.Struct, frozen=True, kw_only=True):
     captured: int
     state: HoldState
     expires_at: datetime
-    created_at: datetime | None = None
-    label: str | None = None  # what it was placed for: its captures are for it, too
-    member: str | None = None
 
 
 class Over(StrEnum):
@@ -46,6 +44,16 @@ class Over(StrEnum):
 
     REFUSE = "refuse"
     AVAILABLE = "available"  # spent of what is free, as far as that goes
+    DEBT = "debt"  # and the rest is owed
+
+
+class Capture(msgspec.Struct, frozen=True, kw_only=True):
+    """How much to capture, and how; ``final`` gives back the rest of the hold."""
+
+    amount: int
+    over: Over = Over.REFUSE
+    final: bool = True
+    debt_max: int = 0  # what the account may owe after it
 
 
 async def place(book: Book, public_id: str, amount: int, expires_in_s: int, order: Order) -> Done:
@@ -53,7 +61,7 @@ async def place(book: Book, public_id: str, amount: int, expires_in_s: int, orde
     number = await require(book, public_id)
     hold_number = await reserved.next_hold_number(book.database)
 
-    def draft(day: AccountDay) -> JournalDraft:
+    async def draft(day: AccountDay) -> JournalDraft:
         if day.suspended:
             raise AccountSuspendedError(f"Account {public_id!r} is suspended.")
         expires_at = day.now + timedelta(seconds=expires_in_s)
@@ -66,92 +74,127 @@ async def place(book: Book, public_id: str, amount: int, expires_in_s: int, orde
     return await keyed(book, number, order, draft)
 
 
-async def capture(
-    book: Book, hold_number: int | None, amount: int, order: Order, over: Over = Over.REFUSE
-) -> Done:
-    """Spend this much of a hold; the rest of it comes back, all of it for an amount of 0.
+async def capture(book: Book, hold_number: int | None, wanted: Capture, order: Order) -> Done:
+    """Spend this much of a hold; what is left of it comes back with the last capture.
 
-    With ``Over.AVAILABLE`` what is above the hold is spent of what is free, and so is all of it
-    after the hold's deadline; the answer tells what that did not cover.
+    Beyond the hold, or after its deadline, ``over`` says what becomes of it: refused, spent of what
+    is free, or owed. The answer tells what that did not cover.
+    Raises HoldUnknownError, HoldClosedError, HoldExpiredError, RefusedError,
+    InsufficientCreditsError where the debt would pass its maximum.
     """
-    view = await find(book, hold_number)
+    row = await _row(book, hold_number)
+    if not wanted.amount and not wanted.final:
+        raise RefusedError("A capture of 0 that is not final does nothing.")
 
-    def draft(day: AccountDay) -> JournalDraft:
+    async def draft(day: AccountDay) -> JournalDraft:
+        hold = _open(day, row["id"]) or await _without_credits(book, day, row["id"], wanted.over)
+        over = _over(day, hold, wanted)
+        header = day.sheet.begin(journal(_act(wanted), day, order))
+        header.label = header.label or row["label"]
+        header.member = header.member or row["member"]
         origin = Origin("api", order.actor)
-        hold = _hold(day, view, expired_too=over is Over.AVAILABLE)
-        act = Act.CAPTURE if amount else Act.RELEASE
-        if hold.state is HoldState.EXPIRED and not amount:
-            raise HoldExpiredError("The hold has expired: nothing of it is left to release.")
-        held = hold.amount if hold.state is HoldState.HELD else 0
-        if amount > held and over is Over.REFUSE:
-            raise RefusedError(f"The hold holds {held} credits, not {amount}.")
-        more = min(max(0, amount - held), day.sheet.available)
-        if amount and not held and not more:
-            raise HoldExpiredError("The hold has expired, and nothing is available instead.")
-        header = day.sheet.begin(journal(act, day, order))
-        header.label = header.label or view.label
-        header.member = header.member or view.member
-        if not amount:
+        if not wanted.amount:
+            if hold.state is HoldState.EXPIRED:
+                raise HoldExpiredError("The hold has expired: nothing of it is left to release.")
             day.release(header, hold, HoldState.RELEASED, day.now, origin)
-        elif held:
-            day.capture(header, hold, min(amount, held), origin)
-        if more:
-            capture_free(day.sheet, header, hold, more)
-            day.changed = True
-            day.refresh_due()
+        else:
+            if held := min(wanted.amount, hold.left):
+                day.capture(header, hold, held, origin, final=wanted.final)
+            if free_and_debt := sum(over):
+                capture_more(day.sheet, header, hold, *over)
+                day.changed = True
+                day.refresh_due()
+            if wanted.final:
+                hold.state = HoldState.CAPTURED
+            captured = held + free_and_debt
         header.answer = {
-            **_answer(hold, view.account_id),
-            "uncovered": amount - hold.captured,
+            **_answer(hold, row["public_id"]),
+            "uncovered": wanted.amount - captured if wanted.amount else 0,
             "balance": day.sheet.balance,
             "available": day.sheet.available,
         }
         return header
 
-    return await keyed(book, await _account(book, view), order, draft)
+    return await keyed(book, row["account_id"], order, draft)
+
+
+def _act(wanted: Capture) -> Act:
+    if not wanted.amount:
+        return Act.RELEASE
+    return Act.CAPTURE if wanted.final else Act.PART_CAPTURE
+
+
+def _over(day: AccountDay, hold: Hold, wanted: Capture) -> tuple[int, int]:
+    """(free, debt): what a capture takes beyond what the hold has left."""
+    beyond = max(0, wanted.amount - hold.left)
+    if not beyond:
+        return 0, 0
+    if wanted.over is Over.REFUSE:
+        raise RefusedError(f"The hold holds {hold.left} credits, not {wanted.amount}.")
+    free = min(beyond, day.sheet.available)
+    if wanted.over is Over.AVAILABLE:
+        if not free and not hold.left:
+            raise HoldExpiredError("The hold holds nothing, and nothing is available instead.")
+        return free, 0
+    if day.suspended:
+        raise AccountSuspendedError("The account is suspended: it takes on no debt.")
+    debt = beyond - free
+    if debt and day.sheet.debt + debt > wanted.debt_max:
+        raise InsufficientCreditsError(
+            f"The debt would be {day.sheet.debt + debt}; TALLYBOOK_DEBT_MAX is {wanted.debt_max}.",
+            available=free + hold.left,
+            required=wanted.amount,
+            next_grant_at=day.next_grant_at,
+        )
+    return free, debt
 
 
 async def extend(book: Book, hold_number: int | None, expires_in_s: int, order: Order) -> Done:
     """Let a hold last so much longer, from now on; raises HoldTooLongError."""
-    view = await find(book, hold_number)
+    row = await _row(book, hold_number)
 
-    def draft(day: AccountDay) -> JournalDraft:
-        hold = _hold(day, view)
+    async def draft(day: AccountDay) -> JournalDraft:
+        hold = _open(day, row["id"]) or await _without_credits(book, day, row["id"])
         expires_at = day.now + timedelta(seconds=expires_in_s)
-        assert view.created_at is not None
-        if expires_at > view.created_at + HOLD_LIFE_MAX:
+        latest = row["created_at"] + HOLD_LIFE_MAX
+        if expires_at > latest:
             raise HoldTooLongError(
                 f"A hold lasts {HOLD_LIFE_MAX.days} days at most after it was taken.",
-                latest=(view.created_at + HOLD_LIFE_MAX).isoformat(),
+                latest=latest.isoformat(),
             )
         header = day.sheet.begin(journal(Act.EXTEND, day, order))
         hold.expires_at, hold.changed, day.changed = expires_at, True, True
         day.refresh_due()
-        header.answer = _answer(hold, view.account_id)
+        header.answer = _answer(hold, row["public_id"])
         return header
 
-    return await keyed(book, await _account(book, view), order, draft)
+    return await keyed(book, row["account_id"], order, draft)
 
 
 async def release(book: Book, hold_number: int | None, order: Order) -> Done:
-    """Give back all of a hold."""
-    view = await find(book, hold_number)
+    """Give back all that is left of a hold."""
+    row = await _row(book, hold_number)
 
-    def draft(day: AccountDay) -> JournalDraft:
-        hold = _hold(day, view)
+    async def draft(day: AccountDay) -> JournalDraft:
+        hold = _open(day, row["id"]) or await _without_credits(book, day, row["id"])
         header = day.sheet.begin(journal(Act.RELEASE, day, order))
         day.release(header, hold, HoldState.RELEASED, day.now, Origin("api", order.actor))
-        header.answer = _answer(hold, view.account_id)
+        header.answer = _answer(hold, row["public_id"])
         return header
 
-    return await keyed(book, await _account(book, view), order, draft)
+    return await keyed(book, row["account_id"], order, draft)
 
 
 async def find(book: Book, number: int | None) -> HoldView:
     """The hold; HoldUnknownError without one."""
+    return of_row(await _row(book, number))
+
+
+async def _row(book: Book, number: int | None) -> Record:
     row = await reserved.find_hold(book.database, number) if number else None
     if row is None:
         raise HoldUnknownError("There is no such hold.")
-    return msgspec.structs.replace(of_row(row), label=row["label"], member=row["member"])
+    return row
 
 
 def of_row(row: Record) -> HoldView:
@@ -163,32 +206,41 @@ def of_row(row: Record) -> HoldView:
         captured=row["captured"],
         state=HoldState(row["present_state"]),
         expires_at=row["expires_at"],
-        created_at=row["created_at"],
     )
 
 
-async def _account(book: Book, view: HoldView) -> int:
-    number: int = await book.database.fetchval(
-        "SELECT account_id FROM holds WHERE id = $1", view.number
-    )
-    return number
+def _open(day: AccountDay, number: int) -> Hold | None:
+    """The hold on the locked account's day, if it holds something still."""
+    holding = (hold for hold in day.holds if hold.number == number)
+    return next((hold for hold in holding if hold.state is HoldState.HELD), None)
 
 
-def _hold(day: AccountDay, view: HoldView, *, expired_too: bool = False) -> Hold:
-    """The hold on the locked account's day; one that has expired only where that is asked for."""
-    hold = next((hold for hold in day.holds if hold.number == view.number), None)
-    if hold is not None and hold.state is HoldState.HELD:
-        return hold
-    # Expired just now, by what was due, or before.
-    if view.state is HoldState.EXPIRED or (hold is not None and hold.state is HoldState.EXPIRED):
-        if expired_too:
-            if hold is None:
-                account = day.sheet.account_id
-                hold = Hold(view.number, account, view.amount, view.expires_at, HoldState.EXPIRED)
-                day.holds.append(hold)
-            return hold
-        raise HoldExpiredError(f"The hold's deadline was {view.expires_at:%Y-%m-%dT%H:%M:%SZ}.")
-    raise HoldClosedError("The hold was captured or released already.")
+async def _without_credits(
+    book: Book, day: AccountDay, number: int, over: Over = Over.REFUSE
+) -> Hold:
+    """A hold that holds nothing any more: used up by captures, or past its deadline.
+
+    Read under the account's lock, so that two last captures are one. Raises HoldClosedError after
+    one, and after a release; HoldExpiredError past the deadline unless ``over`` says what then.
+    """
+    row = await _row(book, number)
+    if row["closed"]:
+        raise HoldClosedError("The hold was captured or released already.")
+    expired = row["expired"] or row["expires_at"] <= day.now
+    if expired and over is Over.REFUSE:
+        raise HoldExpiredError(f"The hold's deadline was {row['expires_at']:%Y-%m-%dT%H:%M:%SZ}.")
+    hold = next((hold for hold in day.holds if hold.number == number), None)
+    if hold is None:
+        hold = Hold(
+            number,
+            day.sheet.account_id,
+            row["amount"],
+            row["expires_at"],
+            HoldState(row["state"]),
+            captured=row["captured"],
+        )
+        day.holds.append(hold)
+    return hold
 
 
 def _answer(hold: Hold, account_id: str) -> dict[str, object]:
@@ -197,6 +249,6 @@ def _answer(hold: Hold, account_id: str) -> dict[str, object]:
         "account_id": account_id,
         "amount": hold.amount,
         "captured": hold.captured,
-        "state": str(hold.state),
+        "state": str(hold.shown),
         "expires_at": hold.expires_at.isoformat(),
     }

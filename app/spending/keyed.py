@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import msgspec
 
@@ -59,7 +59,7 @@ async def keyed(
     book: Book,
     number: int,
     order: Order,
-    draft: Callable[[AccountDay], JournalDraft],
+    draft: Callable[[AccountDay], Awaitable[JournalDraft]],
     act: acts.OperatorAct | None = None,
 ) -> Done:
     """Lock the account, post what is due, draft the act on it, write all of it.
@@ -82,7 +82,7 @@ async def keyed(
             )
         day.post_due(Origin("due", order.actor))
         try:
-            written = draft(day)
+            written = await draft(day)
         except TallybookError as error:
             refusal = error
         await store_days(book.database, [day])

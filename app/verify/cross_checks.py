@@ -49,7 +49,8 @@ CROSS_CHECKS: Final[Mapping[str, tuple[str, str]]] = {
                                     'transfer', 'return')
                    AND (entries.kind, journals.kind) NOT IN (
                        ('grant', 'opening'), ('grant', 'top_up'), ('grant', 'grant'),
-                       ('spend', 'spend'), ('spend', 'capture'), ('purchase', 'purchase'),
+                       ('spend', 'spend'), ('spend', 'capture'), ('spend', 'part_capture'),
+                       ('purchase', 'purchase'),
                        ('adjustment', 'adjustment'), ('hold', 'hold'), ('release', 'release'),
                        ('release', 'capture'), ('transfer', 'opening'), ('transfer', 'transfer'),
                        -- What comes back after a midnight goes on into the running day.
@@ -62,7 +63,8 @@ CROSS_CHECKS: Final[Mapping[str, tuple[str, str]]] = {
         """SELECT format('entry %s (%s to %s) reverses entry %s (%s to %s)', entries.id,
                   entries.debit, entries.credit, original.id, original.debit, original.credit)
              FROM entries JOIN entries AS original ON original.id = entries.reverses_entry_id
-            WHERE NOT ARRAY[entries.debit, entries.credit] && ARRAY(
+            WHERE original.kind <> 'repayment'  -- between an account's own sides
+              AND NOT ARRAY[entries.debit, entries.credit] && ARRAY(
                 SELECT side FROM unnest(ARRAY[original.debit, original.credit]) AS side
                  WHERE side NOT IN ('free', 'held', 'debt'))""",
     ),
@@ -76,7 +78,9 @@ CROSS_CHECKS: Final[Mapping[str, tuple[str, str]]] = {
              FROM (SELECT reversals.*, coalesce((
                        SELECT sum(amount) FROM entries
                         WHERE entries.journal_id = reversals.journal_id
-                          AND kind = 'reversal' AND credit = 'free'), 0) AS gave
+                          AND kind = 'reversal' AND (credit = 'free' OR EXISTS (
+                              SELECT FROM entries AS owed WHERE owed.debit = 'debt'
+                                 AND owed.id = entries.reverses_entry_id))), 0) AS gave
                      FROM reversals WHERE of_journal_id IS NOT NULL AND entry_id IS NULL) AS summed
             WHERE requested <> gave
            UNION ALL

@@ -83,15 +83,22 @@ HOLDS: Final = Projection(
     ("amount", "captured", "state"),
     """SELECT holds.id, holds.account_id AS of_account, summed.amount,
               coalesce(summed.captured, 0) AS captured,
-              CASE WHEN summed.captured > 0 THEN 'captured'
-                   WHEN summed.released_at IS NULL THEN 'held'
+              CASE WHEN summed.closed THEN 'captured'
+                   WHEN summed.holds > 0 THEN 'held'
+                   -- Parts took all of it: its release, if there was one, gave nothing back.
+                   WHEN summed.released_at IS NULL AND holds.state = 'released' THEN 'released'
+                   WHEN summed.released_at IS NULL THEN 'captured'
                    WHEN summed.released_at >= holds.expires_at THEN 'expired'
                    ELSE 'released' END AS state
          FROM holds JOIN (
-             SELECT hold_id, (sum(amount) FILTER (WHERE kind = 'hold'))::bigint AS amount,
-                    (sum(amount) FILTER (WHERE kind = 'spend'))::bigint AS captured,
-                    max(effective_at) FILTER (WHERE kind = 'release') AS released_at
-               FROM entries
+             SELECT hold_id, (sum(amount) FILTER (WHERE entries.kind = 'hold'))::bigint AS amount,
+                    (sum(amount) FILTER (WHERE entries.kind = 'spend'))::bigint AS captured,
+                    sum(CASE 'held' WHEN credit THEN amount WHEN debit THEN -amount ELSE 0 END)
+                        AS holds,
+                    bool_or(journals.kind = 'capture') AS closed,
+                    max(entries.effective_at) FILTER (WHERE entries.kind = 'release')
+                        AS released_at
+               FROM entries JOIN journals ON journals.id = journal_id
               WHERE hold_id IS NOT NULL AND ($1::bigint[] IS NULL
                  OR hold_id IN (SELECT id FROM holds WHERE account_id = ANY($1)))
               GROUP BY hold_id) AS summed ON summed.hold_id = holds.id

@@ -15,7 +15,7 @@ from app.infrastructure import ids
 from app.ledger.holds import HOLD_SECONDS_DEFAULT, HOLD_SECONDS_MAX, HoldState
 from app.ledger.kinds import AMOUNT_MAX
 from app.spending import hold as holds
-from app.spending.hold import HoldView, Over
+from app.spending.hold import Capture, HoldView, Over
 from app.spending.keyed import Done, Order
 from app.web.http import problems
 from app.web.http.access import Access, access
@@ -42,12 +42,14 @@ class HoldBody(PurposeBody, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 class CaptureBody(PurposeBody, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What it came to. What is left of the hold is given back: all of it for 0.
 
-    `over` says what becomes of an amount above the hold, or after its deadline: it is refused, or
-    taken of what is available, as far as that goes.
+    `over` says what becomes of an amount above the hold, or after its deadline: it is refused,
+    taken of what is available, as far as that goes, or owed, up to TALLYBOOK_DEBT_MAX. A hold goes
+    on after a capture that is not `final`, with what is left of it.
     """
 
     amount: Annotated[int, msgspec.Meta(ge=0, le=AMOUNT_MAX, description="Whole credits.")]
     over: Over = Over.REFUSE
+    final: bool = True
 
 
 class ExtendBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -119,7 +121,7 @@ async def get_hold(hold_id: HoldId, state: State) -> HoldAnswer:
 @post(
     "/api/v1/holds/{hold_id:str}/capture",
     status_code=200,
-    responses=problems.declared(400, 401, 403, 404, 409, 413, 422),
+    responses=problems.declared(400, 401, 402, 403, 404, 409, 413, 422),
     tags=["Holds"],
     **access(Access.SPENDING),
 )
@@ -133,9 +135,12 @@ async def capture_hold(
     """Spend what it came to; the rest of the hold is given back."""
     wanted = order(request, idempotency_key, data)
     number = ids.number(ids.HOLD, hold_id)
-    capturing = partial(holds.capture, state.spending, number, data.amount, wanted, data.over)
+    capture = Capture(
+        amount=data.amount, over=data.over, final=data.final, debt_max=state.settings.debt_max
+    )
+    capturing = partial(holds.capture, state.spending, number, capture, wanted)
     done = await state.turns.act(hold_id, capturing)
-    spend_id = ids.public(ids.JOURNAL, done.journal_id) if done.answer["captured"] else None
+    spend_id = ids.public(ids.JOURNAL, done.journal_id) if data.amount else None
     members = {**done.answer, "id": _public(done), "spend_id": spend_id}
     members.pop("hold_id")
     return answered(msgspec.convert(members, CaptureAnswer), done.replayed, 200)

@@ -11,6 +11,7 @@ import msgspec
 from app.embedded.devbook import DevBook
 from app.infrastructure.db import opened
 from app.simulate.book_client import BookClient
+from app.spending.queue import CONNECTIONS
 from app.verify.verify import verify
 from ops.soak.book import POOL_SIZE_MAX
 from ops.soak.load import Acknowledged
@@ -111,7 +112,7 @@ async def _idle(connection: asyncpg.Connection) -> Check:
     while True:
         held = await connections(connection)
         wrong = {who for who in held if not who.endswith(", idle")}
-        fits = sum(held.values()) <= POOL_SIZE_MAX + WORKER_POOL_SIZE_MAX
+        fits = sum(held.values()) <= POOL_SIZE_MAX + CONNECTIONS + WORKER_POOL_SIZE_MAX
         if (fits and not wrong) or loop.time() > ends_at:
             told = "; ".join(f"{who}: {count}" for who, count in sorted(held.items())) or "none"
             return Check("no connection is leaked", told, fits and not wrong)

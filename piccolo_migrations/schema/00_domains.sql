@@ -19,13 +19,13 @@ CREATE DOMAIN lot_source AS text
 CREATE DOMAIN lot_priority AS smallint CHECK (VALUE BETWEEN 0 AND 1000);
 
 CREATE DOMAIN journal_kind AS text CHECK (VALUE IN (
-    'opening', 'top_up', 'trim', 'expiry', 'grant', 'spend', 'hold', 'extend', 'capture', 'release',
-    'purchase', 'refund', 'freeze', 'unfreeze', 'adjustment', 'transfer', 'return', 'reversal'));
+    'opening', 'top_up', 'trim', 'expiry', 'grant', 'spend', 'hold', 'extend', 'capture', 'part_capture',
+    'release', 'purchase', 'refund', 'freeze', 'unfreeze', 'adjustment', 'transfer', 'return', 'reversal'));
 
 -- The kind of an entry with its debit and credit sides: each kind has its house.
 CREATE DOMAIN movement AS text CONSTRAINT kind_has_its_house CHECK (VALUE IN (
     'grant issued free',
-    'spend free spent', 'spend held spent',
+    'spend free spent', 'spend held spent', 'spend debt spent',
     'expiry free expired',
     'hold free held',
     'release held free',
@@ -34,11 +34,11 @@ CREATE DOMAIN movement AS text CONSTRAINT kind_has_its_house CHECK (VALUE IN (
     'refund refunded free',
     'freeze free held',
     'unfreeze held free',
-    'repayment free debt',
+    'repayment free debt', 'repayment debt free',
     'adjustment adjusted free', 'adjustment free adjusted',
     'transfer free transferred', 'transfer transferred free', 'transfer held transferred',
     'transfer transferred held', 'transfer debt transferred', 'transfer transferred debt',
-    'return spent free',
+    'return spent free', 'return spent debt',
     'reversal spent free', 'reversal free spent', 'reversal held spent', 'reversal debt spent',
     'reversal spent debt', 'reversal free issued', 'reversal held issued', 'reversal debt issued',
     'reversal issued debt', 'reversal free purchased', 'reversal held purchased',

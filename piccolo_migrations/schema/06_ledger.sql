@@ -112,5 +112,6 @@ CREATE INDEX entries_journal ON entries (journal_id);
 CREATE INDEX entries_lot ON entries (lot_id);
 CREATE INDEX entries_hold ON entries (hold_id) WHERE hold_id IS NOT NULL;
 CREATE INDEX entries_reverses ON entries (reverses_entry_id) WHERE reverses_entry_id IS NOT NULL;
+CREATE INDEX entries_repayments ON entries (account_id, id) WHERE kind = 'repayment';
 CREATE INDEX entries_recorded ON entries USING brin (recorded_at);
 CREATE INDEX entries_effective ON entries USING brin (effective_at);

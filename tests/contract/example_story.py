@@ -262,9 +262,10 @@ async def _holds(story: Story) -> None:
     )
     await story.call(f"GET {ACCOUNT}/holds", 200, by="service")
     await story.later()
-    await story.call(
-        f"POST {HOLD}/capture", 200, {"amount": 4}, by="service", Idempotency_Key="film-1-done"
-    )
+    capture = f"POST {HOLD}/capture"
+    owed = {"amount": 50_000, "over": "debt"}
+    await story.call(capture, 402, owed, by="service", Idempotency_Key="film-1-huge")
+    await story.call(capture, 200, {"amount": 4}, by="service", Idempotency_Key="film-1-done")
     second = await story.call(place, 201, wanted, by="service", Idempotency_Key="film-2")
     story.parameters["hold_id"] = second["id"]
     await story.later()

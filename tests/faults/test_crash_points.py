@@ -174,7 +174,7 @@ async def reverse_last_run(book: Book, n: int) -> None:
 
 
 async def capture(book: Book, n: int) -> None:
-    await hold.capture(book, await hold_number(book, n), 3, order(n))
+    await hold.capture(book, await hold_number(book, n), hold.Capture(amount=3), order(n))
 
 
 async def release(book: Book, n: int) -> None:

@@ -118,7 +118,9 @@ class Writer:
             if self.chance.random() < 0.5:
                 await hold.release(self.book, number, self.order())
             else:
-                done = await hold.capture(self.book, number, amount, self.order())
+                done = await hold.capture(
+                    self.book, number, hold.Capture(amount=amount), self.order()
+                )
                 self.journals.append(done.journal_id)
 
     async def reverse(self, _: str, __: int) -> None:

@@ -61,6 +61,15 @@ class ModelHold:
     amount: int
     state: str = "held"
     captured: int = 0
+    last: bool = False  # its last capture was made
+
+    @property
+    def left(self) -> int:
+        return sum(part for _, part in self.parts) if self.state == "held" else 0
+
+    @property
+    def shown(self) -> str:
+        return "captured" if self.captured and self.state != "held" else self.state
 
 
 @dataclass(eq=False)
@@ -107,7 +116,7 @@ class ModelJournal:
 
     kind: str
     given: tuple[ModelLot, int] | None = None
-    taken: list[tuple[ModelLot, int]] = field(default_factory=list)
+    taken: list[tuple[ModelLot | None, int]] = field(default_factory=list)  # None: it is owed
     clawback: ModelClawback | None = None
     answer: tuple[int, ...] | None = None  # of its reversal, once it is reversed
     by_run: bool = False
@@ -128,6 +137,7 @@ class AccountModel:
         self.lots: list[ModelLot] = []
         self.holds: list[ModelHold] = []
         self.clawbacks: list[ModelClawback] = []
+        self.repayments: list[tuple[ModelLot, int]] = []
         self.purchases: list[ModelPurchase] = []
         self.openings: list[ModelJournal] = []
         self.top_ups: list[ModelJournal] = []
@@ -287,10 +297,13 @@ class AccountModel:
     def _repay(self, lots: list[ModelLot]) -> None:
         """Debt never stands beside free credits."""
         for lot in lots:
-            paid = min(self.debt, lot.free)
-            self.debt -= paid
-            lot.free -= paid
-            lot.used += paid
+            self._pay(lot, min(self.debt, lot.free))
+
+    def _pay(self, lot: ModelLot, amount: int) -> None:
+        self.debt -= amount
+        lot.free -= amount
+        lot.used += amount
+        self.repayments.append((lot, amount))
 
     def settle(self) -> None:
         """max(0, allowance of the tier entitled now - used)."""
@@ -333,15 +346,41 @@ class AccountModel:
         self.holds.append(hold)
         return hold
 
-    def capture(self, hold: ModelHold, amount: int) -> ModelJournal:
+    def capture(
+        self, hold: ModelHold, amount: int, over: str = "refuse", *, final: bool = True
+    ) -> ModelJournal:
         self.post_due()
-        self._must_be_open(hold)
-        if amount > hold.amount:
-            raise RefusedByModel("refused")
-        taken = self._give_back(hold, amount, self.now)
-        self.settle()
-        hold.state, hold.captured = "captured", amount
+        if hold.last or hold.state == "released":
+            raise RefusedByModel("hold_closed")
+        if over == "refuse" and hold.ends <= self.now:
+            raise RefusedByModel("hold_expired")
+        held, free, debt = self._shares(hold, amount, over)
+        taken: list[tuple[ModelLot | None, int]] = []
+        if held:
+            taken += self._give_back(hold, held, self.now, final=final)
+            self.settle()
+        if free:
+            taken += self._draw(free)
+        if debt:
+            self.debt += debt
+            taken.append((None, debt))
+        hold.captured += held + free + debt
+        if hold.state == "held" and (final or not hold.left):
+            hold.state = "captured"
+        hold.last = final
         return ModelJournal("capture", taken=taken)
+
+    def _shares(self, hold: ModelHold, amount: int, over: str) -> tuple[int, int, int]:
+        """What is taken of the hold, of what is free, and what is owed."""
+        held = min(amount, hold.left)
+        if held < amount and over == "refuse":
+            raise RefusedByModel("refused")
+        free = min(amount - held, sum(lot.free for lot in self.burnable()))
+        if over == "debt":
+            return held, free, amount - held - free
+        if not held and not free:
+            raise RefusedByModel("hold_expired")
+        return held, free, 0
 
     def release(self, hold: ModelHold) -> None:
         self.post_due()
@@ -349,17 +388,16 @@ class AccountModel:
         self._give_back(hold, 0, self.now)
         hold.state = "released"
 
-    @staticmethod
-    def _must_be_open(hold: ModelHold) -> None:
-        if hold.state == "expired":
-            raise RefusedByModel("hold_expired")
-        if hold.state != "held":
+    def _must_be_open(self, hold: ModelHold) -> None:
+        if hold.last or hold.state == "released":
             raise RefusedByModel("hold_closed")
+        if hold.ends <= self.now:
+            raise RefusedByModel("hold_expired")
 
     def _give_back(
-        self, hold: ModelHold, captured: int, at: datetime
+        self, hold: ModelHold, captured: int, at: datetime, *, final: bool = True
     ) -> list[tuple[ModelLot, int]]:
-        """Take ``captured`` of the hold in drawing order; the rest comes back to its lots."""
+        """Take ``captured`` of the hold in drawing order; the rest comes back, or stays held."""
         taken: list[tuple[ModelLot, int]] = []
         back: list[tuple[ModelLot, int]] = []
         for lot, part in hold.parts:
@@ -368,6 +406,9 @@ class AccountModel:
                 taken.append((lot, take))
             if part > take:
                 back.append((lot, part - take))
+        hold.parts = [] if final else back
+        if not final:
+            back = []
         for lot, take in taken:
             # What waited for the release of this lot and is spent instead falls short.
             short = max(0, take - self._spare(lot))
@@ -541,7 +582,7 @@ class AccountModel:
         if amount > left:
             raise RefusedByModel("return_exceeds_spend")
         self.post_due()
-        parts: list[tuple[ModelLot, int]] = []
+        parts: list[tuple[ModelLot | None, int]] = []
         for at, (lot, part) in reversed(list(enumerate(journal.taken))):
             back = min(part, amount)
             amount -= back
@@ -580,10 +621,14 @@ class AccountModel:
         self.settle()
         return answer
 
-    def _restore(self, parts: list[tuple[ModelLot, int]]) -> tuple[int, ...]:
+    def _restore(self, parts: list[tuple[ModelLot | None, int]]) -> tuple[int, ...]:
         lapsed = sum(lot.lapsed for lot in self.lots)
         carried_in = self.carried.carried_in if self.carried else 0
-        for lot, amount in reversed(parts):
+        owed = sum(amount for lot, amount in parts if lot is None)
+        repaid = self._undo_repayments(owed - self.debt)
+        self.debt = max(0, self.debt - owed)
+        back_to = [*((lot, amount) for lot, amount in parts if lot), *reversed(repaid)]
+        for lot, amount in reversed(back_to):
             lot.free += amount
             lot.used -= amount
             back = amount
@@ -593,6 +638,8 @@ class AccountModel:
                     # What of the debt was repaid meanwhile is not owed a second time.
                     undone = min(undone, self.debt)
                     self.debt -= undone
+                    if any(one.clawback is clawback for one in self.purchases):
+                        self.repayments.append((lot, undone))
                 clawback.undone += undone
                 back -= undone
                 lot.free -= undone
@@ -602,6 +649,17 @@ class AccountModel:
         carried = self.carried.carried_in - carried_in if self.carried else 0
         self.settle()
         return (sum(amount for _, amount in parts), 0, 0, 0, lapsed, carried)
+
+    def _undo_repayments(self, amount: int) -> list[tuple[ModelLot, int]]:
+        """What lots paid of a debt that comes back, the latest first."""
+        undone = []
+        for at, (lot, paid) in reversed(list(enumerate(self.repayments))):
+            part = max(0, min(paid, amount))
+            amount -= part
+            self.repayments[at] = (lot, paid - part)
+            if part:
+                undone.append((lot, part))
+        return undone
 
 
 def _minute_from(instant: datetime) -> datetime:

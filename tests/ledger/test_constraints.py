@@ -103,7 +103,7 @@ ENTRIES = [
     ({"credit": "issued"}, "kind_has_its_house"),
     ({"credit": "expired"}, "kind_has_its_house"),
     ({"kind": "grant"}, "kind_has_its_house"),
-    ({"debit": "debt"}, "kind_has_its_house"),
+    ({"debit": "debt", "credit": "free"}, "kind_has_its_house"),
     ({"debit": "spent", "credit": "free"}, "kind_has_its_house"),
     ({"kind": "gift", "debit": "issued", "credit": "free"}, "kind_has_its_house"),
     ({"kind": "hold", "credit": "held"}, "held_names_its_hold"),

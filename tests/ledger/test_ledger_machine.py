@@ -195,12 +195,18 @@ class LedgerMachine(RuleBasedStateMachine):
         self.holds.append((number, name, held))
 
     @precondition(lambda self: self.holds)
-    @rule(index=indexes, share=st.integers(1, 6))
-    def a_capture(self, index: int, share: int) -> None:
+    @rule(
+        index=indexes,
+        share=st.integers(1, 6),
+        over=st.sampled_from([*[hold.Over.REFUSE] * 2, *hold.Over]),
+        final=st.booleans(),
+    )
+    def a_capture(self, index: int, share: int, over: hold.Over, *, final: bool) -> None:
         number, name, held = self.holds[-1 - index % len(self.holds)]
         amount = max(1, held.amount * share // 5)  # 6 fifths are too much
-        answer = self.ask(hold.capture(self.book, number, amount, self.order()))
-        journal = expected(lambda: self.models[name].capture(held, amount))
+        wanted = hold.Capture(amount=amount, over=over, final=final, debt_max=10**6)
+        answer = self.ask(hold.capture(self.book, number, wanted, self.order()))
+        journal = expected(lambda: self.models[name].capture(held, amount, over, final=final))
         if isinstance(journal, str):
             assert answer == journal
             return
@@ -543,7 +549,8 @@ class LedgerMachine(RuleBasedStateMachine):
         for number, name, held in self.holds[-5:]:
             found = self.runner.run(hold.find(self.book, number))
             due = held.state == "held" and held.ends <= self.now
-            assert found.state == ("expired" if due else held.state)
+            shown = "captured" if held.captured else "expired"
+            assert found.state == (shown if due else held.shown)
             assert (found.captured, found.account_id) == (held.captured, name)
 
     @precondition(lambda self: self.reversals)

@@ -242,4 +242,5 @@ async def test_an_order_names_its_reason_where_a_journal_can_forget_it(
     )
     rows = await database.fetch("SELECT whole::text FROM operator_acts AS whole")
     assert "Jane" not in str(rows)
-    assert Order.__struct_fields__ == ("actor", "key", "reason")
+    said = ("reason", "metadata", "label", "member")
+    assert Order.__struct_fields__ == ("actor", "key", *said)

@@ -70,6 +70,8 @@ def test_a_setting_lets_in_the_networks_that_it_names_and_no_other() -> None:
         "http://1.1.1.1/",
         "https://1.1.1.1:0/",
         "https://1.1.1.1/#there",
+        f"https://{64 * 'a'}.example/",
+        "https://a..example/",
     ],
 )
 async def test_no_spelling_of_a_private_address_can_be_put(

@@ -122,7 +122,7 @@ class Customer:
         if self.holds:
             number, amount = self.holds.pop(random.randrange(len(self.holds)))
             part = random.randint(1, amount)
-            await hold.capture(self.book, number, part, self.order())
+            await hold.capture(self.book, number, hold.Capture(amount=part), self.order())
             self.spent += part
 
     async def release(self, random: Random) -> None:

@@ -358,7 +358,9 @@ class Story:
     async def capture(self, number: int, amount: int) -> int | None:
         try:
             view = await hold.find(self.book, number)
-            done = await hold.capture(self.book, number, min(amount, view.amount), self.order())
+            done = await hold.capture(
+                self.book, number, hold.Capture(amount=min(amount, view.amount)), self.order()
+            )
         except (HoldClosedError, HoldExpiredError):
             return None
         return done.journal_id

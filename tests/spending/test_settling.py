@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 
 import pytest
@@ -161,4 +162,173 @@ async def test_an_expired_hold_is_not_settled_of_nothing(pro, api, database) -> 
     await api.set_clock(NOW + timedelta(minutes=5))
     await pro.done(await pro.spend(20))
     assert code(await pro.capture(hold_id, 5, over="available")) == (409, "hold_expired")
+    assert await differences(database) == []
+
+
+async def test_a_job_is_captured_in_parts_and_its_last_one_ends_the_hold(
+    pro, api, database
+) -> None:
+    hold_id = await pro.held(10)
+    for n, left in ((3, 7), (2, 5)):
+        told = (await pro.capture(hold_id, n, final=False)).json()
+        assert (told["state"], told["uncovered"]) == ("held", 0)
+        assert await pro.sides() == (10, left, 0)
+    assert told["captured"] == 5
+    assert (await api.get(f"/api/v1/holds/{hold_id}")).json()["state"] == "held"
+    assert code(await pro.capture(hold_id, 6, final=False)) == (422, "refused")
+    assert code(await pro.capture(hold_id, 0, final=False)) == (422, "refused")
+    assert await differences(database) == []
+    told = (await pro.capture(hold_id, 1)).json()
+    assert (told["captured"], told["state"], told["available"]) == (6, "captured", 14)
+    assert code(await pro.capture(hold_id, 1, final=False, over="debt")) == (409, "hold_closed")
+    back = await pro.done(await pro.give_back(hold_id=hold_id))
+    assert (back["amount"], len(back["spend_ids"]), back["available"]) == (6, 3, 20)
+    assert await differences(database) == []
+
+
+@pytest.mark.parametrize("how", ["released", "expired", "nothing more"])
+async def test_what_is_left_after_parts_comes_back_and_the_hold_is_captured(
+    pro, api, database, how
+) -> None:
+    hold_id = await pro.held(10, 60)
+    await pro.capture(hold_id, 4, final=False)
+    if how == "released":
+        told = (await pro.release(hold_id)).json()
+    elif how == "expired":
+        await api.set_clock(NOW + timedelta(minutes=5))
+        told = (await api.get(f"/api/v1/holds/{hold_id}")).json()
+    else:
+        told = (await pro.capture(hold_id, 0)).json()
+        assert told["spend_id"] is None
+    assert (told["state"], told["captured"]) == ("captured", 4)
+    assert await pro.sides() == (16, 0, 0)
+    expected = (409, "hold_expired" if how == "expired" else "hold_closed")
+    assert code(await pro.capture(hold_id, 1)) == expected
+    assert await differences(database) == []
+
+
+async def test_a_hold_that_is_used_up_goes_on_until_its_last_capture(pro, api, database) -> None:
+    hold_id = await pro.held(4)
+    told = (await pro.capture(hold_id, 4, final=False)).json()
+    assert (told["captured"], await pro.sides()) == (4, (16, 0, 0))
+    assert code(await pro.capture(hold_id, 1)) == (422, "refused")
+    told = (await pro.capture(hold_id, 3, final=False, over="available")).json()
+    assert (told["captured"], told["available"]) == (7, 13)
+    assert (await pro.capture(hold_id, 0)).json()["spend_id"] is None  # there is nothing to release
+    assert code(await pro.capture(hold_id, 2, over="available")) == (409, "hold_closed")
+    late = await pro.held(4, 60)
+    await api.set_clock(NOW + timedelta(minutes=5))
+    for n in (1, 2):
+        told = (await pro.capture(late, 1, final=False, over="available")).json()
+        assert (told["captured"], told["state"]) == (n, "captured")
+    assert (await pro.capture(late, 1, over="available")).json()["captured"] == 3
+    assert code(await pro.capture(late, 1, over="available")) == (409, "hold_closed")
+    assert await differences(database) == []
+
+
+async def test_two_last_captures_of_an_expired_hold_at_once_are_one(pro, api, database) -> None:
+    hold_id = await pro.held(4, 60)
+    await api.set_clock(NOW + timedelta(minutes=5))
+    answers = await asyncio.gather(
+        *(pro.capture(hold_id, 3, over="available", key=f"at-once-{n}") for n in range(8))
+    )
+    assert sorted(answer.status_code for answer in answers) == [200, *[409] * 7]
+    assert await pro.sides() == (17, 0, 0)
+    assert await differences(database) == []
+
+
+async def test_what_a_job_cost_more_is_owed_where_that_is_asked_for(pro, api, database) -> None:
+    hold_id = await pro.held(15)
+    told = (await pro.capture(hold_id, 32, over="debt")).json()
+    assert (told["captured"], told["uncovered"], told["balance"]) == (32, 0, -12)
+    assert await pro.sides() == (0, 0, 12)
+    assert await pro.journal_entries(told["spend_id"]) == [
+        ("spend", "held", "spent", 15),
+        ("spend", "free", "spent", 5),
+        ("spend", "debt", "spent", 12),
+    ]
+    assert code(await pro.spend(1)) == (402, "insufficient_credits")
+    assert await differences(database) == []
+    await api.set_clock(NOW + DAY)
+    assert await pro.sides() == (8, 0, 0)  # the next day's 20 repaid it first
+    assert await differences(database) == []
+
+
+async def test_debt_has_its_maximum(pro, api, database) -> None:
+    hold_id = await pro.held(20)
+    refused = await pro.capture(hold_id, 10_021, over="debt")
+    assert code(refused) == (402, "insufficient_credits")
+    told = refused.json()
+    assert (told["available"], told["required"]) == (20, 10_021)
+    assert await pro.sides() == (0, 20, 0)
+    await pro.done(await pro.capture(hold_id, 10_020, over="debt"))
+    assert await pro.sides() == (0, 0, 10_000)
+    assert await differences(database) == []
+
+
+async def test_a_suspended_account_takes_on_no_debt(pro, database) -> None:
+    hold_id = await pro.held(5)
+    body = {"reason": "of the test"}
+    await pro.done(await pro.post("accounts/user-1/suspend", body, scope="operator"))
+    assert code(await pro.capture(hold_id, 8, over="debt")) == (409, "account_suspended")
+    assert (await pro.capture(hold_id, 5, over="debt")).status_code == 200
+    assert await differences(database) == []
+
+
+async def test_debt_that_stands_is_what_comes_back_first(pro, database) -> None:
+    hold_id = await pro.held(15)
+    spend = (await pro.capture(hold_id, 32, over="debt")).json()["spend_id"]
+    told = await pro.done(await pro.give_back(8, spend_id=spend))
+    assert (told["returned"], told["balance"], await pro.sides()) == (8, -4, (0, 0, 4))
+    told = await pro.done(await pro.give_back(6, spend_id=spend))
+    assert (told["returned"], await pro.sides()) == (14, (2, 0, 0))
+    told = await pro.done(await pro.give_back(spend_id=spend))
+    assert (told["returned"], await pro.sides()) == (32, (20, 0, 0))
+    assert code(await pro.give_back(1, spend_id=spend)) == (409, "return_exceeds_spend")
+    assert await differences(database) == []
+
+
+async def test_debt_that_was_repaid_comes_back_to_what_repaid_it(pro, api, database) -> None:
+    hold_id = await pro.held(20)
+    spend = (await pro.capture(hold_id, 31, over="debt")).json()["spend_id"]
+    await pro.done(await pro.grant(4, ends=NOW + 30 * DAY))
+    assert await pro.sides() == (0, 0, 7)
+    await api.set_clock(NOW + DAY)
+    assert await pro.sides() == (13, 0, 0)
+    told = await pro.done(await pro.give_back(9, spend_id=spend))
+    # The day's 7 come back to it, and 2 of the gift's 4.
+    assert (told["amount"], await pro.sides()) == (9, (22, 0, 0))
+    lots = {lot["source"]: lot["free"] for lot in (await api.account("user-1"))["lots"]}
+    assert lots == {"daily": 20, "promotional": 2}
+    assert await differences(database) == []
+    told = await pro.done(await pro.give_back(spend_id=spend))
+    # The other 2, and of yesterday's 20 nothing that could be spent today.
+    assert (told["returned"], await pro.sides()) == (31, (24, 0, 0))
+    assert await differences(database) == []
+
+
+async def test_a_reversed_capture_is_owed_no_more(pro, api, database) -> None:
+    hold_id = await pro.held(20)
+    spend = (await pro.capture(hold_id, 31, over="debt")).json()["spend_id"]
+    await api.set_clock(NOW + DAY)
+    assert await pro.sides() == (9, 0, 0)
+    await pro.done(await pro.reverse(spend))
+    assert await pro.sides() == (20, 0, 0)
+    assert await differences(database) == []
+
+
+async def test_what_a_merged_account_owed_comes_back_where_it_was_repaid(
+    pro, api, database
+) -> None:
+    hold_id = await pro.held(20)
+    spend = (await pro.capture(hold_id, 31, over="debt")).json()["spend_id"]
+    other = Acts(api, "user-2")
+    await api.put("/api/v1/accounts/user-2", {})
+    await other.done(await other.grant(50))
+    body = {"into": "user-2", "reason": "one person"}
+    await pro.done(await pro.post("accounts/user-1/merge", body, scope="operator"))
+    owed = await other.sides()
+    assert owed[2] == 0
+    told = await other.done(await other.give_back(11, spend_id=spend))
+    assert (told["amount"], told["balance"]) == (11, owed[0] + 11)
     assert await differences(database) == []

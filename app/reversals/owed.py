@@ -1,0 +1,42 @@
+"""Debt that comes back: what was owed for a spend, and the lots that repaid it meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from app.errors import NotReversibleError
+from app.infrastructure import sql
+from app.infrastructure.db import Database, Record
+from app.ledger.kinds import Side
+
+_SQL: Final = sql.beside(__file__)
+
+
+async def repaid(
+    database: Database,
+    account_ids: Sequence[int],
+    debt: int,
+    back: Sequence[tuple[Record, int]],
+) -> list[tuple[Record, int]]:
+    """(repayment, how much of it is undone), the latest first, for debt that comes back.
+
+    ``back`` is how much of each entry comes back. ``debt``, what stands, is lowered before any
+    repayment is undone. Raises NotReversibleError where the debt neither stands nor was repaid
+    here: it went to another account.
+    """
+    owed = sum(amount for entry, amount in back if entry["debit"] == Side.DEBT)
+    wanted = owed - debt
+    if wanted <= 0:
+        return []
+    parts = []
+    for row in await database.fetch(*_SQL["repayments"](account_ids=account_ids)):
+        part = min(wanted, row["amount_left"])
+        wanted -= part
+        if part:
+            parts.append((row, part))
+    if wanted:
+        raise NotReversibleError(
+            f"{wanted} of the credits that were owed for it were repaid by another account."
+        )
+    return parts
