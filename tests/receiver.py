@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any, NamedTuple
@@ -29,8 +30,9 @@ class Receiver:
     A status of None leaves the sender without an answer.
     """
 
-    def __init__(self, port: int = 0) -> None:
-        self.port = port
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
+        self.port = 0
+        self._tls = tls
         self.secret: str | None = None
         self.answer: Answering = lambda _: 204
         self.more_headers = ""
@@ -53,7 +55,9 @@ class Receiver:
         return [one.type for one in self.received]
 
     async def start(self) -> None:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
+        self._server = await asyncio.start_server(
+            self._serve, "127.0.0.1", self.port, ssl=self._tls
+        )
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def kill(self) -> None:
@@ -107,9 +111,9 @@ class Receiver:
 
 
 @asynccontextmanager
-async def receiving() -> AsyncIterator[Receiver]:
+async def receiving(tls: ssl.SSLContext | None = None) -> AsyncIterator[Receiver]:
     """A receiver for the length of a block."""
-    receiver = Receiver()
+    receiver = Receiver(tls)
     await receiver.start()
     try:
         yield receiver

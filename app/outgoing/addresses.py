@@ -13,6 +13,8 @@ from collections.abc import Iterable
 from typing import Final
 from urllib.parse import urlsplit
 
+import httpx
+
 from app.errors import WebhookUrlError
 from app.infrastructure.rates import Address, Network
 
@@ -90,7 +92,8 @@ def _parts(url: str) -> tuple[str, str, int]:
     try:
         parts = urlsplit(url)
         host, port = parts.hostname or "", parts.port
-    except ValueError:
+        httpx.URL(url)  # which will be asked to connect, and refuses more
+    except (ValueError, httpx.InvalidURL):
         raise WebhookUrlError("This is no URL.") from None
     if parts.scheme not in ("http", "https") or not host:
         raise WebhookUrlError("Webhooks go to an https address.")

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 import socket
+import ssl
+import subprocess
 from ipaddress import ip_address, ip_network
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -12,12 +16,24 @@ from app.errors import ConfigurationError, WebhookUrlError
 from app.infrastructure.db import Database
 from app.infrastructure.settings import Settings, load
 from app.outgoing import addresses, sending
+from app.outgoing.message import Message
 from app.outgoing.sending import Sender
 from tests.api_client import open_api
+from tests.conftest import NOW
 from tests.contract.test_settings import GOOD
 from tests.outgoing.conftest import Hooks
 from tests.receiver import Receiver, receiving
 
+MESSAGE = Message(
+    id=1,
+    type="run.done",
+    account_number=None,
+    account_id=None,
+    data={},
+    effective_at=NOW,
+    attempt_count=1,
+    first_attempt_at=NOW,
+)
 PRIVATE = (
     *("127.0.0.1", "127.9.9.9", "10.0.0.8", "172.16.0.1", "172.31.255.254", "192.168.1.1"),
     *("169.254.169.254", "100.64.0.1", "0.0.0.0", "255.255.255.255", "224.0.0.1", "192.0.2.7"),
@@ -70,11 +86,14 @@ def test_a_setting_lets_in_the_networks_that_it_names_and_no_other() -> None:
         "http://1.1.1.1/",
         "https://1.1.1.1:0/",
         "https://1.1.1.1/#there",
-        f"https://{64 * 'a'}.example/",
-        "https://a..example/",
+        "https://1.1.1.1:99999/",
+        "https://a..b/",
+        f"https://{'a' * 64}.example/",
+        "https://256.256.256.256/",
+        "https://[::1/",
     ],
 )
-async def test_no_spelling_of_a_private_address_can_be_put(
+async def test_no_spelling_of_a_private_address_and_no_broken_one_can_be_put(
     database: Database, settings: Settings, url: str
 ) -> None:
     strict = msgspec.structs.replace(settings, webhooks_private=())
@@ -110,7 +129,7 @@ async def test_a_name_is_resolved_once_and_the_connection_goes_to_that_address(
         url = f"http://hooks.example:{one.port}/hooks"
         async with sending.opened(sender, url, [b"s" * 32]) as line:
             assert asked == ["hooks.example"]
-            answer = await line._post(b"{}", {"Host": f"hooks.example:{one.port}"})
+            answer = await line.send(MESSAGE, NOW)
     assert answer.status == 404, "the receiver answered; it knows no such path"
     assert asked == ["hooks.example"]
 
@@ -134,3 +153,53 @@ def test_the_setting_is_a_list_of_networks() -> None:
     assert load(GOOD).webhooks_private == ()
     with pytest.raises(ConfigurationError, match=f"{name} is no list of networks"):
         load(GOOD | {name: "yes"})
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A certificate of hooks.example, signed by itself, with its key."""
+    path = tmp_path_factory.mktemp("tls") / "hooks.pem"
+    subprocess.run(
+        [
+            *("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"),
+            *("-subj", "/CN=hooks.example", "-addext", "subjectAltName=DNS:hooks.example"),
+            *("-keyout", str(path), "-out", str(path.with_suffix(".crt"))),
+        ],
+        check=True,
+        capture_output=True,
+    )
+    path.write_text(path.read_text() + path.with_suffix(".crt").read_text())
+    return path
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl makes the certificate")
+@pytest.mark.parametrize(
+    ("name", "trusted", "status"),
+    [
+        ("hooks.example", True, 404),  # it answered: it knows no such path
+        ("other.example", True, None),
+        ("hooks.example", False, None),
+    ],
+)
+async def test_the_certificate_must_be_the_names_although_the_number_is_connected_to(
+    certificate: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    trusted: bool,
+    status: int | None,
+) -> None:
+    serving = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    serving.load_cert_chain(certificate)
+    asked: list[str | None] = []
+    serving.sni_callback = lambda _, told, __: asked.append(told)
+    context = ssl.create_default_context(cafile=certificate if trusted else None)
+    monkeypatch.setattr(sending, "_tls", lambda: context)
+    async with receiving(serving) as one:
+        address = (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", one.port))
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: [address])
+        sender = Sender(pepper="p" * 16, allowed=(ip_network("127.0.0.1"),))
+        url = f"https://{name}:{one.port}/nowhere"
+        async with sending.opened(sender, url, [b"s" * 32]) as line:
+            answer = await line.send(MESSAGE, NOW)
+    assert (answer.status, asked) == (status, [name])
+    assert status is not None or "CERTIFICATE_VERIFY_FAILED" in str(answer.error)
