@@ -8,22 +8,31 @@ import msgspec
 from litestar import Request, Response, get, put
 from litestar.datastructures import State
 from litestar.openapi.datastructures import ResponseSpec
-from litestar.params import JSONBody
+from litestar.params import FromQuery, JSONBody, QueryParameter
 
 from app.accounts.put import CLEAR
 from app.accounts.put import put as put_account_row
 from app.accounts.view import AccountView, view
+from app.audit.accounts import AccountQuery, accounts
 from app.infrastructure import ids
 from app.infrastructure.db import Record
+from app.ledger.kinds import BALANCE_MAX
 from app.web.http import problems
 from app.web.http.access import Access, access, caller
 from app.web.http.instants import Instant
-from app.web.http.parameters import AccountId
-from app.web.http.patterns import STRIPE_ID, WITHOUT_NUL
+from app.web.http.parameters import AccountId, Cursor, Limit
+from app.web.http.patterns import STRIPE_ID, TIER, WITHOUT_NUL
 from app.web.http.views import Answer, View, view_of
 from statemachine import State as SubscriptionState
 from statemachine import Trigger, possible_triggers
 
+TierFilter = Annotated[str | None, QueryParameter(name="tier", pattern=TIER)]
+StateFilter = Annotated[
+    SubscriptionState | None,
+    QueryParameter(name="state", description="The state of the subscription that gives the tier."),
+]
+CreditsFilter = Annotated[int | None, QueryParameter(ge=-BALANCE_MAX, le=BALANCE_MAX)]
+CustomerFilter = Annotated[str | None, QueryParameter(name="customer_id", pattern=STRIPE_ID)]
 CustomerId = Annotated[str, msgspec.Meta(pattern=STRIPE_ID, min_length=1, max_length=255)]
 ZoneName = Annotated[str, msgspec.Meta(pattern=WITHOUT_NUL, min_length=1, max_length=64)]
 
@@ -123,6 +132,76 @@ async def put_account(
     new = await put_account_row(state.book, account_id, customer_id, time_zone, caller(request).id)
     answer = account_answer(await view(state.book, account_id))
     return Response(answer, status_code=201 if new else 200)
+
+
+class ListedAccount(View, frozen=True, kw_only=True):
+    """An account as last posted: a tick old at most, or as a dormant one was last opened."""
+
+    id: str
+    stripe_customer_id: str | None
+    time_zone: str
+    tier: str
+    state: str | None
+    balance: int
+    free: int
+    held: int
+    debt: int
+    available: int
+    opened_at: Instant
+    closed_at: Instant | None
+    suspended_at: Instant | None
+
+
+class AccountList(View, frozen=True, kw_only=True):
+    """A page of accounts, in the order in which they were opened."""
+
+    data: list[ListedAccount]
+    next_cursor: str | None
+
+
+@get(
+    "/api/v1/accounts",
+    responses=problems.declared(400, 401, 403, 422),
+    tags=["Accounts"],
+    **access(Access.SERVICE_OR_AUDITOR),
+)
+async def list_accounts(
+    state: State,
+    tier: TierFilter = None,
+    subscription_state: StateFilter = None,
+    available_lt: CreditsFilter = None,
+    available_gte: CreditsFilter = None,
+    debt_gt: CreditsFilter = None,
+    closed: FromQuery[bool | None] = None,
+    suspended: FromQuery[bool | None] = None,
+    customer_id: CustomerFilter = None,
+    cursor: Cursor = None,
+    limit: Limit = 100,
+) -> AccountList:
+    """List accounts as last posted; those that were merged into another are told by that one."""
+    query = AccountQuery(
+        tier=tier,
+        state=subscription_state,
+        available_lt=available_lt,
+        available_gte=available_gte,
+        debt_gt=debt_gt,
+        closed=closed,
+        suspended=suspended,
+        customer_id=customer_id,
+    )
+    async with state.reports.room():
+        page = await accounts(state.book.database, query, cursor, limit)
+    return AccountList(data=[_listed(row) for row in page.rows], next_cursor=page.next_cursor)
+
+
+def _listed(row: Record) -> ListedAccount:
+    return view_of(
+        ListedAccount,
+        row,
+        id=row["public_id"],
+        stripe_customer_id=row["customer_id"],
+        balance=row["free"] + row["held"] - row["debt"],
+    )
 
 
 @get(

@@ -39,6 +39,7 @@ from app.web import (
 
 ROUTES: Final[Sequence[ControllerRouterHandler]] = (
     accounts.put_account,
+    accounts.list_accounts,
     accounts.get_account,
     balances.list_balances,
     balances.get_balance,

@@ -216,6 +216,7 @@ async def _begins(story: Story) -> None:
 
 
 async def _a_day_is_opened(story: Story) -> None:
+    await story.call("GET /api/v1/accounts?tier=PRO&limit=2", 200, by="service")
     asked = {"account_ids": ["user-42", "nobody"]}
     await story.call("POST /api/v1/accounts/balances", 200, asked, by="service")
     await story.call("POST /api/v1/runs", 200, {"on": "2026-01-31", "dry_run": True})

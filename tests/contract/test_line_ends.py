@@ -27,6 +27,7 @@ GOOD = {
     "message_id": "msg_0000000000001",
     "subscription_id": "sub_1",
     "stripe_customer_id": "cus_1",
+    "customer_id": "cus_1",
     "Idempotency-Key": "key-1",
     "Stripe-Signature": f"t=1,v1={'0' * 64}",
     "cursor": "abc",
