@@ -26,6 +26,7 @@ class Book:
     stripe: StripeApi | None = None
     livemode: bool = False
     grant_chunks: int = 1
+    seal_keys: tuple[str, ...] = field(default=(), repr=False)
 
 
 def book_of(settings: Settings, database: Database) -> Book:
@@ -35,6 +36,7 @@ def book_of(settings: Settings, database: Database) -> Book:
         stripe=_stripe(settings),
         livemode=settings.livemode,
         grant_chunks=settings.grant_chunks,
+        seal_keys=settings.seal_keys,
     )
 
 

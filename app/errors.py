@@ -24,7 +24,7 @@ TallybookError
 │   ├── NotReversibleError / ShortfallError / RunNotReversedError / ReturnExceedsSpendError
 │   ├── StripeNotConfiguredError / NoCustomerError
 │   ├── WebhookEndpointsFullError / WebhookEndpointDeletedError
-│   └── KeyInFlightError        (retryable)
+│   └── NotSealedError / KeyInFlightError  (retryable)
 ├── InsufficientCreditsError
 ├── UnauthenticatedError / ForbiddenError
 ├── SignatureRefusedError       a webhook's signature or body
@@ -187,6 +187,12 @@ class RunUnknownError(UnknownThingError):
     code = "run_unknown"
 
 
+class SealUnknownError(UnknownThingError):
+    """No such seal was made, or none covers this tile."""
+
+    code = "seal_unknown"
+
+
 class ConflictError(TallybookError):
     """The state of things forbids it."""
 
@@ -263,6 +269,13 @@ class RunNotReversedError(ConflictError):
     """Only a run that was taken back, to its end, is run again."""
 
     code = "run_not_reversed"
+
+
+class NotSealedError(ConflictError):
+    """No seal covers what is asked for yet; the next one will."""
+
+    code = "not_sealed"
+    retryable = True
 
 
 class KeyInFlightError(ConflictError):

@@ -38,6 +38,9 @@ from tests.running_redis import RunningRedis
 from tests.stripe_events import make_subscription_event
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
+SEAL_KEY = (  # signs the seals of the tests alone
+    "PRIVATE+KEY+books.example+1fdd269a+AUFPmgnCnSGYH8UrrqnN300GOvbMV1DLCfQC3xd2oq3i"
+)
 TEMPLATE = "tallybook_template"
 RUN = "tallybook-tests-"
 LONG = (
@@ -259,8 +262,8 @@ async def open_database(url: str, pool_size_max: int = 16) -> AsyncIterator[Data
 
 @pytest.fixture
 def book(database: Database) -> Book:
-    """The test's book."""
-    return Book(database)
+    """The test's book, which seals by a key of the tests."""
+    return Book(database, seal_keys=(SEAL_KEY,))
 
 
 @pytest.fixture
@@ -271,6 +274,7 @@ def settings(server: Server) -> Settings:
         stripe_webhook_secrets=("whsec_first_of_the_tests", "whsec_second_of_the_tests"),
         cron_secret="cron-secret-of-the-tests",
         key_pepper="pepper-of-the-tests-000",
+        seal_keys=(SEAL_KEY,),
         environment="development",
         clock_settable=True,
         webhooks_private=(ip_network("127.0.0.0/8"),),

@@ -79,6 +79,22 @@ def webhook_sender(data_dir: Path | None = None) -> Sender:
     return Sender(pepper=pepper, allowed=settings.load_webhooks_private())
 
 
+def seal_keys(data_dir: Path | None = None) -> tuple[str, ...]:
+    """The keys that sign seals: a running `up`'s, or TALLYBOOK_SEAL_KEY.
+
+    Raises ConfigurationError where there is none.
+    """
+    folder = running_folder(data_dir)
+    if folder is not None:
+        return (_read(folder, "secrets.json", "seal_key")["seal_key"],)
+    keys = settings.load_seal_keys()
+    if not keys:
+        raise ConfigurationError(
+            "TALLYBOOK_SEAL_KEY is missing: `tallybook seal key NAME` makes one."
+        )
+    return keys
+
+
 def _of_running(data_dir: Path) -> dict[str, str]:
     return _read(data_dir, "dev.json", "database_url")
 

@@ -9,6 +9,9 @@ from app.embedded.folder import write_private
 from app.embedded.start_error import StartError
 from app.infrastructure.ids import random_token
 from app.operators.keys import SECRET_CHARS
+from app.seals.notes import new_private_key
+
+SEAL_NAME = "tallybook.local"
 
 
 def _token() -> str:
@@ -24,6 +27,7 @@ class Secrets:
     stripe_webhook_secret: str = field(default_factory=lambda: f"whsec_{secrets.token_hex(32)}")
     cron_secret: str = field(default_factory=_token)
     key_pepper: str = field(default_factory=_token)
+    seal_key: str = field(default_factory=lambda: new_private_key(SEAL_NAME))
     postgres_superuser_password: str = field(default_factory=_token)
     postgres_owner_password: str = field(default_factory=_token)
     postgres_application_password: str = field(default_factory=_token)

@@ -257,6 +257,7 @@ def _environment(secrets: Secrets) -> dict[str, str]:
         "STRIPE_WEBHOOK_SECRET": secrets.stripe_webhook_secret,
         "CRON_SECRET": secrets.cron_secret,
         "TALLYBOOK_KEY_PEPPER": secrets.key_pepper,
+        "TALLYBOOK_SEAL_KEY": secrets.seal_key,
         "TALLYBOOK_ENV": "development",
         "TALLYBOOK_RATE_LIMIT": "off",  # here only where it is asked for
         "TALLYBOOK_WEBHOOKS_PRIVATE": LOOPBACK_NETWORKS,

@@ -22,6 +22,7 @@ API_KEY_KINDS_MIN: Final = 3  # sk_test_xxxxxxxx is no key
 _API_KEY: Final = re.compile(
     r"(?:sk|rk)_(?:(?P<mode>test|live)_|(?!test_|live_))(?P<rest>[A-Za-z0-9_]{5,240})"
 )
+_SEAL_KEY: Final = re.compile(r"PRIVATE\+KEY\+[!-*\--~]+\+[0-9a-f]{8}\+[A-Za-z0-9+/]{44}")
 _LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 
 # Where the processes of one server count together; prometheus_client reads it when it is imported.
@@ -43,6 +44,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     stripe_api_base: str | None = None
     cron_secret: str | None = None
     key_pepper: str = ""
+    seal_keys: tuple[str, ...] = ()
     livemode: bool = False
     environment: Environment = "production"
     clock_settable: bool = False
@@ -71,6 +73,7 @@ NAMES: Final[Mapping[str, str]] = {
     "STRIPE_API_BASE": "another address than Stripe's own, for a local server",
     "CRON_SECRET": "the bearer token of /api/cron/reset-credits",
     "TALLYBOOK_KEY_PEPPER": "mixed into every API key's hash",
+    "TALLYBOOK_SEAL_KEY": "signs seals, by `seal key`; two by comma sign both, while one rolls",
     "TALLYBOOK_LIVEMODE": "true: a live book; events of the other mode are refused",
     "TALLYBOOK_ENV": "production (default) or development",
     "TALLYBOOK_CLOCK": "settable: development only, the clock can be set over HTTP",
@@ -120,6 +123,7 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
         stripe_api_base=(values["STRIPE_API_BASE"] or "").rstrip("/") or None,
         cron_secret=values["CRON_SECRET"],
         key_pepper=values["TALLYBOOK_KEY_PEPPER"] or "",
+        seal_keys=_secrets(values["TALLYBOOK_SEAL_KEY"]),
         livemode=_flag(values["TALLYBOOK_LIVEMODE"], "TALLYBOOK_LIVEMODE", problems),
         environment=_environment(values["TALLYBOOK_ENV"], problems),
         clock_settable=values["TALLYBOOK_CLOCK"] == "settable",
@@ -168,6 +172,11 @@ def _refuse(problems: list[str]) -> None:
         )
 
 
+def load_seal_keys() -> tuple[str, ...]:
+    """TALLYBOOK_SEAL_KEY alone: what sealing needs."""
+    return _secrets(read_variable(os.environ, "TALLYBOOK_SEAL_KEY"))
+
+
 def load_key_pepper() -> str:
     """TALLYBOOK_KEY_PEPPER alone: what making a key needs. Raises ConfigurationError."""
     pepper = read_variable(os.environ, "TALLYBOOK_KEY_PEPPER") or ""
@@ -211,6 +220,8 @@ def _problems(settings: Settings) -> list[str]:
             f"use {PEPPER_CHARS_MIN} random characters or more."
         )
     found += _pepper_problems(settings.key_pepper)
+    if not all(map(_SEAL_KEY.fullmatch, settings.seal_keys)):
+        found.append("TALLYBOOK_SEAL_KEY is no private key; `tallybook seal key NAME` makes one.")
     found += _stripe_problems(settings)
     if settings.log_level not in ("DEBUG", "INFO", "WARNING", "ERROR"):
         found.append("TALLYBOOK_LOG_LEVEL is none of DEBUG, INFO, WARNING and ERROR.")

@@ -24,6 +24,7 @@ from app.jobs.reconciling import reconcile_hourly
 from app.jobs.tick import TICK_SECONDS_MAX, tick
 from app.outgoing.deliver import Deliverer
 from app.outgoing.sending import Sender
+from app.seals import sealer
 from app.usage import fold
 
 log = structlog.get_logger(__name__)
@@ -68,11 +69,13 @@ class Ticker:
 
 
 async def tick_while_time_runs(book: Book) -> None:
-    """Tick, but not under a standing clock: there the clock's mover ticks.
+    """Tick; under a standing clock only seal: there the clock's mover ticks.
 
     Reconciling comes last: Stripe, slow or away, holds up no grant.
     """
-    if await clock.standing(book.database) is None:
+    if await clock.standing(book.database) is not None:
+        await sealer.seal(book, TICK_SECONDS_MAX)
+    else:
         await tick(book)
         await reconcile_hourly(book)
 

@@ -1,4 +1,4 @@
-"""The minute's tick: retry queued events, post what is due; all of it safe to repeat."""
+"""The minute's tick: retry queued events, post what is due, seal; all of it safe to repeat."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from app.infrastructure import clock
 from app.reversals import run, run_again
 from app.runs import due_waves
 from app.runs.run import Ticked, run_due
+from app.seals import sealer
 from app.usage import fold
 from app.webhooks import inbox
 from app.webhooks.receive import retry_due
@@ -37,6 +38,7 @@ async def tick(book: Book, started_by: str = "tick", within_s: float = TICK_SECO
         book.database, book.catalogues, started_by, within_s, at_once=book.grant_chunks
     )
     await fold.fold(book.database, book.catalogues, within_s)
+    await _tried(sealer.seal(book, within_s), failures)
     if retried or ticked.run_ids:
         log.info("tick", events_retried=retried, run_count=len(ticked.run_ids), done=ticked.done)
     if failures:
@@ -56,7 +58,8 @@ async def _tried(step: Awaitable[int | None], failures: list[Exception]) -> int 
 async def advance_clock(book: Book, to: datetime) -> datetime:
     """Move a standing clock forward as if each minute's tick had run, in time order.
 
-    The usage is folded before and after, so that alerts are there when the call answers.
+    The usage is folded before and after, and what is new sealed after, so that alerts and seals
+    are there when the call answers.
     """
     await fold.fold(book.database, book.catalogues, TICK_SECONDS_MAX)
     last = await clock.now(book.database)
@@ -70,6 +73,7 @@ async def advance_clock(book: Book, to: datetime) -> datetime:
         last = minute + timedelta(microseconds=1)  # what still fails waits for the next minute
     stands = await clock.stand(book.database, to)
     await fold.fold(book.database, book.catalogues, TICK_SECONDS_MAX)
+    await sealer.seal(book, TICK_SECONDS_MAX)
     return stands
 
 

@@ -27,6 +27,7 @@ from app.tables import (
     reconciliations,
     reversals,
     runs,
+    seals,
     subscriptions,
     webhooks_out,
 )
@@ -34,7 +35,7 @@ from app.tables import (
 _MODULES: Final = (
     *(clock_and_catalogues, inbox, accounts, subscriptions, runs, ledger, daily_grants),
     *(purchases, reversals, reconciliations, keys_and_operators, audit),
-    webhooks_out,
+    *(webhooks_out, seals),
 )
 TABLES: Final[list[type[Table]]] = [
     found

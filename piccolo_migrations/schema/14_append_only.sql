@@ -14,7 +14,8 @@ BEGIN
     FOREACH append_only IN ARRAY ARRAY[
         'journals', 'entries', 'moved_lots', 'daily_grants',
         'facts', 'transitions', 'money_facts', 'purchases',
-        'deliveries', 'event_bodies', 'fetched_events', 'catalogues', 'operator_acts', 'verifications', 'alerts'
+        'deliveries', 'event_bodies', 'fetched_events', 'catalogues', 'operator_acts', 'verifications', 'alerts',
+        'seals', 'seal_cosignatures', 'seal_keys'
     ] LOOP
         EXECUTE format('CREATE TRIGGER refuse_change BEFORE UPDATE OR DELETE ON %I '
                        'FOR EACH ROW EXECUTE FUNCTION refuse_change()', append_only);

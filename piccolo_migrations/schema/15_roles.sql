@@ -39,14 +39,16 @@ REVOKE SELECT ON api_keys FROM tallybook_read;
 GRANT INSERT ON
     journals, entries, notes, moved_lots, daily_grants,
     facts, transitions, money_facts, purchases,
-    deliveries, event_bodies, fetched_events, operator_acts, verifications, alerts
+    deliveries, event_bodies, fetched_events, operator_acts, verifications, alerts,
+    seals, seal_cosignatures, seal_keys, seal_names
     TO tallybook_app;
 
 -- adds rows to these,
 GRANT INSERT ON
     accounts, aliases, customers, claims, brought_use, moved_use, lots, holds, reversals, runs,
     run_not_opened, events, subscriptions, backings, money_back, reconciliations, sightings,
-    usage_days, alert_counts, key_uses, webhook_endpoints, webhook_messages
+    usage_days, alert_counts, key_uses, webhook_endpoints, webhook_messages,
+    seal_tiles, seal_leaves, seal_balances, seal_balance_tiles
     TO tallybook_app;
 -- It draws these numbers itself; a column that is an identity draws without a right.
 GRANT USAGE ON SEQUENCE journals_id_seq, lots_id_seq, holds_id_seq TO tallybook_app;
@@ -83,6 +85,10 @@ BEGIN
         ('webhook_endpoints', '{number, id, created_at}'),
         ('webhook_messages', '{id, endpoint_number, type, account_id, data, effective_at,
             created_at}'),
+        ('seal_tiles', '{level, tile}'),
+        ('seal_leaves', '{tile, first_entry_id}'),
+        ('seal_balances', '{account_id}'),
+        ('seal_balance_tiles', '{level, tile}'),
         ('book', '{only_row, epoch, pepper_check}')
     ) AS kept (table_name, columns) LOOP
         SELECT string_agg(quote_ident(attname), ', ') INTO STRICT changing FROM pg_attribute

@@ -56,8 +56,26 @@ MESSAGE: Final = {
 }
 ENDPOINTS: Final = "/api/v1/webhook-endpoints"
 
-# Stripe's pages are Stripe's; secrets are random, and webhooks are sent by the world's clock; the
-# metrics are many, and a few lines tell their form.
+CHECKPOINT: Final = (
+    "books.example.com\n9\nsj3Xb8EMDXvE2YD8cIFZP2pSRW2lu0yCRjNmyl3wMXM=\n"
+    "balances XvqmUV1ZFb5ygAiHmBDyUCgY5+dvFQcDpRAT4kQmv6k=\n"
+    "totals accounts=1 free=12 held=5 debt=0\n"
+    "horizon 2026-01-31T09:29:59.999999Z\nentry 9\nschema 2026-11-26T15:00:00:000000\nepoch 1\n"
+    "catalogue 1 63b3jvLXKZAobuvmyZ6dBJXPhfo4pAyBnOaBGlBNjDo=\n\n"
+    "— books.example.com mZL8OqwbGHzoUVjFSt0o9MHvZmc4qvW9YGAyXVoQk8LbuHxYbzcvLkYJvGiCFpPyGbGc9T9"
+    "SYkgYZDNv2YJ0Vf9bDgQ=\n"
+)
+SEAL: Final = {
+    "size": 9,
+    "horizon_at": "2026-01-31T09:29:59.999999Z",
+    "sealed_at": "2026-01-31T09:30:00.000000Z",
+    "checkpoint": CHECKPOINT,
+    "consistency": None,
+}
+
+# Seals are signed by random keys, over random salts. Stripe's pages are Stripe's; secrets are
+# random, and webhooks are sent by the world's clock; the metrics are many, and a few lines tell
+# their form.
 WRITTEN: Final[dict[str, Any]] = {
     f"POST {ACCOUNT}/checkout-sessions": {
         "body": {"price": "price_pack_100", "success_url": "https://shop.example/thanks"},
@@ -95,6 +113,23 @@ WRITTEN: Final[dict[str, Any]] = {
         "body": {"reason": "the shop lost it"},
         "200": MESSAGE | {"attempt_count": 0},
     },
+    "GET /api/v1/seals": {"200": {"data": [SEAL], "next_cursor": None}},
+    "GET /api/v1/seals/tiles/{level}/{number}": {
+        "200": {"application/octet-stream": "the hashes, 32 bytes each"}
+    },
+    "GET /api/v1/seals/{size}": {
+        "200": SEAL | {"consistency": ["sj3Xb8EMDXvE2YD8cIFZP2pSRW2lu0yCRjNmyl3wMXM="]}
+    },
+    "GET /.well-known/tallybook-seal-keys": {
+        "200": {
+            "keys": [
+                {
+                    "key": "books.example+9992fc3a+AfhtQ3VJ7h5+fEhFNOTPZ5VJCIEXJX1jAvR0QFdtx0Hf",
+                    "first_size": 1,
+                }
+            ]
+        }
+    },
     "GET /metrics": {
         "200": {
             "text/plain": "# TYPE tallybook_spend_seconds histogram\n"
@@ -126,6 +161,9 @@ class Story:
             "subscription_id": "sub_1MowQVLkdIwHu7ixeRlqHVzs",
             "Idempotency-Key": "render-9871",
             "endpoint_id": "shop",
+            "size": 9,
+            "level": 0,
+            "number": 0,
             "message_id": MESSAGE["id"],
         }
         self.operations: dict[str, Any] = json.loads(json.dumps(WRITTEN))

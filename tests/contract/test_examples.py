@@ -170,7 +170,7 @@ async def test_the_refusals_of_the_examples_are_what_one_is_told(
         if method != "GET" or not named:
             continue
         for one in named:
-            path = path.replace(f"{{{one['name']}}}", one["example"])
+            path = path.replace(f"{{{one['name']}}}", str(one["example"]))
         for status, query in (("404", {}), ("400", {"colour": "red"})):
             told = (await api.get(path, "operator", **query)).json()
             (content,) = operation["responses"][status]["content"].values()

@@ -35,6 +35,9 @@ PLACES = {
     "event_id": "evt_1",
     "subscription_id": "sub_1",
     "reversal_id": "rev_0000000000001",
+    "size": "1",
+    "level": "0",
+    "number": "0",
     "endpoint_id": "endpoint-1",
     "message_id": "msg_0000000000001",
 }
@@ -169,6 +172,7 @@ async def test_only_these_are_open_to_all(settings: Settings) -> None:
     opened = {path for _, path, wanted in routes(settings) if wanted is Access.OPEN}
     assert opened == {
         "/",
+        "/.well-known/tallybook-seal-keys",
         "/health/live",
         "/health/ready",
         "/metrics",

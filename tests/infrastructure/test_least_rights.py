@@ -49,6 +49,10 @@ KEPT = {
     "key_uses": {"key_id"},
     "usage_fold": {"only_row"},
     "alert_counts": {"kind"},
+    "seal_tiles": {"level", "tile"},
+    "seal_leaves": {"tile", "first_entry_id"},
+    "seal_balances": {"account_id"},
+    "seal_balance_tiles": {"level", "tile"},
     "webhook_endpoints": {"number", "id", "created_at"},
     "webhook_messages": {
         *("id", "endpoint_number", "type", "account_id", "data", "effective_at", "created_at"),

@@ -40,6 +40,9 @@ APPEND_ONLY = {
     "fetched_events",
     "alerts",
     "moved_lots",
+    "seals",
+    "seal_cosignatures",
+    "seal_keys",
 }
 GUARDED = APPEND_ONLY | {"events"}
 # Projections, working state and erasable text: these may change.
@@ -71,6 +74,12 @@ MUTABLE = {
     "alert_counts",
     "webhook_endpoints",
     "webhook_messages",
+    "seal_tiles",
+    "seal_leaves",
+    "seal_names",
+    "seal_texts_erased",
+    "seal_balances",
+    "seal_balance_tiles",
 }
 
 SHAPE = """

@@ -18,6 +18,7 @@ from app.book import Book
 from app.ledger.idempotency import request_key
 from app.operators.acts import Operator, OperatorAct, record
 from app.reconcile import store
+from app.seals import sealer
 from app.spending.spend import SpendOrder, spend
 from app.verify.verify import store_verdict, verify
 from app.webhooks.receive import receive
@@ -41,6 +42,9 @@ APPEND_ONLY = (
     "alerts",
     "moved_lots",
     "event_bodies",
+    "seals",
+    "seal_cosignatures",
+    "seal_keys",
 )
 VERBS = (
     "UPDATE {table} SET {column} = {column}",
@@ -83,6 +87,12 @@ async def roles(server: Server, book: Book) -> AsyncIterator[Roles]:
     )
     await book.database.execute(
         "INSERT INTO event_bodies (event_id, received_at, payload) VALUES ('evt_1', $1, '{}')", NOW
+    )
+    await sealer.seal(book, 60)
+    await book.database.execute(
+        """INSERT INTO seal_cosignatures (size, witness, line, added_at)
+           SELECT size, 'watch', '', $1 FROM seals""",
+        NOW,
     )
     await store_verdict(book.database, await verify(book.database))
     name, password = f"reader_{secrets.token_hex(4)}", secrets.token_hex(8)
@@ -155,6 +165,9 @@ COLUMNS = {
     "alerts": "value",
     "moved_lots": "to_lot_id",
     "event_bodies": "payload",
+    "seals": "note",
+    "seal_cosignatures": "line",
+    "seal_keys": "first_size",
 }
 
 

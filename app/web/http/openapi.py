@@ -32,6 +32,7 @@ TAGS: Final = {
     "Ledger": "Entries, journals, exports and reports that close to the credit.",
     "Reports": "Usage, and alerts on accounts.",
     "Webhooks": "Endpoints that are told of what happens, and what was sent to them.",
+    "Seals": "Signed heads over the ledger, and proofs that are checked without the service.",
     "Audit": "What operators did.",
     "Cron": "The daily run, for a scheduler outside.",
     "Health": "Whether the service lives and can serve, and its metrics.",

@@ -33,6 +33,9 @@ _OF_ROUTES: Final = {
     ("/api/v1/reversals", 409): "not_reversible",
     ("/api/v1/runs", 409): "run_not_reversed",
     ("/api/v1/runs", 422): "run_date",
+    ("/api/v1/seals", 422): "invalid_cursor",
+    ("/api/v1/seals/{size}", 404): "seal_unknown",
+    ("/api/v1/seals/tiles/{level}/{number}", 404): "seal_unknown",
     ("/api/v1/webhook-endpoints", 422): "invalid_cursor",
     **{
         (f"/api/v1/webhook-endpoints/{{endpoint_id}}{act}", 404): "webhook_endpoint_unknown"

@@ -1,0 +1,28 @@
+-- part: leaf
+-- An entry with its journal, as a leaf says it, by the names of its members in their order; then
+-- the texts that enter as hashes.
+SELECT entries.account_id AS account, NULL AS act, entries.amount, entries.credit, entries.debit,
+       entries.debt_after, entries.effective_at, entries.id AS entry, journals.event_id AS event,
+       entries.free_after, entries.held_after, entries.hold_id AS hold, entries.journal_id AS journal,
+       journals.effective_at AS journal_effective_at, journals.kind AS journal_kind,
+       journals.recorded_at AS journal_recorded_at, entries.kind, entries.lot_id AS lot,
+       lots.priority AS lot_priority, lots.source AS lot_source, NULL AS name, NULL AS nth,
+       entries.recorded_at, entries.reverses_entry_id AS reverses,
+       journals.reverses_journal_id AS reverses_journal, journals.run_id AS run, journals.source,
+       NULL AS text,
+       actor, idempotency_key, encode(request_hash, 'hex') AS request_hash,
+       label, member, metadata::text AS metadata, reason
+  FROM entries
+  JOIN journals ON journals.id = entries.journal_id
+  JOIN lots ON lots.id = entries.lot_id
+  LEFT JOIN notes ON notes.journal_id = entries.journal_id
+
+-- name: after
+-- The entries after one, up to another, in the order of their ids.
+-- include: seals/leaves.sql leaf
+ WHERE entries.id > :after AND entries.id <= :up_to ORDER BY entries.id LIMIT :limit
+
+-- name: of_entries
+-- These entries, in the order of their ids.
+-- include: seals/leaves.sql leaf
+ WHERE entries.id = ANY(:entry_ids::bigint[]) ORDER BY entries.id

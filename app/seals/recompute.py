@@ -1,0 +1,203 @@
+"""Recompute the log, the balances and every head from the ledger as it is now."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import aclosing
+from typing import Final, NamedTuple
+
+from app.infrastructure import sql
+from app.infrastructure.db import Database, Record
+from app.seals import balance_tree, leaves, notes
+from app.seals.balance_tree import Balance
+from app.seals.checkpoint import Head, text_hash
+from app.seals.leaves import SALTS_BYTES, Leaf
+from app.seals.log_tree import Edge, leaf_hash
+from app.seals.sealer import ENTRY_ID_BYTES
+
+_SQL: Final = sql.beside(__file__)
+_LEAVES: Final = sql.beside(leaves.__file__)
+TILES_AT_ONCE: Final = 32
+SEALS_AT_ONCE: Final = 1_000
+
+
+class Sealed(NamedTuple):
+    """An entry below the newest seal: as a leaf, if both the log and the ledger have it."""
+
+    entry: int
+    row: Record | None
+    leaf: Leaf | None
+
+
+class Names:
+    """The names under which accounts were sealed."""
+
+    def __init__(self, rows: Sequence[Record]) -> None:
+        self._since: dict[int, list[int]] = defaultdict(list)
+        self._rows: dict[int, list[Record]] = defaultdict(list)
+        for row in rows:
+            self._since[row["account_id"]].append(row["since_entry_id"])
+            self._rows[row["account_id"]].append(row)
+
+    @classmethod
+    async def load(cls, database: Database, accounts: Sequence[int]) -> Names:
+        """Those of these accounts."""
+        return cls(await database.fetch(*_SQL["names"](account_ids=accounts)))
+
+    def at(self, account: int, entry: int) -> Record | None:
+        """The row of the name that an account had at an entry."""
+        number = bisect_right(self._since[account], entry)
+        return self._rows[account][number - 1] if number else None
+
+
+async def texts_erased(database: Database, entries: Sequence[int]) -> Mapping[int, str]:
+    """The hashes of the texts that were erased, by entry."""
+    rows = await database.fetch(*_SQL["texts_erased"](entry_ids=entries))
+    return {row["entry_id"]: row["hash"] for row in rows}
+
+
+def entry_ids_of(tile: Record) -> list[int]:
+    """The ids of a tile's entries."""
+    packed = tile["entry_ids"]
+    return [
+        int.from_bytes(packed[at : at + ENTRY_ID_BYTES])
+        for at in range(0, len(packed), ENTRY_ID_BYTES)
+    ]
+
+
+def salts_at(tile: Record, at: int) -> bytes:
+    """The salts of the entry at a place in its tile."""
+    salts: bytes = tile["salts"][at * SALTS_BYTES : (at + 1) * SALTS_BYTES]
+    return salts
+
+
+async def sealed(database: Database) -> AsyncGenerator[Sealed, None]:
+    """Every entry of the log in its order, and those that are missing in log or ledger."""
+    counts: dict[int, int] = defaultdict(int)
+    tile, last = -1, 0
+    while tiles := await database.fetch(*_SQL["tiles"](after=tile, limit=TILES_AT_ONCE)):
+        tile = tiles[-1]["tile"]
+        places = {
+            entry: salts_at(one, at) for one in tiles for at, entry in enumerate(entry_ids_of(one))
+        }
+        up_to = max(places)
+        rows = await database.fetch(
+            *_LEAVES["after"](after=last, up_to=up_to, limit=None)  # NULL is no limit
+        )
+        last = up_to
+        names = await Names.load(database, sorted({row["account"] for row in rows}))
+        erased = await texts_erased(database, list(places))
+        found = {row["entry"]: row for row in rows}
+        for entry in sorted(places.keys() | found.keys()):
+            row = found.get(entry)
+            if row is None or entry not in places:
+                yield Sealed(entry, row, None)
+                continue
+            counts[row["account"]] += 1
+            name = names.at(row["account"], entry)
+            leaf = leaves.leaf_of(
+                row,
+                places[entry],
+                name["hash"] if name else None,
+                counts[row["account"]],
+                erased.get(entry),
+            )
+            yield Sealed(entry, row, leaf)
+
+
+async def leaves_of(database: Database) -> AsyncGenerator[Leaf, None]:
+    """Every leaf that log and ledger both have, in the order of the log."""
+    async with aclosing(sealed(database)) as found:
+        async for one in found:
+            if one.leaf is not None:
+                yield one.leaf
+
+
+async def wrong_seals(database: Database) -> AsyncGenerator[str, None]:
+    """Name what differs between the seals and the ledger."""
+    ledger = _Ledger()
+    heads = _seals(database)
+    async with aclosing(heads), aclosing(sealed(database)) as found:
+        head = await anext(heads, None)
+        async for one in found:
+            while head is not None and one.entry > head["entry_id"]:
+                for text in ledger.differences(head):
+                    yield text
+                head = await anext(heads, None)
+            if one.leaf is None:
+                where = "the ledger" if one.row is None else "the log"
+                yield f"entry {one.entry} is not in {where}, though it is below a seal"
+            if one.row is not None and one.leaf is not None:
+                ledger.add(one.row, one.leaf)
+        while head is not None:
+            for text in ledger.differences(head):
+                yield text
+            head = await anext(heads, None)
+
+
+class _Ledger:
+    """The log and the balances as the ledger has them, up to an entry."""
+
+    def __init__(self) -> None:
+        self._edge = Edge(0, {})
+        self._hashes: list[bytes] = []
+        self._changed: dict[int, Balance] = {}
+        self._tiles: dict[tuple[int, int], bytes] = {}
+        self._root = b""
+        self._before: tuple[int, bytes] | None = None
+
+    def add(self, row: Record, leaf: Leaf) -> None:
+        self._hashes.append(leaf_hash(leaves.leaf_bytes(leaf)))
+        self._changed[row["account"]] = Balance(
+            account=row["account"],
+            entry=row["entry"],
+            entries=leaf["nth"],
+            free=row["free_after"],
+            held=row["held_after"],
+            debt=row["debt_after"],
+        )
+
+    def differences(self, seal: Record) -> list[str]:
+        """What a seal says that is not so."""
+        self._edge.grow(self._hashes)
+        nodes = {number: balance_tree.leaf(one) for number, one in self._changed.items()}
+        if nodes:
+            self._root, changed = balance_tree.update(self._tiles, nodes)
+            self._tiles |= changed
+        self._hashes, self._changed = [], {}
+        text, _ = notes.split(seal["note"])
+        head = Head.read(text)
+        said: list[tuple[str, object, object]] = [
+            ("size", head.size, self._edge.size),
+            ("size of its row", seal["size"], self._edge.size),
+            ("root", head.root, self._edge.root()),
+            ("root of its row", seal["root"], self._edge.root()),
+            ("balances", head.balances_hash, balance_tree.hash_of(self._root)),
+            ("balances of its row", seal["balances_root"], self._root),
+            ("totals", head.totals, balance_tree.sums_of(self._root)),
+            ("entry", head.entry_id, seal["entry_id"]),
+            ("horizon", head.horizon_at, seal["horizon_at"]),
+            ("seal before", head.previous, self._before),
+        ]
+        catalogue = (seal["catalogue_id"], seal["catalogue_hash"]) if head.catalogue else None
+        said.append(("catalogue", head.catalogue, catalogue))
+        self._before = (seal["size"], text_hash(text))
+        return [
+            f"seal {seal['size']}: its {name} is {_told(stands)}, the ledger's {_told(derived)}"
+            for name, stands, derived in said
+            if stands != derived
+        ]
+
+
+async def _seals(database: Database) -> AsyncGenerator[Record, None]:
+    size = 0
+    while rows := await database.fetch(*_SQL["seals"](after=size, limit=SEALS_AT_ONCE)):
+        size = rows[-1]["size"]
+        for row in rows:
+            yield row
+
+
+def _told(value: object) -> str:
+    return value.hex()[:16] if isinstance(value, bytes) else str(value)

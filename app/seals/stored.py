@@ -1,0 +1,93 @@
+"""Seals and tiles as they are stored."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Final, Literal, NamedTuple
+
+from app.errors import SealUnknownError
+from app.infrastructure import sql
+from app.infrastructure.db import Database, Record
+from app.seals import log_tree, sealer
+from app.seals.log_tree import HASH_BYTES, TILE_HASHES, Span
+
+_SQL: Final = sql.beside(__file__)
+_SEALER: Final = sql.beside(sealer.__file__)
+
+
+class Seal(NamedTuple):
+    """A seal; its note has the witnesses' lines after the book's own."""
+
+    size: int
+    entry_id: int
+    root: bytes
+    balances_root: bytes
+    horizon_at: datetime
+    sealed_at: datetime
+    receipt: bytes
+    note: str
+
+
+async def seal(database: Database, size: int | None = None) -> Seal:
+    """The seal of a size, else the newest; raises SealUnknownError."""
+    row = await database.fetchrow(*_SQL["seal"](size=size))
+    if row is None:
+        raise SealUnknownError("No seal has this size." if size else "Nothing was sealed yet.")
+    return Seal(**row)
+
+
+async def seals(
+    database: Database, after: int | None, limit: int, order: Literal["asc", "desc"]
+) -> list[Record]:
+    """Seals in the order of their sizes, without the witnesses' lines."""
+    name, first = ("seals", 0) if order == "asc" else ("seals_back", 2**63 - 1)
+    return await database.fetch(*_SQL[name](after=first if after is None else after, limit=limit))
+
+
+async def keys(database: Database) -> list[Record]:
+    """The public keys of all seals, the newest first."""
+    return await database.fetch(*_SQL["keys"]())
+
+
+async def consistency(database: Database, old: int, size: int) -> list[bytes]:
+    """The proof that the log of a size begins with that of an older one.
+
+    Raises SealUnknownError where the other is not older.
+    """
+    if old > size:
+        raise SealUnknownError("The seal to compare with is not older.")
+    return await hashes_of(database, log_tree.consistency_path(old, size))
+
+
+def in_base64(value: bytes) -> str:
+    """A hash or a key as proofs tell it."""
+    return base64.b64encode(value).decode()
+
+
+async def hashes_of(database: Database, spans: Sequence[Span]) -> list[bytes]:
+    """The hashes of the spans that a proof named."""
+    tiles = await tiles_of(database, log_tree.tiles_of(spans))
+    return [log_tree.hash_of(span, tiles) for span in spans]
+
+
+async def tiles_of(
+    database: Database, wanted: Iterable[log_tree.TileId]
+) -> dict[log_tree.TileId, bytes]:
+    """Tiles of the log."""
+    ids = sorted(wanted)
+    rows = await database.fetch(
+        *_SEALER["tiles"](levels=[level for level, _ in ids], tiles=[tile for _, tile in ids])
+    )
+    return {(row["level"], row["tile"]): row["hashes"] for row in rows}
+
+
+async def tile(database: Database, level: int, number: int, width: int) -> bytes:
+    """The first hashes of a tile that the newest seal covers; raises SealUnknownError."""
+    size = await database.fetchval("SELECT max(size) FROM seals") or 0
+    covered = (size >> (8 * level)) - number * TILE_HASHES
+    if width > covered:
+        raise SealUnknownError("No seal covers this tile.")
+    found = await tiles_of(database, [(level, number)])
+    return found[level, number][: width * HASH_BYTES]

@@ -1,0 +1,144 @@
+"""Seals: the signed heads, the log's tiles, the public keys."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final
+
+from litestar import Response, get
+from litestar.datastructures import State
+from litestar.openapi.datastructures import ResponseSpec
+from litestar.params import FromQuery, PathParameter, QueryParameter
+
+from app.audit import cursor as cursors
+from app.audit.life_cycle import Order
+from app.seals import stored
+from app.seals.log_tree import TILE_HASHES
+from app.web.http import problems
+from app.web.http.access import Access, access
+from app.web.http.instants import Instant
+from app.web.http.parameters import Cursor, Limit
+from app.web.http.views import View, view_of
+
+SIZE_MAX: Final = 2**53 - 1
+OCTETS: Final = "application/octet-stream"
+Size = Annotated[
+    int, PathParameter(ge=1, le=SIZE_MAX, description="The number of entries in its log.")
+]
+Since = Annotated[
+    int | None,
+    QueryParameter(ge=1, le=SIZE_MAX, description="The size of an older seal, to compare with."),
+]
+Level = Annotated[int, PathParameter(ge=0, le=7, description="0 holds the hashes of leaves.")]
+Number = Annotated[int, PathParameter(ge=0, le=SIZE_MAX, description="Counted from 0.")]
+Width = Annotated[
+    int, QueryParameter(ge=1, le=TILE_HASHES, description="Hashes of 32 bytes; 256 is all.")
+]
+
+
+class SealAnswer(View, frozen=True, kw_only=True):
+    """A seal: `checkpoint` is its signed head, a C2SP checkpoint.
+
+    All that was recorded up to `horizon_at` is in its log. `consistency` proves, hash by hash in
+    base64, that the log begins with that of the seal of size `since` (RFC 9162, 2.1.4); null where
+    nothing was asked to compare.
+    """
+
+    size: int
+    horizon_at: Instant
+    sealed_at: Instant
+    checkpoint: str
+    consistency: list[str] | None
+
+
+class SealList(View, frozen=True, kw_only=True):
+    """A page of seals."""
+
+    data: list[SealAnswer]
+    next_cursor: str | None
+
+
+class SealKey(View, frozen=True, kw_only=True):
+    """A public key by which seals were signed, from the seal of `first_size` on.
+
+    `key` is `name+hash+key`, as verifiers of C2SP's signed notes want it.
+    """
+
+    key: str
+    first_size: int
+
+
+class SealKeys(View, frozen=True, kw_only=True):
+    """The public keys of all seals, the newest first."""
+
+    keys: list[SealKey]
+
+
+@get(
+    "/api/v1/seals",
+    responses=problems.declared(400, 401, 403, 422),
+    tags=["Seals"],
+    **access(Access.AUDITOR),
+)
+async def list_seals(
+    state: State, order: FromQuery[Order] = "asc", cursor: Cursor = None, limit: Limit = 100
+) -> SealList:
+    """The seals by size; the newest is the first in descending order."""
+    asked = ("seals", order)
+    after = cursors.decode_number(cursor, asked) if cursor is not None else None
+    rows = await stored.seals(state.book.database, after, limit + 1, order)
+    page = cursors.page(rows, limit, asked, key="size")
+    answers = [
+        view_of(SealAnswer, row, checkpoint=row["note"], consistency=None) for row in page.rows
+    ]
+    return SealList(data=answers, next_cursor=page.next_cursor)
+
+
+@get(
+    "/api/v1/seals/{size:int}",
+    responses=problems.declared(400, 401, 403, 404),
+    tags=["Seals"],
+    **access(Access.AUDITOR),
+)
+async def get_seal(size: Size, state: State, since: Since = None) -> SealAnswer:
+    """A seal, and on request the proof that it continues an older one."""
+    database = state.book.database
+    one = await stored.seal(database, size)
+    proof = None
+    if since is not None:
+        hashes = await stored.consistency(database, since, size)
+        proof = [stored.in_base64(one) for one in hashes]
+    return view_of(SealAnswer, one._asdict(), checkpoint=one.note, consistency=proof)
+
+
+@get(
+    "/api/v1/seals/tiles/{level:int}/{number:int}",
+    media_type=OCTETS,
+    responses={
+        200: ResponseSpec(
+            bytes,
+            description="The hashes, one after another.",
+            media_type=OCTETS,
+            generate_examples=False,
+        ),
+        **problems.declared(400, 401, 403, 404),
+    },
+    tags=["Seals"],
+    **access(Access.AUDITOR),
+)
+async def get_tile(
+    level: Level, number: Number, state: State, width: Width = TILE_HASHES
+) -> Response[bytes]:
+    """The first hashes of a tile of the log's tree, as in C2SP's tlog-tiles."""
+    return Response(await stored.tile(state.book.database, level, number, width), media_type=OCTETS)
+
+
+@get(
+    "/.well-known/tallybook-seal-keys",
+    responses=problems.declared(400),
+    tags=["Seals"],
+    **access(Access.OPEN),
+)
+async def get_seal_keys(state: State) -> SealKeys:
+    """The public keys by which this book's seals were signed."""
+    rows = await stored.keys(state.book.database)
+    return SealKeys(keys=[view_of(SealKey, row, key=row["verifier_key"]) for row in rows])
