@@ -20,16 +20,18 @@ SELECT url, ordered, failure_count, clock_timestamp() AS now,
 
 -- name: claim
 -- Take messages that are due, and let nobody else try them for as long as an attempt may take. If
--- an account's messages go in order, none is taken while an earlier one waits for its next attempt.
+-- an account's messages go in order, none is taken while an earlier one waits for its next attempt;
+-- that is asked for each row by itself: a join would read all that waits, a backlog of days.
 WITH due AS (
     SELECT id FROM webhook_messages AS message
      WHERE endpoint_number = :number AND state = 'pending'
        AND next_attempt_at <= clock_timestamp()
-       AND (NOT :ordered OR account_id IS NULL OR NOT EXISTS (
-               SELECT FROM webhook_messages AS earlier
+       AND (NOT :ordered OR account_id IS NULL OR (
+               SELECT earlier.id FROM webhook_messages AS earlier
                 WHERE earlier.endpoint_number = message.endpoint_number
                   AND earlier.account_id = message.account_id AND earlier.id < message.id
-                  AND earlier.state = 'pending' AND earlier.next_attempt_at > clock_timestamp()))
+                  AND earlier.state = 'pending' AND earlier.next_attempt_at > clock_timestamp()
+                LIMIT 1) IS NULL)
      ORDER BY id LIMIT :limit FOR UPDATE
 ),
 claimed AS (

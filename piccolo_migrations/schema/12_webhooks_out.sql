@@ -47,7 +47,7 @@ CREATE TABLE webhook_messages (
     delivered_at timestamptz,
     CONSTRAINT delivered_at_an_instant CHECK ((state = 'delivered') = (delivered_at IS NOT NULL))
 );
-CREATE INDEX webhook_messages_pending ON webhook_messages (endpoint_number, next_attempt_at, id)
+CREATE INDEX webhook_messages_pending ON webhook_messages (endpoint_number, id)
     WHERE state = 'pending';
 CREATE INDEX webhook_messages_in_order ON webhook_messages (endpoint_number, account_id, id)
     WHERE state = 'pending';
