@@ -37,6 +37,7 @@ from app.runs.run import run_due
 from app.spending import corrections, hold
 from app.spending.keyed import Order
 from app.spending.spend import ACCOUNT_TAKEN, SpendOrder, spend
+from app.usage import fold
 from app.verify.verify import verify
 from app.webhooks.receive import receive
 from tests.conftest import NOW, open_database
@@ -177,6 +178,19 @@ async def capture(book: Book, n: int) -> None:
     await hold.capture(book, await hold_number(book, n), hold.Capture(amount=3), order(n))
 
 
+async def used_up(book: Book, n: int) -> None:
+    """A hold that leaks, and a balance that is used up and comes back."""
+    await opened(book, n)
+    await hold.place(book, f"user-{n}", 4, 10, order(n, "hold"))
+    await clock.stand(book.database, await clock.now(book.database) + timedelta(seconds=11))
+    await spend(book, [spend_order(n, 5, "spend")])
+    await corrections.grant(book, f"user-{n}", 2, order(n, "grant"), expires_at=None, priority=0)
+
+
+async def fold_once(book: Book, _: int) -> None:
+    await fold.fold(book.database, book.catalogues, 30)
+
+
 async def release(book: Book, n: int) -> None:
     await hold.release(book, await hold_number(book, n), order(n))
 
@@ -223,6 +237,7 @@ USE_CASES = {
         opened_yesterday,
         lambda book, _: run_due(book.database, book.catalogues, "tests", 30),
     ),
+    "a fold": UseCase(used_up, fold_once),
     "a PUT that joins two accounts": UseCase(
         two_accounts, lambda book, n: put(book, f"user-{n}", f"cus-{n}", None, "tests")
     ),
@@ -304,6 +319,10 @@ _STATE = {
                 WHERE account_id = ANY($1::bigint[]) ORDER BY day_on""",
     "subscriptions": """SELECT state, tier FROM subscriptions
                          WHERE account_id = ANY($1::bigint[]) ORDER BY id""",
+    "alerts": """SELECT kind, threshold, value FROM alerts
+                  WHERE account_id = ANY($1::bigint[]) ORDER BY id""",
+    "messages": """SELECT type, state, attempt_count FROM webhook_messages
+                    WHERE account_id = ANY($1::bigint[]) ORDER BY id""",
 }
 
 
@@ -334,6 +353,10 @@ async def _begin(url: str) -> Book:
     database = Database(url, 2)
     await database.open()
     await clock.stand(database, NOW)
+    await database.execute(
+        """INSERT INTO webhook_endpoints (id, url, ordered, salt, created_at)
+           VALUES ('all', 'https://hooks.example/', true, sha256(''), now())"""
+    )
     return Book(database)
 
 
