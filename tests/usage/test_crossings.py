@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import pairwise
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from app.usage.crossings import Movement, Raised, Standing, crossings
@@ -40,6 +40,7 @@ def judged(start: int, changes: list[tuple[int, int | None]], low: int) -> list[
 
 
 @given(st.integers(-3, 12), steps, st.sampled_from([0, LOW]))
+@example(5, [(-5, None), (1, None), (-1, None), (2, None), (-1, None), (9, None)], LOW)
 def test_between_two_recoveries_each_kind_rises_once(
     start: int, changes: list[tuple[int, int | None]], low: int
 ) -> None:
