@@ -27,9 +27,11 @@ PATHS = {
 }
 # A row of each list, as its writer adds it; $1 is a number that tells the rows apart.
 INSERT = {
+    # Of one kind they take turns at the count of that kind; two kinds do not.
     "alerts": """INSERT INTO alerts (kind, account_id, tier, day_on, threshold, value,
                                      effective_at, raised_at)
-                 SELECT 'unusual_use', min(id), 'PRO', date '2026-01-01' + $1::int, 1, 1, now(),
+                 SELECT CASE $1::int WHEN 3 THEN 'gift_disputed' ELSE 'unusual_use' END,
+                        min(id), 'PRO', date '2026-01-01' + $1::int, 1, 1, now(),
                         now()
                    FROM accounts""",
     "events": """INSERT INTO events (id, type, livemode, created_at, received_at, payload, verdict,
