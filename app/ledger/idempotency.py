@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
@@ -53,8 +54,21 @@ async def stored_for_operator(database: Database, key: RequestKey) -> StoredAnsw
     Locks the key until the transaction ends: at the same time it may come for a run, whose reversal
     stands in another table than journals.
     """
-    await database.execute(*_SQL["lock_operators_key"](key=key.key))
-    return _same(key, await database.fetchval(*_SQL["operators_answer"](key=key.key)))
+    return _same(key, await _operators_answers(database, [key.key]))
+
+
+async def all_stored_for_operator(
+    database: Database, keys: Sequence[RequestKey]
+) -> dict[str, StoredAnswer]:
+    """What was answered under these keys of an operator's route, by key; it locks them likewise."""
+    return read(await _operators_answers(database, [key.key for key in keys]))
+
+
+async def _operators_answers(database: Database, keys: list[str]) -> str | None:
+    await database.execute(*_SQL["lock_operators_keys"](keys=keys))
+    return await database.fetchval(  # type: ignore[no-any-return]
+        *_SQL["operators_answers"](keys=keys)
+    )
 
 
 def _same(key: RequestKey, answers: str | None) -> StoredAnswer | None:
@@ -63,7 +77,7 @@ def _same(key: RequestKey, answers: str | None) -> StoredAnswer | None:
 
 
 def read(answers: str | None) -> dict[str, StoredAnswer]:
-    """Read what ``applications_answers`` or ``operators_answer`` found, by key."""
+    """Read what ``applications_answers`` or ``operators_answers`` found, by key."""
     return {
         one["key"]: StoredAnswer(
             one["journal_id"],

@@ -1,6 +1,9 @@
--- name: lock_operators_key
--- Let one act at a time have this key of an operator; three tables hold such keys.
-SELECT pg_advisory_xact_lock(hashtextextended('tallybook operator key ' || :key, 0))
+-- name: lock_operators_keys
+-- Let one act at a time have these keys of an operator; three tables hold such keys. In order, so that
+-- two acts with several do not wait for each other.
+SELECT pg_advisory_xact_lock(number)
+  FROM (SELECT DISTINCT hashtextextended('tallybook operator key ' || key, 0) AS number
+          FROM unnest(:keys::text[]) AS key ORDER BY number) AS ordered
 
 -- part: answers_by_key
 -- What was answered under these keys of applications, as one JSON array; null if nothing was. A
@@ -25,8 +28,8 @@ SELECT jsonb_agg(answered) FROM (
 -- Find what was answered under these keys of applications.
 -- include: ledger/idempotency.sql answers_by_key
 
--- name: operators_answer
--- Find what was answered under this key of an operator: by a journal, by a run's reversal, whose
+-- name: operators_answers
+-- Find what was answered under these keys of operators: by a journal, by a run's reversal, whose
 -- answer stands in its own row, or by an act on an account, whose answer is the account.
 SELECT jsonb_agg(answered) FROM (
     SELECT idempotency_key AS key, journals.id AS journal_id,
@@ -34,10 +37,10 @@ SELECT jsonb_agg(answered) FROM (
            array(SELECT entries.id FROM entries
                   WHERE entries.journal_id = journals.id ORDER BY entries.id) AS entry_ids
       FROM journals LEFT JOIN notes ON notes.journal_id = journals.id
-     WHERE idempotency_key = :key AND kind IN ('grant', 'adjustment', 'reversal', 'transfer')
+     WHERE idempotency_key = ANY(:keys::text[]) AND kind IN ('grant', 'adjustment', 'reversal', 'transfer')
     UNION ALL
     SELECT idempotency_key, 0, encode(request_hash, 'hex'), '{}', '{}' FROM reversals
-     WHERE idempotency_key = :key
+     WHERE idempotency_key = ANY(:keys)
     UNION ALL
     SELECT idempotency_key, 0, encode(request_hash, 'hex'), '{}', '{}' FROM operator_acts
-     WHERE idempotency_key = :key) AS answered
+     WHERE idempotency_key = ANY(:keys)) AS answered

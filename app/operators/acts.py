@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import Final
 
@@ -112,4 +113,20 @@ async def record(
         lambda: log.info(
             "operator_act", **{name: value for name, value in told.items() if value is not None}
         )
+    )
+
+
+async def record_journals(
+    database: Database, act: OperatorAct, actor: str, made: Sequence[tuple[int, int]]
+) -> None:
+    """Record many acts of one kind inside the caller's transaction: (account, journal) of each."""
+    assert database.in_transaction, "an act and its record commit together"
+    accounts, journals = [one[0] for one in made], [one[1] for one in made]
+    await database.execute(
+        *_SQL["record_journals"](
+            actor=actor, act=str(act), account_ids=accounts, journal_ids=journals
+        )
+    )
+    database.after_commit(
+        lambda: log.info("operator_act", act=str(act), actor=actor, count=len(made))
     )

@@ -35,11 +35,11 @@ ENTRIES: Final = _SQL["entries"]
 
 # What each reversible journal's entries are, and which way they are undone.
 GIVING: Final = {
-    Act.GRANT: Kind.GRANT,
-    Act.OPENING: Kind.GRANT,
-    Act.TOP_UP: Kind.GRANT,
-    Act.PURCHASE: Kind.PURCHASE,
-    Act.RETURN: Kind.RETURN,
+    Act.GRANT: (Kind.GRANT, Kind.PURCHASE),
+    Act.OPENING: (Kind.GRANT,),
+    Act.TOP_UP: (Kind.GRANT,),
+    Act.PURCHASE: (Kind.PURCHASE,),
+    Act.RETURN: (Kind.RETURN,),
 }
 TAKING: Final = dict.fromkeys((Act.SPEND, Act.CAPTURE, Act.PART_CAPTURE), Kind.SPEND)
 
@@ -261,7 +261,7 @@ async def _load_open(database: Database, day: AccountDay, parties: Parties) -> N
 def _gave(kind: Act, entry: Record) -> bool:
     if kind is Act.ADJUSTMENT:
         return bool(entry["kind"] == Kind.ADJUSTMENT and entry["credit"] == Side.FREE)
-    return kind in GIVING and entry["kind"] == GIVING[kind]
+    return entry["kind"] in GIVING.get(kind, ())
 
 
 def _took(kind: Act, entry: Record) -> bool:

@@ -34,18 +34,39 @@ async def grant(
     number = await require(book, public_id)
 
     async def draft(day: AccountDay) -> JournalDraft:
-        if day.closed:
-            raise AccountClosedError("The account is closed: it gets no grants.")
-        if expires_at is not None and expires_at <= day.now:
-            raise InThePastError("expires_at is not in the future.")
-        header = journal(Act.GRANT, day, order)
-        day.sheet.grant(
-            header, LotSource.PROMOTIONAL, amount, expires_at or NEVER, priority=priority
-        )
-        day.sheet.begin(header)
-        return _answered(header, day, public_id, amount)
+        return draft_grant(day, public_id, amount, order, expires_at=expires_at, priority=priority)
 
     return await keyed(book, number, order, draft, OperatorAct.GRANT)
+
+
+def draft_grant(
+    day: AccountDay,
+    public_id: str,
+    amount: int,
+    order: Order,
+    *,
+    expires_at: datetime | None,
+    priority: int | None = None,
+    source: LotSource = LotSource.PROMOTIONAL,
+) -> JournalDraft:
+    """Draft the grant on a locked account; raises AccountClosedError, InThePastError."""
+    if day.closed:
+        raise AccountClosedError("The account is closed: it gets no grants.")
+    if expires_at is not None and expires_at <= day.now:
+        raise InThePastError("expires_at is not in the future.")
+    header = journal(Act.GRANT, day, order)
+    bought = source is LotSource.PURCHASED
+    day.sheet.grant(
+        header,
+        source,
+        amount,
+        expires_at or NEVER,
+        priority=priority,
+        house=House.PURCHASED if bought else House.ISSUED,
+        kind=Kind.PURCHASE if bought else Kind.GRANT,
+    )
+    day.sheet.begin(header)
+    return _answered(header, day, public_id, amount)
 
 
 async def adjust(book: Book, public_id: str, amount: int, order: Order) -> Done:

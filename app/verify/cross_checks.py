@@ -50,7 +50,7 @@ CROSS_CHECKS: Final[Mapping[str, tuple[str, str]]] = {
                    AND (entries.kind, journals.kind) NOT IN (
                        ('grant', 'opening'), ('grant', 'top_up'), ('grant', 'grant'),
                        ('spend', 'spend'), ('spend', 'capture'), ('spend', 'part_capture'),
-                       ('purchase', 'purchase'),
+                       ('purchase', 'purchase'), ('purchase', 'grant'),
                        ('adjustment', 'adjustment'), ('hold', 'hold'), ('release', 'release'),
                        ('release', 'capture'), ('transfer', 'opening'), ('transfer', 'transfer'),
                        -- What comes back after a midnight goes on into the running day.

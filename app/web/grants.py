@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated, Any
 
 import msgspec
@@ -48,24 +49,33 @@ async def grant_credits(
     state: State,
 ) -> Response[SpendAnswer]:
     """Give promotional credits."""
-    ends_at = instant_if_given(data.expires_at, "expires_at")
     granting = corrections.grant(
         state.book,
         account_id,
         data.amount,
         order(request, idempotency_key, data),
-        expires_at=None if ends_at is None or ends_at.year == NEVER.year else ends_at,
+        expires_at=grant_end(data.expires_at),
         priority=data.priority,
     )
     return corrected(await within_patience(granting))
 
 
 def corrected(done: Done) -> Response[SpendAnswer]:
+    """A grant's or an adjustment's response."""
+    return answered(grant_answer(done), done.replayed, 201)
+
+
+def grant_answer(done: Done) -> SpendAnswer:
     """A grant's or an adjustment's answer: its journal, its entries, the balance after it."""
     members = {"id": "", "entries": [], **done.answer}
-    answer = msgspec.structs.replace(
+    return msgspec.structs.replace(
         msgspec.convert(members, SpendAnswer),
         id=ids.public(ids.JOURNAL, done.journal_id),
         entries=[ids.public(ids.ENTRY, number) for number in done.entry_ids],
     )
-    return answered(answer, done.replayed, 201)
+
+
+def grant_end(expires_at: str | None) -> datetime | None:
+    """When a grant ends; None for one that never does, such as one of the year 9999."""
+    ends_at = instant_if_given(expires_at, "expires_at")
+    return None if ends_at is None or ends_at.year == NEVER.year else ends_at

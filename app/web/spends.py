@@ -170,11 +170,12 @@ def _item(result: Outcome) -> BatchItemAnswer:
     if isinstance(result, Spent):
         return BatchItemAnswer(status=201, spend=_answer(result), problem=None)
     return BatchItemAnswer(
-        status=problems.status_of(result), spend=None, problem=_item_problem(result)
+        status=problems.status_of(result), spend=None, problem=item_problem(result)
     )
 
 
-def _item_problem(error: TallybookError) -> ItemProblem:
+def item_problem(error: TallybookError) -> ItemProblem:
+    """The refusal of an item of a batch."""
     known = {
         name: instant(value) if isinstance(value, datetime) else value
         for name, value in error.facts.items()

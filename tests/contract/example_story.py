@@ -328,6 +328,17 @@ async def _is_given_credits(story: Story) -> None:
     )
     story.parameters["granted"] = granted["id"]
     await story.later()
+    item = {
+        "account_id": "user-42",
+        "amount": 5,
+        "idempotency_key": "import:INV-7:user-42",
+        "source": "purchased",
+        "reference": "INV-7",
+        "reason": "paid for in the old system",
+    }
+    unknown = {**item, "account_id": "nobody", "idempotency_key": "import:INV-8:nobody"}
+    await story.call("POST /api/v1/grants/batch", 200, {"grants": [item, unknown]})
+    await story.later()
     adjusted = {"amount": -2, "reason": "a miscount"}
     await story.call(f"POST {ACCOUNT}/adjustments", 201, adjusted, Idempotency_Key="count-1")
 

@@ -15,6 +15,7 @@ from app.web.http.instants import INSTANT_PATTERN
 # Each ends in `\Z`: Python's `$` lets a line end through. The description has the `$` of ECMA.
 ACCOUNT_ID: Final = rf"^{ids.ACCOUNT_ID}\Z"
 LABEL: Final = rf"^{ids.LABEL}\Z"
+REFERENCE: Final = r"^[A-Za-z0-9._:@|+=~/-]{1,100}\Z"
 STRIPE_ID: Final = r"^[\x21-\x7e]{1,255}\Z"
 KEY: Final = r"^[\x20-\x7e]{1,255}\Z"
 CURSOR: Final = r"^[A-Za-z0-9_-]{1,512}\Z"
@@ -39,6 +40,7 @@ def id_pattern(prefix: str) -> str:
 _MEANINGS: Final = {
     ACCOUNT_ID: "1 to 128 of the characters A-Z a-z 0-9 . _ : @ | + = ~ - (in a query + is %2B)",
     LABEL: "1 to 128 of the characters A-Z a-z 0-9 . _ : @ | + = ~ / - (in a query + is %2B)",
+    REFERENCE: "1 to 100 of the characters A-Z a-z 0-9 . _ : @ | + = ~ / -",
     STRIPE_ID: "an id of Stripe's: 1 to 255 visible ASCII characters",
     KEY: "1 to 255 printable ASCII characters",
     CURSOR: "the `next_cursor` of a page",
