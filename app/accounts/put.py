@@ -22,8 +22,8 @@ CLEAR = ""  # in place of a customer's id: the account shall have none by PUT an
 
 async def put(
     book: Book, external_id: str, customer_id: str | None, time_zone: str | None, actor: str
-) -> bool:
-    """Open or change the account in one transaction; returns whether it is new.
+) -> tuple[int, bool]:
+    """Open or change the account in one transaction: its internal id, and whether it is new.
 
     None keeps what stands; `CLEAR` takes the application's own ties away. The id of a known
     customer, which the application did not give to any account, is that customer's account.
@@ -48,7 +48,7 @@ async def put(
             await _clear(book, number, origin)
         if time_zone is not None:
             await _change_zone(book, number, time_zone, origin)
-    return new
+    return number, new
 
 
 async def _account(

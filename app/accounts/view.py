@@ -67,14 +67,23 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
 
 async def view(book: Book, public_id: str) -> AccountView:
     """The account of the application's or the customer's id; AccountUnknownError without one."""
+    async with book.database.snapshot():
+        return await _read(book, await require(book, public_id))
+
+
+async def view_of_account(book: Book, number: int) -> AccountView:
+    """The account of this internal id."""
+    async with book.database.snapshot():
+        return await _read(book, number)
+
+
+async def _read(book: Book, number: int) -> AccountView:
     database = book.database
-    async with database.snapshot():
-        number = await require(book, public_id)
-        row = await database.fetchrow(*_SQL["account"](id=number))
-        assert row is not None
-        days = await load.view(database, book.catalogues, [row])
-        subscriptions = await database.fetch(*_SQL["subscriptions"](account_id=number))
-        tied = [one["id"] for one in await database.fetch(*_SQL["customers"](account_id=number))]
+    row = await database.fetchrow(*_SQL["account"](id=number))
+    assert row is not None
+    days = await load.view(database, book.catalogues, [row])
+    subscriptions = await database.fetch(*_SQL["subscriptions"](account_id=number))
+    tied = [one["id"] for one in await database.fetch(*_SQL["customers"](account_id=number))]
     return _view(row, days[number], subscriptions, tied)
 
 

@@ -12,7 +12,7 @@ from litestar.params import FromQuery, JSONBody, QueryParameter
 
 from app.accounts.put import CLEAR
 from app.accounts.put import put as put_account_row
-from app.accounts.view import AccountView, view
+from app.accounts.view import AccountView, view, view_of_account
 from app.audit.accounts import AccountQuery, accounts
 from app.infrastructure import ids
 from app.infrastructure.db import Record
@@ -129,8 +129,10 @@ async def put_account(
     if data.stripe_customer_id is None:
         customer_id = CLEAR
     time_zone = data.time_zone if data.time_zone else None
-    new = await put_account_row(state.book, account_id, customer_id, time_zone, caller(request).id)
-    answer = account_answer(await view(state.book, account_id))
+    by = caller(request).id
+    number, new = await put_account_row(state.book, account_id, customer_id, time_zone, by)
+    # By its number: the id may have been its customer's, who is tied to it no more.
+    answer = account_answer(await view_of_account(state.book, number))
     return Response(answer, status_code=201 if new else 200)
 
 

@@ -417,3 +417,10 @@ async def test_an_event_waits_shortly_while_another_gives_the_name_that_it_needs
     await naming.rollback()
     assert await delivered == "applied"
     assert (await api.account("friend"))["available"] == 20
+
+
+async def test_an_account_put_by_its_customers_id_is_told_after_it_lost_that_customer(api) -> None:
+    assert await put(api, "user-1", "cus_1") == 201
+    answer = await api.put("/api/v1/accounts/cus_1", {"stripe_customer_id": None})
+    assert (answer.status_code, answer.json()["id"]) == (200, "user-1")
+    assert answer.json()["stripe_customer_id"] is None

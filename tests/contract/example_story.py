@@ -336,8 +336,8 @@ async def _is_given_credits(story: Story) -> None:
         "reference": "INV-7",
         "reason": "paid for in the old system",
     }
-    unknown = {**item, "account_id": "nobody", "idempotency_key": "import:INV-8:nobody"}
-    await story.call("POST /api/v1/grants/batch", 200, {"grants": [item, unknown]})
+    late = {**item, "idempotency_key": "import:INV-6", "expires_at": "2025-12-31T00:00:00Z"}
+    await story.call("POST /api/v1/grants/batch", 200, {"grants": [item, late]})
     await story.later()
     adjusted = {"amount": -2, "reason": "a miscount"}
     await story.call(f"POST {ACCOUNT}/adjustments", 201, adjusted, Idempotency_Key="count-1")
