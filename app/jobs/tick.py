@@ -11,6 +11,7 @@ import structlog
 from app.accounts import apply_catalogue
 from app.book import Book
 from app.infrastructure import clock
+from app.outgoing import messages
 from app.reversals import run, run_again
 from app.runs import due_waves
 from app.runs.run import Ticked, run_due
@@ -34,6 +35,7 @@ async def tick(book: Book, started_by: str = "tick", within_s: float = TICK_SECO
     retried = await _tried(retry_due(book), failures)
     for resume in (apply_catalogue.catch_up, run.resume, run_again.resume):
         await _tried(resume(book, within_s), failures)
+    await _tried(messages.forget(book), failures)
     ticked = await run_due(
         book.database, book.catalogues, started_by, within_s, at_once=book.grant_chunks
     )

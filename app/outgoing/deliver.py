@@ -76,7 +76,7 @@ class Deliverer:
         await asyncio.gather(*self._under_way.values())
 
     async def close(self) -> None:
-        """Cancel what is under way; its claims end by themselves."""
+        """Cancel what is under way, and give its claims back."""
         tasks = list(self._under_way.values())
         for task in tasks:
             task.cancel()
@@ -107,7 +107,13 @@ async def deliver_some(
         claim = await _claim(database, number)
     if claim is None:
         return False
-    attempts = await _try_all(claim, sender)
+    try:
+        attempts = await _try_all(claim, sender)
+    except asyncio.CancelledError:
+        # The worker is asked to end: the next one need not wait for this claim's end.
+        release = _SQL["release"](ids=[message.id for message in claim.messages])
+        await asyncio.shield(database.execute(*release))
+        raise
     async with room, database.transaction():
         await _record(database, claim, attempts)
     return True

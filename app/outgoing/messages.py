@@ -20,6 +20,7 @@ from app.outgoing import endpoints
 
 _SQL: Final = sql.beside(__file__)
 _ID_MAX: Final = 2**63 - 1
+FORGET_MAX: Final = 10_000  # a tenth of a second
 
 
 class MessageQuery(msgspec.Struct, frozen=True, kw_only=True):
@@ -89,6 +90,12 @@ async def redeliver_span(
         sent = await _redeliver(database, endpoint_id=endpoint_id, start=start, until=until)
         await record(database, OperatorAct.WEBHOOK_REDELIVERED, by, subject=endpoint_id)
     return len(sent)
+
+
+async def forget(book: Book) -> int:
+    """Remove what was written 30 days ago and is done, as much as a tick has time for."""
+    removed: int = await book.database.fetchval("SELECT forget_messages($1)", FORGET_MAX)
+    return removed
 
 
 async def _redeliver(

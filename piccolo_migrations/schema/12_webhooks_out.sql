@@ -52,7 +52,7 @@ CREATE INDEX webhook_messages_pending ON webhook_messages (endpoint_number, id)
 CREATE INDEX webhook_messages_in_order ON webhook_messages (endpoint_number, account_id, id)
     WHERE state = 'pending';
 CREATE INDEX webhook_messages_dead ON webhook_messages (endpoint_number) WHERE state = 'dead';
-CREATE INDEX webhook_messages_created ON webhook_messages (created_at);
+CREATE INDEX webhook_messages_done ON webhook_messages (created_at) WHERE state <> 'pending';
 
 -- Write a message for each endpoint that wants this type; nothing if there is none.
 CREATE FUNCTION tell_endpoints(told_type text, told_account bigint, happened_at timestamptz,
@@ -65,6 +65,19 @@ SET search_path = pg_catalog AS $$
       FROM public.webhook_endpoints
      WHERE deleted_at IS NULL AND (events IS NULL OR told_type = ANY (events))
      ORDER BY number
+$$;
+
+-- Remove messages that are done and were written 30 days ago or earlier; how many. No server may
+-- remove a row of any table but by this.
+CREATE FUNCTION forget_messages(most integer) RETURNS bigint LANGUAGE sql SECURITY DEFINER
+SET search_path = pg_catalog AS $$
+    WITH forgotten AS (
+        DELETE FROM public.webhook_messages WHERE id IN (
+            SELECT id FROM public.webhook_messages
+             WHERE created_at <= public.tallybook_now() - interval '30 days' AND state <> 'pending'
+             ORDER BY created_at LIMIT most)
+        RETURNING id)
+    SELECT count(*) FROM forgotten
 $$;
 
 -- An id as it is told outside: a prefix, and the number in sortable base 32 (app/infrastructure/ids).

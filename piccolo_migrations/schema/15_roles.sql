@@ -29,6 +29,7 @@ REVOKE CREATE ON SCHEMA public FROM PUBLIC;
 GRANT USAGE ON SCHEMA public TO tallybook_app, tallybook_read, tallybook_clock;
 GRANT EXECUTE ON FUNCTION tallybook_now TO tallybook_app, tallybook_read, tallybook_clock;
 GRANT EXECUTE ON FUNCTION tell_endpoints, public_id TO tallybook_app; -- by triggers, as who writes
+GRANT EXECUTE ON FUNCTION forget_messages TO tallybook_app;
 
 -- The server and the auditors read every table; the hashes of the keys are the server's alone.
 GRANT SELECT ON ALL TABLES IN SCHEMA public TO tallybook_app, tallybook_read;

@@ -168,23 +168,36 @@ async def test_a_worker_that_dies_leaves_its_messages_to_others_after_the_lease(
 ) -> None:
     await hooks.made(receiver)
     await hooks.tell("run.done")
+    claim = await deliver._claim(book.database, 1)  # and nothing is heard of that worker again
+    assert claim is not None
+    await hooks.deliver()
+    assert receiver.received == [], "its claim still stands"
+    await hooks.pass_seconds(deliver.LEASE_SECONDS)
+    await hooks.deliver()
+    assert len(receiver.received) == 1
+    assert await hooks.states() == [("run.done", "delivered")]
+
+
+async def test_a_worker_that_is_asked_to_end_gives_its_claims_back(
+    hooks: Hooks, receiver: Receiver, book: Book
+) -> None:
+    await hooks.made(receiver)
+    await hooks.tell("run.done")
     reached = asyncio.Event()
 
     def hang(_: Received) -> None:
         reached.set()
 
     receiver.answer = hang
-    dying = Deliverer(hooks.sender)
-    await dying.begin(book)
+    ending = Deliverer(hooks.sender)
+    await ending.begin(book)
     await reached.wait()
-    await dying.close()
+    await ending.close()
     receiver.answer = lambda _: 200
     await hooks.deliver()
-    assert len(receiver.received) == 1, "its claim still stands"
-    await hooks.pass_seconds(deliver.LEASE_SECONDS)
-    await hooks.deliver()
-    assert receiver.ids == [receiver.ids[0]] * 2
-    assert await hooks.states() == [("run.done", "delivered")]
+    assert receiver.ids == [receiver.ids[0]] * 2, "it may arrive twice"
+    (told,) = await hooks.messages()
+    assert (told["state"], told["attempt_count"]) == ("delivered", 1)
 
 
 async def test_two_workers_send_nothing_twice(hooks: Hooks, receiver: Receiver, book: Book) -> None:

@@ -6,9 +6,13 @@ import base64
 from datetime import timedelta
 from typing import Any
 
+import asyncpg
+import pytest
+
 from app.book import Book
-from app.infrastructure import ids
+from app.infrastructure import clock, ids
 from app.infrastructure.db import Database
+from app.jobs.tick import tick
 from app.outgoing import endpoints
 from tests.api_client import Api
 from tests.conftest import NOW
@@ -177,3 +181,32 @@ async def test_ids_in_payloads_are_those_of_the_api(database: Database) -> None:
     for number in (1, 31, 32, 42, 10**12, 2**63 - 1):
         told = await database.fetchval("SELECT public_id('jrn', $1)", number)
         assert told == ids.public(ids.JOURNAL, number)
+
+
+async def test_messages_are_kept_for_thirty_days_and_what_waits_for_longer(
+    hooks: Hooks, receiver: Receiver, api: Api, book: Book
+) -> None:
+    await hooks.made(receiver, events=["run.failed", "event.parked", "usage.unusual"])
+    await hooks.tell("run.failed", "event.parked")
+    await book.database.execute(
+        """UPDATE webhook_messages SET state = 'delivered', delivered_at = now()
+            WHERE type = 'run.failed'"""
+    )
+    await api.set_clock(NOW + timedelta(days=1))
+    await hooks.tell("usage.unusual")
+    await book.database.execute("UPDATE webhook_messages SET state = 'dead' WHERE type ~ 'usage'")
+    await clock.stand(book.database, NOW + timedelta(days=30, seconds=-1))
+    await tick(book)
+    assert len(await hooks.messages()) == 3
+    await clock.stand(book.database, NOW + timedelta(days=30))
+    await tick(book)
+    assert await hooks.states() == [("event.parked", "pending"), ("usage.unusual", "dead")]
+
+
+async def test_no_server_removes_a_message_by_itself(
+    hooks: Hooks, receiver: Receiver, database: Database
+) -> None:
+    await hooks.made(receiver)
+    await hooks.tell("run.done")
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        await database.execute("DELETE FROM webhook_messages")
