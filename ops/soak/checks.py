@@ -19,7 +19,7 @@ from ops.soak.watch import Watch, connections
 
 SETTLE_S_MAX: Final = 30.0
 BURST: Final = 8 * POOL_SIZE_MAX
-WORKER_POOL_SIZE_MAX: Final = 4
+WORKER_POOL_SIZE_MAX: Final = 6
 SHOWN_MAX: Final = 3
 
 

@@ -25,6 +25,7 @@ from app.infrastructure import clock, migrations
 from app.infrastructure.db import Database
 from app.jobs import arq_worker
 from app.jobs.arq_worker import open_pool, work
+from app.outgoing.sending import Sender
 from app.runs import bulk, one_by_one
 from app.runs.run import run_due
 from tests.conftest import NOW, open_database
@@ -192,7 +193,7 @@ async def test_redis_flushed_in_mid_run_costs_nobody_a_day(
         await queue.enqueue_job("nudge")
 
     chunks = in_the_second_chunk(monkeypatch, forget)
-    working = asyncio.create_task(work(book, running_redis.url))
+    working = asyncio.create_task(work(book, running_redis.url, Sender(pepper="p")))
     try:
         await _heard(queue)  # it does nothing yet: the clock stands
         await clock.run_on(database)
@@ -218,7 +219,7 @@ async def test_a_redis_that_hangs_stops_no_tick(
         await put(book, f"user-{n}", None, "UTC", "tests")
     await clock.stand(database, NOW + timedelta(days=1))
     queue = open_pool(running_redis.url)
-    working = asyncio.create_task(work(book, running_redis.url))
+    working = asyncio.create_task(work(book, running_redis.url, Sender(pepper="p")))
     try:
         await _heard(queue)
         running_redis.signal(signal.SIGSTOP)
@@ -244,7 +245,7 @@ async def test_what_nobody_can_read_in_redis_is_thrown_away(
         await queue.zadd("arq:queue", {"p6": 1})
     else:
         await queue.set("arq:queue", "no sorted set")
-    working = asyncio.create_task(work(book, running_redis.url))
+    working = asyncio.create_task(work(book, running_redis.url, Sender(pepper="p")))
     try:
         async with asyncio.timeout(50):
             while await queue.exists("arq:queue"):
