@@ -21,15 +21,16 @@ from app.errors import WebhookUrlError
 from app.infrastructure import sql
 from app.infrastructure.db import Database, Record
 from app.outgoing import schedule
+from app.outgoing.addresses import RESOLVE_SECONDS_MAX
 from app.outgoing.message import Message
 from app.outgoing.sending import ATTEMPT_SECONDS_MAX, CONNECTIONS_MAX, Answer, Line, Sender, opened
 
 log = structlog.get_logger(__name__)
 
 CLAIM_MAX: Final = 100
-SEND_SECONDS_MAX: Final = 15.0  # after its claim no attempt begins later
+SEND_SECONDS_MAX: Final = 15.0  # after the name is resolved no attempt begins later
 # Longer than the last attempt of a claim can take: nobody else tries it meanwhile.
-LEASE_SECONDS: Final = SEND_SECONDS_MAX + ATTEMPT_SECONDS_MAX + 5
+LEASE_SECONDS: Final = RESOLVE_SECONDS_MAX + SEND_SECONDS_MAX + ATTEMPT_SECONDS_MAX + 5
 DATABASE_USES_MAX: Final = 2  # side by side: the tick and the fold need connections as well
 GONE: Final = 410  # the receiver asks for no more
 

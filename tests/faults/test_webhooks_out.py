@@ -24,7 +24,7 @@ ROUNDS: Final = 40
 PACE_S: Final = 0.15  # so that deliveries are under way when something is killed
 TOLD_S_MAX: Final = 2.0
 TRIES: Final = 5
-ARRIVAL_S_MAX: Final = 75.0  # a killed worker's claim ends after 30 s
+ARRIVAL_S_MAX: Final = 75.0  # a killed worker's claim ends after 35 s
 
 
 class Shop:
