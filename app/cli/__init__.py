@@ -12,7 +12,7 @@ from app.cli.events import events
 from app.cli.grants import grants
 from app.cli.keys import keys
 from app.cli.ledger import ledger
-from app.cli.seals import seal
+from app.cli.seals import evidence, seal
 from app.cli.simulate import EXAMPLES, simulate
 from app.cli.tiers import tiers
 from app.cli.webhooks import webhooks
@@ -42,6 +42,7 @@ app.add_typer(grants, name="grants")
 app.add_typer(events, name="events")
 app.add_typer(ledger, name="ledger")
 app.add_typer(seal, name="seal")
+app.add_typer(evidence, name="evidence")
 app.add_typer(webhooks, name="webhooks")
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
-from app.cli.words import BookDir, console, group, run
+from app.cli.words import BookDir, console, errors_console, group, parse_instant, run
 
 seal = group("Seals: signed heads over the ledger, see ops/seals.md.")
 
@@ -27,3 +30,52 @@ def seal_key(
     from app.commands.seals import make_key
 
     run(make_key(console, name))
+
+
+class _AccountFirst(TyperGroup):
+    """A group that takes the id of an account, too: `evidence ACCOUNT` is `evidence of ACCOUNT`."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """The named command, else `of` with the word as its account."""
+        named = args[0] in self.commands
+        return super().resolve_command(ctx, args if named else ["of", *args])
+
+
+evidence = typer.Typer(
+    help="Evidence: files that prove a balance offline, see ops/seals.md.",
+    cls=_AccountFirst,
+    no_args_is_help=True,
+)
+
+
+@evidence.command("of")
+def evidence_of(
+    account_id: Annotated[str, typer.Argument(help="The application's or the customer's id.")],
+    output: Annotated[
+        Path | None, typer.Option(dir_okay=False, help="A file, instead of standard output.")
+    ] = None,
+    at: Annotated[
+        datetime | None,
+        typer.Option(parser=parse_instant, metavar="INSTANT", help="The balance at this instant."),
+    ] = None,
+    since: Annotated[
+        int | None, typer.Option(help="The size of an older seal that the log must continue.")
+    ] = None,
+    data_dir: BookDir = None,
+) -> None:
+    """Write the evidence of an account's balance; `of` may be left out."""
+    from app.commands.seals import write_evidence
+
+    run(write_evidence(errors_console, account_id, output, at, since, data_dir))
+
+
+@evidence.command("compare")
+def evidence_compare(
+    old: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="A file or checkpoint.")],
+    new: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="A newer one.")],
+    data_dir: BookDir = None,
+) -> None:
+    """Tell whether the newer head's log continues the older one's; 1 where it is a fork."""
+    from app.commands.seals import compare
+
+    run(compare(console, old, new, data_dir))

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 import re
+import sys
+from datetime import datetime
 from pathlib import Path
 from typing import Final
 
@@ -12,7 +16,9 @@ from app.book import Book
 from app.commands.book import database_url, seal_keys
 from app.errors import ConfigurationError
 from app.infrastructure.db import opened
-from app.seals import sealer, stored
+from app.seals import comparing, notes, sealer, stored
+from app.seals.checkpoint import Head
+from app.seals.evidence import evidence, require_numbers, written
 from app.seals.notes import new_private_key
 
 _NAME: Final = re.compile(r"[!-*\--~]{1,128}")  # printable, no space, no +
@@ -37,3 +43,46 @@ async def make_key(console: Console, name: str) -> int:
         raise ConfigurationError("A name is 1 to 128 printable characters, without space or +.")
     console.print(new_private_key(name), markup=False, highlight=False, soft_wrap=True)
     return 0
+
+
+async def write_evidence(
+    errors: Console,
+    account_id: str,
+    output: Path | None,
+    at: datetime | None,
+    since: int | None,
+    data_dir: Path | None,
+) -> int:
+    """`tallybook evidence ACCOUNT`; standard output takes the file where none is named."""
+    async with opened(database_url(data_dir), command_timeout_s=None) as database:
+        numbers = await require_numbers(database, account_id)
+        told = await evidence(database, account_id, numbers, at, since)
+    data = written(told)
+    if output is None:
+        await asyncio.to_thread(sys.stdout.buffer.write, data)
+        return 0
+    await asyncio.to_thread(output.write_bytes, data)
+    errors.print(f"Wrote {len(data):,} bytes; ops/verify_evidence.py checks them.")
+    return 0
+
+
+async def compare(console: Console, old: Path, new: Path, data_dir: Path | None) -> int:
+    """`tallybook evidence compare`."""
+    heads = [await asyncio.to_thread(_head, path) for path in (old, new)]
+    async with opened(database_url(data_dir)) as database:
+        fork = await comparing.fork(database, *heads)
+    if fork:
+        console.print(fork, markup=False, soft_wrap=True)
+        return 1
+    console.print(f"The log of {heads[1].size} entries begins with the {heads[0].size} of before.")
+    return 0
+
+
+def _head(path: Path) -> Head:
+    """The head of an evidence file or of a checkpoint; raises ConfigurationError."""
+    text = path.read_text("utf-8")
+    try:
+        note = json.loads(text)["checkpoint"] if text.lstrip().startswith("{") else text
+        return Head.read(notes.split(note)[0])
+    except (ValueError, KeyError, TypeError) as error:
+        raise ConfigurationError(f"{path} is no evidence file nor checkpoint ({error}).") from None

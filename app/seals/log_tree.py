@@ -87,7 +87,7 @@ def inclusion_path(index: int, size: int) -> list[Span]:
     """The siblings of a leaf from below to the root (RFC 9162, 2.1.3.1)."""
     spans, start, end = list[Span](), 0, size
     while end - start > 1:
-        middle = start + _left(end - start)
+        middle = start + left_of(end - start)
         if index < middle:
             spans.append((middle, end))
             end = middle
@@ -104,7 +104,7 @@ def inclusion_of_many(indexes: Sequence[int], size: int) -> Iterator[Span]:
         if not within:
             yield start, end
         elif end - start > 1:
-            middle = start + _left(end - start)
+            middle = start + left_of(end - start)
             at = bisect_left(within, middle)
             yield from beside(start, middle, within[:at])
             yield from beside(middle, end, within[at:])
@@ -121,7 +121,7 @@ def consistency_path(old: int, size: int) -> list[Span]:
         return []
     spans, start, end, whole = list[Span](), 0, size, True
     while old != end:
-        middle = start + _left(end - start)
+        middle = start + left_of(end - start)
         if old <= middle:
             spans.append((middle, end))
             end = middle
@@ -160,7 +160,7 @@ def _subtrees(start: int, end: int) -> Iterator[tuple[int, int, int]]:
         start += 1 << bits
 
 
-def _left(count: int) -> int:
+def left_of(count: int) -> int:
     """The leaves of the left subtree: the largest power of two below the count."""
     return 1 << ((count - 1).bit_length() - 1)
 

@@ -46,6 +46,10 @@ class Names:
         """Those of these accounts."""
         return cls(await database.fetch(*_SQL["names"](account_ids=accounts)))
 
+    def of(self, account: int) -> Sequence[Record]:
+        """All rows of an account."""
+        return self._rows[account]
+
     def at(self, account: int, entry: int) -> Record | None:
         """The row of the name that an account had at an entry."""
         number = bisect_right(self._since[account], entry)

@@ -58,6 +58,9 @@ async def consistency(database: Database, old: int, size: int) -> list[bytes]:
     """
     if old > size:
         raise SealUnknownError("The seal to compare with is not older.")
+    newest = await database.fetchval("SELECT max(size) FROM seals") or 0
+    if size > newest:
+        raise SealUnknownError("No seal is that large.")
     return await hashes_of(database, log_tree.consistency_path(old, size))
 
 

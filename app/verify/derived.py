@@ -20,6 +20,7 @@ from app.purchases import store as payments
 from app.purchases.derive import money_back
 from app.purchases.facts import MoneyFact, SessionFact
 from app.purchases.store import Payment
+from app.seals.recompute import wrong_seals
 from app.subscriptions import store as subscriptions
 from app.subscriptions.facts import Fact, FactKind
 from app.subscriptions.store import Asked
@@ -130,4 +131,5 @@ DERIVED: Final[Mapping[str, tuple[str, Finding]]] = {
         "SELECT count(*) FROM purchases",
         wrong_purchases,
     ),
+    "every seal is what the ledger says": ("SELECT count(*) FROM seals", wrong_seals),
 }

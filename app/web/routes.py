@@ -97,6 +97,7 @@ ROUTES: Final[Sequence[ControllerRouterHandler]] = (
     seals.get_seal,
     seals.get_tile,
     seals.get_seal_keys,
+    seals.get_evidence,
     operator_acts.list_operator_acts,
     cron.reset_credits,
     health.get_liveness,

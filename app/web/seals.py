@@ -1,8 +1,8 @@
-"""Seals: the signed heads, the log's tiles, the public keys."""
+"""Seals: the signed heads, the log's tiles, the public keys, and evidence of balances."""
 
 from __future__ import annotations
 
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 from litestar import Response, get
 from litestar.datastructures import State
@@ -12,11 +12,12 @@ from litestar.params import FromQuery, PathParameter, QueryParameter
 from app.audit import cursor as cursors
 from app.audit.life_cycle import Order
 from app.seals import stored
+from app.seals.evidence import evidence, require_numbers, written
 from app.seals.log_tree import TILE_HASHES
 from app.web.http import problems
 from app.web.http.access import Access, access
 from app.web.http.instants import Instant
-from app.web.http.parameters import Cursor, Limit
+from app.web.http.parameters import AccountId, At, Cursor, Limit, instant_if_given
 from app.web.http.views import View, view_of
 
 SIZE_MAX: Final = 2**53 - 1
@@ -142,3 +143,48 @@ async def get_seal_keys(state: State) -> SealKeys:
     """The public keys by which this book's seals were signed."""
     rows = await stored.keys(state.book.database)
     return SealKeys(keys=[view_of(SealKey, row, key=row["verifier_key"]) for row in rows])
+
+
+class EvidenceAnswer(View, frozen=True, kw_only=True):
+    """An evidence file, whose bytes as they come are what ops/verify_evidence.py checks.
+
+    `checkpoint` is the newest seal's head; `keys` are the public keys of all seals; `accounts` are
+    the account and those joined to it, each with its balance and the way to the root of all
+    balances; `entries` are theirs, as leaves of the log, with the texts that enter by salted hashes
+    and are not erased; `nodes` are the log's hashes between them, from left to right; `since`
+    proves that the log continues the older seal that was asked for; `sha256` is of all the rest.
+    """
+
+    format: str
+    id: str | None
+    at: Instant | None
+    checkpoint: str
+    keys: list[str]
+    accounts: list[dict[str, Any]]
+    entries: list[dict[str, Any]]
+    nodes: list[str]
+    since: dict[str, Any] | None
+    sha256: str
+
+
+@get(
+    "/api/v1/accounts/{account_id:str}/evidence",
+    media_type="application/json",
+    responses={
+        200: ResponseSpec(
+            EvidenceAnswer, description="The evidence file.", generate_examples=False
+        ),
+        **problems.declared(400, 401, 403, 404, 409),
+    },
+    tags=["Seals"],
+    **access(Access.AUDITOR),
+)
+async def get_evidence(
+    account_id: AccountId, state: State, at: At = None, since: Since = None
+) -> Response[bytes]:
+    """Prove an account's balance: now, once a seal covers it, or at an earlier instant."""
+    database = state.book.database
+    numbers = await require_numbers(database, account_id)
+    async with state.reports.room():
+        told = await evidence(database, account_id, numbers, instant_if_given(at, "at"), since)
+    return Response(written(told), media_type="application/json")

@@ -73,6 +73,39 @@ SEAL: Final = {
     "consistency": None,
 }
 
+EVIDENCE: Final = {
+    "format": "tallybook-evidence/1",
+    "id": "user-42",
+    "at": None,
+    "checkpoint": CHECKPOINT,
+    "keys": [],
+    "accounts": [
+        {
+            "account": 1,
+            "balance": {
+                "account": 1,
+                "entry": 9,
+                "entries": 9,
+                "free": 12,
+                "held": 5,
+                "debt": 0,
+            },
+            "path": [None] * 40,
+            "names": [
+                {
+                    "name": "user-42",
+                    "salt": "5c7e1f0be9a04aa58e1f3d9f6d4a2c11",
+                    "hash": "0d1e6a2cbb8d8f6f5fd9a1ad8a1c1ee0b4c4bb1f8e6a1c5c6f53ef7c76a0f1d2",
+                }
+            ],
+        }
+    ],
+    "entries": [],
+    "nodes": ["sj3Xb8EMDXvE2YD8cIFZP2pSRW2lu0yCRjNmyl3wMXM="],
+    "since": None,
+    "sha256": "a17d3f0c1f4e7be7f2de3ab7d3a7d98ee6c3f3c6fbd0c5d61a2f6a2e4b1c9d70",
+}
+
 # Seals are signed by random keys, over random salts. Stripe's pages are Stripe's; secrets are
 # random, and webhooks are sent by the world's clock; the metrics are many, and a few lines tell
 # their form.
@@ -113,6 +146,7 @@ WRITTEN: Final[dict[str, Any]] = {
         "body": {"reason": "the shop lost it"},
         "200": MESSAGE | {"attempt_count": 0},
     },
+    f"GET {ACCOUNT}/evidence": {"200": EVIDENCE},
     "GET /api/v1/seals": {"200": {"data": [SEAL], "next_cursor": None}},
     "GET /api/v1/seals/tiles/{level}/{number}": {
         "200": {"application/octet-stream": "the hashes, 32 bytes each"}

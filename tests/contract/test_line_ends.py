@@ -37,7 +37,16 @@ GOOD = {
     "by": "day,tier",
     "member": "ann",
     **dict.fromkeys(
-        ("as_of", "from", "to", "recorded_from", "recorded_to", "effective_from", "effective_to"),
+        (
+            "at",
+            "as_of",
+            "from",
+            "to",
+            "recorded_from",
+            "recorded_to",
+            "effective_from",
+            "effective_to",
+        ),
         "2026-01-01T00:00:00Z",
     ),
 }

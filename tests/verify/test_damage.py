@@ -113,6 +113,7 @@ DAMAGE = {
        UPDATE lots SET free = free + 7, granted = granted + 7 WHERE id = (
            SELECT lot_id FROM entries ORDER BY id DESC LIMIT 1)""": "names journals 999",
     # a journal
+    "UPDATE journals SET actor = 'somebody else'": "its root is",
     "UPDATE journals SET kind = 'adjustment' WHERE kind = 'grant'": "(adjustment",
     "UPDATE journals SET recorded_at = recorded_at + interval '1 s' WHERE kind = 'spend'": (
         "stands in journal"
@@ -194,12 +195,11 @@ DAMAGE = {
     "SELECT setval('entries_id_seq', 1)": "entries.id: the next number is drawn after 1",
 }
 
-# What no row beside it tells of: an end or a text that an operator chose, an answer, a payload.
+# What no row beside it tells of: an end that an operator chose, an answer, a payload.
 UNSEEN = (
     "UPDATE lots SET expires_at = expires_at + interval '1 day' WHERE source = 'promotional'",
     "UPDATE notes SET answer = '{}'",
     "UPDATE events SET payload = 'forged'",
-    "UPDATE journals SET actor = 'somebody else'",
 )
 
 

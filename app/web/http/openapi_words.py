@@ -33,6 +33,8 @@ _OF_ROUTES: Final = {
     ("/api/v1/reversals", 409): "not_reversible",
     ("/api/v1/runs", 409): "run_not_reversed",
     ("/api/v1/runs", 422): "run_date",
+    ("/api/v1/accounts/{account_id}/evidence", 404): "account_unknown",
+    ("/api/v1/accounts/{account_id}/evidence", 409): "not_sealed",
     ("/api/v1/seals", 422): "invalid_cursor",
     ("/api/v1/seals/{size}", 404): "seal_unknown",
     ("/api/v1/seals/tiles/{level}/{number}", 404): "seal_unknown",
