@@ -12,6 +12,7 @@ from app.audit import cursor as cursors
 from app.audit.horizon import Horizon, Horizons
 from app.infrastructure import sql
 from app.infrastructure.db import Database, Record
+from app.ledger.kinds import LotSource
 
 PAGE_SIZE_MAX: Final = 1_000
 
@@ -42,6 +43,8 @@ class EntryQuery(msgspec.Struct, frozen=True, kw_only=True):
     lot_id: int | None = None
     hold_id: int | None = None
     label: str | None = None
+    lot_source: LotSource | None = None
+    idempotency_key: str | None = None
     member: str | None = None
     effective_from: datetime | None = None
     effective_to: datetime | None = None
@@ -71,6 +74,15 @@ _CONDITIONS: Final = {
     "event_id": "entries.journal_id IN (SELECT id FROM journals WHERE event_id = {})",
     "lot_id": "entries.lot_id = {}",
     "hold_id": "entries.hold_id = {}",
+    "lot_source": "entries.lot_source = {}",
+    # Both namespaces, an application's key and an operator's, each by its own index.
+    "idempotency_key": (
+        "entries.journal_id IN ("
+        "SELECT id FROM journals WHERE idempotency_key = {0}"
+        " AND kind NOT IN ('grant', 'adjustment', 'reversal', 'transfer') UNION ALL "
+        "SELECT id FROM journals WHERE idempotency_key = {0}"
+        " AND kind IN ('grant', 'adjustment', 'reversal', 'transfer'))"
+    ),
     "label": "entries.journal_id IN (SELECT id FROM journals WHERE label = {})",
     "member": "entries.journal_id IN (SELECT id FROM journals WHERE member = {})",
     "effective_from": "entries.effective_at >= {}",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -11,7 +12,8 @@ from app.audit.entries import account_numbers
 from app.audit.horizon import Horizons
 from app.errors import AccountUnknownError, BeyondHorizonError, RefusedError
 from app.infrastructure import sql
-from app.infrastructure.db import Database
+from app.infrastructure.db import Database, Record
+from app.ledger.kinds import LotSource
 
 _MICROSECOND: Final = timedelta(microseconds=1)
 _SQL: Final = sql.beside(__file__)
@@ -21,6 +23,28 @@ class RangeReversedError(RefusedError):
     """``from`` is later than ``to``."""
 
     code = "range_reversed"
+
+
+class SourceForward(msgspec.Struct, frozen=True, kw_only=True):
+    """The same of the lots of one source, or of the debt of all accounts.
+
+    ``expired`` of purchased lots is breakage, and their ``closing`` is what was paid for and not
+    used: deferred. ``repaid`` is signed: what a source paid of the debt.
+    """
+
+    lot_source: str
+    opening: int = 0
+    granted: int = 0
+    purchased: int = 0
+    spent: int = 0
+    returned: int = 0
+    refunded: int = 0
+    expired: int = 0
+    adjusted: int = 0
+    transferred: int = 0
+    reversed: int = 0
+    repaid: int = 0
+    closing: int = 0
 
 
 class RollForward(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,6 +69,7 @@ class RollForward(msgspec.Struct, frozen=True, kw_only=True):
     start: datetime
     end: datetime
     complete_to: datetime
+    by_lot_source: list[SourceForward] | None = None
 
 
 async def roll_forward(
@@ -53,6 +78,8 @@ async def roll_forward(
     start: datetime,
     end: datetime,
     public_id: str | None = None,
+    *,
+    by_lot_source: bool = False,
 ) -> RollForward:
     """Over [start, end) by ``recorded_at``, of one account or of all.
 
@@ -72,9 +99,28 @@ async def roll_forward(
             "to is later than what is complete; ask for complete_to or earlier.",
             complete_to=horizon.complete_to,
         )
-    row = await database.fetchrow(
-        *_SQL["sums"](start=start, end=end, account_ids=numbers and list(numbers))
-    )
+    asked = {"start": start, "end": end, "account_ids": numbers and list(numbers)}
+    row = await database.fetchrow(*_SQL["sums"](**asked))
     assert row is not None
-    sums = {name: int(value) for name, value in row.items()}
-    return RollForward(**sums, start=start, end=end, complete_to=horizon.complete_to)
+    sources = None
+    if by_lot_source:
+        rows = await database.fetch(*_SQL["sums_by_lot_source"](**asked))
+        found = {str(one["lot_source"]): one for one in rows}
+        sources = [_source(source, found.get(source)) for source in (*LotSource, "debt")]
+    return RollForward(
+        **_whole(row),
+        start=start,
+        end=end,
+        complete_to=horizon.complete_to,
+        by_lot_source=sources,
+    )
+
+
+def _source(lot_source: str, row: Record | None) -> SourceForward:
+    # Always all of them: a line of zeros says more than a missing one.
+    return SourceForward(lot_source=str(lot_source), **_whole(row or {}))
+
+
+def _whole(row: Mapping[str, object]) -> dict[str, int]:
+    """The sums, which are numeric: 2**63 is fewer than ten million of the largest amounts."""
+    return {name: int(str(sum_)) for name, sum_ in row.items() if name != "lot_source"}

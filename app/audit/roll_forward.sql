@@ -1,7 +1,7 @@
--- name: sums
--- Changes of balances by kind within [:start, :end). Each kind that changes a balance has one
--- column; the closing is summed apart from them all, so that it proves them.
-SELECT coalesce(sum(change) FILTER (WHERE recorded_at < :start), 0) AS opening,
+-- part: columns
+-- Each kind that changes a balance has one column; the closing is summed apart from them all, so that
+-- it proves them.
+       coalesce(sum(change) FILTER (WHERE recorded_at < :start), 0) AS opening,
        coalesce(sum(change) FILTER (WHERE within AND kind = 'grant'), 0) AS granted,
        coalesce(sum(change) FILTER (WHERE within AND kind = 'purchase'), 0) AS purchased,
        coalesce(-sum(change) FILTER (WHERE within AND kind = 'spend'), 0) AS spent,
@@ -12,7 +12,29 @@ SELECT coalesce(sum(change) FILTER (WHERE recorded_at < :start), 0) AS opening,
        coalesce(sum(change) FILTER (WHERE within AND kind = 'transfer'), 0) AS transferred,
        coalesce(sum(change) FILTER (WHERE within AND kind = 'reversal'), 0) AS reversed,
        coalesce(sum(change), 0) AS closing
+
+-- name: sums
+-- Changes of balances by kind within [:start, :end).
+SELECT
+-- include: audit/roll_forward.sql columns
   FROM (SELECT kind, recorded_at, recorded_at >= :start AS within, change
           FROM entry_changes
          WHERE recorded_at < :end
            AND (:account_ids::bigint[] IS NULL OR account_id = ANY(:account_ids))) AS changes
+
+-- name: sums_by_lot_source
+-- The same of what is free and held, by the source of its lots, and of what is owed. A repayment moves
+-- credits of a source against the debt.
+SELECT lot_source,
+       coalesce(sum(change) FILTER (WHERE within AND kind = 'repayment'), 0) AS repaid,
+-- include: audit/roll_forward.sql columns
+  FROM (SELECT kind, recorded_at, recorded_at >= :start AS within, moved.*
+          FROM entries JOIN lots ON lots.id = lot_id
+         CROSS JOIN LATERAL (VALUES
+               (lots.source::text, amount * ((credit IN ('free', 'held'))::int
+                                             - (debit IN ('free', 'held'))::int)),
+               ('debt', amount * ((credit = 'debt')::int - (debit = 'debt')::int)))
+               AS moved (lot_source, change)
+         WHERE recorded_at < :end AND change <> 0
+           AND (:account_ids::bigint[] IS NULL OR entries.account_id = ANY(:account_ids))) AS changes
+ GROUP BY lot_source

@@ -13,7 +13,7 @@ from app.audit import entries, journals
 from app.audit.entries import EntryQuery
 from app.infrastructure import ids
 from app.infrastructure.db import Record
-from app.ledger.kinds import Kind
+from app.ledger.kinds import Kind, LotSource
 from app.web.http import problems
 from app.web.http.access import Access, access
 from app.web.http.instants import Instant, instant
@@ -24,6 +24,7 @@ from app.web.http.parameters import (
     EventFilter,
     HoldFilter,
     JournalFilter,
+    KeyFilter,
     LabelFilter,
     Limit,
     LotFilter,
@@ -109,6 +110,8 @@ async def list_entries(
     event_id: EventFilter = None,
     lot_id: LotFilter = None,
     hold_id: HoldFilter = None,
+    lot_source: FromQuery[LotSource | None] = None,
+    idempotency_key: KeyFilter = None,
     label: LabelFilter = None,
     member: MemberFilter = None,
     effective_from: At = None,
@@ -129,6 +132,8 @@ async def list_entries(
         event_id=event_id,
         lot_id=row_number(ids.LOT, lot_id),
         hold_id=row_number(ids.HOLD, hold_id),
+        lot_source=lot_source,
+        idempotency_key=idempotency_key,
         label=label,
         member=member,
         effective_from=instant_if_given(effective_from, "effective_from"),

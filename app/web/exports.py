@@ -20,7 +20,7 @@ from app.audit.entries import EntryQuery
 from app.audit.export import Ending, Form
 from app.infrastructure import ids
 from app.infrastructure.db import Record
-from app.ledger.kinds import Kind
+from app.ledger.kinds import Kind, LotSource
 from app.web.entries import EntryAnswer, entry_answer
 from app.web.http import problems
 from app.web.http.access import Access, access
@@ -30,6 +30,7 @@ from app.web.http.parameters import (
     At,
     EventFilter,
     JournalFilter,
+    KeyFilter,
     LabelFilter,
     MemberFilter,
     RunFilter,
@@ -134,6 +135,8 @@ async def export_entries(
     journal_id: JournalFilter = None,
     run_id: RunFilter = None,
     event_id: EventFilter = None,
+    lot_source: FromQuery[LotSource | None] = None,
+    idempotency_key: KeyFilter = None,
     label: LabelFilter = None,
     member: MemberFilter = None,
     effective_from: At = None,
@@ -150,6 +153,8 @@ async def export_entries(
         journal_id=row_number(ids.JOURNAL, journal_id),
         run_id=row_number(ids.RUN, run_id),
         event_id=event_id,
+        lot_source=lot_source,
+        idempotency_key=idempotency_key,
         label=label,
         member=member,
         effective_from=instant_if_given(effective_from, "effective_from"),

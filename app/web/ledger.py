@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from litestar import get
 from litestar.datastructures import State
-from litestar.params import QueryParameter
+from litestar.params import FromQuery, QueryParameter
 
-from app.audit.roll_forward import roll_forward
+from app.audit.roll_forward import SourceForward, roll_forward
 from app.audit.trial_balance import TrialBalanceLine, trial_balance
 from app.web.http import problems
 from app.web.http.access import Access, access
@@ -41,7 +41,9 @@ class RollForwardAnswer(View, frozen=True, kw_only=True):
     + transferred + reversed = closing.
 
     Spent (captures included, and what was returned since), refunded (net of what came back) and
-    expired are what left; adjusted, transferred and reversed are signed.
+    expired are what left; adjusted, transferred and reversed are signed. `by_lot_source`, where it
+    is asked for, tells the same of each source, and of what is owed: expired of purchased lots is
+    breakage, and their closing is deferred.
     """
 
     from_: Instant = msgspec.field(name="from")
@@ -58,6 +60,7 @@ class RollForwardAnswer(View, frozen=True, kw_only=True):
     transferred: int
     reversed: int
     closing: int
+    by_lot_source: list[SourceForward] | None
 
 
 @get(
@@ -81,10 +84,21 @@ async def get_trial_balance(state: State, as_of: At = None) -> TrialBalanceAnswe
     **access(Access.AUDITOR),
 )
 async def get_roll_forward(
-    state: State, from_: From, to: To, account_id: AccountFilter = None
+    state: State,
+    from_: From,
+    to: To,
+    account_id: AccountFilter = None,
+    by: FromQuery[Literal["lot_source"] | None] = None,
 ) -> RollForwardAnswer:
     """Sum up all that came and went in `[from, to)` by `recorded_at`; it closes to the credit."""
     start, end = parse_instant(from_, "from"), parse_instant(to, "to")
     async with state.reports.room():
-        moved = await roll_forward(state.book.database, state.horizons, start, end, account_id)
+        moved = await roll_forward(
+            state.book.database,
+            state.horizons,
+            start,
+            end,
+            account_id,
+            by_lot_source=by is not None,
+        )
     return view_of(RollForwardAnswer, moved, from_=instant(moved.start), to=instant(moved.end))

@@ -325,3 +325,18 @@ async def test_every_instant_is_utc_with_microseconds(api: Api, history: list[En
     told = [instants(answer) for answer in answers]
     assert all(told[:5]), "each of them tells an instant"
     assert [at for some in told for at in some if not INSTANT.fullmatch(at)] == []
+
+
+async def test_entries_are_found_by_their_key_and_by_their_lots_source(api: Api) -> None:
+    await api.put("/api/v1/accounts/user-1", {})
+    await api.spend("user-1", 2, "job-7")
+    await api.client.post(
+        "/api/v1/accounts/user-1/grants",
+        json={"amount": 3, "reason": "an apology"},
+        headers=api.headers("operator", **{"Idempotency-Key": "job-7"}),
+    )
+    found = await listed(api, idempotency_key="job-7")
+    assert [(one["kind"], one["amount"]) for one in found] == [("spend", 2), ("grant", 3)]
+    assert await listed(api, idempotency_key="job-8") == []
+    assert [one["amount"] for one in await listed(api, lot_source="promotional")] == [3]
+    assert [one["kind"] for one in await listed(api, lot_source="daily")] == ["grant", "spend"]

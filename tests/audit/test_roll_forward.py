@@ -22,7 +22,8 @@ async def rolled(api: Api, start: datetime, end: datetime, **query: object) -> d
 
 def closes(told: dict[str, Any]) -> bool:
     came = told["granted"] + told["purchased"] - told["spent"] - told["refunded"] - told["expired"]
-    signed = told["adjusted"] + told["transferred"] + told["reversed"]
+    signed = told["adjusted"] + told["transferred"] + told["reversed"] + told.get("repaid", 0)
+    came += told["returned"]
     return bool(told["opening"] + came + signed == told["closing"])
 
 
@@ -108,3 +109,47 @@ async def test_nobodys_roll_forward_is_unknown(api: Api) -> None:
     told = {"from": NOW.isoformat(), "to": NOW.isoformat(), "account_id": "nobody"}
     answer = await asked(api, PATH, **told)
     assert (answer.status_code, answer.json()["code"]) == (404, "account_unknown")
+
+
+async def test_each_source_closes_and_all_of_them_are_the_whole(busy: BusyLedger) -> None:
+    instants = [NOW - timedelta(days=1), *busy.instants, busy.now]
+    for pair in pairwise(instants):
+        whole = await rolled(busy.api, *pair, by="lot_source")
+        parts = whole.pop("by_lot_source")
+        names = ["daily", "carried", "promotional", "purchased", "debt"]
+        assert [part.pop("lot_source") for part in parts] == names
+        assert all(closes(part) for part in parts)
+        for column in parts[0]:
+            assert sum(part[column] for part in parts) == whole.get(column, 0), column
+    assert (await rolled(busy.api, NOW, busy.now))["by_lot_source"] is None
+
+
+async def test_breakage_and_deferred_credits_stand_with_what_was_paid_for(api: Api) -> None:
+    busy = BusyLedger(api, 0)
+    await api.put("/api/v1/accounts/user-1", {})
+    item = {"account_id": "user-1", "reason": "paid for elsewhere", "source": "purchased"}
+    ends = (NOW + timedelta(days=1)).isoformat()
+    bought = [
+        {**item, "amount": 100, "idempotency_key": "kept"},
+        {**item, "amount": 30, "idempotency_key": "lost", "expires_at": ends},
+    ]
+    sent = await api.client.post(
+        "/api/v1/grants/batch", json={"grants": bought}, headers=api.headers("operator")
+    )
+    assert [one["status"] for one in sent.json()["results"]] == [201, 201]
+    await api.spend("user-1", 12, "a")  # the day's 5, and 7 of those that end
+    await api.set_clock(NOW + timedelta(days=1))
+    hold = (await busy.post("accounts/user-1/holds", {"amount": 5})).json()
+    await busy.post(f"holds/{hold['id']}/capture", {"amount": 109, "over": "debt"})
+    await busy.post("accounts/user-1/grants", {"amount": 10, "reason": "a gift"})
+    later = NOW + timedelta(days=1, hours=1)
+    await api.set_clock(later)
+    await complete(api, later)
+    told = await rolled(api, NOW - timedelta(days=1), later, by="lot_source")
+    by = {part["lot_source"]: part for part in told["by_lot_source"]}
+    paid = by["purchased"]
+    assert (paid["purchased"], paid["spent"], paid["expired"], paid["closing"]) == (130, 107, 23, 0)
+    assert (by["daily"]["granted"], by["daily"]["spent"], by["daily"]["expired"]) == (10, 10, 0)
+    assert (by["debt"]["spent"], by["debt"]["repaid"], by["debt"]["closing"]) == (4, 4, 0)
+    gift = by["promotional"]
+    assert (gift["granted"], gift["repaid"], gift["closing"]) == (10, -4, 6)

@@ -36,6 +36,7 @@ GOOD = {
     "label": "model/large",
     "by": "day,tier",
     "member": "ann",
+    "idempotency_key": "key-1",
     **dict.fromkeys(
         (
             "at",

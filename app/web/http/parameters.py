@@ -49,6 +49,7 @@ LotFilter = Annotated[str | None, QueryParameter(pattern=id_pattern(ids.LOT))]
 HoldFilter = Annotated[str | None, QueryParameter(pattern=id_pattern(ids.HOLD))]
 EventFilter = Annotated[str | None, QueryParameter(pattern=STRIPE_ID)]
 
+KeyFilter = Annotated[str | None, QueryParameter(pattern=KEY)]
 LabelFilter = Annotated[str | None, QueryParameter(pattern=LABEL, description="What it was for.")]
 MemberFilter = Annotated[str | None, QueryParameter(pattern=LABEL, description="Who did it.")]
 
