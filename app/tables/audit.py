@@ -5,7 +5,6 @@ from __future__ import annotations
 from piccolo.columns import BigInt, BigSerial, Boolean, Date, Integer, Text, Timestamptz
 from piccolo.table import Table
 
-from app.tables.accounts import Accounts
 from app.tables.ledger import Holds, Journals
 from app.tables.reference import references
 
@@ -52,7 +51,7 @@ class Alerts(Table, tablename="alerts"):
 
     id = BigSerial(primary_key=True)
     kind = Text(null=False, default=None)
-    account_id = references(Accounts)
+    account_id = BigInt(null=False, default=None)
     tier = Text(null=False, default=None)
     day_on = Date(null=True, default=None)
     journal_id = references(Journals, null=True)

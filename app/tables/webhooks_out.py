@@ -16,7 +16,6 @@ from piccolo.columns import (
 )
 from piccolo.table import Table
 
-from app.tables.accounts import Accounts
 from app.tables.reference import references
 
 
@@ -46,7 +45,7 @@ class WebhookMessages(Table, tablename="webhook_messages"):
     id = BigSerial(primary_key=True)
     endpoint_number = references(WebhookEndpoints)
     type = Text(null=False, default=None)
-    account_id = references(Accounts, null=True)
+    account_id = BigInt(null=True, default=None)
     data = JSONB(null=False, default=None)
     effective_at = Timestamptz(null=False, default=None)
     created_at = Timestamptz(null=False, default=None)

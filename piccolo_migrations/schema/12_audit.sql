@@ -41,7 +41,9 @@ CREATE TABLE alerts (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     kind text NOT NULL CHECK (kind IN
         ('low', 'depleted', 'recovered', 'unusual_use', 'hold_leaked', 'gift_disputed')),
-    account_id bigint NOT NULL REFERENCES accounts ON DELETE RESTRICT,
+    -- No foreign key: its check would wait for who has the account locked, and then hold up others.
+    -- Two who write alerts and spends of several accounts would wait for each other.
+    account_id bigint NOT NULL,
     tier text NOT NULL,
     day_on date,
     journal_id bigint REFERENCES journals ON DELETE RESTRICT,

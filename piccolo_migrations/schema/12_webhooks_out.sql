@@ -31,7 +31,7 @@ CREATE TABLE webhook_messages (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     endpoint_number bigint NOT NULL REFERENCES webhook_endpoints ON DELETE RESTRICT,
     type text NOT NULL,
-    account_id bigint REFERENCES accounts ON DELETE RESTRICT,
+    account_id bigint, -- no foreign key, as in alerts
     data jsonb NOT NULL,
     effective_at timestamptz NOT NULL, -- when it happened
     created_at timestamptz NOT NULL,

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
 
+import asyncpg
 import pytest
 
 from app.allowance.catalogue import default_text
@@ -17,11 +18,11 @@ from app.infrastructure import clock
 from app.jobs import arq_worker
 from app.jobs.tick import tick
 from app.outgoing.sending import Sender
-from app.usage import fold
+from app.usage import alerts, fold
 from tests.acts import DAY, HOUR, Acts
 from tests.api_client import Api
 from tests.as_owner import apply_tiers
-from tests.conftest import NOW
+from tests.conftest import NOW, Server
 
 MIDNIGHT = NOW + 12 * HOUR
 MINUTE = timedelta(minutes=1)
@@ -291,6 +292,31 @@ async def test_the_list_can_be_followed(watched: Acts, api: Api, book: Book) -> 
     assert await follow(cursor) == (["recovered"], (await follow(cursor))[1])
     usage = await api.client.get("/api/v1/usage", headers=api.headers("service"))
     assert usage.status_code == 200
+
+
+async def test_alerts_wait_for_no_account_and_hold_up_none(
+    watched: Acts, book: Book, server: Server
+) -> None:
+    """A foreign key's check would share-lock the accounts: out of order, a deadlock with spends."""
+    await watched.grant(9)
+    leaked = await watched.held(1, seconds=1)
+    await clock.stand(book.database, NOW + MINUTE)
+    await watched.done(await watched.spend(13))
+    busy = await asyncpg.connect(server.application_url)
+    last = await book.database.fetchval("SELECT max(id) FROM entries")
+    catalogue = (await book.catalogues.present(book.database))[1]
+    watches = alerts.watches(catalogue)
+    hooks = """INSERT INTO webhook_endpoints (id, url, ordered, salt, created_at)
+               VALUES ('all', 'https://hooks.example/', true, sha256(''), now())"""
+    await book.database.execute(hooks)
+    async with busy.transaction():
+        await busy.execute("SELECT FROM accounts FOR UPDATE")
+        async with asyncio.timeout(3), book.database.transaction():
+            await alerts.raise_alerts(book.database, watches, 0, last)
+            assert await book.database.fetchval("SELECT count(*) FROM alerts") == 3
+            assert await book.database.fetchval("SELECT count(*) FROM webhook_messages") == 3
+    await busy.close()
+    assert leaked
 
 
 async def test_alerts_are_counted_by_kind(watched: Acts, api: Api, book: Book) -> None:
