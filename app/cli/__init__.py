@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from app.cli.account import account, reverse
 from app.cli.events import events
 from app.cli.grants import grants
 from app.cli.keys import keys
@@ -36,6 +37,7 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,  # they may hold secrets
     rich_markup_mode="markdown",
 )
+app.add_typer(account, name="account")
 app.add_typer(keys, name="keys")
 app.add_typer(tiers, name="tiers")
 app.add_typer(grants, name="grants")
@@ -75,6 +77,7 @@ def demo(port: Port = 8787, data_dir: DataDir = Path(".tallybook-demo")) -> None
     run(play_and_stay(port=port, data_dir=data_dir, console=console, leave=leave))
 
 
+app.command("reverse")(reverse)
 app.command("simulate", epilog=EXAMPLES)(simulate)
 
 

@@ -254,7 +254,13 @@ class Database:
 
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[None]:
-        """A read-only transaction in which every query sees the same instant."""
+        """A read-only transaction in which every query sees the same instant.
+
+        Within a transaction of the task's, such as a dry run's, it reads what that wrote.
+        """
+        if self.in_transaction:
+            yield
+            return
         async with self.transaction():
             await self.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
             yield
