@@ -102,6 +102,23 @@ async def test_what_operators_grant_and_not_what_each_day_does(
     assert (data["source"], data["expires_at"]) == ("promotional", "2026-01-02T12:00:00.000000Z")
 
 
+async def test_what_is_granted_to_many_is_told_to_each(
+    told: Hooks, receiver: Receiver, api: Api
+) -> None:
+    grants = []
+    for number, source in ((1, "promotional"), (2, "purchased")):
+        await api.put(f"/api/v1/accounts/user-{number}", {})
+        one = {"account_id": f"user-{number}", "amount": number, "source": source}
+        grants.append({**one, "idempotency_key": f"import-{number}", "reason": "moved here"})
+    sent = await told.post("grants/batch", {"grants": grants})
+    assert sent.status_code == 200, sent.text
+    found = await arrived(told, receiver)
+    assert [(kind, d["account_id"], d["amount"], d["source"]) for kind, d in found] == [
+        ("credits.granted", "user-1", 1, "promotional"),
+        ("credits.granted", "user-2", 2, "purchased"),
+    ]
+
+
 async def test_a_subscriptions_life_and_the_tier_that_follows(
     told: Hooks, receiver: Receiver, api: Api
 ) -> None:
