@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from app.cli.account import account, reverse
+from app.cli.account import account, import_, reverse
 from app.cli.events import events
 from app.cli.grants import grants
 from app.cli.keys import keys
@@ -78,6 +78,7 @@ def demo(port: Port = 8787, data_dir: DataDir = Path(".tallybook-demo")) -> None
 
 
 app.command("reverse")(reverse)
+app.command("import")(import_)
 app.command("simulate", epilog=EXAMPLES)(simulate)
 
 

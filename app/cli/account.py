@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -197,6 +198,23 @@ def _stand(act: str, account_id: str, reason: str, data_dir: BookDir) -> None:
     from app.commands.account import stand
 
     run(stand(console, act, account_id, reason, data_dir))
+
+
+def import_(
+    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False)],
+    reason: Because,
+    dry_run: DryRun = False,
+    data_dir: BookDir = None,
+) -> None:
+    """Open accounts, tie their customers and give their opening balances, from CSV or NDJSON.
+
+    Columns: account_id, amount, reference, source (promotional or purchased), expires_at,
+    stripe_customer_id, time_zone, reason. The account and the reference are a line's key: the same
+    file again changes nothing, and one that was broken off goes on.
+    """
+    from app.commands.importing import import_file
+
+    run(import_file(console, file, reason, data_dir, dry_run=dry_run))
 
 
 def reverse(
