@@ -118,18 +118,19 @@ READS ?= 20
 WEBHOOK_CUSTOMERS ?= 1000
 INBOX_EVENTS ?= 1000000
 HISTORY_EVENTS ?= 1000
+SEAL_ENTRIES ?= 1000000
 GRANT_ACCOUNTS ?= 10000
 GRANT_ACCOUNTS_MAX ?= 200000
 GRANT_SPENDS_S ?= 15
 DELIVERIES ?= 2000
-PARTS ?= uniform hot http limits webhooks deliveries reads grants
+PARTS ?= uniform hot http limits webhooks deliveries reads seals grants
 
 bench: install ## measure speed as ratios to floors (OUT=FILE for JSON; ROUNDS=… and other sizes)
 	@$(VENV)/bin/python -m ops.benchmarks $(if $(OUT),--out "$(OUT)") --parts $(PARTS) \
 	  --accounts $(ACCOUNTS) --callers $(CALLERS) --rounds $(ROUNDS) --round-s $(ROUND_S) \
 	  --warm-up-s $(WARM_UP_S) --entries $(ENTRIES) --entries-max $(ENTRIES_MAX) --reads $(READS) \
 	  --webhook-customers $(WEBHOOK_CUSTOMERS) --inbox-events $(INBOX_EVENTS) \
-	  --history-events $(HISTORY_EVENTS) --deliveries $(DELIVERIES) --grant-accounts $(GRANT_ACCOUNTS) \
+	  --history-events $(HISTORY_EVENTS) --deliveries $(DELIVERIES) --seal-entries $(SEAL_ENTRIES) --grant-accounts $(GRANT_ACCOUNTS) \
 	  --grant-accounts-max $(GRANT_ACCOUNTS_MAX) --grant-spends-s $(GRANT_SPENDS_S)
 
 mutants: install ## plant faults and see the tests find them (ONLY=text, JOBS=n side by side)

@@ -22,9 +22,12 @@ SALT_BYTES: Final = 16
 SALTS_BYTES: Final = 2 * SALT_BYTES
 ACT: Final = ("actor", "idempotency_key", "request_hash")
 TEXT: Final = ("label", "member", "metadata", "reason")
-_HIDDEN: Final = (*ACT, *TEXT)
+_NOTHING_SAID: Final = dict.fromkeys(TEXT)
+
+_OPTIONS: Final = orjson.OPT_UTC_Z
 
 Leaf = dict[str, Any]
+Hidden = Mapping[str, str | None]
 
 
 def canonical(value: object) -> bytes:
@@ -42,12 +45,12 @@ def salted(salt: bytes, value: object) -> str:
     return sha256(salt + canonical(value)).hexdigest()
 
 
-def act_of(row: Record) -> Mapping[str, str | None]:
+def act_of(row: Record) -> Hidden:
     """The part of a row that says who acted."""
     return {name: row[name] for name in ACT}
 
 
-def text_of(row: Record) -> Mapping[str, str | None] | None:
+def text_of(row: Record) -> Hidden | None:
     """The part of a row in the application's own words; None where it says nothing."""
     told = {name: row[name] for name in TEXT}
     return told if any(value is not None for value in told.values()) else None
@@ -59,18 +62,16 @@ def leaf_of(
     """The leaf of a row of ``leaves.sql``.
 
     ``salts`` are its two; ``name`` is the hash of its account's name; ``withheld`` is the hash of
-    a text that was erased.
+    a text that was erased. 4 us: a million entries are sealed at once after an import.
     """
     leaf = dict(row)
-    for hidden in _HIDDEN:
-        del leaf[hidden]
-    leaf["act"] = salted(salts[:SALT_BYTES], act_of(row))
+    # Both hidden parts have their members in order already.
+    act = {hidden: leaf.pop(hidden) for hidden in ACT}
+    text = {hidden: leaf.pop(hidden) for hidden in TEXT}
+    leaf["act"] = sha256(salts[:SALT_BYTES] + orjson.dumps(act)).hexdigest()
     leaf["name"], leaf["nth"] = name, nth
     if withheld is not None:
         leaf["text"] = withheld
-    elif (text := text_of(row)) is not None:
-        leaf["text"] = salted(salts[SALT_BYTES:], text)
+    elif text != _NOTHING_SAID:
+        leaf["text"] = sha256(salts[SALT_BYTES:] + orjson.dumps(text)).hexdigest()
     return leaf
-
-
-_OPTIONS: Final = orjson.OPT_UTC_Z

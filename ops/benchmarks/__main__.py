@@ -18,6 +18,7 @@ from ops.benchmarks import (
     http_spends,
     limits,
     reads,
+    seals,
     seed,
     spends,
     webhooks,
@@ -61,6 +62,10 @@ async def _grants(server: Server, _ledger: Ledger, sizes: Sizes) -> list[Figure]
     return await grants.measure(server, sizes)
 
 
+async def _seals(server: Server, ledger: Ledger, sizes: Sizes) -> list[Figure]:
+    return await seals.measure(server, ledger, sizes)
+
+
 PARTS: Mapping[str, Callable[[Server, Ledger, Sizes], Awaitable[list[Figure]]]] = {
     "uniform": _uniform,
     "hot": _hot,
@@ -69,6 +74,7 @@ PARTS: Mapping[str, Callable[[Server, Ledger, Sizes], Awaitable[list[Figure]]]] 
     "webhooks": _webhooks,
     "deliveries": _deliveries,
     "reads": _reads,
+    "seals": _seals,
     "grants": _grants,
 }
 

@@ -52,6 +52,14 @@ async def hot(server: Server, ledger: Ledger, sizes: Sizes) -> Figure:
     return at_least(f"spends of one account, {HOT_CALLERS} callers", "spends/s", 0.5, rounds)
 
 
+async def rate(ledger: Ledger, sizes: Sizes) -> float:
+    """Spends a second of accounts drawn uniformly, in one round."""
+    async with opened(ledger.application_url, CONNECTIONS) as database:
+        call, accounts = call_under_test(Book(database)), (1, sizes.accounts)
+        await _spends_per_s(call, accounts, sizes.callers, sizes.warm_up_s)
+        return await _spends_per_s(call, accounts, sizes.callers, sizes.round_s)
+
+
 async def _rounds(
     server: Server, ledger: Ledger, sizes: Sizes, accounts: tuple[int, int], callers: int
 ) -> list[tuple[float, float]]:

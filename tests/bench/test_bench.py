@@ -25,6 +25,7 @@ TINY = {
     "inbox-events": 300,
     "history-events": 5,
     "deliveries": 30,
+    "seal-entries": 2_000,
     "grant-accounts": 30,
     "grant-accounts-max": 300,
     "grant-spends-s": 0.5,
