@@ -27,6 +27,7 @@ class Book:
     livemode: bool = False
     grant_chunks: int = 1
     seal_keys: tuple[str, ...] = field(default=(), repr=False)
+    witnesses: tuple[tuple[str, str], ...] = ()
 
 
 def book_of(settings: Settings, database: Database) -> Book:
@@ -37,6 +38,7 @@ def book_of(settings: Settings, database: Database) -> Book:
         livemode=settings.livemode,
         grant_chunks=settings.grant_chunks,
         seal_keys=settings.seal_keys,
+        witnesses=settings.witnesses,
     )
 
 

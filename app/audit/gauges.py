@@ -66,6 +66,13 @@ GAUGES: Final[Mapping[str, tuple[str, str]]] = {
         f"""(SELECT count(*) FROM holds WHERE state = 'held'
                 AND expires_at < now - interval '{HOLD_SLACK_MINUTES} minutes')""",
     ),
+    "seal_due_seconds": (
+        "How long the oldest entry that no seal covers has waited, where seals are made.",
+        """(SELECT extract(epoch FROM greatest(now - coalesce(
+                (SELECT recorded_at FROM entries
+                  WHERE id > (SELECT max(entry_id) FROM seals) ORDER BY id LIMIT 1), now), '0'))
+              WHERE EXISTS (SELECT FROM seals))""",
+    ),
     "webhook_messages_pending": (
         "Webhook messages that wait to be sent.",
         "(SELECT count(*) FROM webhook_messages WHERE state = 'pending')",

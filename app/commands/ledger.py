@@ -23,6 +23,7 @@ from app.infrastructure.db import Database, opened
 from app.ledger import erase
 from app.operators import acts
 from app.operators.acts import OperatorAct
+from app.seals.withhold import accounts_of, withhold_texts
 from app.usage import fold
 from app.verify import rebuild as rebuilding
 from app.verify import restore
@@ -126,6 +127,8 @@ async def erase_notes(console: Console, public_id: str, reason: str | None = Non
     """`tallybook ledger erase`, by the schema's owner."""
     async with opened_by_owner(command_timeout_s=None) as database, database.transaction():
         number = await require(Book(database), public_id)
+        # First the salts: without them the hashes that were sealed tell nothing of the texts.
+        await withhold_texts(database, await accounts_of(database, number))
         erased = await erase.erase_notes(database, number)
         by = acts.at_the_machine(reason)
         await acts.record(database, OperatorAct.ERASE, by, account_id=number)

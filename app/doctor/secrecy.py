@@ -16,7 +16,10 @@ from app.infrastructure import settings
 SECRETS: Final = (
     "STRIPE_WEBHOOK_SECRET", "STRIPE_API_KEY", "CRON_SECRET", "TALLYBOOK_KEY_PEPPER",
 )  # fmt: skip
-FILES: Final = (*SECRETS, "DATABASE_URL", "DATABASE_OWNER_URL", "DATABASE_READ_URL", "REDIS_URL")
+FILES: Final = (
+    *(*SECRETS, "TALLYBOOK_SEAL_KEY"),
+    *("DATABASE_URL", "DATABASE_OWNER_URL", "DATABASE_READ_URL", "REDIS_URL"),
+)
 
 
 def findings(around: Surroundings) -> list[Finding]:

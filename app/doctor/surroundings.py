@@ -37,13 +37,14 @@ def surroundings(url: str | None, data_dir: Path | None, tiers: Path | None) -> 
         return Surroundings(variables=dict(os.environ), url=url, tiers=tiers)
     try:
         book = json.loads((data_dir / "dev.json").read_text())
-        pepper = json.loads((data_dir / "secrets.json").read_text())["key_pepper"]
+        secrets = json.loads((data_dir / "secrets.json").read_text())
         named = {
             "DATABASE_URL": book["database_url"],
             "REDIS_URL": book["redis_url"] or "",
             "STRIPE_WEBHOOK_SECRET": book["stripe_webhook_secret"],
             "CRON_SECRET": book["cron_secret"],
-            "TALLYBOOK_KEY_PEPPER": pepper,
+            "TALLYBOOK_KEY_PEPPER": secrets["key_pepper"],
+            "TALLYBOOK_SEAL_KEY": secrets["seal_key"],
             "TALLYBOOK_ENV": "development",
         }
         base_url = str(book["base_url"])

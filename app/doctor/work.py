@@ -15,6 +15,7 @@ from app.doctor.surroundings import Surroundings
 from app.infrastructure.db import Database
 
 LATE: Final = "5 minutes"
+SEAL_LATE: Final = "10 minutes"
 REDIS_SECONDS_MAX: Final = 3.0
 _WORKER: Final = "a worker (`tallybook worker`) or a scheduler that calls /api/cron/reset-credits"
 
@@ -27,6 +28,7 @@ async def findings(database: Database, around: Surroundings) -> list[Finding]:
         await _run(database),
         await _worker(database),
         await _inbox(database),
+        await _seals(database, around),
     ]
 
 
@@ -101,6 +103,20 @@ async def _inbox(database: Database) -> Finding:
         said = f"{told['parked']} events are parked: credits may be missing"
         return warn("inbox", said, "see ops/runbook.md, events parked")
     return ok("inbox", "nothing is parked or long queued")
+
+
+async def _seals(database: Database, around: Surroundings) -> Finding:
+    due = await database.fetchval(
+        f"""SELECT count(*) FROM entries WHERE id > (SELECT coalesce(max(entry_id), 0) FROM seals)
+               AND recorded_at < tallybook_now() - interval '{SEAL_LATE}'"""
+    )
+    if around.read("TALLYBOOK_SEAL_KEY") is None:
+        said = "TALLYBOOK_SEAL_KEY is not set: nothing is sealed, and no balance can be proven"
+        return warn("seals", said, "tallybook seal key NAME makes one; see ops/seals.md")
+    if due:
+        said = f"{due} entries have waited for a seal for more than {SEAL_LATE}"
+        return fail("seals", said, "see ops/runbook.md, TallybookSealDue")
+    return ok("seals", f"no entry has waited for a seal for more than {SEAL_LATE}")
 
 
 async def of_redis(around: Surroundings) -> Finding:

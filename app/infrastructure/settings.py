@@ -23,6 +23,7 @@ _API_KEY: Final = re.compile(
     r"(?:sk|rk)_(?:(?P<mode>test|live)_|(?!test_|live_))(?P<rest>[A-Za-z0-9_]{5,240})"
 )
 _SEAL_KEY: Final = re.compile(r"PRIVATE\+KEY\+[!-*\--~]+\+[0-9a-f]{8}\+[A-Za-z0-9+/]{44}")
+_WITNESS: Final = re.compile(r"(https?://[!-<>-~]+)=([!-*\--~]+\+[0-9a-f]{8}\+[A-Za-z0-9+/]{44})")
 _LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 
 # Where the processes of one server count together; prometheus_client reads it when it is imported.
@@ -45,6 +46,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     cron_secret: str | None = None
     key_pepper: str = ""
     seal_keys: tuple[str, ...] = ()
+    witnesses: tuple[tuple[str, str], ...] = ()  # the address and the public key of each
     livemode: bool = False
     environment: Environment = "production"
     clock_settable: bool = False
@@ -74,6 +76,7 @@ NAMES: Final[Mapping[str, str]] = {
     "CRON_SECRET": "the bearer token of /api/cron/reset-credits",
     "TALLYBOOK_KEY_PEPPER": "mixed into every API key's hash",
     "TALLYBOOK_SEAL_KEY": "signs seals, by `seal key`; two by comma sign both, while one rolls",
+    "TALLYBOOK_WITNESSES": "who cosigns seals, by comma: URL=NAME+HASH+KEY",
     "TALLYBOOK_LIVEMODE": "true: a live book; events of the other mode are refused",
     "TALLYBOOK_ENV": "production (default) or development",
     "TALLYBOOK_CLOCK": "settable: development only, the clock can be set over HTTP",
@@ -124,6 +127,7 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
         cron_secret=values["CRON_SECRET"],
         key_pepper=values["TALLYBOOK_KEY_PEPPER"] or "",
         seal_keys=_secrets(values["TALLYBOOK_SEAL_KEY"]),
+        witnesses=_witnesses(values["TALLYBOOK_WITNESSES"], problems),
         livemode=_flag(values["TALLYBOOK_LIVEMODE"], "TALLYBOOK_LIVEMODE", problems),
         environment=_environment(values["TALLYBOOK_ENV"], problems),
         clock_settable=values["TALLYBOOK_CLOCK"] == "settable",
@@ -170,6 +174,14 @@ def _refuse(problems: list[str]) -> None:
         raise ConfigurationError(
             "The settings forbid a start:\n" + "\n".join(f"  - {p}" for p in problems)
         )
+
+
+def _witnesses(value: str | None, problems: list[str]) -> tuple[tuple[str, str], ...]:
+    stated = [_WITNESS.fullmatch(one) for one in _secrets(value)]
+    found = [(one[1].rstrip("/"), one[2]) for one in stated if one]
+    if len(found) < len(stated):
+        problems.append("TALLYBOOK_WITNESSES is no list of URL=NAME+HASH+KEY.")
+    return tuple(found)
 
 
 def load_seal_keys() -> tuple[str, ...]:

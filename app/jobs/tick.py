@@ -15,7 +15,7 @@ from app.outgoing import messages
 from app.reversals import run, run_again
 from app.runs import due_waves
 from app.runs.run import Ticked, run_due
-from app.seals import sealer
+from app.seals import sealer, witnesses
 from app.usage import fold
 from app.webhooks import inbox
 from app.webhooks.receive import retry_due
@@ -41,6 +41,7 @@ async def tick(book: Book, started_by: str = "tick", within_s: float = TICK_SECO
     )
     await fold.fold(book.database, book.catalogues, within_s)
     await _tried(sealer.seal(book, within_s), failures)
+    await _tried(witnesses.ask_witnesses(book), failures)
     if retried or ticked.run_ids:
         log.info("tick", events_retried=retried, run_count=len(ticked.run_ids), done=ticked.done)
     if failures:

@@ -19,8 +19,18 @@ _SQL: Final = sql.beside(__file__)
 _EVIDENCE: Final = sql.beside(evidence.__file__)
 
 
+async def accounts_of(database: Database, account_id: int) -> list[int]:
+    """An account and those joined to it."""
+    rows = await database.fetch(*_SQL["accounts"](account_id=account_id))
+    return [row["id"] for row in rows]
+
+
 async def withhold_texts(database: Database, accounts: Sequence[int]) -> None:
-    """Withhold the labels, members, reasons and metadata of these accounts' sealed entries."""
+    """Withhold the labels, members, reasons and metadata of these accounts' sealed entries.
+
+    Nothing is sealed until the transaction ends, which erases the texts themselves.
+    """
+    await database.execute(*_SQL["lock"]())
     rows = await database.fetch(*_EVIDENCE["entries"](account_ids=list(accounts), up_to=2**63 - 1))
     places = await evidence.places(database, [row["entry"] for row in rows])
     told = {

@@ -1,3 +1,11 @@
+-- name: lock
+-- Wait for a sealer under way, and keep others from beginning before this transaction ends.
+SELECT pg_advisory_xact_lock('seals'::regclass::oid::int, 0)
+
+-- name: accounts
+-- The account and those joined to it.
+SELECT id FROM accounts WHERE id = :account_id OR joined_to = :account_id ORDER BY id
+
 -- name: keep_names
 -- Forget the names and their salts of these accounts; the hashes stay.
 UPDATE seal_names SET name = NULL, salt = NULL

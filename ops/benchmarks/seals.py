@@ -70,7 +70,7 @@ async def _proofs(database: Database, size: int, sizes: Sizes) -> list[Figure]:
         below("inclusion proof", "ms", 1.0, proofs),
         below(f"evidence file of {count} entries, made", "s", 1.0, files),
         below(f"evidence file of {count} entries, checked", "s", 1.0, [(FILE_S_MAX, checked)]),
-        plain("evidence file", len(data) / 1000, "kB"),
+        plain("evidence file", len(data) / 2**20, "MiB"),
     ]
 
 

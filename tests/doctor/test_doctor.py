@@ -26,8 +26,9 @@ from app.infrastructure.db import Database
 from app.jobs.tick import tick
 from app.operators import keys
 from app.operators.keys import Scope
+from app.seals import sealer
 from tests.as_owner import owner_of
-from tests.conftest import NOW, Server
+from tests.conftest import NOW, SEAL_KEY, Server
 from tests.served_book import served
 
 GOOD = {
@@ -35,6 +36,7 @@ GOOD = {
     "CRON_SECRET": "cron-secret-of-the-tests",
     "TALLYBOOK_KEY_PEPPER": "pepper-of-the-tests-000",
     "STRIPE_API_KEY": "sk_test_0123456789abcdef",
+    "TALLYBOOK_SEAL_KEY": SEAL_KEY,
     "TALLYBOOK_ENV": "development",
 }
 # What no test cluster is: it trades durability for speed, and has no worker.
@@ -354,6 +356,23 @@ async def test_accounts_that_wait_for_their_day_fail_and_a_missing_run_warns(
     assert found["daily run"].level is Level.WARN
     await tick(book)
     assert troubles(await findings(variables)) == STANDING
+
+
+async def test_entries_that_wait_for_a_seal_fail_and_a_missing_key_warns(
+    variables: Variables, database: Database, book: Book
+) -> None:
+    await put(book, "user-1", None, None, "tests")
+    assert (await findings(variables))["seals"].level is Level.OK
+    await clock.stand(database, NOW + timedelta(minutes=11))
+    found = (await findings(variables))["seals"]
+    assert (found.level, found.said) == (
+        Level.FAIL,
+        "1 entries have waited for a seal for more than 10 minutes",
+    )
+    await sealer.seal(book, 60)
+    assert (await findings(variables))["seals"].level is Level.OK
+    keyless = {**variables, "TALLYBOOK_SEAL_KEY": ""}
+    assert (await findings(keyless))["seals"].level is Level.WARN
 
 
 async def test_what_lies_in_the_inbox_is_told(

@@ -34,6 +34,7 @@ OF_THE_DATABASE = {
     "tallybook_run_age_seconds",
     "tallybook_runs_overdue_seconds",
     "tallybook_holds_overdue",
+    "tallybook_seal_due_seconds",
     "tallybook_webhook_messages_pending",
     "tallybook_webhook_messages_dead",
     "tallybook_webhook_messages_overdue_seconds",

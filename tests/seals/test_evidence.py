@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import subprocess
 import sys
@@ -14,15 +15,18 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.console import Console
 
 from app.accounts.put import put
 from app.book import Book
+from app.commands.ledger import erase_notes
 from app.errors import NotSealedError
 from app.infrastructure.db import Database
 from app.seals import log_tree, notes, sealer, stored
 from app.seals.evidence import evidence, require_numbers, written
 from app.seals.leaves import canonical
-from app.seals.withhold import withhold_names, withhold_texts
+from app.seals.recompute import wrong_seals
+from app.seals.withhold import withhold_names
 from ops import verify_evidence
 from ops.verify_evidence import RefusedError, verify
 from tests.acts import Acts
@@ -205,12 +209,13 @@ async def test_a_log_that_continues_an_older_head_says_so(busy: Book) -> None:
 
 
 async def test_what_is_withheld_breaks_no_proof_and_reveals_nothing(
-    busy: Book, server: Server
+    busy: Book, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with open_database(server.owner_url, 1) as owner, owner.transaction():
-        await withhold_texts(owner, [1])
+    monkeypatch.setenv("DATABASE_URL", server.owner_url)
+    await erase_notes(Console(file=io.StringIO()), "user-1", "asked for")
+    async with open_database(server.owner_url, 1) as owner:
         await withhold_names(owner, [1])
-        await owner.execute("UPDATE notes SET reason = NULL")
+    assert [one async for one in wrong_seals(busy.database)] == []
     file = await evidence_of(busy.database, "user-1")
     assert "für Zoë".encode() not in file
     told = json.loads(file)
