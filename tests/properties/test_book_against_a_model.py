@@ -268,7 +268,7 @@ class BookMachine(RuleBasedStateMachine):
 
     def _put(self, zone: str | None, *, tie: bool) -> None:
         customer_id = "cus_1" if tie else None
-        new = self.open.run(put(self.open.book, "user-1", customer_id, zone, "test"))
+        _, new = self.open.run(put(self.open.book, "user-1", customer_id, zone, "test"))
         assert new == (self.user is None)
         if self.user is None and tie and self.customer is not None:
             self.user = self.customer  # named, history and all
