@@ -61,12 +61,28 @@ def evidence_of(
     since: Annotated[
         int | None, typer.Option(help="The size of an older seal that the log must continue.")
     ] = None,
+    html: Annotated[
+        bool, typer.Option("--html", help="A page that checks itself in a browser, offline.")
+    ] = False,
     data_dir: BookDir = None,
 ) -> None:
     """Write the evidence of an account's balance; `of` may be left out."""
-    from app.commands.seals import write_evidence
+    from app.commands.seals import Asked, write_evidence
 
-    run(write_evidence(errors_console, account_id, output, at, since, data_dir))
+    asked = Asked(account_id, at, since)
+    run(write_evidence(errors_console, asked, output, data_dir, html=html))
+
+
+@evidence.command("receipt")
+def evidence_receipt(
+    entry_id: Annotated[str, typer.Argument(metavar="ENTRY", help="The entry's id: ent_….")],
+    output: Annotated[Path, typer.Argument(dir_okay=False, help="Takes the receipt.")],
+    data_dir: BookDir = None,
+) -> None:
+    """Write the COSE receipt of a single entry (RFC 9942), and print the leaf that it is of."""
+    from app.commands.seals import write_receipt
+
+    run(write_receipt(console, entry_id, output, data_dir))
 
 
 @evidence.command("compare")

@@ -8,20 +8,30 @@ import re
 import sys
 from datetime import datetime
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from rich.console import Console
 
 from app.book import Book
 from app.commands.book import database_url, seal_keys
 from app.errors import ConfigurationError
+from app.infrastructure import ids
 from app.infrastructure.db import opened
 from app.seals import comparing, notes, sealer, stored
 from app.seals.checkpoint import Head
-from app.seals.evidence import evidence, require_numbers, written
+from app.seals.evidence import evidence, receipt, require_numbers, written
 from app.seals.notes import new_private_key
+from app.seals.page import page
 
 _NAME: Final = re.compile(r"[!-*\--~]{1,128}")  # printable, no space, no +
+
+
+class Asked(NamedTuple):
+    """An account's evidence: at an instant, and since an older seal, where they are given."""
+
+    account_id: str
+    at: datetime | None
+    since: int | None
 
 
 async def seal_now(console: Console, data_dir: Path | None) -> int:
@@ -46,23 +56,33 @@ async def make_key(console: Console, name: str) -> int:
 
 
 async def write_evidence(
-    errors: Console,
-    account_id: str,
-    output: Path | None,
-    at: datetime | None,
-    since: int | None,
-    data_dir: Path | None,
+    errors: Console, asked: Asked, output: Path | None, data_dir: Path | None, *, html: bool
 ) -> int:
     """`tallybook evidence ACCOUNT`; standard output takes the file where none is named."""
     async with opened(database_url(data_dir), command_timeout_s=None) as database:
-        numbers = await require_numbers(database, account_id)
-        told = await evidence(database, account_id, numbers, at, since)
-    data = written(told)
+        numbers = await require_numbers(database, asked.account_id)
+        told = await evidence(database, asked.account_id, numbers, asked.at, asked.since)
+    data = page(written(told)) if html else written(told)
     if output is None:
         await asyncio.to_thread(sys.stdout.buffer.write, data)
         return 0
     await asyncio.to_thread(output.write_bytes, data)
-    errors.print(f"Wrote {len(data):,} bytes; ops/verify_evidence.py checks them.")
+    checks = "it checks itself in a browser" if html else "ops/verify_evidence.py checks it"
+    errors.print(f"Wrote {len(data):,} bytes; {checks}.")
+    return 0
+
+
+async def write_receipt(
+    console: Console, entry_id: str, output: Path, data_dir: Path | None
+) -> int:
+    """`tallybook evidence receipt`."""
+    number = ids.number(ids.ENTRY, entry_id)
+    if number is None:
+        raise ConfigurationError(f"{entry_id} is no id of an entry, such as ent_000000000001a.")
+    async with opened(database_url(data_dir)) as database:
+        leaf, told = await receipt(database, number)
+    await asyncio.to_thread(output.write_bytes, told)
+    console.print(leaf.decode(), markup=False, highlight=False, soft_wrap=True)
     return 0
 
 

@@ -12,7 +12,7 @@ from app.audit import entries as audited
 from app.errors import AccountUnknownError, NotSealedError
 from app.infrastructure import sql
 from app.infrastructure.db import Database, Record
-from app.seals import balance_tree, leaves, log_tree, recompute, sealer, stored
+from app.seals import balance_tree, cose, leaves, log_tree, recompute, sealer, stored
 from app.seals.leaves import SALT_BYTES
 from app.seals.log_tree import TILE_HASHES
 from app.seals.stored import in_base64
@@ -179,3 +179,26 @@ async def _since(database: Database, since: int | None, size: int) -> Evidence |
         return None
     hashes = await stored.consistency(database, since, size)
     return {"size": since, "hashes": list(map(in_base64, hashes))}
+
+
+async def receipt(database: Database, entry: int) -> tuple[bytes, bytes]:
+    """The leaf of a sealed entry, and its COSE receipt under the newest seal (RFC 9942).
+
+    Raises NotSealedError.
+    """
+    async with database.snapshot():
+        placed = await places(database, [entry])
+        account = await database.fetchval("SELECT account_id FROM entries WHERE id = $1", entry)
+        if entry not in placed or account is None:
+            raise NotSealedError("No seal covers this entry.")
+        seal = await stored.seal(database)
+        rows = await database.fetch(*_SQL["entries"](account_ids=[account], up_to=entry))
+        names = await recompute.Names.load(database, [account])
+        (leaf,) = [
+            one["leaf"]
+            for one in await _entries(database, rows, names)
+            if one["leaf"]["entry"] == entry
+        ]
+        index, _ = placed[entry]
+        path = await stored.hashes_of(database, log_tree.inclusion_path(index, seal.size))
+    return leaves.leaf_bytes(leaf), cose.receipt(seal.receipt, seal.size, index, path)
