@@ -103,7 +103,10 @@ def test_one_module_writes_a_subscriptions_state_and_one_the_ledger() -> None:
     }
     # Whose account it is, not its state.
     assert writers("UPDATE subscriptions") == {"app/accounts/join.py"}
-    assert writers("(INSERT INTO|UPDATE) (events|deliveries)\\b") == {"app/webhooks/inbox.sql"}
+    assert writers("(INSERT INTO|UPDATE) (events|deliveries)\\b") == {
+        "app/webhooks/inbox.sql",
+        "app/commands/erase.sql",  # the owner's, of who it was
+    }
     assert writers("INSERT INTO (journals|entries|lots)") == {
         "app/ledger/statement.sql",
         # The set-based ways, each held to the other by a test.

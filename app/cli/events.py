@@ -27,6 +27,24 @@ def events_list(
     run(list_events(console, verdict, limit, data_dir, as_json=as_json))
 
 
+@events.command("scrub")
+def events_scrub(
+    older_than: Annotated[
+        int, typer.Option("--older-than", min=1, metavar="DAYS", help="Received so long ago.")
+    ],
+    reason: Why = None,
+    data_dir: BookDir = None,
+) -> None:
+    """Take names, addresses, e-mail and the like out of what Stripe sent, once it is old.
+
+    Ids, amounts and times stay, so that replay and verify work. Only the schema's owner may:
+    DATABASE_OWNER_URL names its login. A timer that runs it is a rule for how long people are kept.
+    """
+    from app.commands.erase import scrub_events
+
+    run(scrub_events(console, older_than, why(reason), data_dir))
+
+
 @events.command("replay")
 def events_replay(
     event_ids: Annotated[

@@ -71,12 +71,14 @@ def ledger_rebuild(
 def ledger_erase(
     account_id: Annotated[str, typer.Argument(help="The application's or the customer's id.")],
     reason: Why = None,
+    data_dir: BookDir = None,
 ) -> None:
-    """Erase the reasons and metadata of an account's journals; its entries stand.
+    """Erase a person: every entry, total and proof stands; what says who it was goes.
 
-    Only the schema's owner may: put its URL into DATABASE_URL. Answers that were stored for retries
-    stay, and so do Stripe's events as they were received.
+    That is names, addresses, e-mail, telephone and tax numbers in what Stripe sent, reasons,
+    metadata, members, and the account's own ids, which are replaced by one that says nothing. Only
+    the schema's owner may: DATABASE_OWNER_URL names its login. It cannot be undone.
     """
-    from app.commands.ledger import erase_notes
+    from app.commands.erase import erase_account
 
-    run(erase_notes(console, account_id, why(reason)))
+    run(erase_account(console, account_id, why(reason), data_dir))

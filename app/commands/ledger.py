@@ -12,18 +12,14 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from app.accounts.open import require
 from app.audit import export
 from app.audit.entries import EntryQuery
 from app.audit.horizon import Horizons
-from app.book import Book
 from app.commands.book import database_url, opened_by_owner
 from app.commands.listing import Listing
 from app.infrastructure.db import Database, opened
-from app.ledger import erase
 from app.operators import acts
 from app.operators.acts import OperatorAct
-from app.seals.withhold import accounts_of, withhold_texts
 from app.usage import fold
 from app.verify import rebuild as rebuilding
 from app.verify import restore
@@ -121,16 +117,3 @@ async def _rebuild(database: Database, reason: str | None) -> list[rebuilding.Di
             subject = f"{len(found)} differences"
             await acts.record(database, OperatorAct.REBUILD, by, subject=subject)
     return found
-
-
-async def erase_notes(console: Console, public_id: str, reason: str | None = None) -> int:
-    """`tallybook ledger erase`, by the schema's owner."""
-    async with opened_by_owner(command_timeout_s=None) as database, database.transaction():
-        number = await require(Book(database), public_id)
-        # First the salts: without them the hashes that were sealed tell nothing of the texts.
-        await withhold_texts(database, await accounts_of(database, number))
-        erased = await erase.erase_notes(database, number)
-        by = acts.at_the_machine(reason)
-        await acts.record(database, OperatorAct.ERASE, by, account_id=number)
-    console.print(f"Erased the reasons and metadata of {erased} journals; every entry stands.")
-    return 0

@@ -19,19 +19,18 @@ from rich.console import Console
 
 from app.accounts.put import put
 from app.book import Book
-from app.commands.ledger import erase_notes
+from app.commands.erase import erase_account
 from app.errors import NotSealedError
 from app.infrastructure.db import Database
 from app.seals import log_tree, notes, sealer, stored
 from app.seals.evidence import evidence, require_numbers, written
 from app.seals.leaves import canonical
 from app.seals.recompute import wrong_seals
-from app.seals.withhold import withhold_names
 from ops import verify_evidence
 from ops.verify_evidence import RefusedError, verify
 from tests.acts import Acts
 from tests.api_client import Api
-from tests.conftest import NOW, SEAL_KEY, Server, open_database
+from tests.conftest import NOW, SEAL_KEY, Server
 from tests.seals.acts import evidence_of, open_and_spend, resigned
 
 SCRIPT = Path(verify_evidence.__file__)
@@ -212,11 +211,10 @@ async def test_what_is_withheld_breaks_no_proof_and_reveals_nothing(
     busy: Book, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DATABASE_URL", server.owner_url)
-    await erase_notes(Console(file=io.StringIO()), "user-1", "asked for")
-    async with open_database(server.owner_url, 1) as owner:
-        await withhold_names(owner, [1])
+    await erase_account(Console(file=io.StringIO()), "user-1", "asked for")
+    name = await busy.database.fetchval("SELECT public_id FROM account_names WHERE account_id = 1")
     assert [one async for one in wrong_seals(busy.database)] == []
-    file = await evidence_of(busy.database, "user-1")
+    file = await evidence_of(busy.database, name)
     assert "für Zoë".encode() not in file
     told = json.loads(file)
     assert [one["text"] for one in told["entries"] if one["leaf"]["text"]] == [None]

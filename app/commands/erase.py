@@ -1,0 +1,217 @@
+"""`tallybook ledger erase`: a person's data goes; every entry, total and proof stands.
+
+What Stripe sent keeps ids, amounts, times and prices; names, addresses, e-mail, telephone numbers,
+tax ids, cards and free text become null. The application's ids of the account are replaced by one
+that says nothing, wherever they stand, so that events and retries find the same account. The
+schema's owner does it, in one transaction, and its act is recorded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+import orjson
+from rich.console import Console
+
+from app.accounts.open import require
+from app.book import Book
+from app.commands.book import opened_by_owner
+from app.infrastructure import ids, sql
+from app.infrastructure.db import Database, Record
+from app.operators import acts
+from app.operators.acts import OperatorAct
+from app.seals.withhold import withhold_names, withhold_texts
+
+_SQL: Final = sql.beside(__file__)
+EVENTS_AT_ONCE: Final = 500
+
+# Members of Stripe's objects that say who somebody is, or lead to a page that does.
+_WHO: Final = """
+    email name phone address shipping shipping_details billing_details customer_details
+    customer_email customer_name customer_phone customer_address customer_shipping
+    customer_tax_ids tax_ids tax_id receipt_email receipt_number receipt_url description
+    statement_descriptor statement_descriptor_suffix custom_fields custom_text footer memo
+    payment_method_details collected_information individual_name business_name
+    hosted_invoice_url invoice_pdf hosted_verification_url url
+    ip_address ip client_ip fingerprint last4 iban owner owner_name preferred_locales
+    evidence consent account_name
+"""
+PERSONAL: Final = frozenset(_WHO.split())
+
+
+async def erase_account(
+    console: Console, public_id: str, reason: str | None = None, data_dir: Path | None = None
+) -> int:
+    """`tallybook ledger erase`."""
+    async with (
+        opened_by_owner(data_dir, command_timeout_s=None) as database,
+        database.transaction(),
+    ):
+        number = await require(Book(database), public_id)
+        erased = await erase(database, number)
+        by = acts.at_the_machine(reason)
+        await acts.record(database, OperatorAct.ERASE, by, account_id=number)
+    console.print(
+        f"Erased the text of {erased['journals']} journals and of {erased['events']} events; every "
+        f"entry stands. The account is {erased['name']} now.",
+        highlight=False,
+    )
+    return 0
+
+
+async def erase(database: Database, account_id: int) -> dict[str, object]:
+    """Erase a person's data in the caller's transaction; what it came to."""
+    await database.execute(*_SQL["begin"]())
+    owners = [row["id"] for row in await database.fetch(*_SQL["owners"](account_id=account_id))]
+    known = await database.fetchrow(*_SQL["names"](owners=owners))
+    assert known is not None
+    new = _new_names(account_id, known["external_ids"])
+    # First the salts: without them the hashes that were sealed tell nothing of the texts.
+    await withhold_texts(database, owners)
+    await withhold_names(database, owners)
+    asked = {"owners": owners, "customer_ids": known["customer_ids"]}
+    events = await database.fetch(*_SQL["events"](**asked, external_ids=list(new)))
+    await _erase_events(database, events, new)
+    await _erase_use(database, owners)
+    journals = [row["id"] for row in await database.fetch(*_SQL["journals"](owners=owners))]
+    name = next(iter(new.values()), known["customer_ids"][0] if known["customer_ids"] else "")
+    told = {"old": list(new), "new": list(new.values())}
+    for statement in ("rename_claims", "rename_accounts", "rename_aliases"):
+        await database.execute(*_SQL[statement](**told))
+    await database.execute(*_SQL["erase_notes"](journal_ids=journals, old=list(new), new=name))
+    await database.execute(*_SQL["erase_members"](journal_ids=journals))
+    for statement in ("erase_reversals", "erase_acts"):
+        await database.execute(*_SQL[statement](owners=owners))
+    return {"journals": len(journals), "events": len(events), "name": name}
+
+
+def _new_names(account_id: int, old: Sequence[str]) -> dict[str, str]:
+    """A name for each that goes: the account's number in other words, and a number more."""
+    said = ids.public("erased", account_id).replace("_", "-")
+    return {name: f"{said}.{n}" if n else said for n, name in enumerate(old)}
+
+
+async def _erase_events(
+    database: Database, events: Sequence[Record], new: Mapping[str, str]
+) -> None:
+    for row in events:
+        await database.execute(
+            *_SQL["write_event"](
+                id=row["id"],
+                payload=impersonal(row["payload"], new),
+                verdict_reason=_renamed(row["verdict_reason"], new),
+                error=_renamed(row["error"], new),
+            )
+        )
+        for body_id, payload in zip(row["body_ids"], row["bodies"], strict=True):
+            await database.execute(
+                *_SQL["write_body"](id=body_id, payload=impersonal(payload, new))
+            )
+    event_ids = [row["id"] for row in events]
+    for row in await database.fetch(*_SQL["deliveries"](event_ids=event_ids)):
+        reason = _renamed(row["reason"], new)
+        await database.execute(*_SQL["write_delivery"](id=row["id"], reason=reason))
+    for table in ("facts", "money_facts"):
+        for row in await database.fetch(*_SQL[table](event_ids=event_ids)):
+            body = orjson.loads(row["body"])
+            left = _exchanged(body, new)
+            if left != body:
+                values = {**row, "body": orjson.dumps(left).decode()}
+                await database.execute(*_SQL[f"write_{table.removesuffix('s')}"](**values))
+
+
+async def _erase_use(database: Database, owners: Sequence[int]) -> None:
+    """Let what members used count for no member."""
+    rows = await database.fetch(*_SQL["members_use"](owners=list(owners)))
+    flows = ("spent", "returned", "reversed", "use_reversed")
+    for row in rows:
+        place = {name: row[name] for name in ("day_on", "tier", "label")}
+        for member, sign in ((row["member"], -1), ("", 1)):
+            moved = {flow: sign * row[flow] for flow in flows}
+            await database.execute(*_SQL["move_use"](**place, member=member, **moved))
+    members = sorted({row["member"] for row in rows})
+    await database.execute(*_SQL["drop_empty_use"](members=members))
+
+
+def impersonal(payload: bytes, new: Mapping[str, str]) -> bytes:
+    """What is left of an event's bytes: ids, amounts, times; the account's ids by the new ones.
+
+    Without new ones metadata stays. Bytes that are no JSON are dropped whole.
+    """
+    try:
+        event = orjson.loads(payload)
+    except orjson.JSONDecodeError:
+        return b""
+    if not isinstance(event, dict):
+        return b""
+    # The envelope's own members are Stripe's.
+    return orjson.dumps({**event, "data": _impersonal(event.get("data"), new)})
+
+
+def _impersonal(value: Any, new: Mapping[str, str]) -> Any:
+    if isinstance(value, dict):
+        return {name: _member(name, inner, new) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_impersonal(one, new) for one in value]
+    return new.get(value, value) if isinstance(value, str) else value
+
+
+def _member(name: str, value: Any, new: Mapping[str, str]) -> Any:
+    if name == "metadata" and isinstance(value, dict) and not new:
+        return value  # it may name an account by whatever key the catalogue says
+    if name == "metadata" and isinstance(value, dict):
+        # What names an account decides whose the event is; the rest is the application's free text.
+        return {
+            key: new.get(str(one), one)
+            for key, one in value.items()
+            if key.startswith("tallybook") or str(one) in new
+        }
+    return None if name in PERSONAL else _impersonal(value, new)
+
+
+def _exchanged(value: Any, new: Mapping[str, str]) -> Any:
+    """The same with the account's ids by the new ones."""
+    if isinstance(value, dict):
+        return {name: _exchanged(inner, new) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_exchanged(one, new) for one in value]
+    return new.get(value, value) if isinstance(value, str) else value
+
+
+def _renamed(text: str | None, new: Mapping[str, str]) -> str | None:
+    """A sentence with the account's ids by the new ones; the longest first."""
+    for old in sorted(new, key=len, reverse=True):
+        text = text and text.replace(old, new[old])
+    return text
+
+
+async def scrub_events(
+    console: Console, days: int, reason: str | None = None, data_dir: Path | None = None
+) -> int:
+    """`tallybook events scrub`: what is older keeps no personal members; for a timer."""
+    before = datetime.now(UTC) - timedelta(days=days)
+    count = after = 0
+    async with opened_by_owner(data_dir, command_timeout_s=None) as database:
+        while True:
+            async with database.transaction():
+                await database.execute(*_SQL["begin"]())
+                rows = await database.fetch(
+                    *_SQL["old_events"](before=before, after=after, limit=EVENTS_AT_ONCE)
+                )
+                if not rows:
+                    break
+                for row in rows:
+                    left = impersonal(row["payload"], {})
+                    if left != row["payload"]:
+                        count += 1
+                        await database.execute(*_SQL["scrub_event"](id=row["id"], payload=left))
+                after = rows[-1]["number"]
+        async with database.transaction():
+            by = acts.at_the_machine(reason)
+            told = f"{count} events received before {before:%Y-%m-%d}"
+            await acts.record(database, OperatorAct.ERASE, by, subject=told)
+    console.print(f"Took the personal members out of {count:,} events.", highlight=False)
+    return 0
