@@ -135,6 +135,25 @@ def doctor(
     run(command(console, url, running_folder(data_dir), tiers))
 
 
+@app.command("close-month")
+def close_month(
+    month: Annotated[str, typer.Argument(metavar="YYYY-MM", help="A month that is over, in UTC.")],
+    output: Annotated[
+        Path | None, typer.Option(file_okay=False, help="The folder; else close-YYYY-MM.")
+    ] = None,
+    data_dir: BookDir = None,
+) -> None:
+    """Check a month and write the pack that an accountant keeps.
+
+    Roll-forward by lot source (breakage, deferred credits), trial balance, usage by tier, all
+    entries, the checks, and checksums of all. The exit code is 1 where something does not hold.
+    """
+    from app.cli.words import errors_console
+    from app.commands.close_month import close_month as command
+
+    run(command(console, errors_console, month, output, data_dir))
+
+
 @app.command()
 def reconcile(
     dry_run: Annotated[

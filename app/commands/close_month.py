@@ -1,0 +1,230 @@
+"""`tallybook close-month`: check a month, and write the pack that an accountant keeps."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import hashlib
+import io
+from collections.abc import Iterable, Sequence
+from contextlib import aclosing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+import msgspec
+from rich.console import Console
+
+from app.audit import export
+from app.audit.entries import EntryQuery
+from app.audit.horizon import Horizons
+from app.audit.roll_forward import RollForward, SourceForward, roll_forward
+from app.audit.trial_balance import TrialBalance, trial_balance
+from app.commands.book import database_url
+from app.commands.listing import Listing
+from app.errors import RefusedError
+from app.infrastructure import sql
+from app.infrastructure.db import Database, Record, opened
+from app.usage.report import By, UsageQuery, usage
+from app.verify.verify import verifying
+from app.web.exports import FORMS, FormName
+from app.web.http.instants import instant
+
+_SQL: Final = sql.beside(__file__)
+_MICROSECOND: Final = timedelta(microseconds=1)
+PAGE_ROWS: Final = 1_000
+FLOWS: Final = SourceForward.__struct_fields__[1:]
+USAGE: Final = (
+    *("granted", "purchased", "refunded", "spent", "returned", "expired"),
+    *("reversed", "adjusted", "transferred"),
+)
+
+
+class Found(msgspec.Struct, frozen=True):
+    """A line of the report: what must hold, what was found; ``holds`` None only wants attention."""
+
+    name: str
+    found: str
+    holds: bool | None
+
+
+async def close_month(
+    console: Console, errors: Console, month: str, output: Path | None, data_dir: Path | None
+) -> int:
+    """Check the month, write the pack, and show both; 1 where something does not hold."""
+    start, end = month_of(month)
+    folder = output or Path(f"close-{month}")
+    if folder.exists() and any(folder.iterdir()):
+        raise RefusedError(f"{folder} has files already: name another with --output.")
+    async with opened(database_url(data_dir), command_timeout_s=None) as database:
+        horizons = Horizons()
+        about = await database.fetchrow(*_SQL["book"](end=end))
+        assert about is not None
+        horizon = await horizons.find(database)
+        if horizon.complete_to < end - _MICROSECOND:
+            raise RefusedError(
+                f"{month} is complete after {instant(end)}; the book is complete to "
+                f"{instant(horizon.complete_to)}."
+            )
+        moved = await roll_forward(database, horizons, start, end, by_lot_source=True)
+        stood = await trial_balance(database, horizons, end - _MICROSECOND)
+        with errors.status("verifying"):
+            checks = await _checks(database, start, end, moved, stood)
+        tiers = await _by_tier(database, start, end)
+        await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
+        files = {
+            "roll-forward.csv": _csv(("lot_source", *FLOWS), _forward(moved)),
+            "trial-balance.csv": _csv(
+                ("account", "debits", "credits", "balance"),
+                (msgspec.structs.astuple(line) for line in stood.lines),
+            ),
+            "usage-by-tier.csv": _csv(
+                ("tier", *USAGE), ((row["tier"], *(row[flow] for flow in USAGE)) for row in tiers)
+            ),
+            "checks.csv": _csv(
+                ("check", "found", "holds"), ((one.name, one.found, _word(one)) for one in checks)
+            ),
+            "README.txt": _about(month, about, moved).encode(),
+        }
+        with errors.status("exporting"):
+            sums = await _write(database, folder, files, start, end)
+    _show(console, month, moved, checks)
+    console.print(
+        f"{len(sums)} files in {folder}; `cd {folder} && sha256sum -c SHA256SUMS` checks."
+    )
+    return 1 if any(one.holds is False for one in checks) else 0
+
+
+def month_of(text: str) -> tuple[datetime, datetime]:
+    """A month such as 2026-11, in UTC; raises RefusedError."""
+    try:
+        start = datetime.strptime(text, "%Y-%m").replace(tzinfo=UTC)
+    except ValueError:
+        raise RefusedError(f"{text!r} is no month such as 2026-11.") from None
+    return start, (start + timedelta(days=32)).replace(day=1)
+
+
+async def _checks(
+    database: Database, start: datetime, end: datetime, moved: RollForward, stood: TrialBalance
+) -> list[Found]:
+    runs = await database.fetchrow(*_SQL["runs"](start=start.date(), end=end.date()))
+    events = await database.fetchrow(*_SQL["events"](start=start, end=end))
+    assert runs is not None
+    assert events is not None
+    wrong: list[str] = []
+    count = 0
+    async with aclosing(verifying(database)) as verified:
+        async for check in verified:
+            count += 1
+            wrong += [f"{check.name}: {one}" for one in check.differences]
+    shown = "; ".join(wrong[:3]) or "no difference"
+    closes = all(_closes(one) for one in (moved, *(moved.by_lot_source or ())))
+    return [
+        Found("the ledger verifies", f"{count} checks, {shown}", not wrong),
+        Found("the roll-forward closes", f"{moved.opening:,} to {moved.closing:,}", closes),
+        Found(
+            "the trial balance is equal",
+            f"{stood.debits:,} and {stood.credits:,}",
+            stood.debits == stood.credits,
+        ),
+        Found(
+            "every run is done", f"{runs['runs']:,} runs, {runs['going']} going", not runs["going"]
+        ),
+        Found("no grant failed", f"{runs['failed']:,}", not runs["failed"]),
+        Found(
+            "every day was opened",
+            f"{runs['not_opened']:,} not",
+            None if runs["not_opened"] else True,
+        ),
+        Found("no event waits", f"{events['queued']:,} queued", not events["queued"]),
+        Found("no event is parked", f"{events['parked']:,}", _or_look(events["parked"])),
+    ]
+
+
+def _or_look(count: int) -> bool | None:
+    return None if count else True
+
+
+def _closes(one: RollForward | SourceForward) -> bool:
+    came = one.opening + one.granted + one.purchased - one.spent + one.returned - one.refunded
+    signed = one.adjusted + one.transferred + one.reversed - one.expired
+    repaid = one.repaid if isinstance(one, SourceForward) else 0
+    return came + signed + repaid == one.closing
+
+
+async def _by_tier(database: Database, start: datetime, end: datetime) -> Sequence[Record]:
+    query = UsageQuery(by=(By.TIER,), start=start.date(), end=end.date())
+    return (await usage(database, query, None, PAGE_ROWS)).rows
+
+
+def _forward(moved: RollForward) -> Iterable[Sequence[object]]:
+    yield ("all", *(getattr(moved, name, 0) for name in FLOWS))
+    yield from map(msgspec.structs.astuple, moved.by_lot_source or ())
+
+
+def _word(one: Found) -> str:
+    return {True: "yes", False: "NO", None: "look"}[one.holds]
+
+
+def _csv(names: Sequence[str], rows: Iterable[Sequence[object]]) -> bytes:
+    text = io.StringIO()
+    csv.writer(text).writerows([names, *rows])
+    return text.getvalue().encode()
+
+
+def _about(month: str, about: Record, moved: RollForward) -> str:
+    return f"""\
+The books of {month}, by recorded_at from {instant(moved.start)} to before {instant(moved.end)}.
+Written {instant(about["now"])}; epoch {about["epoch"]}, catalogue {about["catalogue_id"]}.
+
+roll-forward.csv   opening + granted + purchased - spent + returned - refunded - expired + adjusted
+                   + transferred + reversed + repaid = closing, for each source of credits, for what
+                   is owed (debt) and for all. Expired of purchased is breakage; its closing is what
+                   was paid for and not used: deferred.
+trial-balance.csv  every side and house account as it stood at the month's end; the totals are equal
+usage-by-tier.csv  the same flows by tier, by the accounts' own days: near, not equal to, the above
+entries.csv        every entry of the month; its last line has their count and their SHA-256
+checks.csv         what was checked when this was written
+
+To check that no file was changed:   sha256sum -c SHA256SUMS
+"""
+
+
+async def _write(
+    database: Database, folder: Path, files: dict[str, bytes], start: datetime, end: datetime
+) -> dict[str, str]:
+    """Write the files and their checksums; the checksums."""
+    sums = {}
+    for name, content in files.items():
+        await asyncio.to_thread((folder / name).write_bytes, content)
+        sums[name] = hashlib.sha256(content).hexdigest()
+    digest = hashlib.sha256()
+    query = EntryQuery(recorded_from=start, recorded_to=end)
+    horizon = await Horizons().find(database)
+    chunks = export.stream(database, horizon, query, FORMS[FormName.CSV])
+    target = await asyncio.to_thread((folder / "entries.csv").open, "wb")
+    try:
+        async with aclosing(chunks):
+            async for chunk in chunks:
+                digest.update(chunk)
+                await asyncio.to_thread(target.write, chunk)
+    finally:
+        target.close()
+    sums["entries.csv"] = digest.hexdigest()
+    lines = "".join(f"{sums[name]}  {name}\n" for name in sorted(sums))
+    await asyncio.to_thread((folder / "SHA256SUMS").write_text, lines)
+    return sums
+
+
+def _show(console: Console, month: str, moved: RollForward, checks: Sequence[Found]) -> None:
+    listing = Listing(
+        "", "all", *(one.lot_source for one in moved.by_lot_source or ()), title=month
+    )
+    for name in FLOWS:
+        each = (getattr(one, name) for one in moved.by_lot_source or ())
+        listing.add(name, f"{getattr(moved, name, 0):,}", *(f"{one:,}" for one in each))
+    listing.show(console)
+    told = Listing("check", "found", "holds")
+    for one in checks:
+        told.add(one.name, one.found, _word(one))
+    told.show(console)
