@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any, Final
 
@@ -64,7 +64,7 @@ async def evidence(
         told: Evidence = {
             "format": FORMAT,
             "id": last["name"] if last else public_id,
-            "at": at,
+            "at": at and at.astimezone(UTC),
             "checkpoint": seal.note,
             "keys": [row["verifier_key"] for row in await stored.keys(database)],
             "accounts": await _accounts(database, accounts, names),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 from collections.abc import Iterable, Sequence
 from datetime import datetime
@@ -72,7 +73,8 @@ def in_base64(value: bytes) -> str:
 async def hashes_of(database: Database, spans: Sequence[Span]) -> list[bytes]:
     """The hashes of the spans that a proof named."""
     tiles = await tiles_of(database, log_tree.tiles_of(spans))
-    return [log_tree.hash_of(span, tiles) for span in spans]
+    # Beside the server's loop: 0.2 s for an account of 1,000 entries that lie far apart.
+    return await asyncio.to_thread(lambda: [log_tree.hash_of(span, tiles) for span in spans])
 
 
 async def tiles_of(

@@ -7,7 +7,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import timedelta, timezone
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -163,6 +163,8 @@ async def test_an_entry_that_is_left_out_is_missed(busy: Book, file: bytes) -> N
 async def test_the_balance_of_an_earlier_instant_follows_under_the_newest_head(busy: Book) -> None:
     said = verify(await evidence_of(busy.database, "user-1", at=NOW + SECOND))
     assert any("2026-01-01T12:00:01Z is 4 (1 free, 3 held, 0 debt)" in one for one in said)
+    elsewhere = (NOW + SECOND).astimezone(timezone(timedelta(hours=2)))
+    assert verify(await evidence_of(busy.database, "user-1", at=elsewhere)) == said
     with pytest.raises(NotSealedError):
         await evidence_of(busy.database, "user-1", at=NOW + 61 * SECOND)
 
