@@ -109,9 +109,8 @@ class _Chunk:
             counts[account] = nth = counts.get(account, 0) + 1
             last[account] = row
             at = number * leaves.SALTS_BYTES
-            leaf = leaves.leaf_of(
-                row, salts[at : at + leaves.SALTS_BYTES], self.names[account], nth
-            )
+            own = salts[at : at + leaves.SALTS_BYTES]
+            leaf = leaves.leaf_of(row, own, self.names[account], nth)
             hashes.append(leaf_hash(leaves.leaf_bytes(leaf)))
             if number % LEAVES_AT_ONCE == 0:
                 await asyncio.sleep(0)

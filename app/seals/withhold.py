@@ -16,13 +16,6 @@ from app.seals.leaves import SALT_BYTES, SALTS_BYTES
 from app.seals.log_tree import TILE_HASHES
 
 _SQL: Final = sql.beside(__file__)
-_EVIDENCE: Final = sql.beside(evidence.__file__)
-
-
-async def accounts_of(database: Database, account_id: int) -> list[int]:
-    """An account and those joined to it."""
-    rows = await database.fetch(*_SQL["accounts"](account_id=account_id))
-    return [row["id"] for row in rows]
 
 
 async def withhold_texts(database: Database, accounts: Sequence[int]) -> None:
@@ -31,7 +24,7 @@ async def withhold_texts(database: Database, accounts: Sequence[int]) -> None:
     Nothing is sealed until the transaction ends, which erases the texts themselves.
     """
     await database.execute(*_SQL["lock"]())
-    rows = await database.fetch(*_EVIDENCE["entries"](account_ids=list(accounts), up_to=2**63 - 1))
+    rows = await database.fetch(*_SQL["entries"](account_ids=list(accounts)))
     places = await evidence.places(database, [row["entry"] for row in rows])
     told = {
         row["entry"]: (places[row["entry"]], text)

@@ -2,9 +2,12 @@
 -- Wait for a sealer under way, and keep others from beginning before this transaction ends.
 SELECT pg_advisory_xact_lock('seals'::regclass::oid::int, 0)
 
--- name: accounts
--- The account and those joined to it.
-SELECT id FROM accounts WHERE id = :account_id OR joined_to = :account_id ORDER BY id
+-- name: entries
+-- The entries of these accounts' journals, also those of other accounts: they have the same texts.
+-- include: seals/leaves.sql leaf
+ WHERE entries.journal_id IN (
+           SELECT journal_id FROM entries WHERE account_id = ANY(:account_ids::bigint[]))
+ ORDER BY entries.id
 
 -- name: keep_names
 -- Forget the names and their salts of these accounts; the hashes stay.

@@ -30,7 +30,7 @@ from ops import verify_evidence
 from ops.verify_evidence import RefusedError, verify
 from tests.acts import Acts
 from tests.api_client import Api
-from tests.conftest import NOW, SEAL_KEY, Server
+from tests.conftest import NOW, SEAL_KEY, Server, open_database
 from tests.seals.acts import evidence_of, open_and_spend, resigned
 
 SCRIPT = Path(verify_evidence.__file__)
@@ -222,6 +222,27 @@ async def test_what_is_withheld_breaks_no_proof_and_reveals_nothing(
     assert [one["text"] for one in told["entries"] if one["leaf"]["text"]] == [None]
     assert told["accounts"][0]["names"][0]["salt"] is None
     assert any("its name is withheld" in one for one in verify(file))
+
+
+async def test_another_account_of_an_erased_journal_keeps_its_proof(
+    busy: Book, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No act writes such a journal today; the ledger allows it."""
+    await open_and_spend(busy, "user-2", 1)
+    async with open_database(server.superuser_url, 1) as hand:
+        await hand.execute(
+            """SET session_replication_role = replica;
+               UPDATE entries SET journal_id = (SELECT journal_id FROM notes WHERE reason <> '')
+                WHERE id = (SELECT max(id) FROM entries)"""
+        )
+    await sealer.seal(busy, 60)
+    before = json.loads(await evidence_of(busy.database, "user-2"))
+    assert before["entries"][-1]["text"]["value"]["reason"].startswith("a rendering")
+    monkeypatch.setenv("DATABASE_URL", server.owner_url)
+    await erase_account(Console(file=io.StringIO()), "user-1", "asked for")
+    after = await evidence_of(busy.database, "user-2")
+    assert verify(after)
+    assert json.loads(after)["entries"][-1]["text"] is None
 
 
 async def test_an_account_is_proven_with_those_that_were_joined_to_it(
