@@ -30,11 +30,13 @@ from app.infrastructure.db import Database
 from app.ledger.clawbacks import Policy
 from app.ledger.idempotency import RequestKey, request_key
 from app.operators.acts import Operator
-from app.reversals import journal, run
+from app.reversals import journal, returns, run
 from app.reversals.event import reverse_event
 from app.reversals.record import ReversalOrder
+from app.reversals.returns import ReturnOrder
 from app.runs.run import run_due
 from app.spending import corrections, hold
+from app.spending.grants import GrantOrder, grant_many
 from app.spending.keyed import Order
 from app.spending.spend import ACCOUNT_TAKEN, SpendOrder, spend
 from app.usage import fold
@@ -191,8 +193,39 @@ async def fold_once(book: Book, _: int) -> None:
     await fold.fold(book.database, book.catalogues, 30)
 
 
+async def extend(book: Book, n: int) -> None:
+    await hold.extend(book, await hold_number(book, n), 1_200, order(n))
+
+
 async def release(book: Book, n: int) -> None:
     await hold.release(book, await hold_number(book, n), order(n))
+
+
+async def capture_part(book: Book, n: int) -> None:
+    wanted = hold.Capture(amount=3, final=False)
+    await hold.capture(book, await hold_number(book, n), wanted, order(n))
+
+
+async def capture_into_debt(book: Book, n: int) -> None:
+    wanted = hold.Capture(amount=9, over=hold.Over.DEBT, debt_max=10)
+    await hold.capture(book, await hold_number(book, n), wanted, order(n))
+
+
+async def owed_and_repaid(book: Book, n: int) -> None:
+    await held(book, n)
+    wanted = hold.Capture(amount=9, over=hold.Over.DEBT, debt_max=10)
+    await hold.capture(book, await hold_number(book, n), wanted, order(n, "owed"))
+    await corrections.grant(book, f"user-{n}", 3, order(n, "grant"), expires_at=None, priority=0)
+
+
+async def give_back(book: Book, n: int) -> None:
+    wanted = ReturnOrder(hold=await hold_number(book, n), amount=7)
+    await returns.give_back(book, f"user-{n}", wanted, order(n))
+
+
+async def grant_two(book: Book, n: int) -> None:
+    gifts = [GrantOrder(account_id=f"user-{n}", amount=3, order=order(n, name)) for name in "ab"]
+    await grant_many(book, gifts)
 
 
 USE_CASES = {
@@ -202,6 +235,11 @@ USE_CASES = {
     ),
     "a hold": UseCase(opened, lambda book, n: hold.place(book, f"user-{n}", 3, 900, order(n))),
     "a capture": UseCase(held, capture),
+    "a capture of a part": UseCase(held, capture_part),
+    "a capture into debt": UseCase(held, capture_into_debt),
+    "a return of what was owed and repaid": UseCase(owed_and_repaid, give_back),
+    "an extension": UseCase(held, extend),
+    "a batch of grants": UseCase(opened, grant_two),
     "a release": UseCase(held, release),
     "a grant": UseCase(
         opened,
