@@ -15,7 +15,7 @@ FLAGS = $(if $(PORT),--port $(PORT)) $(if $(DATA),--data-dir "$(DATA)")
 PIP = $(VENV)/bin/python -m pip --disable-pip-version-check --no-input
 
 # What the stamp must say: the folder (a moved .venv is broken) and what was installed from.
-WANTED = "$$(cat pyproject.toml requirements.txt Makefile | cksum) $(CURDIR)"
+WANTED = "$$(cat pyproject.toml ops/client/pyproject.toml requirements.txt Makefile | cksum) $(CURDIR)"
 FITS = import sys; sys.exit(not ((3, 11) <= sys.version_info < (3, 15) and sys.implementation.name == "cpython"))
 VERSION = import sys; print("%d.%d" % sys.version_info[:2])
 
@@ -32,7 +32,8 @@ install: ## make or refresh .venv with all tools (PYTHON=… names the Python)
 	$(find_python); \
 	$(make_venv); \
 	$(install_locked); \
-	$(PIP) install --quiet --no-deps --no-build-isolation --editable . && \
+	$(PIP) install --quiet --no-deps --no-build-isolation --editable . --editable ops/client && \
+	$(PIP) check >> $(VENV)/install.log || { tail -n 5 $(VENV)/install.log; exit 1; }; \
 	printf '%s' $(WANTED) > $(STAMP) && echo "Installed in $(VENV)."
 
 # Sets $$python, or ends with a sentence.
