@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from app.cli.account import account, import_, reverse
+from app.cli.account import why as why_account
 from app.cli.events import events
 from app.cli.grants import grants
 from app.cli.keys import keys
@@ -78,6 +79,7 @@ def demo(port: Port = 8787, data_dir: DataDir = Path(".tallybook-demo")) -> None
 
 
 app.command("reverse")(reverse)
+app.command("why")(why_account)
 app.command("import")(import_)
 app.command("simulate", epilog=EXAMPLES)(simulate)
 

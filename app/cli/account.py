@@ -200,6 +200,27 @@ def _stand(act: str, account_id: str, reason: str, data_dir: BookDir) -> None:
     run(stand(console, act, account_id, reason, data_dir))
 
 
+def why(
+    account_id: AccountId,
+    on: Annotated[
+        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="A date of the account's own.")
+    ] = None,
+    month: Annotated[
+        datetime | None, typer.Option(formats=["%Y-%m"], metavar="YYYY-MM", help="Or a month.")
+    ] = None,
+    as_json: AsJson = False,
+    data_dir: BookDir = None,
+) -> None:
+    """Say where an account's credits went: today, on a date, or in a month.
+
+    Sentences that close from what there was to what there is, then the acts behind them.
+    """
+    from app.commands.why_account import tell_why
+
+    first = month and month.date()
+    run(tell_why(console, account_id, on and on.date(), first, data_dir, as_json=as_json))
+
+
 def import_(
     file: Annotated[Path, typer.Argument(exists=True, dir_okay=False)],
     reason: Because,

@@ -108,7 +108,7 @@ async def reverse(
     "/api/v1/reversals/{reversal_id:str}",
     responses=problems.declared(400, 401, 403, 404),
     tags=["Corrections"],
-    **access(Access.OPERATOR),
+    **access(Access.AUDITOR),
 )
 async def get_reversal(reversal_id: ReversalId, state: State) -> ReversalAnswer:
     """A reversal, as far as it has come."""

@@ -37,6 +37,7 @@ from app.web import (
     webhook,
     webhook_endpoints,
     webhook_messages,
+    why,
 )
 
 ROUTES: Final[Sequence[ControllerRouterHandler]] = (
@@ -46,6 +47,7 @@ ROUTES: Final[Sequence[ControllerRouterHandler]] = (
     balances.list_balances,
     balances.get_balance,
     balances.explain_balance,
+    why.explain_why,
     spends.spend,
     spends.spend_batch,
     returns.return_credits,

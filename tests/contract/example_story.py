@@ -384,6 +384,7 @@ async def _auditors_look(story: Story) -> None:
         ACCOUNT,
         f"{ACCOUNT}/balance",
         f"{ACCOUNT}/balance/explain",
+        f"{ACCOUNT}/why",
         f"{LEDGER}/entries?account_id=user-42&limit=2",
         f"{LEDGER}/journals/{{journal_id}}",
         f"{LEDGER}/trial-balance",

@@ -35,6 +35,7 @@ GOOD = {
     "tier": "PRO",
     "label": "model/large",
     "by": "day,tier",
+    "month": "2026-01",
     "member": "ann",
     "idempotency_key": "key-1",
     **dict.fromkeys(

@@ -141,6 +141,7 @@ def test_the_finer_scopes_open_these_alone(settings: Settings) -> None:
         f"GET {account}",
         f"GET {account}/balance",
         f"GET {account}/balance/explain",
+        f"GET {account}/why",
     }
     assert opened("spend") - to_all == {
         f"POST {account}/spends",

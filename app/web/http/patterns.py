@@ -18,6 +18,7 @@ LABEL: Final = rf"^{ids.LABEL}\Z"
 REFERENCE: Final = r"^[A-Za-z0-9._:@|+=~/-]{1,100}\Z"
 STRIPE_ID: Final = r"^[\x21-\x7e]{1,255}\Z"
 KEY: Final = r"^[\x20-\x7e]{1,255}\Z"
+MONTH: Final = r"^[2-8][0-9]{3}-(0[1-9]|1[0-2])\Z"
 CURSOR: Final = r"^[A-Za-z0-9_-]{1,512}\Z"
 EVENT_TYPE: Final = r"^[A-Za-z0-9_.]{1,128}\Z"
 ENDPOINT_ID: Final = rf"^{ENDPOINT_ID_CHARACTERS}\Z"
@@ -43,6 +44,7 @@ _MEANINGS: Final = {
     REFERENCE: "1 to 100 of the characters A-Z a-z 0-9 . _ : @ | + = ~ / -",
     STRIPE_ID: "an id of Stripe's: 1 to 255 visible ASCII characters",
     KEY: "1 to 255 printable ASCII characters",
+    MONTH: "a month, such as 2026-01",
     CURSOR: "the `next_cursor` of a page",
     ENDPOINT_ID: "1 to 64 of the characters A-Z a-z 0-9 . _ ~ -",
     EVENT_TYPE: "a type of Stripe's events, such as invoice.paid",

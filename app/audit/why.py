@@ -1,0 +1,165 @@
+"""Where the credits of a day or a month went: sums that close, and sentences that say it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import date, datetime, timedelta
+from typing import Final
+
+import msgspec
+
+from app.allowance.zones import day_of, starts_at
+from app.audit.entries import account_numbers
+from app.audit.horizon import Horizons
+from app.audit.roll_forward import RollForward, roll_forward
+from app.errors import AccountUnknownError, RefusedError
+from app.infrastructure import sql
+from app.infrastructure.db import Database, Record
+
+MOVES_MAX: Final = 200
+FIRST: Final = date(2000, 1, 1)
+LAST: Final = date(9000, 1, 1)
+_MICROSECOND: Final = timedelta(microseconds=1)
+_SQL: Final = sql.beside(__file__)
+
+
+class SpentFor(msgspec.Struct, frozen=True):
+    """What was spent for a label, and what of it came back since; None names nothing."""
+
+    label: str | None
+    spent: int
+    came_back: int
+
+
+class Move(msgspec.Struct, frozen=True, kw_only=True):
+    """One journal that moved the balance, but for spends."""
+
+    journal_id: int
+    kind: str
+    change: int
+    at: datetime
+    actor: str
+    reason: str | None
+    event_id: str | None
+    reverses_journal_id: int | None
+
+
+class Why(msgspec.Struct, frozen=True, kw_only=True):
+    """A day or a month of one account, by the account's own clock."""
+
+    account_id: str
+    time_zone: str
+    on: date  # its first date
+    days: int
+    going_on: bool  # it has not ended
+    flows: RollForward
+    spent_for: list[SpentFor]
+    moves: list[Move]
+    truncated: bool  # later moves are left out
+    sentences: list[str]
+
+
+async def why(
+    database: Database, horizons: Horizons, public_id: str, on: date | None, month: date | None
+) -> Why:
+    """What became of an account's credits on a date, or in the month that begins then.
+
+    Without both it is the account's today. Raises AccountUnknownError, RefusedError.
+    """
+    numbers = list(await account_numbers(database, public_id))
+    if not numbers:
+        raise AccountUnknownError(f"No account has the id {public_id!r}.", account_id=public_id)
+    if on is not None and month is not None:
+        raise RefusedError("Ask for a day or for a month.")
+    zone: str = await database.fetchval(
+        "SELECT time_zone FROM accounts WHERE id = ANY($1::bigint[]) AND joined_to IS NULL", numbers
+    )
+    complete_to = (await horizons.find(database)).complete_to
+    first = month or on or day_of(zone, complete_to).on
+    if not FIRST <= first <= LAST:
+        raise RefusedError(f"No account has a day on {first}.")
+    after = _next_month(first) if month else first + timedelta(days=1)
+    start, end = starts_at(zone, first), starts_at(zone, after)
+    known_to = complete_to + _MICROSECOND
+    flows = await roll_forward(
+        database, horizons, min(start, known_to), min(end, known_to), public_id
+    )
+    asked = {"account_ids": numbers, "start": flows.start, "end": flows.end}
+    spent = await database.fetch(*_SQL["spent"](**asked))
+    moves = await database.fetch(*_SQL["moves"](**asked, limit=MOVES_MAX + 1))
+    told = Why(
+        account_id=public_id,
+        time_zone=zone,
+        on=first,
+        days=(after - first).days,
+        going_on=end > known_to,
+        flows=flows,
+        spent_for=[SpentFor(row["label"], row["spent"], row["came_back"]) for row in spent],
+        moves=[_move(row) for row in moves[:MOVES_MAX]],
+        truncated=len(moves) > MOVES_MAX,
+        sentences=[],
+    )
+    return msgspec.structs.replace(told, sentences=list(sentences(told)))
+
+
+def _next_month(first: date) -> date:
+    return (first.replace(day=1) + timedelta(days=32)).replace(day=1)
+
+
+def _move(row: Record) -> Move:
+    return Move(
+        journal_id=row["journal_id"],
+        kind=row["kind"],
+        change=row["change"],
+        at=row["recorded_at"],
+        actor=row["actor"],
+        reason=row["reason"],
+        event_id=row["event_id"],
+        reverses_journal_id=row["reverses_journal_id"],
+    )
+
+
+def sentences(told: Why) -> Iterator[str]:
+    """Say it: what there was, what came, what went, who took back what, what there is."""
+    flows, when = told.flows, f"{told.on:%Y-%m}" if told.days > 1 else f"{told.on}"
+    yield f"{when} ({told.time_zone}) began with {_credits(flows.opening)}."
+    for amount, said in (
+        (flows.granted, "{} came as grants."),
+        (flows.purchased, "{} were bought."),
+        (flows.transferred, "{} came from accounts that were joined to this one."),
+    ):
+        if amount > 0:
+            yield said.format(_credits(amount))
+    if flows.spent:
+        yield f"{_credits(flows.spent)} were spent: {_spent_for(told.spent_for)}."
+    for amount, said in (
+        (flows.returned, "{} came back of spends."),
+        (flows.expired, "{} expired unused, as a day's credits do at its end."),
+        (flows.refunded, "{} went with money that was refunded or disputed."),
+        (-flows.transferred, "{} moved to the account that this one was joined to."),
+    ):
+        if amount > 0:
+            yield said.format(_credits(amount))
+    yield from _corrections(told.moves)
+    ended = "Up to now that leaves" if told.going_on else "That left"
+    owed = ", which are owed" if flows.closing < 0 else ""
+    yield f"{ended} {_credits(flows.closing)}{owed}."
+
+
+def _corrections(moves: Sequence[Move]) -> Iterator[str]:
+    for move in moves:
+        if move.kind not in ("reversal", "adjustment"):
+            continue
+        done = {"reversal": ("given back", "taken back"), "adjustment": ("added", "taken")}
+        word = done[move.kind][move.change < 0]
+        reason = f', "{move.reason}"' if move.reason else ""
+        by = f"by {move.actor} on {move.at:%Y-%m-%d at %H:%M} UTC"
+        yield f"{_credits(abs(move.change))} were {word} {by}{reason}."
+
+
+def _spent_for(parts: Sequence[SpentFor]) -> str:
+    return ", ".join(f"{one.spent:,} for {one.label or 'nothing that was named'}" for one in parts)
+
+
+def _credits(amount: int) -> str:
+    return f"{amount:,} credit" if abs(amount) == 1 else f"{amount:,} credits"

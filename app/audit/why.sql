@@ -1,0 +1,23 @@
+-- name: spent
+-- What an account spent within [:start, :end) and what of it came back since, by label.
+SELECT journals.label, sum(amount)::bigint AS spent, coalesce(sum((
+           SELECT sum(CASE WHEN undoing.debit = 'spent' THEN undoing.amount ELSE -undoing.amount END)
+             FROM entries AS undoing WHERE undoing.reverses_entry_id = entries.id)), 0)::bigint
+           AS came_back
+  FROM entries JOIN journals ON journals.id = journal_id
+ WHERE account_id = ANY(:account_ids::bigint[]) AND entries.kind = 'spend'
+   AND entries.recorded_at >= :start AND entries.recorded_at < :end
+ GROUP BY journals.label ORDER BY 2 DESC, 1
+
+-- name: moves
+-- Everything else that moved the balance within [:start, :end), journal by journal in order.
+SELECT journals.id AS journal_id, journals.kind, journals.recorded_at, journals.actor,
+       journals.event_id, journals.reverses_journal_id, notes.reason, moved.change
+  FROM (SELECT journal_id, sum(change)::bigint AS change, min(id) AS first_id FROM entry_changes
+         WHERE account_id = ANY(:account_ids::bigint[]) AND kind <> 'spend'
+           AND recorded_at >= :start AND recorded_at < :end
+         GROUP BY journal_id) AS moved
+  JOIN journals ON journals.id = moved.journal_id
+  LEFT JOIN notes ON notes.journal_id = journals.id
+ WHERE moved.change <> 0
+ ORDER BY moved.first_id LIMIT :limit
