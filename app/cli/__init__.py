@@ -66,6 +66,19 @@ def up(
 
 
 @app.command()
+def env(data_dir: BookDir = None) -> None:
+    """Print a running book's addresses, secrets and keys for the shell: `eval "$(tallybook env)"`.
+
+    Then `curl "$BASE_URL/api/v1/accounts" -H "Authorization: Bearer $SERVICE_KEY"` works, and psql
+    by `$DATABASE_URL`.
+    """
+    from app.commands.environment import print_environment
+
+    with refusals():
+        print_environment(console, data_dir)
+
+
+@app.command()
 def demo(port: Port = 8787, data_dir: DataDir = Path(".tallybook-demo")) -> None:
     """Like `up`, and play the sample tape: some customers over some weeks, by signed webhooks.
 

@@ -95,6 +95,11 @@ def seal_keys(data_dir: Path | None = None) -> tuple[str, ...]:
     return keys
 
 
+def running_book(data_dir: Path) -> dict[str, object]:
+    """What the `up` that runs in this folder tells; raises ConfigurationError where none does."""
+    return dict(_read(data_dir, "dev.json", "database_url"))
+
+
 def _of_running(data_dir: Path) -> dict[str, str]:
     return _read(data_dir, "dev.json", "database_url")
 

@@ -11,8 +11,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from app.allowance.catalogue import default_text
+from app.cli import app
 from app.operators.keys import keep_pepper
 from tests.conftest import Server
 
@@ -112,3 +114,29 @@ async def test_without_a_terminal_a_changed_catalogue_is_applied_by_yes_alone(
     done = await ran(folder, "tiers", "apply", str(changed), "--yes")
     assert done.returncode == 0, done.stderr
     assert await database.fetchval("SELECT count(*) FROM catalogues") == 2
+
+
+def test_a_running_books_addresses_and_keys_are_exports_for_the_shell(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("DATABASE_URL", raising=False)
+    none = CliRunner().invoke(app, ["env"])
+    assert (none.exit_code, "--data-dir names" in none.output) == (1, True)
+    told = {
+        "base_url": "http://127.0.0.1:8787",
+        "database_url": "postgresql://u:p'w@127.0.0.1/tallybook",
+        "database_owner_url": None,
+        "redis_url": None,
+        "stripe_webhook_secret": "whsec_1",
+        "cron_secret": "c",
+        "keys": {"service": "tb_a", "auditor": "tb_b", "operator": "tb_c"},
+    }
+    (tmp_path / ".tallybook").mkdir()
+    (tmp_path / ".tallybook" / "dev.json").write_text(json.dumps(told))
+    printed = CliRunner().invoke(app, ["env"])
+    assert printed.exit_code == 0, printed.output
+    script = f'{printed.stdout}\necho "$BASE_URL $SERVICE_KEY $DATABASE_URL"'
+    said = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True)
+    assert said.stdout == f"{told['base_url']} tb_a {told['database_url']}\n"
+    assert "REDIS_URL" not in printed.stdout

@@ -1,0 +1,39 @@
+"""`tallybook env`: a running book's addresses and secrets, as exports for the shell."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+
+from rich.console import Console
+
+from app.commands.book import running_book, running_folder
+from app.errors import ConfigurationError
+
+
+def print_environment(console: Console, data_dir: Path | None) -> None:
+    """`tallybook env`; raises ConfigurationError where no book runs."""
+    folder = running_folder(data_dir)
+    if folder is None:
+        raise ConfigurationError(
+            "DATABASE_URL names a book, or no `tallybook up` runs in .tallybook here: --data-dir "
+            "names the folder of one that runs."
+        )
+    told = running_book(folder)
+    keys = told["keys"]
+    assert isinstance(keys, Mapping)
+    exports = {
+        "BASE_URL": told["base_url"],
+        **{
+            name: told[name.lower()]
+            for name in (
+                *("DATABASE_URL", "DATABASE_OWNER_URL", "REDIS_URL"),
+                *("STRIPE_WEBHOOK_SECRET", "CRON_SECRET"),
+            )
+        },
+        **{f"{scope.upper()}_KEY": key for scope, key in keys.items()},
+    }
+    for name, value in exports.items():
+        if value:
+            console.file.write(f"export {name}={shlex.quote(str(value))}\n")
