@@ -2,7 +2,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help install demo run test fuzz bench mutants soak stripe-peers check lock clean
+.PHONY: help install demo run test test-llm fuzz bench mutants soak stripe-peers check lock clean
 
 # PYTHON=… names the Python to use, else the first of these that fits; PORT=… and DATA=… reach
 # `demo` and `run`; JOBS is how many tests run beside one another.
@@ -154,6 +154,16 @@ stripe-peers: install ## drive localstripe and our pretend Stripe by Stripe's SD
 	  $(PEERS)/bin/python -m pip --disable-pip-version-check install --quiet localstripe==$(LOCALSTRIPE); }
 	@$(VENV)/bin/python -m ops.stripe_peers --localstripe $(PEERS)/bin/localstripe
 
+# LiteLLM is large, and stands in an environment of its own.
+LITELLM ?= 1.110.2
+LLM := .llm-peers
+
+test-llm: install ## see 1,000 calls by LiteLLM, with a fake provider, stay within their budget
+	@[ -f $(LLM)/.installed ] || { $(VENV)/bin/python -m venv --clear $(LLM) && \
+	  $(LLM)/bin/python -m pip --disable-pip-version-check install --quiet litellm==$(LITELLM) \
+	  --editable 'ops/client[prices]' && touch $(LLM)/.installed; }
+	@$(LLM)/bin/python ops/llm_peers.py $(VENV)/bin/tallybook
+
 check: install ## lint, format, types, imports, tidiness
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
@@ -171,4 +181,4 @@ lock: install ## write requirements.txt anew from pyproject.toml (UPGRADE=1: new
 	echo "requirements.txt holds $$(grep -c == requirements.txt) packages."
 
 clean: ## remove .venv and caches; .tallybook, the data, stays
-	rm -rf $(VENV) $(PEERS) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(PEERS) $(LLM) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
