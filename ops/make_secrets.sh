@@ -24,5 +24,7 @@ for name in stripe_webhook_secret stripe_api_key; do
         make "$name" "$value"
     fi
 done
+# A seal's key is made by the program (ops/seals.md); until then there is none.
+[ -e seal_key ] || : > seal_key
 # The containers read them as another user; the folder lets nobody else in.
 chmod 444 ./*
