@@ -219,7 +219,8 @@ def _tier(reading: Reading, name: str, table: dict[str, object]) -> Tier:
     return Tier(
         name=name,
         daily_credits=reading.integer(table, "daily_credits", (0, CREDITS_MAX), within=within),
-        prices=reading.prices(table, "prices", within=within),
+        # Nobody buys FREE, unless its prices are listed.
+        prices=reading.prices(table, "prices", within=within, default=() if name == FREE else None),
         past_due_grace_days=reading.integer(
             table, "past_due_grace_days", (0, GRACE_DAYS_MAX), within=within, default=7
         ),

@@ -139,6 +139,12 @@ class Reading:
             remedy = f"write Stripe price ids, texts of 1 to {_PRICE_CHARS_MAX} characters"
             self.refuse(place, f"holds {_shown(price)}", remedy)
             return False
+        if price.startswith(("prod_", "sub_", "cus_")):
+            remedy = (
+                "write the ids of its prices, price_…: Stripe's dashboard shows them by product"
+            )
+            self.refuse(place, f"holds {_shown(price)}, which is no price", remedy)
+            return False
         if price in self._place_of_price:
             remedy = f"it stands in {self._place_of_price[price]} already, keep one of the two"
             self.refuse(place, f"holds {_shown(price)} again", remedy)

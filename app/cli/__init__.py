@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from importlib import metadata
 from pathlib import Path
 from typing import Annotated
 
@@ -38,6 +39,24 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,  # they may hold secrets
     rich_markup_mode="markdown",
 )
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        console.print(f"tallybook {metadata.version('tallybook')}", highlight=False)
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Show it and exit."),
+    ] = False,
+) -> None:
+    """Credits for Stripe subscriptions, on an append-only ledger. To begin: `tallybook demo`."""
+
+
 app.add_typer(account, name="account")
 app.add_typer(keys, name="keys")
 app.add_typer(tiers, name="tiers")

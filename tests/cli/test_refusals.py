@@ -6,11 +6,14 @@ import asyncio
 import os
 import subprocess
 import sys
+from importlib import metadata
 from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 import pytest
+from typer.testing import CliRunner
 
+from app.cli import app
 from tests.conftest import Server, on_database
 
 
@@ -69,3 +72,8 @@ async def test_a_file_that_cannot_be_written_is_named(server: Server) -> None:
         "ledger", "export", "--output", "/nowhere/at/all.csv", DATABASE_URL=server.application_url
     )
     assert told.startswith("/nowhere/at/all.csv: ")
+
+
+def test_the_version_is_told() -> None:
+    told = CliRunner().invoke(app, ["--version"])
+    assert (told.exit_code, told.output) == (0, f"tallybook {metadata.version('tallybook')}\n")
