@@ -8,7 +8,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from app.commands.book import running_book, running_folder
+from app.commands.book import key_pepper, running_book, running_folder, seal_keys
+from app.embedded.ports import LOOPBACK_NETWORKS
 from app.errors import ConfigurationError
 
 
@@ -32,6 +33,10 @@ def print_environment(console: Console, data_dir: Path | None) -> None:
                 *("STRIPE_WEBHOOK_SECRET", "CRON_SECRET"),
             )
         },
+        # What commands need that then find the book by DATABASE_URL.
+        "TALLYBOOK_KEY_PEPPER": key_pepper(folder),
+        "TALLYBOOK_SEAL_KEY": ",".join(seal_keys(folder)),
+        "TALLYBOOK_WEBHOOKS_PRIVATE": LOOPBACK_NETWORKS,
         **{f"{scope.upper()}_KEY": key for scope, key in keys.items()},
     }
     for name, value in exports.items():

@@ -134,9 +134,14 @@ def test_a_running_books_addresses_and_keys_are_exports_for_the_shell(
     }
     (tmp_path / ".tallybook").mkdir()
     (tmp_path / ".tallybook" / "dev.json").write_text(json.dumps(told))
+    secrets = {"key_pepper": "pepper", "seal_key": "PRIVATE+KEY+a+b+c"}
+    (tmp_path / ".tallybook" / "secrets.json").write_text(json.dumps(secrets))
     printed = CliRunner().invoke(app, ["env"])
     assert printed.exit_code == 0, printed.output
     script = f'{printed.stdout}\necho "$BASE_URL $SERVICE_KEY $DATABASE_URL"'
     said = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True)
     assert said.stdout == f"{told['base_url']} tb_a {told['database_url']}\n"
     assert "REDIS_URL" not in printed.stdout
+    lines = printed.stdout.splitlines()
+    assert "export TALLYBOOK_KEY_PEPPER=pepper" in lines
+    assert "export TALLYBOOK_SEAL_KEY=PRIVATE+KEY+a+b+c" in lines
