@@ -44,6 +44,16 @@ class Move(msgspec.Struct, frozen=True, kw_only=True):
     reverses_journal_id: int | None
 
 
+class Correction(msgspec.Struct, frozen=True, kw_only=True):
+    """What one journal took back or gave back, and who asked for it."""
+
+    kind: str
+    change: int
+    at: datetime
+    actor: str
+    reason: str | None
+
+
 class Why(msgspec.Struct, frozen=True, kw_only=True):
     """A day or a month of one account, by the account's own clock."""
 
@@ -55,6 +65,7 @@ class Why(msgspec.Struct, frozen=True, kw_only=True):
     flows: RollForward
     spent_for: list[SpentFor]
     moves: list[Move]
+    corrections: list[Correction]
     truncated: bool  # later moves are left out
     sentences: list[str]
 
@@ -87,6 +98,7 @@ async def why(
     asked = {"account_ids": numbers, "start": flows.start, "end": flows.end}
     spent = await database.fetch(*_SQL["spent"](**asked))
     moves = await database.fetch(*_SQL["moves"](**asked, limit=MOVES_MAX + 1))
+    corrected = await database.fetch(*_SQL["corrections"](**asked, limit=MOVES_MAX))
     told = Why(
         account_id=public_id,
         time_zone=zone,
@@ -96,6 +108,7 @@ async def why(
         flows=flows,
         spent_for=[SpentFor(row["label"], row["spent"], row["came_back"]) for row in spent],
         moves=[_move(row) for row in moves[:MOVES_MAX]],
+        corrections=[_correction(row) for row in corrected],
         truncated=len(moves) > MOVES_MAX,
         sentences=[],
     )
@@ -119,6 +132,16 @@ def _move(row: Record) -> Move:
     )
 
 
+def _correction(row: Record) -> Correction:
+    return Correction(
+        kind=row["kind"],
+        change=row["change"],
+        at=row["recorded_at"],
+        actor=row["actor"],
+        reason=row["reason"],
+    )
+
+
 def sentences(told: Why) -> Iterator[str]:
     """Say it: what there was, what came, what went, who took back what, what there is."""
     flows, when = told.flows, f"{told.on:%Y-%m}" if told.days > 1 else f"{told.on}"
@@ -126,12 +149,13 @@ def sentences(told: Why) -> Iterator[str]:
     for amount, said in (
         (flows.granted, "{} came as grants."),
         (flows.purchased, "{} were bought."),
+        (-flows.refunded, "{} came back of money that was disputed and won."),
         (flows.transferred, "{} came from accounts that were joined to this one."),
     ):
         if amount > 0:
             yield said.format(_credits(amount))
     if flows.spent:
-        yield f"{_credits(flows.spent)} were spent: {_spent_for(told.spent_for)}."
+        yield f"{_credits(flows.spent, 'spent')}: {_spent_for(told.spent_for)}."
     for amount, said in (
         (flows.returned, "{} came back of spends."),
         (flows.expired, "{} expired unused, as a day's credits do at its end."),
@@ -140,26 +164,34 @@ def sentences(told: Why) -> Iterator[str]:
     ):
         if amount > 0:
             yield said.format(_credits(amount))
-    yield from _corrections(told.moves)
+    yield from _corrections(told)
     ended = "Up to now that leaves" if told.going_on else "That left"
     owed = ", which are owed" if flows.closing < 0 else ""
     yield f"{ended} {_credits(flows.closing)}{owed}."
 
 
-def _corrections(moves: Sequence[Move]) -> Iterator[str]:
-    for move in moves:
-        if move.kind not in ("reversal", "adjustment"):
-            continue
-        done = {"reversal": ("given back", "taken back"), "adjustment": ("added", "taken")}
-        word = done[move.kind][move.change < 0]
-        reason = f', "{move.reason}"' if move.reason else ""
-        by = f"by {move.actor} on {move.at:%Y-%m-%d at %H:%M} UTC"
-        yield f"{_credits(abs(move.change))} were {word} {by}{reason}."
+def _corrections(told: Why) -> Iterator[str]:
+    left = {"reversal": told.flows.reversed, "adjustment": told.flows.adjusted}
+    for one in told.corrections:
+        left[one.kind] -= one.change
+        reason = f', "{one.reason}"' if one.reason else ""
+        by = f"by {one.actor} on {one.at:%Y-%m-%d at %H:%M} UTC"
+        yield f"{_corrected(one.kind, one.change)} {by}{reason}."
+    for kind, change in left.items():
+        if change:
+            yield f"{_corrected(kind, change)} by later acts, all in all."
+
+
+def _corrected(kind: str, change: int) -> str:
+    done = {"reversal": ("given back", "taken back"), "adjustment": ("added", "taken")}
+    return _credits(abs(change), done[kind][change < 0])
 
 
 def _spent_for(parts: Sequence[SpentFor]) -> str:
     return ", ".join(f"{one.spent:,} for {one.label or 'nothing that was named'}" for one in parts)
 
 
-def _credits(amount: int) -> str:
-    return f"{amount:,} credit" if abs(amount) == 1 else f"{amount:,} credits"
+def _credits(amount: int, done: str | None = None) -> str:
+    one = abs(amount) == 1
+    verb = f" {'was' if one else 'were'} {done}" if done else ""
+    return f"{amount:,} {'credit' if one else 'credits'}{verb}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -65,6 +66,36 @@ async def test_a_day_is_told_in_sentences_that_close(fay: Acts, api: Api) -> Non
     assert (told["going_on"], told["days"]) == (False, 1)
 
 
+async def test_what_a_release_gives_to_a_reversal_is_told_with_who_asked_for_it(api: Api) -> None:
+    """2 of 5 are held while the run is taken back, 2 are spent: 1 is taken at once, 2 later."""
+    acts = Acts(api, "gus")
+    await api.put("/api/v1/accounts/gus", {})
+    await api.set_clock(NOW + DAY)
+    held = await acts.held(2)
+    await acts.done(await acts.spend(2))
+    run = (await api.get("/api/v1/runs", order="desc")).json()["data"][0]["id"]
+    wrong = {"run_id": run, "reason": "wrong catalogue", "shortfall": "write_off"}
+    await acts.done(await acts.post("reversals", wrong, scope="operator"))
+    await acts.done(await acts.release(held))
+    await api.set_clock(NOW + DAY + HOUR)
+    await complete(api, NOW + DAY + HOUR)
+    told = (await why(api, "gus"))["sentences"]
+    first, later = (one.split(" on ") for one in told if "taken back" in one)
+    assert first[0].startswith("1 credit was taken back by ")
+    assert later[0] == first[0].replace("1 credit was", "2 credits were")
+    assert first[1] == later[1] == '2026-01-02 at 12:00 UTC, "wrong catalogue".'
+    assert _closes(told)
+
+
+def _closes(sentences: list[str]) -> bool:
+    """Whether the numbers of the sentences between make the last of the first."""
+    numbers = [int(re.search(r"(-?[\d,]+) credit", one)[1].replace(",", "")) for one in sentences]
+    comes = re.compile("came|bought|given back|added")
+    signs = [1 if comes.search(one) else -1 for one in sentences]
+    between = sum(n * sign for n, sign in zip(numbers[1:-1], signs[1:-1], strict=True))
+    return numbers[0] + between == numbers[-1]
+
+
 async def test_at_nothing_it_says_what_became_of_everything(fay: Acts, api: Api) -> None:
     today = await why(api, "fay")
     assert (today["on"], today["going_on"], today["closing"]) == ("2026-01-02", True, 0)
@@ -104,6 +135,7 @@ async def test_the_sums_close_for_everybody_on_every_day(busy: BusyLedger) -> No
             other = sum(one["change"] for one in told["moves"])
             assert told["opening"] - told["spent"] + other == told["closing"], (name, n)
             assert sum(one["spent"] for one in told["spent_for"]) == told["spent"]
+            assert _closes(told["sentences"]), told["sentences"]
             before = told["closing"]
             count += 1
     assert count > len(names)
