@@ -34,6 +34,7 @@ def print_environment(console: Console, data_dir: Path | None) -> None:
             )
         },
         # What commands need that then find the book by DATABASE_URL.
+        "TALLYBOOK_ENV": "development",
         "TALLYBOOK_KEY_PEPPER": key_pepper(folder),
         "TALLYBOOK_SEAL_KEY": ",".join(seal_keys(folder)),
         "TALLYBOOK_WEBHOOKS_PRIVATE": LOOPBACK_NETWORKS,
