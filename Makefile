@@ -171,8 +171,10 @@ check: install ## lint, format, types, imports, tidiness
 	$(VENV)/bin/lint-imports
 	$(VENV)/bin/pytest tests/test_tidy.py
 
-lock: install ## write requirements.txt anew from pyproject.toml (UPGRADE=1: newer versions too)
-	@tools=$$(mktemp -d) && trap 'rm -rf "$$tools"' EXIT && \
+# Not after `install`, which ends where pyproject.toml names what the lock lacks.
+lock: ## write requirements.txt anew from pyproject.toml (UPGRADE=1: newer versions too)
+	@[ -x $(VENV)/bin/python ] || { echo "First: make install" >&2; exit 1; }; \
+	tools=$$(mktemp -d) && trap 'rm -rf "$$tools"' EXIT && \
 	$(VENV)/bin/python -m venv "$$tools" && \
 	"$$tools/bin/python" -m pip --disable-pip-version-check install --quiet uv && \
 	"$$tools/bin/uv" pip compile pyproject.toml --group dev --extra otel --quiet --universal --python-version 3.11 \

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from litestar import Litestar
 from litestar.datastructures import State
+from litestar.plugins import PluginProtocol
 from litestar.types import ControllerRouterHandler
 
 from app.audit.export import Exports
@@ -60,6 +61,7 @@ def routed(settings: Settings) -> Litestar:
         request_max_body_size=body.BODY_BYTES_MAX,
         openapi_config=None,
         lifespan=[_lifespan],
+        plugins=_plugins(settings),
         state=State(deep_copy=False),
         debug=False,
         logging_config=None,
@@ -95,6 +97,15 @@ def furnish(app: Litestar, settings: Settings) -> None:
 
 def _routes(settings: Settings) -> list[ControllerRouterHandler]:
     return [*ROUTES, *(CLOCK_ROUTES if settings.clock_settable else ())]
+
+
+def _plugins(settings: Settings) -> list[PluginProtocol]:
+    if settings.assistants == "off":
+        return []
+    from app.web.assistants import tools
+
+    described = schema.published(_routes(settings), version("tallybook"))
+    return [tools(settings.assistants, described["openapi_json"])]
 
 
 @asynccontextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from collections import defaultdict
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
@@ -118,13 +119,13 @@ async def open_api(
             yield Api(client, tokens, settings.stripe_webhook_secrets[0])
 
 
-_spare: dict[bool, list[Litestar]] = {True: [], False: []}
+_spare: defaultdict[tuple[bool, str], list[Litestar]] = defaultdict(list)
 
 
 @contextmanager
 def furnished(settings: Settings) -> Iterator[Litestar]:
     """The application; its routes are made once, not for each of hundreds of tests."""
-    spare = _spare[settings.clock_settable]
+    spare = _spare[settings.clock_settable, settings.assistants]
     app = spare.pop() if spare else routed(settings)
     furnish(app, settings)
     yield app

@@ -261,6 +261,7 @@ def _environment(secrets: Secrets) -> dict[str, str]:
         "TALLYBOOK_ENV": "development",
         "TALLYBOOK_RATE_LIMIT": "off",  # here only where it is asked for
         "TALLYBOOK_WEBHOOKS_PRIVATE": LOOPBACK_NETWORKS,
+        "TALLYBOOK_MCP": "read",
         "PYTHONUNBUFFERED": "1",
     }
     outer = ("DATABASE_URL", "DATABASE_OWNER_URL", "REDIS_URL", *made)

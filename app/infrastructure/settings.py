@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final, Literal, cast
+from typing import Final, Literal, cast, get_args
 from urllib.parse import urlsplit
 
 import msgspec
@@ -29,7 +29,8 @@ _LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 # Where the processes of one server count together; prometheus_client reads it when it is imported.
 COUNTS_FOLDER: Final = "PROMETHEUS_MULTIPROC_DIR"
 
-Environment = Literal["development", "production"]
+Environment = Literal["production", "development"]
+Assistants = Literal["off", "read", "corrections"]
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,6 +60,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     return_origins: frozenset[str] = frozenset()
     webhooks_private: tuple[rates.Network, ...] = ()
     traced: bool = False
+    assistants: Assistants = "off"
 
     def __repr__(self) -> str:
         return f"Settings(environment={self.environment!r}, livemode={self.livemode!r})"
@@ -81,6 +83,7 @@ NAMES: Final[Mapping[str, str]] = {
     "TALLYBOOK_ENV": "production (default) or development",
     "TALLYBOOK_CLOCK": "settable: development only, the clock can be set over HTTP",
     "TALLYBOOK_LOG_LEVEL": "DEBUG, INFO (default), WARNING or ERROR",
+    "TALLYBOOK_MCP": "tools for assistants at /mcp: off (default), read, or corrections too",
     "TALLYBOOK_POOL_SIZE_MAX": "database connections of one process, 16; spends have 14 more",
     "TALLYBOOK_DEBT_MAX": "what an account may owe by captures with `over: debt`, 10000",
     "TALLYBOOK_GRANT_CHUNKS": "chunks of daily grants side by side, 1; a core of the database each",
@@ -129,7 +132,10 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
         seal_keys=_secrets(values["TALLYBOOK_SEAL_KEY"]),
         witnesses=_witnesses(values["TALLYBOOK_WITNESSES"], problems),
         livemode=_flag(values["TALLYBOOK_LIVEMODE"], "TALLYBOOK_LIVEMODE", problems),
-        environment=_environment(values["TALLYBOOK_ENV"], problems),
+        environment=cast(
+            "Environment",
+            _one_of(values["TALLYBOOK_ENV"], "TALLYBOOK_ENV", get_args(Environment), problems),
+        ),
         clock_settable=values["TALLYBOOK_CLOCK"] == "settable",
         log_level=(values["TALLYBOOK_LOG_LEVEL"] or "INFO").upper(),
         pool_size_max=_number(
@@ -145,6 +151,10 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
         trusted_proxies=_networks(values, "TALLYBOOK_TRUSTED_PROXIES", problems),
         webhooks_private=_networks(values, "TALLYBOOK_WEBHOOKS_PRIVATE", problems),
         return_origins=_origins(values["TALLYBOOK_RETURN_ORIGINS"], problems),
+        assistants=cast(
+            "Assistants",
+            _one_of(values["TALLYBOOK_MCP"], "TALLYBOOK_MCP", get_args(Assistants), problems),
+        ),
     )
     if values["TALLYBOOK_CLOCK"] not in (None, "settable"):
         problems.append("TALLYBOOK_CLOCK is not settable, the one value it may have.")
@@ -374,9 +384,8 @@ def _is_origin(text: str) -> bool:
         return False
 
 
-def _environment(value: str | None, problems: list[str]) -> Environment:
-    name = value or "production"
-    if name not in ("production", "development"):
-        problems.append("TALLYBOOK_ENV is neither production nor development.")
-        return "production"
-    return cast("Environment", name)
+def _one_of(value: str | None, name: str, words: tuple[str, ...], problems: list[str]) -> str:
+    """The word, or the first of all where none is set."""
+    if value is not None and value not in words:
+        problems.append(f"{name} is none of {', '.join(words)}.")
+    return value or words[0]

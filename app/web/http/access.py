@@ -39,6 +39,7 @@ class Access(StrEnum):
     SERVICE_OR_AUDITOR = "service_or_auditor"
     ACCOUNTS_READ = "accounts_read"
     OPERATOR = "operator"
+    ANY_KEY = "any_key"
 
 
 # Each lets in a key that holds one of these scopes; operator implies them all.
@@ -50,7 +51,9 @@ SCOPES: Final = {
     Access.SERVICE_OR_AUDITOR: (Scope.SERVICE, Scope.AUDITOR),
     Access.ACCOUNTS_READ: (Scope.SERVICE, Scope.READ, Scope.AUDITOR),
     Access.OPERATOR: (Scope.OPERATOR,),
+    Access.ANY_KEY: tuple(Scope),
 }
+ANY_KEY: Final = {"access": Access.ANY_KEY}  # for a router that is not ours
 OPEN_SECURITY: Final[list[dict[str, list[str]]]] = [{}]
 KEY_SECURITY: Final[list[dict[str, list[str]]]] = [{"apiKey": []}]
 CRON_SECURITY: Final[list[dict[str, list[str]]]] = [{"cronSecret": []}]
@@ -96,6 +99,15 @@ async def guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRou
 async def _check_key(
     connection: ASGIConnection[Any, Any, Any, Any], scopes: tuple[Scope, ...]
 ) -> None:
+    # A tool's call of this route is part of one request, whose key was judged and counted.
+    key = connection.scope["state"].get("key") or await _counted_key(connection)
+    if not key.allows(scopes):
+        wanted = " or ".join(scopes)
+        raise ForbiddenError(f"This call needs a key with the scope {wanted}.", needed=wanted)
+    connection.scope["state"]["key"] = key
+
+
+async def _counted_key(connection: ASGIConnection[Any, Any, Any, Any]) -> ApiKey:
     keyring: Keyring = connection.app.state.keyring
     try:
         key = await keyring.check(_bearer(connection), rate_limits.caller_ip(connection))
@@ -103,10 +115,7 @@ async def _check_key(
         await rate_limits.of_address(connection)
         raise
     await rate_limits.of_key(connection, key.id)
-    if not key.allows(scopes):
-        wanted = " or ".join(scopes)
-        raise ForbiddenError(f"This call needs a key with the scope {wanted}.", needed=wanted)
-    connection.scope["state"]["key"] = key
+    return key
 
 
 async def _check_cron(connection: ASGIConnection[Any, Any, Any, Any]) -> None:

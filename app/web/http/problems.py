@@ -135,7 +135,7 @@ def response(
     retryable: bool = False,
     facts: Mapping[str, object] | None = None,
     headers: Mapping[str, str] | None = None,
-) -> Response[bytes]:
+) -> Response[dict[str, object]]:
     """A problem answer."""
     body = {
         **{name: _fact(value) for name, value in (facts or {}).items()},
@@ -146,9 +146,7 @@ def response(
         "code": code,
         "retryable": retryable,
     }
-    return Response(
-        msgspec.json.encode(body), status_code=status, media_type=MEDIA_TYPE, headers=headers
-    )
+    return Response(body, status_code=status, media_type=MEDIA_TYPE, headers=headers)
 
 
 def _fact(value: object) -> object:
@@ -165,7 +163,9 @@ def status_of_kind(error: type[TallybookError]) -> int:
     return next(_STATUS[kind] for kind in error.__mro__ if kind in _STATUS)
 
 
-def of_tallybook(_request: Request[Any, Any, Any], error: TallybookError) -> Response[bytes]:
+def of_tallybook(
+    _request: Request[Any, Any, Any], error: TallybookError
+) -> Response[dict[str, object]]:
     """Answer an error of our own tree."""
     status = status_of(error)
     headers = {}
@@ -183,7 +183,9 @@ def of_tallybook(_request: Request[Any, Any, Any], error: TallybookError) -> Res
     )
 
 
-def of_validation(request: Request[Any, Any, Any], error: ValidationException) -> Response[bytes]:
+def of_validation(
+    request: Request[Any, Any, Any], error: ValidationException
+) -> Response[dict[str, object]]:
     """Answer a path, query or header parameter that the schema refuses."""
     extra = error.extra if isinstance(error.extra, list) else []
     told = [_told(request, item.get("key", "?"), item.get("message", "?")) for item in extra]
@@ -200,7 +202,7 @@ def _told(request: Request[Any, Any, Any], key: str, message: str) -> str:
     return f"{sent}: {in_words(message, field.raw if field else object)}"
 
 
-def of_http(_request: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:
+def of_http(_request: Request[Any, Any, Any], error: HTTPException) -> Response[dict[str, object]]:
     """Answer Litestar's own errors: no route, no such method, a body too large."""
     code = _CODES.get(error.status_code, "invalid_request")
     headers = dict(error.headers or {})
@@ -212,7 +214,7 @@ def of_http(_request: Request[Any, Any, Any], error: HTTPException) -> Response[
     return response(error.status_code, code, detail, headers=headers)
 
 
-def of_database(_request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+def of_database(_request: Request[Any, Any, Any], error: Exception) -> Response[dict[str, object]]:
     """Answer for a database that is away or too slow; nothing was acknowledged."""
     log.warning("database_away", error=type(error).__name__, detail=str(error))
     return response(
@@ -224,7 +226,7 @@ def of_database(_request: Request[Any, Any, Any], error: Exception) -> Response[
     )
 
 
-def of_fault(_request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+def of_fault(_request: Request[Any, Any, Any], error: Exception) -> Response[dict[str, object]]:
     """Answer anything else: a fault of ours, which the log tells and the answer does not."""
     log.exception("fault", exc_info=error)
     return response(500, "internal", "A fault of ours; it is in the log.")
