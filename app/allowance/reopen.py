@@ -2,6 +2,10 @@
 
 The day's allowance is what it is on any other path: what the first lot gave and was not taken back
 counts as used, so that a day yields no more for having been taken back and opened again.
+
+Example: 50 credits were granted by mistake and 30 spent; the reversal takes 20 and writes 30 off.
+Opened again at 20 credits, the day covers 20 of the 30 and grants nothing. The other 10 are what
+the mistake cost: they stay written off, or owed, for the reason of the reversal.
 """
 
 from __future__ import annotations
@@ -10,18 +14,21 @@ from app.allowance.day import AccountDay
 from app.allowance.entitlement import entitled_tier
 from app.allowance.opened_days import OpenedDay
 from app.allowance.origin import Origin
+from app.infrastructure import ids
 from app.ledger import clawbacks
+from app.ledger.clawbacks import Clawback, Policy
 from app.ledger.kinds import Act, LotSource
-from app.ledger.sheet import JournalDraft, Lot
+from app.ledger.sheet import JournalDraft
 
 
 def reopen(day: AccountDay, origin: Origin) -> int:
-    """Undo the reversal's shortfalls, then grant what the present catalogue leaves of the day.
+    """Undo the reversal's shortfalls as far as the day allows, then grant what is left of it.
 
-    Returns what was used of the lot that was taken back.
+    Returns how much more counts as used of the day, for all that was taken back of it.
 
-    ``day`` has every clawback of its lot; ``origin`` names the run. The opening is dated now: the
-    credits of the day's start were taken back, and until now there were none.
+    ``day`` has every clawback of its lot, and of the lots of its earlier openings; ``origin`` names
+    the run. The opening is dated now: the credits of the day's start were taken back, and until now
+    there were none.
     """
     assert day.day is not None
     assert day.lot is not None
@@ -34,13 +41,14 @@ def reopen(day: AccountDay, origin: Origin) -> int:
             run_id=origin.run_id,
         )
     )
-    used = _used(day, day.lot, journal)
+    day.withdrawn = False
+    day.day_catalogue, day.day_catalogue_id = day.catalogue, day.catalogue_id
+    day.tier = entitled_tier(day.givings, day.now, day.catalogue)
+    used = _cover(day, journal)
     day.used_brought += used
     day.lot.of_running_day = False
     day.lot.changed = day.changed = True
-    day.opening, day.withdrawn = day.opening + 1, False
-    day.day_catalogue, day.day_catalogue_id = day.catalogue, day.catalogue_id
-    day.tier = entitled_tier(day.givings, day.now, day.catalogue)
+    day.opening += 1
     credits = min(max(0, day.allowed - day.used_brought), day.sheet.room)
     day.lot = day.sheet.grant(journal, LotSource.DAILY, credits, day.day.ends_at)
     day.lot.of_running_day = True
@@ -63,13 +71,43 @@ def reopen(day: AccountDay, origin: Origin) -> int:
     return used
 
 
-def _used(day: AccountDay, lot: Lot, journal: JournalDraft) -> int:
-    """What left the lot for good: not what was taken back, nor what was paid for as a debt."""
-    used = lot.drawn
-    for clawback in [clawback for clawback in day.clawbacks if clawback.lot is lot]:
-        used -= (
-            clawback.clawed
-            + clawback.shortfall_reversed
-            + clawbacks.lift(day.sheet, journal, clawback)
-        )
+def _cover(day: AccountDay, journal: JournalDraft) -> int:
+    """Undo shortfalls with what the day allows; what counts as used of it besides what did.
+
+    What was written off beyond counts, or the day would yield it twice. What is owed or was paid
+    for does not: a later top-up may still cover it.
+    """
+    assert day.lot is not None
+    own = [one for one in day.clawbacks if one.lot is day.lot]
+    earlier = [one for one in day.clawbacks if _is_earlier(day, one)]
+    used = day.lot.drawn - sum(one.clawed + one.shortfall_reversed for one in own)
+    covered = day.used_brought + used - sum(_open(one) for one in own)
+    covered -= sum(_open(one) - _owed(one) for one in earlier)  # what is owed did not count
+    room = max(0, day.allowed - covered)
+    used -= sum(_owed(one) for one in own)
+    for clawback in (*own, *earlier):
+        pending = clawback.pending
+        undone = clawbacks.lift(day.sheet, journal, clawback, room)
+        if undone and clawback.number is not None:
+            by = ids.public(ids.REVERSAL, clawback.number)
+            journal.reason = f"The day was opened again: it covers what fell short by {by}."
+        room -= undone + pending - clawback.pending
+        used += undone if clawback.policy is Policy.DEBT else 0
     return max(0, used)
+
+
+def _is_earlier(day: AccountDay, clawback: Clawback) -> bool:
+    """Whether it is of a former opening of this day, which was taken back as well."""
+    assert day.day is not None
+    lot = clawback.lot
+    return (
+        lot.source is LotSource.DAILY and lot.expires_at == day.day.ends_at and lot is not day.lot
+    )
+
+
+def _open(clawback: Clawback) -> int:
+    return clawback.short + clawback.pending
+
+
+def _owed(clawback: Clawback) -> int:
+    return clawback.short if clawback.policy is Policy.DEBT else 0

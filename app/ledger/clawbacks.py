@@ -46,6 +46,11 @@ class Clawback:
     kind: Kind = Kind.REVERSAL
     owed_elsewhere: bool = False  # what falls short is another account's debt
 
+    @property
+    def short(self) -> int:
+        """What falls short still: no spend was reversed for it, no day opened again covers it."""
+        return self.shortfall - self.shortfall_reversed - self.waived
+
 
 def begin(sheet: Sheet, journal: JournalDraft, clawback: Clawback, lapsed: int, held: int) -> None:
     """Take all that is requested.
@@ -100,9 +105,7 @@ def captured(sheet: Sheet, journal: JournalDraft, clawback: Clawback, amount: in
 
 def restored(sheet: Sheet, journal: JournalDraft, clawback: Clawback, amount: int) -> int:
     """A spend of the lot was reversed: what fell short before is taken now; how much."""
-    if clawback.waived:  # the day was opened again: nothing falls short any more
-        return 0
-    undone = min(amount, clawback.shortfall - clawback.shortfall_reversed, clawback.lot.free)
+    undone = min(amount, clawback.short, clawback.lot.free)
     if clawback.policy is Policy.DEBT:
         # What was repaid of the debt meanwhile was paid for: that much stays with the account.
         undone = min(undone, sheet.debt)
@@ -118,21 +121,22 @@ def restored(sheet: Sheet, journal: JournalDraft, clawback: Clawback, amount: in
     return undone
 
 
-def lift(sheet: Sheet, journal: JournalDraft, clawback: Clawback) -> int:
-    """The day is opened again: undo the shortfall, and take no more of what is held.
+def lift(sheet: Sheet, journal: JournalDraft, clawback: Clawback, most: int) -> int:
+    """Let the grant of a day that is opened again cover this much: what fell short, then holds.
 
-    Returns how much of the shortfall the account has paid for meanwhile: that much of what it used
-    does not count against the day.
+    Returns how much of the shortfall it undid. The rest stays written off, or owed.
     """
-    short = clawback.shortfall - clawback.shortfall_reversed
-    undone = min(short, sheet.debt) if clawback.policy is Policy.DEBT else short
+    undone = min(clawback.short, most)
+    if clawback.policy is Policy.DEBT:
+        undone = min(undone, sheet.debt)  # what was repaid meanwhile was paid for
     if undone:
         _undo_shortfall(sheet, journal, clawback, undone)
-    clawback.waived = short + clawback.pending
-    clawback.held -= clawback.pending
-    clawback.pending = 0
+    spared = min(clawback.pending, most - undone)
+    clawback.waived += undone
+    clawback.held -= spared
+    clawback.pending -= spared
     clawback.changed = True
-    return short - undone
+    return undone
 
 
 def _take(sheet: Sheet, journal: JournalDraft, clawback: Clawback, amount: int) -> None:

@@ -330,13 +330,19 @@ def restore(
         )
         if parties.joined:
             _move(parties, header, place, back)
+        written_off = _written_off(day, place.now)
         back = _came_back(parties, header, place.now, back)
-        if parties.joined and place.lot.source is LotSource.DAILY:
-            undone.unused += back
+        if place.lot.source is LotSource.DAILY and (parties.joined or place.lot is not day.lot):
+            # A day that was opened again counts what its first opening wrote off as used.
+            undone.unused += back if parties.joined else written_off - _written_off(day, place.now)
             undone.day_lot = entry["lot_id"]
     undone.expired = day.sheet.sum_of(header, Kind.EXPIRY)
     undone.carried = day.carried_on(header)
     return undone
+
+
+def _written_off(day: AccountDay, lot: Lot) -> int:
+    return sum(one.short for one in day.clawbacks_of(lot) if one.policy is not Policy.DEBT)
 
 
 def _came_back(parties: Parties, header: JournalDraft, lot: Lot, amount: int) -> int:

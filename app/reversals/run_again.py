@@ -7,7 +7,7 @@ what it had. The run that is run again is a run of its own, which can be taken b
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Final
 
@@ -24,6 +24,7 @@ from app.allowance.store import store_days
 from app.book import Book
 from app.errors import RunDateError, RunNotReversedError, TallybookError
 from app.infrastructure.db import Database, Record
+from app.ledger import post
 from app.operators.acts import Operator, OperatorAct, record
 from app.runs import run_row
 from app.runs.run import Ticked
@@ -189,6 +190,7 @@ class _Passing:
             for day in locked.values():
                 day.post_due(self._origin_of_due)
             days = {number: day for number, day in locked.items() if self._is_withdrawn(day)}
+            await self._load_earlier(days)
             await load_clawbacks(database, days.values())
             counted = Counted()
             used = {number: reopen(day, self._origin) for number, day in days.items()}
@@ -198,6 +200,20 @@ class _Passing:
             await store_days(database, locked.values())
             took_ms = round((_elapsed() - began) * 1000)
             await run_row.add(database, self._run["id"], counted, took_ms)
+
+    async def _load_earlier(self, days: Mapping[int, AccountDay]) -> None:
+        """Put the lots of openings before the one that is withdrawn on the sheets."""
+        if self._run["opening"] == 2:
+            return
+        rows = await self._book.database.fetch(
+            """SELECT account_id, lot_id FROM daily_grants
+                WHERE account_id = ANY($1::bigint[]) AND day_on = $2""",
+            list(days),
+            self._run["day_on"],
+        )
+        for number, day in days.items():
+            lots = [row["lot_id"] for row in rows if row["account_id"] == number]
+            await post.load_lots(self._book.database, day.sheet, lots)
 
     @property
     def _origin_of_due(self) -> Origin:

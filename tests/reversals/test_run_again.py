@@ -83,8 +83,7 @@ async def test_what_was_spent_of_the_day_counts_and_its_shortfall_is_undone(
     if policy == "debt":
         undone = ("reversal", "issued", "debt", 3)
     assert entries == [undone, ("grant", "issued", "free", 2)]
-    balance = (await api.get("/api/v1/ledger/trial-balance")).json()["accounts"]
-    assert all(line["balance"] == 0 for line in balance if line["account"] == "written_off")
+    assert await written_off(database) == 0
     assert await differences(database) == []
 
 
@@ -245,6 +244,131 @@ async def test_who_is_joined_after_the_second_opening_brings_all_that_was_used(
     assert await differences(database) == []
 
 
+async def give(book: Book, credits: int) -> None:
+    """Let FREE give so many credits a day, from each account's next opening."""
+    text = await book.database.fetchval("SELECT content FROM catalogues ORDER BY id LIMIT 1")
+    daily = f"daily_credits = {credits}\n"
+    await apply_tiers(book, text.replace("daily_credits = 5\n", daily))
+
+
+async def mistaken(api, book: Book, credits: int = 50) -> Acts:
+    """An account to which a wrong catalogue gave so much today."""
+    await give(book, credits)
+    (acts,) = await people(api, 1)
+    assert await acts.available() == credits
+    return acts
+
+
+async def written_off(database: Database) -> int:
+    """What stands as written off, all in all."""
+    return int(
+        await database.fetchval(
+            """SELECT coalesce(sum(CASE WHEN debit = 'written_off' THEN amount ELSE -amount END), 0)
+                 FROM entries WHERE kind = 'write_off'"""
+        )
+    )
+
+
+async def test_what_a_mistake_cost_beyond_the_right_day_stays_written_off_with_its_reason(
+    api, database, book
+) -> None:
+    acts = await mistaken(api, book)  # 50 instead of 20
+    await acts.spend(30)
+    told = await reverse_run(api, acts)
+    assert (told["clawed"], told["shortfall"]) == (20, 30)
+    await give(book, 20)
+    (run,) = (await again(api)).json()["runs"]
+    assert (run["issued"], run["issued_credits"]) == (1, 0)
+    assert await acts.entries(run_id=run["id"]) == [("write_off", "issued", "written_off", 20)]
+    assert await acts.sides() == (0, 0, 0)
+    assert await written_off(database) == 10
+    rows = (await api.get("/api/v1/ledger/entries", kind="write_off")).json()["data"]
+    assert [(row["amount"], row["debit"]) for row in rows] == [(30, "written_off"), (20, "issued")]
+    assert rows[0]["reason"] == "wrong"
+    assert "it covers what fell short by rev_" in rows[1]["reason"]
+    assert await differences(database) == []
+
+
+async def test_what_a_mistake_cost_beyond_stays_owed_by_the_policy_debt(
+    api, database, book
+) -> None:
+    acts = await mistaken(api, book)
+    await acts.spend(30)
+    await reverse_run(api, acts, "debt")
+    assert await acts.sides() == (0, 0, 30)
+    await give(book, 20)
+    await again(api)
+    assert await acts.sides() == (0, 0, 10)
+    # What is owed does not count as used as well: 50 - 20 come, 10 of them repay.
+    await subscribe(acts, "ENTERPRISE")
+    assert await acts.sides() == (20, 0, 0)
+    assert await differences(database) == []
+
+
+async def test_what_a_mistake_cost_counts_as_used_of_the_day(api, database, book) -> None:
+    """So that spent and free credits of the day are no more than the best tier's."""
+    acts = await mistaken(api, book)
+    await acts.spend(30)
+    await reverse_run(api, acts)
+    await give(book, 20)
+    await again(api)
+    await subscribe(acts, "ENTERPRISE")
+    assert await acts.available() == 20
+    assert await differences(database) == []
+
+
+async def test_a_spend_that_comes_back_undoes_what_stayed_written_off_first(
+    api, database, book
+) -> None:
+    acts = await mistaken(api, book)
+    spent = (await acts.done(await acts.spend(30)))["id"]
+    await reverse_run(api, acts)
+    await give(book, 20)
+    await again(api)
+    await acts.done(await acts.give_back(7, spend_id=spent))
+    assert (await acts.available(), await written_off(database)) == (0, 3)
+    await acts.done(await acts.give_back(8, spend_id=spent))
+    assert (await acts.available(), await written_off(database)) == (5, 0)
+    await subscribe(acts, "ENTERPRISE")
+    assert await acts.available() == 35  # 50, of which 15 are spent
+    assert await differences(database) == []
+
+
+@pytest.mark.parametrize(("captured", "free", "lost"), [(0, 10, 0), (25, 0, 15), (30, 0, 20)])
+async def test_what_is_held_beyond_the_right_day_is_still_taken(
+    api, database, book, captured, free, lost
+) -> None:
+    acts = await mistaken(api, book)
+    await acts.done(await acts.spend(10))
+    held = await acts.held(30)
+    told = await reverse_run(api, acts)
+    assert (told["clawed"], told["held"], told["shortfall"]) == (10, 30, 10)
+    await give(book, 20)
+    await again(api)  # covers the 10 that were spent, and 10 of the 30
+    assert (await acts.sides(), await written_off(database)) == ((0, 30, 0), 0)
+    if captured:
+        await acts.done(await acts.capture(held, captured))
+    else:
+        await acts.done(await acts.release(held))
+    assert await acts.sides() == (free, 0, 0)
+    assert await written_off(database) == lost
+    assert await differences(database) == []
+
+
+async def test_a_third_opening_undoes_what_the_second_left(api, database, book) -> None:
+    acts = await mistaken(api, book)
+    await acts.spend(30)
+    await reverse_run(api, acts)
+    await give(book, 10)  # wrong once more
+    await again(api)
+    assert (await acts.sides(), await written_off(database)) == ((0, 0, 0), 20)
+    await reverse_run(api, acts)
+    await give(book, 40)
+    await again(api)
+    assert (await acts.sides(), await written_off(database)) == ((10, 0, 0), 0)
+    assert await differences(database) == []
+
+
 ACTS = st.lists(
     st.one_of(
         st.tuples(st.just("spend"), st.integers(1, 6)),
@@ -258,12 +382,14 @@ ACTS = st.lists(
 @given(
     stories=st.lists(st.tuples(ACTS, ACTS), min_size=1, max_size=4),
     policy=st.sampled_from([Policy.WRITE_OFF, Policy.DEBT]),
+    wrong=st.integers(3, 15),
 )
-@settings(max_examples=15)
-async def test_a_day_taken_back_and_opened_again_yields_no_more_than_the_day(
-    database: Database, stories: list[tuple[list[Any], list[Any]]], policy: Policy
+@settings(max_examples=25)
+async def test_a_day_taken_back_and_opened_again_yields_the_day_and_what_the_mistake_cost(
+    database: Database, stories: list[tuple[list[Any], list[Any]]], policy: Policy, wrong: int
 ) -> None:
     book = Book(database)
+    await give(book, wrong)
     await clock.stand(database, await clock.now(database) + timedelta(days=1))
     named = [
         f"again-{await database.fetchval('SELECT count(*) FROM accounts')}-{n}"
@@ -281,27 +407,43 @@ async def test_a_day_taken_back_and_opened_again_yields_no_more_than_the_day(
     for teller, (_, after) in zip(tellers, stories, strict=True):
         for what, value in after:
             await teller.act(what, value)
+    await give(book, RIGHT)
     ticked = await run_again.run_again(book, now.date(), "tests", 60)
     assert ticked.done
-    rows = await database.fetch(
-        """SELECT lots.account_id, sum(lots.free + lots.held)::bigint AS left_, sum(coalesce((
-                      SELECT sum(amount) FROM entries WHERE lot_id = lots.id
-                         AND kind IN ('spend', 'repayment')), 0))::bigint AS used
-             FROM daily_grants JOIN lots ON lots.id = lot_id
-            WHERE day_on = $1 GROUP BY lots.account_id""",
-        now.date(),
-    )
+    rows = await database.fetch(_DAYS, now.date(), named)
+    assert len(rows) == len(stories)
     for row in rows:
-        assert row["left_"] + row["used"] <= 5 + await _paid(database, row["account_id"])
+        spent, held, paid = row["spent"], row["held"], 0
+        if policy is Policy.DEBT:
+            paid = row["paid"]  # of what was owed, by gifts: the account has paid for that much
+        covered = min(spent - paid, RIGHT)
+        left_over = spent - paid - covered
+        used = spent if policy is Policy.WRITE_OFF else covered
+        assert row["free"] == max(0, RIGHT - used - held)
+        assert row["written_off"] == (left_over if policy is Policy.WRITE_OFF else 0)
+        assert row["debt"] == (left_over if policy is Policy.DEBT else 0)
+        assert row["pending"] == max(0, held - (RIGHT - covered))
     assert await differences(database) == []
 
 
-async def _paid(database: Database, account_id: int) -> int:
-    """What other lots repaid of the day's debt: that much the account has paid for itself."""
-    return int(
-        await database.fetchval(
-            """SELECT coalesce(sum(amount), 0) FROM entries JOIN lots ON lots.id = lot_id
-            WHERE entries.account_id = $1 AND kind = 'repayment' AND source <> 'daily'""",
-            account_id,
-        )
-    )
+RIGHT = 5
+# Of each account's day: what was spent and is held of its own lots, what is free, what stays
+# written off, owed, and still to be taken; and what other lots repaid of the debt.
+_DAYS = """
+SELECT sum(lots.free)::bigint AS free, sum(lots.held)::bigint AS held, accounts.debt,
+       sum(spent)::bigint AS spent, sum(written_off)::bigint AS written_off,
+       sum(pending)::bigint AS pending,
+       (SELECT coalesce(sum(amount), 0)::bigint FROM entries JOIN lots ON lots.id = lot_id
+         WHERE entries.account_id = accounts.id
+           AND kind = 'repayment' AND source <> 'daily') AS paid
+  FROM daily_grants JOIN lots ON lots.id = lot_id
+  JOIN accounts ON accounts.id = daily_grants.account_id
+  CROSS JOIN LATERAL (
+      SELECT coalesce(sum(amount) FILTER (WHERE kind = 'spend'), 0) AS spent,
+             coalesce(sum(amount) FILTER (WHERE debit = 'written_off'), 0)
+             - coalesce(sum(amount) FILTER (WHERE credit = 'written_off'), 0) AS written_off
+        FROM entries WHERE lot_id = lots.id) AS moved
+  CROSS JOIN LATERAL (
+      SELECT coalesce(sum(pending), 0) AS pending FROM reversals WHERE lot_id = lots.id) AS waiting
+ WHERE daily_grants.day_on = $1 AND external_id = ANY($2::text[]) GROUP BY accounts.id
+"""
