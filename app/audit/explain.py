@@ -1,4 +1,7 @@
-"""Explain a balance: what is left of which lot, and the journals and events behind it."""
+"""Explain a balance: what is left of which lot, and the journals and events behind it.
+
+Now by the lots as posted, as of an earlier instant by the entries that were recorded until then.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +11,12 @@ from typing import Final
 
 import msgspec
 
+from app.audit.balance import BalanceAsOf, balance
 from app.audit.entries import account_numbers
+from app.audit.horizon import Horizons
 from app.errors import AccountUnknownError
 from app.infrastructure import sql
+from app.infrastructure.clock import NEVER
 from app.infrastructure.db import Database, Record
 
 ENTRIES_PER_LOT_MAX: Final = 1_000
@@ -39,8 +45,9 @@ class ExplainedLot(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Explained(msgspec.Struct, frozen=True, kw_only=True):
-    """The balance as posted: free and held are those of the lots."""
+    """The balance, as posted where ``as_of`` is None: free and held are those of the lots."""
 
+    as_of: datetime | None
     free: int
     held: int
     debt: int
@@ -48,32 +55,56 @@ class Explained(msgspec.Struct, frozen=True, kw_only=True):
     owed: Behind
 
 
-async def explain(database: Database, public_id: str) -> Explained:
-    """The account of the application's or the customer's id; AccountUnknownError without one."""
+async def explain(
+    database: Database, horizons: Horizons, public_id: str, as_of: datetime | None
+) -> Explained:
+    """The account of the application's or the customer's id.
+
+    Raises AccountUnknownError, and BeyondHorizonError where ``as_of`` is not yet complete.
+    """
+    stood = None if as_of is None else await balance(database, horizons, public_id, as_of)
     async with database.snapshot():
         numbers = list(await account_numbers(database, public_id))
         if not numbers:
             raise AccountUnknownError(f"No account has the id {public_id!r}.", account_id=public_id)
-        sides = await database.fetchrow(*_SQL["sides"](account_ids=numbers))
-        assert sides is not None
-        lots = await _lots(database, numbers)
+        free, held, debt = await _sides(database, numbers, stood)
+        lots = await _lots(database, numbers, as_of)
         owed = await database.fetch(
-            *_SQL["behind_debt"](account_ids=numbers, limit=ENTRIES_PER_LOT_MAX + 1)
+            *_SQL["behind_debt"](
+                account_ids=numbers, until=as_of or NEVER, limit=ENTRIES_PER_LOT_MAX + 1
+            )
         )
     return Explained(
-        free=sides["free"],
-        held=sides["held"],
-        debt=sides["debt"],
+        as_of=as_of,
+        free=free,
+        held=held,
+        debt=debt,
         lots=lots,
-        owed=_behind(owed if sides["debt"] else [], ENTRIES_PER_LOT_MAX),
+        owed=_behind(owed if debt else [], ENTRIES_PER_LOT_MAX),
     )
 
 
-async def _lots(database: Database, numbers: Sequence[int]) -> list[ExplainedLot]:
-    rows = await database.fetch(*_SQL["lots"](account_ids=numbers))
+async def _sides(
+    database: Database, numbers: Sequence[int], stood: BalanceAsOf | None
+) -> tuple[int, int, int]:
+    if stood is not None:
+        return stood.free, stood.held, stood.debt
+    posted = await database.fetchrow(*_SQL["sides"](account_ids=numbers))
+    assert posted is not None
+    return posted["free"], posted["held"], posted["debt"]
+
+
+async def _lots(
+    database: Database, numbers: Sequence[int], as_of: datetime | None
+) -> list[ExplainedLot]:
+    if as_of is None:
+        rows = await database.fetch(*_SQL["lots"](account_ids=numbers))
+    else:
+        rows = await database.fetch(*_SQL["lots_as_of"](account_ids=numbers, as_of=as_of))
     limit = min(ENTRIES_PER_LOT_MAX, max(1, ENTRIES_MAX // max(1, len(rows))))
     entries: dict[int, list[Record]] = {row["id"]: [] for row in rows}
-    for entry in await database.fetch(*_SQL["behind_lots"](lot_ids=list(entries), limit=limit + 1)):
+    behind = _SQL["behind_lots"](lot_ids=list(entries), until=as_of or NEVER, limit=limit + 1)
+    for entry in await database.fetch(*behind):
         entries[entry["lot_id"]].append(entry)
     return [_lot(row, _behind(entries[row["id"]], limit)) for row in rows]
 

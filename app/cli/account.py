@@ -31,12 +31,18 @@ def account_show(account_id: AccountId, as_json: AsJson = False, data_dir: BookD
 
 @account.command("explain")
 def account_explain(
-    account_id: AccountId, as_json: AsJson = False, data_dir: BookDir = None
+    account_id: AccountId,
+    as_of: Annotated[
+        datetime | None,
+        typer.Option(parser=parse_instant, metavar="INSTANT", help="As the ledger stood then."),
+    ] = None,
+    as_json: AsJson = False,
+    data_dir: BookDir = None,
 ) -> None:
     """List the entries behind what is left of each lot, the newest first."""
     from app.commands.account import explain_account
 
-    run(explain_account(console, account_id, data_dir, as_json=as_json))
+    run(explain_account(console, account_id, as_of, data_dir, as_json=as_json))
 
 
 @account.command("list")

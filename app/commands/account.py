@@ -17,6 +17,7 @@ from app.accounts.open import require
 from app.accounts.view import AccountView, view, view_of_account
 from app.audit.accounts import AccountQuery, accounts
 from app.audit.explain import Behind, explain
+from app.audit.horizon import Horizons
 from app.book import Book
 from app.commands.book import opened_book
 from app.commands.listing import Listing
@@ -110,7 +111,12 @@ def _lots(one: AccountView) -> Listing:
 
 
 async def explain_account(
-    console: Console, public_id: str, data_dir: Path | None, *, as_json: bool
+    console: Console,
+    public_id: str,
+    as_of: datetime | None,
+    data_dir: Path | None,
+    *,
+    as_json: bool,
 ) -> int:
     """`tallybook account explain`: entry by entry what is behind each lot and the debt."""
     listing = Listing(
@@ -133,7 +139,7 @@ async def explain_account(
             )
 
     async with opened_book(data_dir) as book:
-        found = await explain(book.database, public_id)
+        found = await explain(book.database, Horizons(), public_id, as_of)
     for lot in found.lots:
         add(lot.behind, ids.public(ids.LOT, lot.number), lot.source)
     add(found.owed, "", "debt")

@@ -89,9 +89,12 @@ class ExplainedLotAnswer(View, frozen=True, kw_only=True):
 
 
 class ExplainAnswer(View, frozen=True, kw_only=True):
-    """The balance as posted: free and held are the sums of the lots', debt is told by its own."""
+    """The balance as posted, or as of an instant: free and held are the sums of the lots', debt is
+    told by its own.
+    """
 
     account_id: str
+    as_of: Instant | None
     balance: int
     free: int
     held: int
@@ -116,14 +119,18 @@ async def get_balance(account_id: AccountId, state: State, as_of: At = None) -> 
 
 @get(
     "/api/v1/accounts/{account_id:str}/balance/explain",
-    responses=problems.declared(400, 401, 403, 404),
+    responses=problems.declared(400, 401, 403, 404, 422),
     tags=["Accounts"],
     **access(Access.ACCOUNTS_READ),
 )
-async def explain_balance(account_id: AccountId, state: State) -> ExplainAnswer:
-    """Lot by lot what is free and held as posted, with the journals and events behind each."""
+async def explain_balance(account_id: AccountId, state: State, as_of: At = None) -> ExplainAnswer:
+    """Lot by lot what is free and held, with the journals and events behind each.
+
+    As posted, or with `as_of` as the ledger stood then: later than `complete_to` is 422.
+    """
+    at = instant_if_given(as_of, "as_of")
     async with state.reports.room():
-        found = await explain(state.book.database, account_id)
+        found = await explain(state.book.database, state.horizons, account_id, at)
     return view_of(
         ExplainAnswer,
         found,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -13,8 +14,8 @@ from tests.conftest import NOW
 from tests.stripe_events import make_subscription_event
 
 
-async def explained(api: Api, account: str, scope: str = "auditor") -> dict[str, Any]:
-    answer = await api.get(f"/api/v1/accounts/{account}/balance/explain", scope)
+async def explained(api: Api, account: str, scope: str = "auditor", **query: str) -> dict[str, Any]:
+    answer = await api.get(f"/api/v1/accounts/{account}/balance/explain", scope, **query)
     assert answer.status_code == 200, answer.text
     return answer.json()  # type: ignore[no-any-return]
 
@@ -38,6 +39,37 @@ async def test_every_credit_of_a_busy_ledger_is_told_by_its_lots_entries(busy: B
         assert told["debt"] == -summed(told["debt_entries"], "debt")
         assert all(lot["free"] + lot["held"] > 0 for lot in told["lots"])
         assert not any(lot["truncated"] for lot in told["lots"])
+
+
+async def test_as_of_an_instant_it_tells_what_the_entries_until_then_left(busy: BusyLedger) -> None:
+    told = (await busy.api.get("/api/v1/ledger/entries", limit=1000)).json()["data"]
+    assert len(busy.instants) > 5
+    for at in busy.instants:
+        then = at.isoformat()
+        for name in (*ACCOUNTS, "cus_1"):
+            stood = await explained(busy.api, name, as_of=then)
+            balance = await busy.api.get(f"/api/v1/accounts/{name}/balance", as_of=then)
+            for side in ("balance", "free", "held", "debt"):
+                assert stood[side] == balance.json()[side]
+            for side in ("free", "held"):
+                assert stood[side] == sum(lot[side] for lot in stood["lots"])
+                assert all(lot[side] == summed(lot["entries"], side) for lot in stood["lots"])
+            assert stood["debt"] == -summed(stood["debt_entries"], "debt")
+            for lot in stood["lots"]:
+                behind = {entry["entry_id"] for entry in lot["entries"]}
+                assert behind == {
+                    entry["id"]
+                    for entry in told
+                    if entry["lot_id"] == lot["id"]
+                    and datetime.fromisoformat(entry["recorded_at"]) <= at
+                }
+
+
+async def test_as_of_what_is_not_complete_is_refused(api: Api) -> None:
+    await api.put("/api/v1/accounts/user-1", {})
+    answer = await api.get("/api/v1/accounts/user-1/balance/explain", as_of="2126-01-01T00:00:00Z")
+    assert (answer.status_code, answer.json()["code"]) == (422, "beyond_horizon")
+    assert "complete_to" in answer.json()
 
 
 async def test_an_event_and_a_reason_stand_behind_their_credits(api: Api) -> None:

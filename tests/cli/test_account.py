@@ -109,6 +109,8 @@ async def test_accounts_are_shown_for_eyes_pipes_and_programs(told, ann, api) ->
     assert "There are more than 1" in said
     _, said = await told("account", "explain", "ann", "--json")
     assert {one["source"] for one in json.loads(said)} == {"daily", "promotional"}
+    code, said = await told("account", "explain", "ann", "--json", "--as-of", "2025-12-31T00:00Z")
+    assert (code, json.loads(said)) == (0, [])
 
 
 async def test_a_whole_run_is_taken_back(told, ann, api, database) -> None:
