@@ -1,5 +1,8 @@
 -- name: find
 -- The account behind the application's or the customer's id.
+-- include: accounts/open.sql behind
+
+-- part: behind
 SELECT account_id FROM known_ids WHERE external_id = :public_id
  UNION ALL
 SELECT account_id FROM customers WHERE id = :public_id AND account_id IS NOT NULL LIMIT 1

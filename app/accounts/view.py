@@ -8,13 +8,14 @@ from typing import Final
 
 import msgspec
 
-from app.accounts.open import require
+from app.accounts.open import unknown
 from app.allowance import load
 from app.allowance.day import AccountDay
 from app.allowance.origin import Origin
 from app.book import Book
 from app.infrastructure import sql
 from app.infrastructure.db import Record
+from app.ledger import post
 from app.ledger.sheet import Lot
 from statemachine import State
 
@@ -67,24 +68,33 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
 
 async def view(book: Book, public_id: str) -> AccountView:
     """The account of the application's or the customer's id; AccountUnknownError without one."""
-    async with book.database.snapshot():
-        return await _read(book, await require(book, public_id))
+    row = await book.database.fetchrow(*_SQL["read_named"](public_id=public_id))
+    if row is None:
+        raise unknown(public_id)
+    return await _read(book, row)
 
 
 async def view_of_account(book: Book, number: int) -> AccountView:
     """The account of this internal id."""
-    async with book.database.snapshot():
-        return await _read(book, number)
-
-
-async def _read(book: Book, number: int) -> AccountView:
-    database = book.database
-    row = await database.fetchrow(*_SQL["account"](id=number))
+    row = await book.database.fetchrow(*_SQL["read"](id=number))
     assert row is not None
-    days = await load.view(database, book.catalogues, [row])
-    subscriptions = await database.fetch(*_SQL["subscriptions"](account_id=number))
-    tied = [one["id"] for one in await database.fetch(*_SQL["customers"](account_id=number))]
-    return _view(row, days[number], subscriptions, tied)
+    return await _read(book, row)
+
+
+async def _read(book: Book, row: Record) -> AccountView:
+    """The view of an account's row beside all else that most accounts need; the others in two."""
+    if load.is_plain(row):
+        now = max(row["now"], row["written_at"])
+        one = post.with_lots(row, row["live_lots"], now)
+        day = await load.plain_view(
+            book.database, book.catalogues, one, row["received"], row["newest_catalogue_id"]
+        )
+        return _view(row, day)
+    async with book.database.snapshot():
+        again = await book.database.fetchrow(*_SQL["read"](id=row["id"]))
+        assert again is not None
+        days = await load.view(book.database, book.catalogues, [again])
+    return _view(again, days[again["id"]])
 
 
 async def balances(book: Book, public_ids: Sequence[str]) -> dict[str, Standing]:
@@ -105,18 +115,14 @@ async def balances(book: Book, public_ids: Sequence[str]) -> dict[str, Standing]
     }
 
 
-def _view(
-    row: Record,
-    day: AccountDay,
-    subscriptions: Sequence[Record],
-    tied: Sequence[str],
-) -> AccountView:
+def _view(row: Record, day: AccountDay) -> AccountView:
+    subscriptions = row["received"]
     lots = [_lot(lot) for lot in sorted(day.sheet.lots, key=Lot.burn_order)]
     day.post_due(Origin("read", "read"))  # on a sheet that is thrown away
     return AccountView(
         public_id=row["public_id"],
         external_id=row["external_id"],
-        customer_id=_shown(subscriptions, tied, day),
+        customer_id=_shown(subscriptions, row["tied"], day),
         closed_at=row["closed_at"],
         suspended_at=row["suspended_at"],
         aliases=row["aliases"],
@@ -130,7 +136,7 @@ def _view(
         available=day.sheet.available,
         next_grant_at=day.next_grant_at,
         lots=lots,
-        subscriptions=list(subscriptions),
+        subscriptions=subscriptions,
     )
 
 

@@ -1,20 +1,32 @@
--- name: account
--- An account's row, with the id that it is known by, and those that it had before.
+-- part: columns
+-- An account's row, the id that it is known by and those that it had before, the clock, its live
+-- lots, the subscriptions that it receives, and the customers that are tied to it and not deleted in
+-- Stripe, the best tie first: one snapshot of all that most accounts' answers need.
 SELECT accounts.*, account_names.public_id,
        array(SELECT external_id FROM aliases WHERE aliases.account_id = accounts.id
                 AND external_id IS DISTINCT FROM accounts.external_id
-              ORDER BY since, external_id) AS aliases
+              ORDER BY since, external_id) AS aliases,
+       greatest(tallybook_now(), (SELECT floor FROM book)) AS now,
+       (SELECT max(id) FROM catalogues) AS newest_catalogue_id,
+       array(SELECT lots FROM lots WHERE account_id = accounts.id AND live) AS live_lots,
+       array(SELECT subscriptions FROM subscriptions WHERE account_id = accounts.id
+              ORDER BY created_at, id) AS received,
+       array(SELECT customers.id FROM customers
+              WHERE account_id = accounts.id AND deleted_at IS NULL
+              ORDER BY rank, tied_at, id) AS tied
   FROM accounts JOIN account_names ON account_names.account_id = accounts.id
+
+-- name: read
+-- The account of this internal id.
+-- include: accounts/view.sql columns
  WHERE accounts.id = :id
 
--- name: subscriptions
--- The subscriptions that the account receives.
-SELECT * FROM subscriptions WHERE account_id = :account_id ORDER BY created_at, id
-
--- name: customers
--- The customers that are tied to the account and not deleted in Stripe, the best tie first.
-SELECT id FROM customers WHERE account_id = :account_id AND deleted_at IS NULL
- ORDER BY rank, tied_at, id
+-- name: read_named
+-- The account behind the application's or the customer's id.
+-- include: accounts/view.sql columns
+ WHERE accounts.id = (
+-- include: accounts/open.sql behind
+       )
 
 -- name: named
 -- The accounts behind many ids, the applications' or their customers'.

@@ -87,6 +87,28 @@ async def view(
     return await _days(database, catalogues, await post.sheets_of(database, rows))
 
 
+def is_plain(row: Record) -> bool:
+    """Whether an account's lots and subscriptions are all that decides what it has.
+
+    Not where credits are held, or use was brought from another account.
+    """
+    return not row["held"] and not _counts(row)
+
+
+async def plain_view(
+    database: Database,
+    catalogues: Catalogues,
+    one: Locked,
+    subscriptions: Iterable[Record],
+    newest_catalogue_id: int,
+) -> AccountDay:
+    """The day of a plain account of which everything was read: to compute and throw away."""
+    present_id, present = await catalogues.known(database, newest_catalogue_id)
+    day_catalogue = await catalogues.of(database, one.row["day_catalogue_id"] or present_id)
+    gives = [giving(row) for row in subscriptions if row["tier"] or row["grace_tier"]]
+    return _day(one, gives, present_id, present, day_catalogue)
+
+
 async def _days(
     database: Database, catalogues: Catalogues, locked: Mapping[int, Locked]
 ) -> dict[int, AccountDay]:

@@ -124,9 +124,8 @@ class Transaction(PostgresTransaction):
         return False
 
     async def _give_back(self) -> None:
-        # Shielded: a cancelled request must not leave the connection out of the pool for good.
         if self.engine.pool:
-            await asyncio.shield(self.engine.pool.release(self.connection))
+            await self.engine.pool.release(self.connection)  # which a cancelled request finishes
         else:
             await asyncio.shield(self.connection.close())
 
@@ -163,10 +162,9 @@ class Engine(PostgresEngine):
         """
         if self.pool is None:
             return await self.get_new_connection()
-        if self.pool.get_idle_size() or self.pool.get_size() < self.pool.get_max_size():
-            return await self.pool.acquire()
         try:
-            return await self.pool.acquire(timeout=CONNECTION_WAIT_S)
+            async with asyncio.timeout(CONNECTION_WAIT_S):  # the pool's own costs a task each time
+                return await self.pool.acquire()
         except TimeoutError:
             raise BusyError("No connection to the database became free in time.") from None
 
@@ -359,7 +357,7 @@ class _Pooled:
             yield connection
         finally:
             if self._engine.pool:
-                await asyncio.shield(self._engine.pool.release(connection))
+                await self._engine.pool.release(connection)
 
 
 async def _keep_session(connection: asyncpg.Connection) -> None:

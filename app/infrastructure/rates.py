@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from ipaddress import (
     IPv4Address,
     IPv4Network,
@@ -108,6 +109,7 @@ def _last_hops(forwarded: Sequence[str]) -> Iterator[str]:
     return reversed(hops[-HOPS_MAX:])
 
 
+@lru_cache(4_096)
 def _address(text: str) -> Address | None:
     """An address; an IPv4 one as such if a socket of both families writes `::ffff:192.0.2.1`."""
     try:

@@ -65,23 +65,28 @@ async def sheets_and_answers(
 ) -> tuple[dict[int, Locked], dict[str, StoredAnswer]]:
     """The same beside what was answered under these keys, for the price of one round trip."""
     found = await database.fetch(*_SQL["look"](account_ids=[row["id"] for row in rows], keys=keys))
+    by_account: dict[int, list[Record]] = {row["id"]: [] for row in rows}
+    for record in found:
+        if record["id"] is not None:
+            by_account[record["account_id"]].append(record)
     # The clock may have stepped back since an account was written, or since lists were said to be
     # complete: what is recorded now still stands after both.
     now = max([found[0]["now"], *(row["written_at"] for row in rows)])
-    locked = {row["id"]: Locked(row, _sheet(row, now)) for row in rows}
-    for record in found:
-        if record["id"] is not None:
-            one, lot = locked[record["account_id"]], lot_of(record)
-            # The day's two stay live when they are drawn to nothing.
-            of_day = (one.row["day_lot_id"], one.row["day_carried_lot_id"])
-            lot.of_running_day = lot.number in of_day
-            one.sheet.lots.append(lot)
+    locked = {row["id"]: with_lots(row, by_account[row["id"]], now) for row in rows}
     return locked, idempotency.read(found[0]["answers"])
 
 
-def _sheet(row: Record, now: datetime) -> Sheet:
+def with_lots(row: Record, lots: Iterable[Record], now: datetime) -> Locked:
+    """The account's row and its sheet, of the rows of its live lots, at an instant."""
     suspended = row["suspended_at"] is not None
-    return Sheet(row["id"], row["free"], row["held"], row["debt"], [], now, suspended)
+    sheet = Sheet(row["id"], row["free"], row["held"], row["debt"], [], now, suspended)
+    # The day's two stay live when they are drawn to nothing.
+    of_day = (row["day_lot_id"], row["day_carried_lot_id"])
+    for record in lots:
+        lot = lot_of(record)
+        lot.of_running_day = lot.number in of_day
+        sheet.lots.append(lot)
+    return Locked(row, sheet)
 
 
 async def load_lots(database: Database, sheet: Sheet, numbers: Iterable[int | None]) -> None:
