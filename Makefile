@@ -126,7 +126,9 @@ GRANT_SPENDS_S ?= 15
 DELIVERIES ?= 2000
 PARTS ?= uniform hot http limits webhooks deliveries reads seals grants
 
+# wrk sends what is measured over HTTP; only Debian's packages have it.
 bench: install ## measure speed as ratios to floors (OUT=FILE for JSON; ROUNDS=… and other sizes)
+	@command -v wrk >/dev/null || { [ "$$(id -u)" = 0 ] && apt-get install --yes --quiet wrk; } >/dev/null 2>&1 || true
 	@$(VENV)/bin/python -m ops.benchmarks $(if $(OUT),--out "$(OUT)") --parts $(PARTS) \
 	  --accounts $(ACCOUNTS) --callers $(CALLERS) --rounds $(ROUNDS) --round-s $(ROUND_S) \
 	  --warm-up-s $(WARM_UP_S) --entries $(ENTRIES) --entries-max $(ENTRIES_MAX) --reads $(READS) \

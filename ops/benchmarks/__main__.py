@@ -22,6 +22,7 @@ from ops.benchmarks import (
     seed,
     spends,
     webhooks,
+    wrk,
 )
 from ops.benchmarks.figures import Figure
 from ops.benchmarks.server import Ledger, Server, make_ledger, server
@@ -39,7 +40,7 @@ async def _hot(server: Server, ledger: Ledger, sizes: Sizes) -> list[Figure]:
 
 
 async def _http(server: Server, ledger: Ledger, sizes: Sizes) -> list[Figure]:
-    return [await http_spends.measure(server, ledger, sizes)]
+    return await http_spends.measure(server, ledger, sizes)
 
 
 async def _limits(server: Server, ledger: Ledger, sizes: Sizes) -> list[Figure]:
@@ -81,6 +82,8 @@ PARTS: Mapping[str, Callable[[Server, Ledger, Sizes], Awaitable[list[Figure]]]] 
 
 async def measure(server: Server, sizes: Sizes, parts: list[str]) -> list[Figure]:
     """The figures of these parts, in order."""
+    if not wrk.is_here():
+        console.print(wrk.REMEDY)
     ledger = await make_ledger(server, "ledger_of_spends")
     await seed.seed(ledger, sizes.accounts, sizes.accounts)
     measured = []

@@ -1,4 +1,4 @@
-"""The floor of an HTTP spend: a bare Litestar handler that runs the statement on the same pool."""
+"""The floors of HTTP: bare Litestar handlers that run one statement each on the same pool."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Final
 from granian.constants import Interfaces
 from granian.http import HTTP1Settings
 from granian.server import Server
-from litestar import Litestar, post
+from litestar import Litestar, get, post
 
 from app.embedded.ports import LOOPBACK
 from app.infrastructure.db import Database
@@ -19,6 +19,7 @@ from app.server import HEADER_TIMEOUT_MS, SHUTDOWN_SECONDS_MAX
 from ops.benchmarks.floor import CONNECTIONS, spend_statement
 
 STATEMENT: Final = spend_statement("$1")
+READ: Final = "SELECT external_id, time_zone, tier, free, held, debt FROM accounts WHERE id = $1"
 
 
 def application() -> Litestar:
@@ -31,13 +32,19 @@ def application() -> Litestar:
         assert row is not None
         return dict(row)
 
+    @get("/accounts/{account:int}")
+    async def read(account: int) -> dict[str, object]:
+        row = await database.fetchrow(READ, account)
+        assert row is not None
+        return dict(row)
+
     @asynccontextmanager
     async def lifespan(_app: Litestar) -> AsyncIterator[None]:
         await database.open()
         yield
         await database.close()
 
-    return Litestar([spend], lifespan=[lifespan], openapi_config=None, logging_config=None)
+    return Litestar([spend, read], lifespan=[lifespan], openapi_config=None, logging_config=None)
 
 
 def serve(factory: str, port: int) -> None:

@@ -20,9 +20,9 @@ from app.infrastructure.limiter import SCRIPT, Limiter
 from app.infrastructure.rates import Rate
 from app.operators import keys
 from app.operators.keys import Scope
-from ops.benchmarks import served
+from ops.benchmarks import served, wrk
 from ops.benchmarks.figures import Figure, at_least, plain
-from ops.benchmarks.http_spends import load_of, rate
+from ops.benchmarks.http_spends import spends
 from ops.benchmarks.server import Ledger, Server
 from ops.benchmarks.sizes import Sizes
 
@@ -42,6 +42,8 @@ async def measure(server: Server, ledger: Ledger, sizes: Sizes) -> list[Figure]:
     try:
         await _answers(embedded.url)
         takes = await _takes(embedded.url, sizes.callers)
+        if not wrk.is_here():
+            return takes
         return [await _spends(server, ledger, sizes, embedded.url), *takes]
     finally:
         process.terminate()
@@ -51,15 +53,14 @@ async def measure(server: Server, ledger: Ledger, sizes: Sizes) -> list[Figure]:
 async def _spends(server: Server, ledger: Ledger, sizes: Sizes, redis_url: str) -> Figure:
     async with opened(ledger.superuser_url) as database:
         token = await keys.create(database, served.PEPPER, "bench", [Scope.SERVICE])
-    path = "/api/v1/accounts/bench-{account}/spends"
     limit = f"{NEVER_REACHED.limit}/{NEVER_REACHED.window_s}"
     serve = partial(served.child, server, ledger, command=served.TALLYBOOK, REDIS_URL=redis_url)
     async with (
         serve("free", TALLYBOOK_RATE_LIMIT="off") as a,
         serve("limited", TALLYBOOK_RATE_LIMIT=limit) as b,
     ):
-        free, limited = (load_of(sizes, token, port, path) for port in (a, b))
-        rounds = [(await rate(free), await rate(limited)) for _ in range(sizes.rounds)]
+        send = partial(wrk.send, requests=spends(token, sizes.accounts), sizes=sizes)
+        rounds = [((await send(a)).rate, (await send(b)).rate) for _ in range(sizes.rounds)]
     return at_least("spends by HTTP under rate limits", "spends/s", 1 - COST_MAX, rounds)
 
 

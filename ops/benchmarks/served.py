@@ -12,12 +12,9 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
 
-import msgspec
-
 from app.embedded.ports import LOOPBACK, free_port
 from app.embedded.program import Program, log_path, spawn
 from app.embedded.start_error import log_tail
-from ops.benchmarks.load import Timing
 from ops.benchmarks.server import Ledger, Server
 
 PEPPER: Final = "pepper-of-the-bench-0000"
@@ -27,27 +24,6 @@ START_S_MAX: Final = 30.0
 END_S_MAX: Final = 60.0
 POLL_S: Final = 0.05
 ROOT: Final = Path(__file__).parents[2]
-
-
-async def send(module: str, load: Timing) -> float:
-    """Run a load by its module, told by standard input; how many requests a second it says."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", module,
-        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE, cwd=ROOT,
-    )  # fmt: skip
-    try:
-        said, errors = await asyncio.wait_for(
-            process.communicate(msgspec.json.encode(load)),
-            load.warm_up_s + load.seconds + END_S_MAX,
-        )
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-    if process.returncode != 0:
-        raise RuntimeError(f"{module} failed on {load}:\n{errors.decode()[-2_000:]}")
-    return float(said)
 
 
 @asynccontextmanager

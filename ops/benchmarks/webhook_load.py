@@ -1,36 +1,26 @@
-"""Signed subscription updates of many customers, each a new event; sent as ``load`` sends."""
+"""Signed subscription updates of many customers, each a new event."""
 
 from __future__ import annotations
 
-import asyncio
 import random
-import sys
 import time
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from itertools import count
 from typing import Final
 
-import msgspec
 import orjson
 
 from app.simulate.fake_subscription import FakeSubscription
 from app.simulate.stripe_objects import PRO_MONTHLY
 from app.webhooks.signature import sign
-from ops.benchmarks.load import Request, Timing, post, send
+from ops.benchmarks import wrk
 
 PATH: Final = "/api/webhooks/stripe"
 BEGAN: Final = datetime(2026, 1, 1, tzinfo=UTC)
 NAME: Final = "NAME"  # stands in the bodies where a customer's name goes
 _EVENT: Final = "evt_bench_NAME_002"
 _CREATED: Final = 1_000_000_007  # stands where the event's time goes
-
-
-class WebhookLoad(Timing, frozen=True, kw_only=True):
-    """Events of ``customers`` customers, dated from ``created_from`` on and named after it."""
-
-    secret: str
-    customers: int
-    created_from: int
 
 
 class Bodies:
@@ -51,21 +41,11 @@ class Bodies:
         )
 
 
-def updates(load: WebhookLoad) -> Request:
+def updates(secret: str, customers: int, created_from: int) -> Iterator[bytes]:
     """One update after the other, no two of one second, each newer than those before."""
     bodies = Bodies()
-    times = count(load.created_from)
-
-    def request() -> bytes:
-        created = next(times)
-        customer = random.randint(1, load.customers)  # noqa: S311 - it spreads the load
+    for created in count(created_from):
+        customer = random.randint(1, customers)  # noqa: S311 - it spreads the load
         body = bodies.update(customer, f"evt_bench_{created}", created)
-        signature = sign(body, load.secret, int(time.time()))
-        return post(PATH, body, f"Stripe-Signature: {signature}")
-
-    return request
-
-
-if __name__ == "__main__":
-    told = msgspec.json.decode(sys.stdin.buffer.read(), type=WebhookLoad)
-    print(asyncio.run(send(told, updates(told), 200)))
+        signature = sign(body, secret, int(time.time()))
+        yield wrk.post(PATH, body, f"Stripe-Signature: {signature}")

@@ -18,13 +18,13 @@ import structlog
 from app.book import Book
 from app.infrastructure.db import Database, opened
 from app.webhooks.receive import receive
-from ops.benchmarks import served
+from ops.benchmarks import served, wrk
 from ops.benchmarks.figures import Figure, at_least, below, plain
 from ops.benchmarks.floor import CONNECTIONS
 from ops.benchmarks.seed import TIMEOUT_S
 from ops.benchmarks.server import Ledger, Server, make_ledger
 from ops.benchmarks.sizes import Sizes
-from ops.benchmarks.webhook_load import BEGAN, Bodies, WebhookLoad
+from ops.benchmarks.webhook_load import BEGAN, Bodies, updates
 
 BOUND: Final = 0.5
 GROWTH_MAX: Final = 2.0
@@ -62,7 +62,8 @@ async def measure(server: Server, sizes: Sizes) -> list[Figure]:
     structlog.configure(wrapper_class=quiet)
     ledger = await make_ledger(server, "ledger_of_webhooks")
     await _subscribe(ledger, sizes.webhook_customers)
-    return [await _throughput(server, ledger, sizes), *await _growth(server, sizes)]
+    throughput = [await _throughput(server, ledger, sizes)] if wrk.is_here() else []
+    return [*throughput, *await _growth(server, sizes)]
 
 
 async def _subscribe(ledger: Ledger, customers: int) -> None:
@@ -96,16 +97,8 @@ async def _throughput(server: Server, ledger: Ledger, sizes: Sizes) -> Figure:
 
 
 async def _rate(port: int, sizes: Sizes, part: int) -> float:
-    load = WebhookLoad(
-        port=port,
-        secret=served.SECRET,
-        customers=sizes.webhook_customers,
-        connections=sizes.callers,
-        warm_up_s=sizes.warm_up_s,
-        seconds=sizes.round_s,
-        created_from=_unix(part * ROUND_APART_S),
-    )
-    return await served.send("ops.benchmarks.webhook_load", load)
+    requests = updates(served.SECRET, sizes.webhook_customers, _unix(part * ROUND_APART_S))
+    return (await wrk.send(port, requests, sizes)).rate
 
 
 async def _growth(server: Server, sizes: Sizes) -> list[Figure]:

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from ops.benchmarks import wrk
+
 ROOT = Path(__file__).parents[2]
 FIELDS = {"name", "value", "unit", "floor", "ratio", "bound", "holds"}
 TINY = {
@@ -17,7 +19,7 @@ TINY = {
     "callers": 4,
     "rounds": 1,
     "round-s": 0.3,
-    "warm-up-s": 0.1,
+    "warm-up-s": 0,
     "entries": 2_000,
     "entries-max": 4_000,
     "reads": 2,
@@ -50,7 +52,9 @@ def test_the_bench_writes_every_figure_of_the_contract_and_removes_its_folder(
     assert done.returncode == 0, done.stderr
     assert "ratio" in done.stdout
     figures = json.loads(out.read_text())
+    over_http = {"reads/s"} if wrk.is_here() else set()
     assert {
+        *over_http,
         "spends/s",
         "events/s",
         "messages/s",
