@@ -26,6 +26,7 @@ from app.web import (
     ledger,
     metrics,
     operator_acts,
+    pages,
     returns,
     reversals,
     runs,
@@ -109,5 +110,8 @@ ROUTES: Final[Sequence[ControllerRouterHandler]] = (
     schema.get_openapi_json,
     schema.get_openapi_page,
     schema.get_openapi_bundle,
+    pages.get_asset,
+    pages.get_zone_page,
+    pages.choose_zone,
 )
 CLOCK_ROUTES: Final[Sequence[ControllerRouterHandler]] = (dev_clock.set_clock, dev_clock.get_clock)

@@ -13,6 +13,7 @@ from litestar.exceptions import NotFoundException
 from litestar.response import Redirect
 from litestar.types import ControllerRouterHandler
 
+from app.html import assets
 from app.web.http import openapi_page
 from app.web.http.access import Access, access
 from app.web.http.openapi import describe
@@ -23,7 +24,7 @@ _UNDESCRIBED: Final[dict[str, Any]] = {
     "sync_to_thread": False,
     **access(Access.OPEN),
 }
-_HTML: Final = "text/html; charset=utf-8"
+_HTML: Final = "text/html"
 
 
 @get("/", **_UNDESCRIBED)
@@ -50,13 +51,9 @@ def get_openapi_page(request: Request[Any, Any, Any], state: State) -> Response[
 
 
 @get(f"{PAGE}/{openapi_page.BUNDLE.name}", media_type="text/javascript", **_UNDESCRIBED)
-def get_openapi_bundle() -> Response[bytes]:
+def get_openapi_bundle(request: Request[Any, Any, Any]) -> Response[bytes]:
     """The page's script; its name holds its version, so that it may be kept."""
-    headers = {
-        "Content-Encoding": "gzip",
-        "Cache-Control": "public, max-age=31536000, immutable",
-    }
-    return Response(openapi_page.bundle(), media_type="text/javascript", headers=headers)
+    return assets.answer(openapi_page.bundle(), request.headers.get("accept-encoding", ""))
 
 
 def published(routes: Sequence[ControllerRouterHandler], version: str) -> dict[str, bytes]:
