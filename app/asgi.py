@@ -19,6 +19,7 @@ from app.audit.export import Exports
 from app.audit.gauges import Gauges
 from app.audit.horizon import Horizons
 from app.book import Book, book_of, close_stripe
+from app.console.routes import CONSOLE
 from app.infrastructure import logs, traces
 from app.infrastructure import settings as settings_module
 from app.infrastructure.checked_database import checked
@@ -26,7 +27,6 @@ from app.infrastructure.db import Database, kept_open
 from app.infrastructure.limiter import Limiter
 from app.infrastructure.metrics import Metrics
 from app.infrastructure.settings import Settings
-from app.ledger import idempotency
 from app.operators.keys import Keyring
 from app.spending import queue, turns
 from app.spending.queue import SpendQueue
@@ -55,7 +55,7 @@ def create_app(settings: Settings) -> Litestar:
 def routed(settings: Settings) -> Litestar:
     """The routes alone: a tenth of a second's work, and the same for every book."""
     app = Litestar(
-        route_handlers=_routes(settings),
+        route_handlers=[*_routes(settings), CONSOLE],
         guards=[access.guard],
         exception_handlers=problems.HANDLERS,
         request_class=body.StrictRequest,
@@ -138,7 +138,6 @@ def _state(settings: Settings, book: Book, spending: Book) -> dict[str, Any]:
     return {
         **schema.published(_routes(settings), version("tallybook")),
         "settings": settings,
-        "key_secret": idempotency.secret_of(settings.key_pepper),
         "book": book,
         "spending": spending,
         "spends": SpendQueue(spending),

@@ -34,12 +34,10 @@ from app.infrastructure.db import Database
 from app.infrastructure.settings import Settings
 from tests.api_client import Api, open_api
 from tests.as_owner import VARIABLE
-from tests.browser import chromium
 from tests.running_redis import RunningRedis
 from tests.stripe_events import make_subscription_event
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
-PEPPER = "pepper-of-the-tests-000"
 SEAL_KEY = (  # signs the seals of the tests alone
     "PRIVATE+KEY+books.example+1fdd269a+AUFPmgnCnSGYH8UrrqnN300GOvbMV1DLCfQC3xd2oq3i"
 )
@@ -188,16 +186,6 @@ async def _make_template(urls: dict[str, str]) -> None:
     await database.close()
 
 
-def pytest_terminal_summary(
-    terminalreporter: pytest.TerminalReporter,
-) -> None:
-    """Say in one line what was skipped for want of a browser."""
-    skipped = terminalreporter.stats.get("skipped", [])
-    count = sum(chromium.ABSENT in str(one.longrepr) for one in skipped)
-    if count:
-        terminalreporter.write_line(f"{count} tests skipped: {chromium.ABSENT}.")
-
-
 class Server:
     """The run's PostgreSQL, by role."""
 
@@ -285,7 +273,7 @@ def settings(server: Server) -> Settings:
         database_url=server.application_url,
         stripe_webhook_secrets=("whsec_first_of_the_tests", "whsec_second_of_the_tests"),
         cron_secret="cron-secret-of-the-tests",
-        key_pepper=PEPPER,
+        key_pepper="pepper-of-the-tests-000",
         seal_keys=(SEAL_KEY,),
         environment="development",
         clock_settable=True,

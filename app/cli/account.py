@@ -99,7 +99,7 @@ def account_grant(
     from app.spending.grants import GrantSource
 
     source = GrantSource.PURCHASED if purchased else GrantSource.PROMOTIONAL
-    order = keyed_order(reason, key, data_dir, "grant", account_id, amount, expires, source)
+    order = keyed_order(reason, key, "grant", account_id, amount, expires, source)
     run(grant(console, account_id, amount, order, expires, source, data_dir, dry_run=dry_run))
 
 
@@ -115,7 +115,7 @@ def account_adjust(
     """Correct a balance by hand."""
     from app.commands.account import adjust, keyed_order
 
-    order = keyed_order(reason, key, data_dir, "adjust", account_id, amount)
+    order = keyed_order(reason, key, "adjust", account_id, amount)
     run(adjust(console, account_id, amount, order, data_dir, dry_run=dry_run))
 
 
@@ -135,18 +135,16 @@ def account_return(
 ) -> None:
     """Return a spend, or part of it, to the lots that it came from."""
     from app.commands.account import keyed_order, return_credits
-    from app.commands.book import key_secret
     from app.infrastructure import ids
-    from app.ledger.idempotency import key_if_given
     from app.reversals.returns import ReturnOrder
 
     wanted = ReturnOrder(
         spend=None if spend is None else ids.number(ids.JOURNAL, spend) or 0,
         hold=None if hold is None else ids.number(ids.HOLD, hold) or 0,
-        of_key=key_if_given(of_key, key_secret(data_dir)),
+        of_key=of_key,
         amount=amount,
     )
-    order = keyed_order(reason, key, data_dir, "return", account_id, spend, hold, of_key, amount)
+    order = keyed_order(reason, key, "return", account_id, spend, hold, of_key, amount)
     run(return_credits(console, account_id, wanted, order, data_dir, dry_run=dry_run))
 
 
@@ -244,3 +242,26 @@ def import_(
     from app.commands.importing import import_file
 
     run(import_file(console, file, reason, data_dir, dry_run=dry_run))
+
+
+def reverse(
+    reason: Because,
+    journal: Annotated[str | None, typer.Option(help="A journal, jrn_….")] = None,
+    event: Annotated[str | None, typer.Option(help="What an event did to a purchase.")] = None,
+    run_id: Annotated[str | None, typer.Option("--run", help="A whole daily run, run_….")] = None,
+    shortfall: Annotated[
+        str, typer.Option(help="What becomes of what was spent: write_off, debt or reject.")
+    ] = "write_off",
+    dry_run: DryRun = False,
+    data_dir: BookDir = None,
+) -> None:
+    """Take back a mistake by entries that run against it; nothing is edited. Once: again changes
+    nothing.
+    """
+    from app.commands.account import reverse as command
+    from app.ledger.clawbacks import Policy
+
+    if shortfall not in set(Policy):
+        raise typer.BadParameter(f"{shortfall} is none of {', '.join(Policy)}.")
+    policy = Policy(shortfall)
+    run(command(console, journal, event, run_id, policy, reason, data_dir, dry_run=dry_run))

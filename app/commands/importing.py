@@ -16,11 +16,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemaining
 from app.accounts.put import put
 from app.book import Book
 from app.commands.account import DRY_RUN, acting
-from app.commands.book import key_secret, opened_book
+from app.commands.book import opened_book
 from app.errors import RefusedError, TallybookError
 from app.infrastructure import ids
 from app.infrastructure.clock import NEVER
-from app.ledger import idempotency
 from app.ledger.idempotency import request_key
 from app.ledger.kinds import AMOUNT_MAX
 from app.operators.acts import at_the_machine
@@ -73,7 +72,7 @@ async def import_file(
     one that was broken off goes on.
     """
     lines = read(file)
-    secret, told = key_secret(data_dir), Told()
+    told = Told()
     columns = (*Progress.get_default_columns()[:1], BarColumn(), MofNCompleteColumn())
     bar = Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True), transient=True)
     async with opened_book(data_dir) as book:
@@ -82,7 +81,7 @@ async def import_file(
             for start in range(0, len(lines), CHUNK_ROWS):
                 chunk = lines[start : start + CHUNK_ROWS]
                 async with acting(book, dry_run=dry_run):
-                    await _carry_out(book, chunk, reason, secret, told)
+                    await _carry_out(book, chunk, reason, told)
                 bar.advance(task, len(chunk))
     for refusal in told.refused[:SHOWN_MAX]:
         console.print(refusal, style="red", markup=False, soft_wrap=True)
@@ -98,17 +97,10 @@ async def import_file(
     return 1 if told.refused else 0
 
 
-async def _carry_out(
-    book: Book, chunk: Sequence[Line], reason: str, secret: bytes, told: Told
-) -> None:
+async def _carry_out(book: Book, chunk: Sequence[Line], reason: str, told: Told) -> None:
     by = at_the_machine(reason)
     wanted: list[tuple[int, GrantOrder]] = []
-    lines = [(number, row, _order(row, by.actor, reason, secret)) for number, row in chunk]
-    erased = await idempotency.erased(book.database, [order.order.key for *_, order in lines])
-    for number, row, order in lines:
-        if order.order.key.key in erased:  # nothing opens the account of a person again
-            told.stood += 1
-            continue
+    for number, row in chunk:
         try:
             _, new = await put(
                 book, row.account_id, row.stripe_customer_id, row.time_zone, by.actor
@@ -118,7 +110,7 @@ async def _carry_out(
             continue
         told.opened += new
         if row.amount:
-            wanted.append((number, order))
+            wanted.append((number, _order(row, by.actor, reason)))
     results = await grant_many(book, [order for _, order in wanted])
     for (number, order), result in zip(wanted, results, strict=True):
         if not isinstance(result, Done):
@@ -130,7 +122,7 @@ async def _carry_out(
             told.credits += order.amount
 
 
-def _order(row: Row, actor: str, reason: str, secret: bytes) -> GrantOrder:
+def _order(row: Row, actor: str, reason: str) -> GrantOrder:
     ends_at = row.expires_at
     if ends_at is not None:
         ends_at = ends_at.astimezone(UTC) if ends_at.tzinfo else ends_at.replace(tzinfo=UTC)
@@ -149,7 +141,7 @@ def _order(row: Row, actor: str, reason: str, secret: bytes) -> GrantOrder:
         expires_at=ends_at,
         order=Order(
             actor=actor,
-            key=request_key(key, "CLI", "import", said, secret),
+            key=request_key(key, "CLI", "import", said),
             reason=row.reason or reason,
             metadata={"reference": str(row.reference)},
         ),

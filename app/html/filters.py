@@ -9,6 +9,8 @@ from typing import Any, Final
 import jinja2
 from markupsafe import Markup
 
+from app.infrastructure import ids
+
 MINUS: Final = "\N{MINUS SIGN}"
 NOTHING: Final = "\N{EN DASH}"  # where there is no value
 _NEVER_YEAR: Final = 9999  # the last instant stands for never
@@ -104,8 +106,14 @@ def data_size(size: int) -> str:
     return f"{size / 1_000:,.0f} kB" if size < 1_000_000 else f"{size / 1_000_000:,.1f} MB"
 
 
+def public_id(number: int | None, prefix: str) -> str:
+    """The public id of a row's number, such as ``jrn_000000000001a``; a dash for None."""
+    return NOTHING if number is None else ids.public(prefix, number)
+
+
 FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
     "number": number,
+    "id": public_id,
     "change": change,
     "moment": moment,
     "day": day,

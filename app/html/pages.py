@@ -15,7 +15,8 @@ from litestar.datastructures import Cookie
 from app.html import filters, plots, tones
 from app.html.assets import assets
 
-TEMPLATES: Final = Path(__file__).parent / "templates"
+# Each package of pages has a folder of templates; all are found by all.
+TEMPLATES: Final = tuple(sorted(Path(__file__).parents[1].glob("*/templates")))
 MEDIA_TYPE: Final = "text/html"
 # What each template may name without being given it.
 _DEFAULTS: Final[Mapping[str, object]] = {

@@ -11,6 +11,7 @@ import structlog
 from app.accounts import apply_catalogue
 from app.book import Book
 from app.infrastructure import clock
+from app.operators import sessions
 from app.outgoing import messages
 from app.reversals import run, run_again
 from app.runs import due_waves
@@ -36,6 +37,7 @@ async def tick(book: Book, started_by: str = "tick", within_s: float = TICK_SECO
     for resume in (apply_catalogue.catch_up, run.resume, run_again.resume):
         await _tried(resume(book, within_s), failures)
     await _tried(messages.forget(book), failures)
+    await _tried(sessions.sweep(book.database), failures)
     ticked = await run_due(
         book.database, book.catalogues, started_by, within_s, at_once=book.grant_chunks
     )

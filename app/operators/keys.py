@@ -103,6 +103,35 @@ async def create(
     return token_of(key_id, secret)
 
 
+async def add(
+    database: Database,
+    pepper: str,
+    name: str,
+    scopes: Collection[Scope],
+    expires_at: datetime | None,
+) -> str:
+    """Make a key as the server's role may, by the console, and return it: the only time it is seen.
+
+    Raises ForbiddenError for one that may correct, and ConfigurationError for another pepper.
+    """
+    if Scope.OPERATOR in scopes:
+        raise ForbiddenError(
+            "A key that may correct is made at the machine: `tallybook keys create NAME --scope "
+            "operator`."
+        )
+    if not await is_pepper(database, pepper):
+        raise ConfigurationError("TALLYBOOK_KEY_PEPPER is not the one of this book's keys.")
+    key_id, secret = random_token(ID_CHARS), random_token(SECRET_CHARS)
+    given = {"id": key_id, "name": name, "scopes": sorted(scopes), "expires_at": expires_at}
+    await database.execute(*_SQL["add"](secret_hash=_hash(pepper, secret), **given))
+    return token_of(key_id, secret)
+
+
+async def take_back(database: Database, key_id: str) -> bool:
+    """Revoke a key as the server's role may; False where none of this id was good."""
+    return bool(await database.fetchval(*_SQL["take_back"](id=key_id)))
+
+
 async def put_known(
     database: Database, pepper: str, key_id: str, secret: str, name: str, scopes: Collection[Scope]
 ) -> bool:
@@ -215,6 +244,16 @@ class Keyring:
         # Compared even where there is no such key, so that the time tells nothing.
         if not hmac.compare_digest(given, key.secret_hash if key else bytes(32)) or key is None:
             raise UnauthenticatedError("This API key is not known.")
+        return self._good(key, address)
+
+    async def still_good(self, key_id: str, address: Address | None = None) -> ApiKey:
+        """The key of this id, whose token was checked before, judged again; raises as `check`."""
+        key = await self._key(key_id)
+        if key is None:
+            raise UnauthenticatedError("This API key is not known.")
+        return self._good(key, address)
+
+    def _good(self, key: ApiKey, address: Address | None) -> ApiKey:
         if key.id in self._refused:
             raise UnauthenticatedError("This is a development key; production takes none.")
         if key.revoked_at is not None:
@@ -226,6 +265,11 @@ class Keyring:
             raise ForbiddenError("This key may not be used from the address that you call from.")
         self._used[key.id] = now
         return key
+
+    def name_of(self, key_id: str) -> str | None:
+        """The name of a key, as it was read last; good or not."""
+        key = self._known.get(key_id)
+        return key.name if key else None
 
     async def store_uses(self) -> None:
         """Store when each key was last used, as far as this process has seen."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from piccolo.columns import BigInt, BigSerial, Boolean, Date, Integer, Text, Timestamptz
+from piccolo.columns import JSONB, BigInt, BigSerial, Boolean, Date, Integer, Text, Timestamptz
 from piccolo.table import Table
 
 from app.tables.ledger import Holds, Journals
@@ -17,6 +17,19 @@ class Verifications(Table, tablename="verifications"):
     check_count = Integer(null=False, default=None)
     row_count = BigInt(null=False, default=None)
     difference_count = BigInt(null=False, default=None)
+
+
+class AskedVerifications(Table, tablename="asked_verifications"):
+    """A verification that the console was asked for, and how far it is."""
+
+    id = BigSerial(primary_key=True)
+    asked_by = Text(null=False, default=None)
+    started_at = Timestamptz(null=False, default=None)
+    beat_at = Timestamptz(null=False, default=None)
+    finished_at = Timestamptz(null=True, default=None)
+    check_count = Integer(null=False, default=None)
+    checks = JSONB(null=False, default="[]")
+    error = Text(null=True, default=None)
 
 
 class UsageDays(Table, tablename="usage_days"):

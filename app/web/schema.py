@@ -19,6 +19,7 @@ from app.web.http.access import Access, access
 from app.web.http.openapi import describe
 
 PAGE: Final = "/schema"
+CONSOLE: Final = "/console"
 _UNDESCRIBED: Final[dict[str, Any]] = {
     "include_in_schema": False,
     "sync_to_thread": False,
@@ -29,10 +30,10 @@ _HTML: Final = "text/html"
 
 @get("/", **_UNDESCRIBED)
 def get_root(request: Request[Any, Any, Any]) -> Redirect:
-    """Lead a browser to the page; to any other caller nothing is served here."""
+    """Lead a browser to the console; to any other caller nothing is served here."""
     if "text/html" not in request.headers.get("accept", ""):
         raise NotFoundException
-    return Redirect(PAGE)
+    return Redirect(CONSOLE)
 
 
 @get("/schema/openapi.json", media_type="application/json", **_UNDESCRIBED)

@@ -100,7 +100,7 @@ async def spend(
     state: State,
 ) -> Response[SpendAnswer]:
     """Spend credits, all or nothing; under one key it happens once."""
-    order = _order(account_id, data, idempotency_key, caller(request).id, state.key_secret)
+    order = _order(account_id, data, idempotency_key, caller(request).id)
     with state.metrics.spend_seconds.time():
         result = await state.spends.spend(order)
     if isinstance(result, TallybookError):
@@ -133,7 +133,6 @@ async def spend_batch(
             ),
             item.idempotency_key,
             actor,
-            state.key_secret,
         )
         for item in data.spends
     ]
@@ -141,14 +140,14 @@ async def spend_batch(
     return BatchAnswer(results=[_item(result) for result in results])
 
 
-def _order(account_id: str, body: SpendBody, key: str, actor: str, secret: bytes) -> SpendOrder:
+def _order(account_id: str, body: SpendBody, key: str, actor: str) -> SpendOrder:
     # The batch's items hash as the single calls do: a retry may go either way.
     path = f"/api/v1/accounts/{account_id}/spends"
     return SpendOrder(
         account_id=account_id,
         amount=body.amount,
         actor=actor,
-        key=request_key(key, "POST", path, body, secret),
+        key=request_key(key, "POST", path, body),
         reason=body.reason,
         metadata=body.metadata,
         label=body.label,

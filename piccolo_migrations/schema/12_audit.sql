@@ -7,6 +7,21 @@ CREATE TABLE verifications (
     difference_count bigint NOT NULL CHECK (difference_count >= 0)
 );
 
+-- A verification that the console was asked for: how far it is, and what each check found. One at a
+-- time; one whose process died stops beating.
+CREATE TABLE asked_verifications (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    asked_by text NOT NULL CHECK (asked_by <> ''),
+    started_at timestamptz NOT NULL,
+    beat_at timestamptz NOT NULL,
+    finished_at timestamptz,
+    check_count integer NOT NULL CHECK (check_count > 0),
+    checks jsonb NOT NULL DEFAULT '[]', -- of each that is done: name, rows, differences
+    error text
+);
+CREATE UNIQUE INDEX asked_verifications_going ON asked_verifications ((true))
+    WHERE finished_at IS NULL;
+
 -- Credits by day, tier, label and member: the sums of the entries up to usage_fold.entry_id. Only use
 -- is for a label or by a member; the rest stands under none, ''.
 CREATE TABLE usage_days (

@@ -58,11 +58,10 @@ CREATE TABLE seal_names (
     CONSTRAINT salted CHECK ((name IS NULL) = (salt IS NULL))
 );
 
--- Of each entry of which something was erased, the hashes of what no longer stands elsewhere.
-CREATE TABLE seal_erased (
+-- The hash of the text of each entry whose text was erased.
+CREATE TABLE seal_texts_erased (
     entry_id bigint PRIMARY KEY,
-    act text, -- who acted, under a key that was erased
-    text text
+    hash text NOT NULL
 );
 
 -- Each account as the newest seal has it.

@@ -29,12 +29,13 @@ REVOKE CREATE ON SCHEMA public FROM PUBLIC;
 GRANT USAGE ON SCHEMA public TO tallybook_app, tallybook_read, tallybook_clock;
 GRANT EXECUTE ON FUNCTION tallybook_now TO tallybook_app, tallybook_read, tallybook_clock;
 GRANT EXECUTE ON FUNCTION tell_endpoints, public_id TO tallybook_app; -- by triggers, as who writes
-GRANT EXECUTE ON FUNCTION forget_messages TO tallybook_app;
+GRANT EXECUTE ON FUNCTION forget_messages, add_api_key, revoke_api_key TO tallybook_app;
 
--- The server and the auditors read every table; the hashes of the keys are the server's alone.
+-- The server and the auditors read every table; the hashes of the keys
+-- and sessions are the server's alone.
 GRANT SELECT ON ALL TABLES IN SCHEMA public TO tallybook_app, tallybook_read;
 GRANT SELECT ON ALL SEQUENCES IN SCHEMA public TO tallybook_app, tallybook_read;
-REVOKE SELECT ON api_keys FROM tallybook_read;
+REVOKE SELECT ON api_keys, console_sessions FROM tallybook_read;
 
 -- The server adds rows to these tables and changes none,
 GRANT INSERT ON
@@ -49,12 +50,14 @@ GRANT INSERT ON
     accounts, aliases, customers, claims, brought_use, moved_use, lots, holds, reversals, runs,
     run_not_opened, events, subscriptions, backings, money_back, reconciliations, sightings,
     usage_days, alert_counts, key_uses, webhook_endpoints, webhook_messages,
-    seal_tiles, seal_leaves, seal_balances, seal_balance_tiles
+    seal_tiles, seal_leaves, seal_balances, seal_balance_tiles, console_sessions, asked_verifications
     TO tallybook_app;
+-- removes these alone, as people sign out,
+GRANT DELETE ON console_sessions TO tallybook_app;
 -- It draws these numbers itself; a column that is an identity draws without a right.
 GRANT USAGE ON SEQUENCE journals_id_seq, lots_id_seq, holds_id_seq TO tallybook_app;
 
--- and changes them, but for the columns that say what a row is. It removes none.
+-- and changes them, but for the columns that say what a row is. It removes no other.
 DO $$
 DECLARE
     kept record;
@@ -90,6 +93,8 @@ BEGIN
         ('seal_leaves', '{tile, first_entry_id}'),
         ('seal_balances', '{account_id}'),
         ('seal_balance_tiles', '{level, tile}'),
+        ('console_sessions', '{token_hash, key_id, created_at, ends_at}'),
+        ('asked_verifications', '{id, asked_by, started_at, check_count}'),
         ('book', '{only_row, epoch, pepper_check}')
     ) AS kept (table_name, columns) LOOP
         SELECT string_agg(quote_ident(attname), ', ') INTO STRICT changing FROM pg_attribute
@@ -99,6 +104,7 @@ BEGIN
     END LOOP;
 END $$;
 
--- Keys and catalogues are written by the owner: `tallybook keys` and `tallybook tiers apply`.
+-- Keys and catalogues are written by the owner, `tallybook keys` and `tallybook tiers apply`, but for
+-- what add_api_key and revoke_api_key do.
 -- The clock is set in development.
 GRANT SELECT, INSERT, UPDATE ON dev_clock TO tallybook_clock;

@@ -85,10 +85,10 @@ async def test_the_pages_script_is_the_one_that_was_published(api: Api) -> None:
     assert licence.startswith("MIT License")
 
 
-@pytest.mark.parametrize("path", ["/", "/schema/"])
-async def test_a_browser_is_led_to_the_page(api: Api, path: str) -> None:
+@pytest.mark.parametrize(("path", "page"), [("/", "/console"), ("/schema/", "/schema")])
+async def test_a_browser_is_led_to_the_page(api: Api, path: str, page: str) -> None:
     answer = await api.client.get(path, headers={"Accept": "text/html,*/*;q=0.8"})
-    assert (answer.status_code, answer.headers["location"]) == (302, "/schema")
+    assert (answer.status_code, answer.headers["location"]) == (302, page)
 
 
 async def test_a_program_finds_nothing_at_the_root(api: Api) -> None:

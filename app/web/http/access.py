@@ -40,6 +40,9 @@ class Access(StrEnum):
     ACCOUNTS_READ = "accounts_read"
     OPERATOR = "operator"
     ANY_KEY = "any_key"
+    # Of the console, whose own guard judges the session (app/console/access.py).
+    SESSION_AUDITOR = "session_auditor"
+    SESSION_OPERATOR = "session_operator"
 
 
 # Each lets in a key that holds one of these scopes; operator implies them all.
@@ -180,8 +183,12 @@ def _check_query_names(
 
 @cache
 def _query_names(handler: HTTPRouteHandler) -> frozenset[str]:
-    """The names as they are sent: `from` is no name in Python and has an alias."""
-    return frozenset(
+    """The names as they are sent: `from` is no name in Python and has an alias.
+
+    A page that reads its query whole, since browsers send empty fields too, declares its names.
+    """
+    read_whole: frozenset[str] = handler.opt.get("query", frozenset())
+    return read_whole | frozenset(
         field.kwarg_definition.name or name
         for name, field in handler.parsed_fn_signature.parameters.items()
         if isinstance(field.kwarg_definition, QueryParameter)

@@ -42,7 +42,7 @@ _STATUS: Final[Mapping[type[TallybookError], int]] = {
     errors.TallybookError: 500,
 }
 
-_TITLES: Final = {
+HEADINGS: Final = {
     400: "The request is not what the schema says",
     401: "No good API key",
     402: "Not enough credits",
@@ -119,7 +119,7 @@ def declared(*statuses: int) -> dict[int, ResponseSpec]:
     return {
         status: ResponseSpec(
             data_container=InsufficientCreditsProblem if status == 402 else Problem,
-            description=_TITLES[status],
+            description=HEADINGS[status],
             media_type=MEDIA_TYPE,
             generate_examples=False,
         )
@@ -140,7 +140,7 @@ def response(
     body = {
         **{name: _fact(value) for name, value in (facts or {}).items()},
         "type": f"urn:tallybook:problem:{code}",
-        "title": _TITLES.get(status, "Refused"),
+        "title": HEADINGS.get(status, "Refused"),
         "status": status,
         "detail": detail,
         "code": code,

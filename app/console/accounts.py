@@ -1,0 +1,107 @@
+"""Accounts: found by any id, listed by filters."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final
+
+import msgspec
+from litestar import Request, Response, get
+from litestar.datastructures import State
+from litestar.response import Redirect
+
+from app.audit import entries
+from app.audit.accounts import AccountQuery
+from app.audit.accounts import accounts as accounts_page
+from app.console import forms
+from app.console.access import HOME, reads
+from app.console.frame import address, show
+from app.infrastructure import ids, sql
+from app.infrastructure.db import Database
+from app.ledger.kinds import BALANCE_MAX
+from app.web.http.patterns import STRIPE_ID, TIER
+from statemachine import State as SubscriptionState
+
+PATH: Final = f"{HOME}/accounts"
+ROWS: Final = 50
+_SQL: Final = sql.beside(__file__)
+Credits = Annotated[int, msgspec.Meta(ge=-BALANCE_MAX, le=BALANCE_MAX)]
+StripeId = Annotated[str, msgspec.Meta(pattern=STRIPE_ID)]
+# Where an id of ours leads that is no account's.
+_PLACES: Final = {
+    ids.JOURNAL: HOME + "/ledger/journals/{}",
+    ids.RUN: HOME + "/runs/{}",
+    ids.REVERSAL: HOME + "/reversals/{}",
+    ids.LOT: HOME + "/ledger?lot_id={}",
+    ids.HOLD: HOME + "/ledger?hold_id={}",
+}
+
+
+class AccountsQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """What is looked for, or the filters of the list."""
+
+    q: Annotated[str, msgspec.Meta(max_length=255)] | None = None
+    tier: Annotated[str, msgspec.Meta(pattern=TIER)] | None = None
+    state: SubscriptionState | None = None
+    available_lt: Credits | None = None
+    available_gte: Credits | None = None
+    debt_gt: Credits | None = None
+    closed: bool | None = None
+    suspended: bool | None = None
+    customer_id: StripeId | None = None
+    cursor: forms.CursorText | None = None
+
+
+@get(PATH, **reads(forms.names_of(AccountsQuery)))
+async def accounts(request: Request[Any, Any, Any], state: State) -> Response[Any]:
+    """The account that has this id, or a page of those that the filters let through."""
+    asked = forms.query(request, AccountsQuery)
+    database: Database = state.book.database
+    if asked.q is not None:
+        place = await place_of(database, asked.q)
+        if place is not None:
+            return Redirect(place, status_code=303)
+    filters = AccountQuery(
+        tier=asked.tier,
+        state=asked.state,
+        available_lt=asked.available_lt,
+        available_gte=asked.available_gte,
+        debt_gt=asked.debt_gt,
+        closed=asked.closed,
+        suspended=asked.suspended,
+        customer_id=asked.customer_id,
+    )
+    async with state.reports.room():
+        page = await accounts_page(database, filters, asked.cursor, ROWS)
+    _, catalogue = await state.book.catalogues.present(database)
+    sent = {name: value for name, value in msgspec.to_builtins(asked).items() if value is not None}
+    sent = {
+        name: str(value).lower() if isinstance(value, bool) else value
+        for name, value in sent.items()
+    }
+    return show(
+        request,
+        "accounts.html",
+        here=PATH,
+        asked=sent,
+        rows=page.rows,
+        filtered=not {"q", "cursor"}.issuperset(sent),
+        tiers=forms.choices(tier.name for tier in catalogue.tiers),
+        states=forms.choices(SubscriptionState),
+        next_path=address(PATH, **{**sent, "cursor": page.next_cursor})
+        if page.next_cursor
+        else None,
+        first_path=address(PATH, **{**sent, "cursor": None}) if asked.cursor else None,
+    )
+
+
+async def place_of(database: Database, wanted: str) -> str | None:
+    """The page of what has this id; None where nothing has."""
+    for prefix, place in _PLACES.items():
+        if ids.number(prefix, wanted) is not None:
+            return place.format(wanted)
+    if await entries.account_numbers(database, wanted):
+        return address(f"{PATH}/{wanted}")
+    row = await database.fetchrow(*_SQL["named"](id=wanted))
+    if row is None or row["id"] is None:
+        return None
+    return address(f"{HOME}/inbox/{wanted}" if row["is_event"] else f"{PATH}/{row['id']}")

@@ -1,0 +1,7 @@
+-- name: named
+-- What of Stripe's has this id: an event, or the account of a subscription or of a payment.
+SELECT true AS is_event, id FROM events WHERE id = :id
+ UNION ALL
+SELECT false, account_names.public_id
+  FROM subscriptions JOIN account_names USING (account_id) WHERE subscriptions.id = :id
+ LIMIT 1

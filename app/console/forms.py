@@ -1,0 +1,117 @@
+"""What people sent: forms of acts, and queries, in which an empty field was not given."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime, tzinfo
+from typing import Annotated, Any, Final, TypeVar
+
+import msgspec
+from litestar import Request
+
+from app.errors import InvalidRequestError
+from app.ledger.idempotency import RequestKey, request_key
+from app.operators.acts import Operator
+from app.spending.keyed import Order
+from app.web.http.access import caller
+from app.web.http.acts import Reason
+from app.web.http.patterns import ACCOUNT_ID, CURSOR, KEY, in_words
+
+Query = TypeVar("Query", bound=msgspec.Struct)
+CONFIRM: Final = "confirm"
+Choice = Annotated[str, msgspec.Meta(max_length=100)]
+CursorText = Annotated[str, msgspec.Meta(pattern=CURSOR)]
+AccountText = Annotated[str, msgspec.Meta(pattern=ACCOUNT_ID)]
+ActKey = Annotated[str, msgspec.Meta(pattern=KEY, min_length=1, max_length=255)]
+# Of each form, but no part of what is asked for: so they are left out of the request's hash.
+_OF_THE_FORM: Final = ("form_token", "act_key", "step")
+
+
+class Form(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Root of all forms: the session's token, which the guard has judged."""
+
+    form_token: str = ""
+
+
+class ActForm(Form, frozen=True, kw_only=True):
+    """Root of the forms of acts: why, the key drawn into the form, and whether it is agreed to."""
+
+    reason: Reason
+    act_key: ActKey
+    step: Choice = ""
+
+    @property
+    def confirmed(self) -> bool:
+        """Whether what the act comes to was shown, and agreed to."""
+        return self.step == CONFIRM
+
+    @property
+    def asked(self) -> dict[str, object]:
+        """What is asked for."""
+        fields = msgspec.to_builtins(self)
+        return {
+            name: value
+            for name, value in fields.items()
+            if name not in _OF_THE_FORM and value not in (None, "", False)
+        }
+
+    @property
+    def kept(self) -> dict[str, object]:
+        """The fields that are sent again when it is agreed to."""
+        told = {name: "true" if value is True else value for name, value in self.asked.items()}
+        return {**told, "act_key": self.act_key, "step": CONFIRM}
+
+
+def query(request: Request[Any, Any, Any], kind: type[Query]) -> Query:
+    """Read the query; raises InvalidRequestError that names the field."""
+    given = {
+        name: value.strip()
+        for name, value in request.query_params.multi_items()
+        if value.strip() and "\0" not in value
+    }
+    try:
+        return msgspec.convert(given, kind, strict=False)
+    except msgspec.ValidationError as error:
+        raise InvalidRequestError(in_words(str(error), kind)) from None
+
+
+def names_of(kind: type[msgspec.Struct]) -> tuple[str, ...]:
+    """The names of the query that a page reads so."""
+    return kind.__struct_encode_fields__
+
+
+def choices(values: Iterable[object]) -> list[tuple[str, str]]:
+    """A filter's choices, with their words; the first filters nothing."""
+    return [("", "any"), *((str(one), str(one).replace("_", " ")) for one in values)]
+
+
+def keyed(request: Request[Any, Any, Any], act: ActForm) -> RequestKey:
+    """The idempotency key that was drawn into the form, and what is asked for under it."""
+    return request_key(act.act_key, "POST", request.url.path, act.asked)
+
+
+def order(request: Request[Any, Any, Any], act: ActForm) -> Order:
+    """The act as the use cases take it."""
+    return Order(actor=caller(request).id, key=keyed(request, act), reason=act.reason)
+
+
+def operator(request: Request[Any, Any, Any], act: ActForm) -> Operator:
+    """Who acts, and why."""
+    return Operator(actor=caller(request).id, reason=act.reason)
+
+
+def instant(text: str | None, zone: tzinfo, name: str) -> datetime | None:
+    """An instant as people write it: without an offset it is meant in their zone."""
+    if text is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise InvalidRequestError(
+            f"{name}: {text!r} is no instant such as 2026-01-31T18:00 or 2026-01-31."
+        ) from None
+    local = moment if moment.tzinfo else moment.replace(tzinfo=zone)
+    try:
+        return local.astimezone(UTC)
+    except OverflowError:
+        raise InvalidRequestError(f"{name}: {text!r} is too far away.") from None

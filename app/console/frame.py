@@ -1,0 +1,101 @@
+"""The frame of each page: who is signed in, where they are, and what the last act came to."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any, Final
+from urllib.parse import quote, urlencode
+from zoneinfo import ZoneInfo
+
+from litestar import Request, Response
+from litestar.response import Redirect
+
+from app.console.access import FORM_TOKEN, HOME, may_correct
+from app.html.pages import page
+from app.html.zones import PATH as ZONE_PATH
+from app.html.zones import zone_of
+from app.infrastructure.ids import random_token
+from app.operators import sessions
+from app.operators.keys import ApiKey, Keyring
+from app.operators.sessions import Notice, Session
+
+NAV: Final = (
+    (HOME, "Today"),
+    (f"{HOME}/accounts", "Accounts"),
+)
+_ACT_KEY_CHARS: Final = 26
+
+
+def show(
+    request: Request[Any, Any, Any],
+    template: str,
+    *,
+    status: int = 200,
+    here: str | None = None,
+    **context: Any,
+) -> Response[str]:
+    """A page of the console; ``here`` is the entry of the navigation that it belongs to."""
+    state = request.scope["state"]
+    session: Session | None = state.get("session")
+    key: ApiKey | None = state.get("key")
+    back = quote(local_address(request), safe="")
+    return page(
+        f"console/{template}",
+        status=status,
+        # Not no-referrer, by which browsers would not say where a form comes from.
+        headers={"Referrer-Policy": "same-origin"},
+        zone=reader_zone(request),
+        zone_path=f"{ZONE_PATH}?back={back}",
+        flash=session.notice if session else None,
+        here=here,
+        home=HOME,
+        nav=NAV if session else (),
+        key=key,
+        operator=key is not None and may_correct(key),
+        form_token=session.form_token if session else "",
+        token_field=FORM_TOKEN,
+        actor_name=partial(actor_name, request),
+        new_act_key=new_act_key,
+        address=address,
+        **context,
+    )
+
+
+async def done(
+    request: Request[Any, Any, Any], path: str, text: str, tone: str = "good"
+) -> Redirect:
+    """Lead to a page after an act, which says once what came of it."""
+    session: Session = request.scope["state"]["session"]
+    await sessions.say(request.app.state.book.database, session, Notice(text, tone))
+    return Redirect(path, status_code=303)
+
+
+def reader_zone(request: Request[Any, Any, Any]) -> ZoneInfo:
+    """The zone in which this reader sees times."""
+    return zone_of(request.cookies)
+
+
+def actor_name(request: Request[Any, Any, Any], actor: str) -> str:
+    """An actor as people know it: the name of a key, else what the ledger has."""
+    keyring: Keyring = request.app.state.keyring
+    return keyring.name_of(actor) or actor
+
+
+def new_act_key() -> str:
+    """An idempotency key for one form: sent twice, it acts once."""
+    return f"console-{random_token(_ACT_KEY_CHARS)}"
+
+
+def address(path: str, **query: object) -> str:
+    """A path with a query of what is not None or empty; each part of the path is quoted."""
+    given = [
+        (name.rstrip("_"), str(value)) for name, value in query.items() if value not in (None, "")
+    ]
+    return quote(path, safe="/~@:+|=") + (f"?{urlencode(given)}" if given else "")
+
+
+def local_address(request: Request[Any, Any, Any]) -> str:
+    """The path and query of this request."""
+    query = request.scope["query_string"].decode("latin-1")
+    path = request.scope.get("raw_path", b"").decode("latin-1") or request.url.path
+    return f"{path}?{query}" if query else path
