@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Sequence
+from typing import Final
 
 import msgspec
 
@@ -15,6 +16,7 @@ from app.errors import InvalidCursorError
 from app.infrastructure.db import Record
 
 _DIGEST_BYTES = 8
+PAST_EVERY_NUMBER: Final = 2**63 - 1
 
 
 class Page(msgspec.Struct, frozen=True):

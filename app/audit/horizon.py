@@ -52,6 +52,7 @@ LISTS: Final = {
     "alerts": "id",
     "events": "number",
     "operator_acts": "id",
+    "reversals": "id",
     "runs": "id",
     "transitions": "id",
     "webhook_messages": "id",

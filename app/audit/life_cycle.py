@@ -7,7 +7,7 @@ from typing import Final, Literal
 import msgspec
 
 from app.audit import cursor as cursors
-from app.audit.cursor import Page
+from app.audit.cursor import PAST_EVERY_NUMBER, Page
 from app.audit.entries import OfAccount
 from app.audit.horizon import Horizons
 from app.errors import EventUnknownError, RunUnknownError, SubscriptionUnknownError
@@ -20,7 +20,6 @@ DELIVERIES_MAX: Final = 1_000  # of one event in one answer
 Order = Literal["asc", "desc"]
 
 _SQL: Final = sql.beside(__file__)
-_PAST_EVERY_NUMBER: Final = 2**63 - 1
 
 
 class SubscriptionQuery(msgspec.Struct, frozen=True, kw_only=True):
@@ -101,7 +100,7 @@ async def events(
 ) -> Page:
     """One page in order of receipt; raises InvalidCursorError."""
     up = query.order == "asc"
-    after = cursors.decode_number(cursor, query.asked, 0 if up else _PAST_EVERY_NUMBER)
+    after = cursors.decode_number(cursor, query.asked, 0 if up else PAST_EVERY_NUMBER)
     rows = await database.fetch(
         *_SQL["events_up" if up else "events_down"](
             verdict=query.verdict,
@@ -147,7 +146,7 @@ async def runs(
     up = order == "asc"
     rows = await run_row.listed(
         database,
-        after=cursors.decode_number(cursor, query, 0 if up else _PAST_EVERY_NUMBER),
+        after=cursors.decode_number(cursor, query, 0 if up else PAST_EVERY_NUMBER),
         horizon=await horizons.of(database, "runs"),
         limit=limit + 1,
         newest_first=not up,

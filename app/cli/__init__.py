@@ -9,12 +9,13 @@ from typing import Annotated
 
 import typer
 
-from app.cli.account import account, import_, reverse
+from app.cli.account import account, import_
 from app.cli.account import why as why_account
 from app.cli.events import events
 from app.cli.grants import grants
 from app.cli.keys import keys
 from app.cli.ledger import ledger
+from app.cli.reversals import reversals, reverse
 from app.cli.seals import evidence, seal
 from app.cli.simulate import EXAMPLES, simulate
 from app.cli.tiers import tiers
@@ -111,6 +112,7 @@ def demo(port: Port = 8787, data_dir: DataDir = Path(".tallybook-demo")) -> None
 
 
 app.command("reverse")(reverse)
+app.command("reversals")(reversals)
 app.command("why")(why_account)
 app.command("import")(import_)
 app.command("simulate", epilog=EXAMPLES)(simulate)

@@ -242,26 +242,3 @@ def import_(
     from app.commands.importing import import_file
 
     run(import_file(console, file, reason, data_dir, dry_run=dry_run))
-
-
-def reverse(
-    reason: Because,
-    journal: Annotated[str | None, typer.Option(help="A journal, jrn_….")] = None,
-    event: Annotated[str | None, typer.Option(help="What an event did to a purchase.")] = None,
-    run_id: Annotated[str | None, typer.Option("--run", help="A whole daily run, run_….")] = None,
-    shortfall: Annotated[
-        str, typer.Option(help="What becomes of what was spent: write_off, debt or reject.")
-    ] = "write_off",
-    dry_run: DryRun = False,
-    data_dir: BookDir = None,
-) -> None:
-    """Take back a mistake by entries that run against it; nothing is edited. Once: again changes
-    nothing.
-    """
-    from app.commands.account import reverse as command
-    from app.ledger.clawbacks import Policy
-
-    if shortfall not in set(Policy):
-        raise typer.BadParameter(f"{shortfall} is none of {', '.join(Policy)}.")
-    policy = Policy(shortfall)
-    run(command(console, journal, event, run_id, policy, reason, data_dir, dry_run=dry_run))

@@ -7,8 +7,10 @@ from typing import Annotated
 
 import typer
 
-from app.cli.words import BookDir, Why, console, errors_console, group, run
+from app.cli.words import AsJson, BookDir, Why, console, errors_console, group, run
 from app.commands.why import why
+
+RunId = Annotated[str, typer.Argument(metavar="RUN", help="An id such as `list` shows.")]
 
 grants = group("The daily grants: run them, see what they did.")
 
@@ -55,20 +57,34 @@ def grants_run(
 @grants.command("list")
 def grants_list(
     limit: Annotated[int, typer.Option(min=1, max=1000, help="How many, the newest first.")] = 20,
+    as_json: AsJson = False,
     data_dir: BookDir = None,
 ) -> None:
-    """List the runs, the newest first."""
+    """List the runs, the newest first, and what was taken back of each."""
     from app.commands.grants import list_runs
 
-    run(list_runs(console, limit, data_dir))
+    run(list_runs(console, limit, data_dir, as_json=as_json))
 
 
 @grants.command("show")
-def grants_show(
-    run_id: Annotated[str, typer.Argument(metavar="RUN", help="An id such as `list` shows.")],
-    data_dir: BookDir = None,
-) -> None:
+def grants_show(run_id: RunId, as_json: AsJson = False, data_dir: BookDir = None) -> None:
     """Show a run: what it did, whom it skipped and why, which past days were not opened."""
     from app.commands.grants import show_run
 
-    run(show_run(console, run_id, data_dir))
+    run(show_run(console, run_id, data_dir, as_json=as_json))
+
+
+@grants.command("taken-back")
+def grants_taken_back(
+    run_id: RunId,
+    short: Annotated[
+        bool, typer.Option("--short", help="Only accounts that had spent some of it.")
+    ] = False,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="The first so many.")] = 50,
+    as_json: AsJson = False,
+    data_dir: BookDir = None,
+) -> None:
+    """Tell by account what was taken back of a run, or what `tallybook reverse` would take."""
+    from app.commands.reversals import list_taken_back
+
+    run(list_taken_back(console, run_id, limit, data_dir, short=short, as_json=as_json))

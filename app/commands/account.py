@@ -1,4 +1,4 @@
-"""`tallybook account` and `tallybook reverse`: what operators do without curl."""
+"""`tallybook account`: what operators do without curl."""
 
 from __future__ import annotations
 
@@ -21,22 +21,16 @@ from app.audit.horizon import Horizons
 from app.book import Book
 from app.commands.book import opened_book
 from app.commands.listing import Listing
-from app.errors import JournalUnknownError, RefusedError
+from app.errors import RefusedError
 from app.infrastructure import ids
 from app.infrastructure.clock import NEVER
-from app.ledger.clawbacks import Policy
 from app.ledger.idempotency import request_key
 from app.operators.acts import at_the_machine
-from app.reversals import journal as journals
-from app.reversals import run as runs
-from app.reversals.event import reverse_event
-from app.reversals.record import ReversalOrder, Reversed, find
 from app.reversals.returns import ReturnOrder, give_back
 from app.spending import corrections
 from app.spending.grants import GrantOrder, GrantSource, grant_many
 from app.spending.keyed import Done, Order
 
-RUN_REVERSAL_SECONDS: float = 5.0  # then its progress is told
 PAGE_ACCOUNTS = 1_000
 SIDES = ("available", "balance", "free", "held", "debt")
 DRY_RUN = "A dry run: nothing was changed."
@@ -316,64 +310,3 @@ async def name(
         highlight=False,
     )
     return 0
-
-
-async def reverse(
-    console: Console,
-    journal_id: str | None,
-    event_id: str | None,
-    run_id: str | None,
-    policy: Policy,
-    reason: str,
-    data_dir: Path | None,
-    *,
-    dry_run: bool,
-) -> int:
-    """`tallybook reverse`: a journal, what an event did, or a whole run."""
-    named = [journal_id, event_id, run_id]
-    if named.count(None) != 2:
-        raise RefusedError("Name one of --journal, --event and --run.")
-    order = ReversalOrder(
-        reason=reason,
-        policy=policy,
-        actor=at_the_machine(reason).actor,
-        key=request_key(f"cli:{secrets.token_hex(12)}", "CLI", "reverse", [named, str(policy)]),
-    )
-    async with opened_book(data_dir) as book:
-        if journal_id is not None:
-            number = ids.number(ids.JOURNAL, journal_id)
-            if number is None:
-                raise JournalUnknownError(f"{journal_id!r} is no journal's id.")
-            done = await journals.reverse_journal(book, number, order, dry_run=dry_run)
-        elif event_id is not None:
-            done = await reverse_event(book, event_id, order, dry_run=dry_run)
-        else:
-            done = await _reverse_run(console, book, run_id or "", order, dry_run=dry_run)
-    _tell(console, done)
-    return 0
-
-
-async def _reverse_run(
-    console: Console, book: Book, run_id: str, order: ReversalOrder, *, dry_run: bool
-) -> Reversed:
-    number = ids.number(ids.RUN, run_id)
-    seconds = RUN_REVERSAL_SECONDS
-    done = await runs.reverse_run(book, number, order, dry_run=dry_run, within_s=seconds)
-    while done.state == "going" and done.number is not None:
-        console.print(f"{done.journal_count:,} taken back, {done.skipped:,} skipped …")
-        await runs.go_on(book, done.number, seconds)
-        done = await find(book.database, done.number)
-    return done
-
-
-def _tell(console: Console, done: Reversed) -> None:
-    told = Listing("", "credits")
-    for name_ in ("requested", "clawed", "held", "shortfall", "expired", "carried"):
-        told.add(name_, f"{getattr(done, name_):,}")
-    told.show(console)
-    if done.of_run_id is not None:
-        console.print(f"{done.journal_count:,} journals, {done.skipped:,} skipped; {done.state}.")
-    if done.dry_run:
-        console.print(DRY_RUN)
-    elif done.number is not None:
-        console.print(f"Reversal {ids.public(ids.REVERSAL, done.number)}.", highlight=False)

@@ -31,6 +31,13 @@ SHOWN_EVERY_S: Final = 1.0
 PAUSE_S: Final = 0.05
 
 
+SKIPPED: Final = {
+    "opened by use": "skipped_by_use",
+    "closed": "skipped_closed",
+    "dormant": "skipped_dormant",
+    "day over": "skipped_day_over",
+}
+
 Nudging = Callable[[Book, Operator | None], Coroutine[Any, Any, Ticked]]
 
 
@@ -76,9 +83,9 @@ async def _run(
                 done = ticked.done
                 if not done:
                     await asyncio.sleep(PAUSE_S)  # another nudge may be at work on what is left
-    for row in rows:
-        _tell(console, row)
-    if not rows:
+    if rows:
+        _runs(rows).show(console)
+    else:
         console.print("Nothing was due.")
     return 1 if any(row["failed"] for row in rows) else 0
 
@@ -152,30 +159,31 @@ def _skipped_of(one: PlannedRun) -> str:
     )
 
 
-async def list_runs(console: Console, limit: int, data_dir: Path | None) -> int:
+async def list_runs(
+    console: Console, limit: int, data_dir: Path | None, *, as_json: bool = False
+) -> int:
     """`tallybook grants list`."""
     async with opened(database_url(data_dir)) as database:
         page = await life_cycle.runs(database, Horizons(), None, limit, "desc")
-    for row in page.rows:
-        _tell(console, row)
-    if not page.rows:
-        console.print("No run was started yet.")
+    _runs(page.rows).show(console, as_json=as_json)
     return 0
 
 
-async def show_run(console: Console, run_id: str, data_dir: Path | None) -> int:
+async def show_run(
+    console: Console, run_id: str, data_dir: Path | None, *, as_json: bool = False
+) -> int:
     """`tallybook grants show`."""
     async with opened(database_url(data_dir)) as database:
         row = await life_cycle.run(database, ids.number(ids.RUN, run_id), run_id)
-    _tell(console, row)
-    console.print(
-        f"Started by {row['started_by']} at {row['started_at']:%Y-%m-%d %H:%M:%S} UTC, under "
-        f"catalogue {row['catalogue_id']}; worked on for {row['took_ms'] / 1000:.1f} s.\n"
-        f"Skipped: {row['skipped_by_use']} opened by use, {row['skipped_closed']} closed, "
-        f"{row['skipped_dormant']} dormant, {row['skipped_day_over']} whose day was over.",
-        markup=False, highlight=False, soft_wrap=True,
-    )  # fmt: skip
+    told = _runs([row])
     not_opened = orjson.loads(row["not_opened_dates"])
+    if as_json:
+        console.file.write(f"{_run_as_json(row, told, not_opened)}\n")
+        return 0
+    whole = Listing("run", told.rows[0][0])
+    for name, value in (*zip(told.columns[1:], told.rows[0][1:], strict=True), *_more(row)):
+        whole.add(name, value)
+    whole.show(console)
     if not_opened:
         listing = Listing("zone", "past day", "accounts that had not opened it")
         for one in not_opened:
@@ -184,12 +192,47 @@ async def show_run(console: Console, run_id: str, data_dir: Path | None) -> int:
     return 0
 
 
-def _tell(console: Console, row: Record) -> None:
-    """A line for each run: whoever reads it from a pipe has no width."""
-    console.print(
-        f"{ids.public(ids.RUN, row['id'])}  {row['day_on']} from {row['wave_at']:%Y-%m-%d %H:%M} "
-        f"UTC: {row['state']}, {row['expected']} expected, {row['issued']} issued "
-        f"({row['issued_credits']} credits, {row['expired_credits']} expired), "
-        f"{row['skipped']} skipped, {row['failed']} failed, {row['not_opened']} not opened",
-        markup=False, highlight=False, soft_wrap=True,
-    )  # fmt: skip
+def _more(row: Record) -> list[tuple[str, object]]:
+    """What the list has no room for."""
+    return [
+        ("started (UTC)", f"{row['started_at']:%Y-%m-%d %H:%M:%S}"),
+        ("started by", row["started_by"]),
+        ("catalogue", row["catalogue_id"]),
+        ("worked on for", f"{row['took_ms'] / 1000:.1f} s"),
+        *((f"skipped, {name}", row[column]) for name, column in SKIPPED.items()),
+        ("taken back by", row["reversal_id"] and ids.public(ids.REVERSAL, row["reversal_id"])),
+        ("opening", row["opening"]),
+    ]
+
+
+def _run_as_json(row: Record, told: Listing, not_opened: object) -> str:
+    members = dict(zip(told.columns, told.rows[0], strict=True)) | dict(_more(row))
+    return orjson.dumps(
+        members | {"not opened on": not_opened}, option=orjson.OPT_INDENT_2
+    ).decode()
+
+
+def _runs(rows: Iterable[Record]) -> Listing:
+    """Runs, one a row; what was taken back of one, and what of that had been spent."""
+    listing = Listing(
+        *("run", "day", "from (UTC)", "state", "expected", "issued", "credits", "taken back"),
+        *("short", "expired", "skipped", "failed", "not opened"),
+    )
+    for row in rows:
+        taken = row["reversal_id"] is not None
+        listing.add(
+            ids.public(ids.RUN, row["id"]),
+            row["day_on"],
+            f"{row['wave_at']:%Y-%m-%d %H:%M}",
+            row["state"],
+            row["expected"],
+            row["issued"],
+            row["issued_credits"],
+            row["clawed_credits"] if taken else None,
+            row["short_credits"] if taken else None,
+            row["expired_credits"] or None,
+            row["skipped"] or None,
+            row["failed"] or None,
+            row["not_opened"] or None,
+        )
+    return listing

@@ -237,8 +237,8 @@ SELECT runs.*, (
       FROM (SELECT time_zone, day_on, sum(account_count) AS accounts FROM run_not_opened
              WHERE run_id = runs.id GROUP BY time_zone, day_on
              ORDER BY time_zone, day_on) AS missed) AS not_opened_dates,
-       (SELECT id FROM reversals WHERE of_run_id = runs.id) AS reversal_id
-  FROM runs
+       whole.id AS reversal_id, whole.clawed AS clawed_credits, whole.shortfall AS short_credits
+  FROM runs LEFT JOIN reversals AS whole ON whole.of_run_id = runs.id
 """
 
 
@@ -254,16 +254,16 @@ async def listed(
 ) -> list[Record]:
     """At most ``limit`` runs past ``after`` up to the horizon, in order of their ids."""
     way = (
-        "id < $1 AND id <= $2 ORDER BY id DESC"
+        "runs.id < $1 AND runs.id <= $2 ORDER BY runs.id DESC"
         if newest_first
-        else "id > $1 AND id <= $2 ORDER BY id"
+        else "runs.id > $1 AND runs.id <= $2 ORDER BY runs.id"
     )
     return await database.fetch(f"{ROWS} WHERE {way} LIMIT $3", after, horizon, limit)
 
 
 async def runs_going(database: Database) -> list[Record]:
     """The same of those that are under way, the ones that are run again too."""
-    return await database.fetch(f"{ROWS} WHERE state = 'going' ORDER BY runs.id")
+    return await database.fetch(f"{ROWS} WHERE runs.state = 'going' ORDER BY runs.id")
 
 
 async def not_opened_on(database: Database, on: date) -> int:

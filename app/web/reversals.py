@@ -8,20 +8,32 @@ import msgspec
 from litestar import Request, Response, get, post
 from litestar.datastructures import State
 from litestar.openapi.datastructures import ResponseSpec
-from litestar.params import JSONBody, PathParameter
+from litestar.params import FromQuery, JSONBody, PathParameter
 
+from app.audit import entries
+from app.audit.life_cycle import Order
+from app.audit.reversals import ReversalQuery, reversal, reversals
 from app.errors import RefusedError
 from app.infrastructure import ids
+from app.infrastructure.db import Record
 from app.ledger.clawbacks import Policy
 from app.reversals import journal, run
 from app.reversals.event import reverse_event
-from app.reversals.record import ReversalOrder, Reversed, find
+from app.reversals.record import ReversalOrder, Reversed
 from app.web.http import problems
 from app.web.http.access import Access, access, caller
 from app.web.http.acts import Reason, answered, order, within_patience
-from app.web.http.parameters import IdempotencyKey
+from app.web.http.instants import Instant
+from app.web.http.parameters import (
+    AccountFilter,
+    Cursor,
+    IdempotencyKey,
+    Limit,
+    RunFilter,
+    row_number,
+)
 from app.web.http.patterns import STRIPE_ID, id_pattern
-from app.web.http.views import View, view_of
+from app.web.http.views import View, public_or_none, view_of
 
 RUN_REVERSAL_SECONDS_MAX: Final = 4.0
 
@@ -45,7 +57,8 @@ class ReversalAnswer(View, frozen=True, kw_only=True):
 
     A reversed spend takes nothing: `requested` came back; of that `expired` lapsed at once, and
     `carried` went on from a day that has ended into the running one.
-    A dry run has no id: there is nothing to look up.
+    A dry run has no id: there is nothing to look up. By account a run's tells
+    `GET /api/v1/runs/{run_id}/taken-back`, before and after.
     """
 
     id: str | msgspec.UnsetType = msgspec.UNSET
@@ -64,6 +77,42 @@ class ReversalAnswer(View, frozen=True, kw_only=True):
     journal_count: int
     skipped: int
     dry_run: bool
+
+
+class ToldReversal(View, frozen=True, kw_only=True):
+    """A reversal as far as it has come: whom it took from, who did it, and why.
+
+    That of a run has a part for each account (`part_of`); `account_id` and `journal_id` are theirs.
+    """
+
+    id: str
+    part_of: str | None
+    account_id: str | None
+    journal_id: str | None
+    of_journal_id: str | None
+    of_run_id: str | None
+    of_event_id: str | None
+    shortfall_policy: str
+    state: str
+    requested: int
+    clawed: int
+    held: int
+    shortfall: int
+    expired: int
+    carried: int
+    journal_count: int
+    skipped: int
+    actor: str
+    reason: str
+    created_at: Instant
+    finished_at: Instant | None
+
+
+class ReversalList(View, frozen=True, kw_only=True):
+    """A page of reversals."""
+
+    data: list[ToldReversal]
+    next_cursor: str | None
 
 
 @post(
@@ -105,15 +154,43 @@ async def reverse(
 
 
 @get(
+    "/api/v1/reversals",
+    responses=problems.declared(400, 401, 403, 422),
+    tags=["Corrections"],
+    **access(Access.AUDITOR),
+)
+async def list_reversals(
+    state: State,
+    account_id: AccountFilter = None,
+    run_id: RunFilter = None,
+    order: FromQuery[Order] = "asc",
+    cursor: Cursor = None,
+    limit: Limit = 100,
+) -> ReversalList:
+    """Reversals by id: what was taken back, by whom and why.
+
+    Of an account all that took from it or gave to it, parts of runs' reversals too; else each run's
+    as one. `run_id` finds the reversal of this run.
+    """
+    database = state.book.database
+    query = ReversalQuery(
+        of_account=await entries.of_account(database, account_id),
+        run_id=row_number(ids.RUN, run_id),
+        order=order,
+    )
+    page = await reversals(database, state.horizons, query, cursor, limit)
+    return ReversalList(data=[_told(row) for row in page.rows], next_cursor=page.next_cursor)
+
+
+@get(
     "/api/v1/reversals/{reversal_id:str}",
     responses=problems.declared(400, 401, 403, 404),
     tags=["Corrections"],
     **access(Access.AUDITOR),
 )
-async def get_reversal(reversal_id: ReversalId, state: State) -> ReversalAnswer:
+async def get_reversal(reversal_id: ReversalId, state: State) -> ToldReversal:
     """A reversal, as far as it has come."""
-    number = ids.number(ids.REVERSAL, reversal_id)
-    return _answer(await find(state.book.database, number))
+    return _told(await reversal(state.book.database, ids.number(ids.REVERSAL, reversal_id)))
 
 
 async def _reverse(state: State, data: ReversalBody, wanted: ReversalOrder) -> Reversed:
@@ -128,6 +205,17 @@ async def _reverse(state: State, data: ReversalBody, wanted: ReversalOrder) -> R
         wanted,
         dry_run=data.dry_run,
         within_s=RUN_REVERSAL_SECONDS_MAX,
+    )
+
+
+def _told(row: Record) -> ToldReversal:
+    return view_of(
+        ToldReversal,
+        row,
+        id=ids.public(ids.REVERSAL, row["id"]),
+        part_of=public_or_none(ids.REVERSAL, row["part_of"]),
+        account_id=row["public_account_id"],
+        shortfall_policy=row["policy"],
     )
 
 

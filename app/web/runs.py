@@ -13,6 +13,7 @@ from litestar.params import FromQuery, JSONBody, PathParameter
 
 from app.audit import life_cycle
 from app.audit.life_cycle import Order
+from app.audit.reversals import taken_back
 from app.book import Book
 from app.errors import RefusedError
 from app.infrastructure import ids
@@ -69,7 +70,8 @@ class RunAnswer(View, frozen=True, kw_only=True):
 
     `skipped` is the sum of `skipped_reasons`; `not_opened` counts past account-days,
     `not_opened_dates` tells them by zone; `took_ms` is the time worked on it. `reversed_by` took it
-    back; `opening` above 1 is a run that was run again after that.
+    back: so many credits, and so many had been spent (`shortfall_credits`). `opening` above 1 is a
+    run that was run again after that.
     """
 
     id: str
@@ -77,6 +79,8 @@ class RunAnswer(View, frozen=True, kw_only=True):
     wave_at: Instant
     opening: int
     reversed_by: str | None
+    taken_back_credits: int
+    shortfall_credits: int
     state: str
     catalogue: int
     started_by: str
@@ -104,6 +108,31 @@ class RunList(View, frozen=True, kw_only=True):
     """A page of runs."""
 
     data: list[RunAnswer]
+    next_cursor: str | None
+
+
+class TakenBackAnswer(View, frozen=True, kw_only=True):
+    """What a reversal of the run took of an account's opening; without `reversal_id` what one now
+    would take.
+
+    Of the `requested` credits some are `clawed`, some `held` and taken at their release, some fall
+    short (`shortfall`: they were spent) and some had `expired`.
+    """
+
+    account_id: str
+    journal_id: str
+    reversal_id: str | None
+    requested: int
+    clawed: int
+    held: int
+    shortfall: int
+    expired: int
+
+
+class TakenBackList(View, frozen=True, kw_only=True):
+    """A page of accounts."""
+
+    data: list[TakenBackAnswer]
     next_cursor: str | None
 
 
@@ -181,6 +210,41 @@ async def get_run(run_id: RunId, state: State) -> RunAnswer:
     return _answer(await life_cycle.run(state.book.database, number, run_id))
 
 
+@get(
+    "/api/v1/runs/{run_id:str}/taken-back",
+    responses=problems.declared(400, 401, 403, 404, 422),
+    tags=["Corrections"],
+    **access(Access.AUDITOR),
+)
+async def list_taken_back(
+    run_id: RunId,
+    state: State,
+    short: FromQuery[bool] = False,
+    cursor: Cursor = None,
+    limit: Limit = 100,
+) -> TakenBackList:
+    """By account what was taken back of a run, or what its reversal would come to now.
+
+    `short=true` tells only of those that had spent some of it. Accounts to which the run gave
+    nothing are not told.
+    """
+    async with state.reports.room():
+        page = await taken_back(
+            state.book.database, ids.number(ids.RUN, run_id), run_id, short=short, cursor=cursor,
+            limit=limit,
+        )  # fmt: skip
+    data = [
+        view_of(
+            TakenBackAnswer,
+            row,
+            account_id=row["public_account_id"],
+            reversal_id=public_or_none(ids.REVERSAL, row["reversal_id"]),
+        )
+        for row in page.rows
+    ]
+    return TakenBackList(data=data, next_cursor=page.next_cursor)
+
+
 async def runs_answer(book: Book, ticked: Ticked) -> RunsAnswer:
     """The runs that were worked on, as they stand."""
     rows = await runs_of(book.database, ticked.run_ids)
@@ -210,6 +274,8 @@ def _answer(row: Record) -> RunAnswer:
         id=ids.public(ids.RUN, row["id"]),
         on=row["day_on"],
         reversed_by=public_or_none(ids.REVERSAL, row["reversal_id"]),
+        taken_back_credits=row["clawed_credits"] or 0,
+        shortfall_credits=row["short_credits"] or 0,
         catalogue=row["catalogue_id"],
         skipped_reasons=SkippedAnswer(
             opened_by_use=row["skipped_by_use"],

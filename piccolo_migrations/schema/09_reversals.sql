@@ -42,4 +42,6 @@ CREATE TABLE reversals (
 );
 CREATE INDEX reversals_lot ON reversals (lot_id) WHERE lot_id IS NOT NULL;
 CREATE INDEX reversals_part ON reversals (part_of, id) WHERE part_of IS NOT NULL;
+CREATE INDEX reversals_whole ON reversals (id) WHERE part_of IS NULL;
+CREATE INDEX reversals_account ON reversals (account_id, id) WHERE account_id IS NOT NULL;
 CREATE INDEX reversals_going ON reversals (id) WHERE state = 'going';

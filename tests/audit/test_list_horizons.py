@@ -21,6 +21,7 @@ PATHS = {
     "alerts": "/api/v1/alerts",
     "events": "/api/v1/events",
     "operator_acts": "/api/v1/operator-acts",
+    "reversals": "/api/v1/reversals",
     "runs": "/api/v1/runs",
     "transitions": f"/api/v1/subscriptions/{SUBSCRIPTION}/transitions",
     "webhook_messages": "/api/v1/webhook-messages",
@@ -40,6 +41,15 @@ INSERT = {
                          'ignored', 'no credits')""",
     "operator_acts": """INSERT INTO operator_acts (actor, act, reason, at)
                         VALUES ('cli:tests', 'tests_' || chr(96 + $1::int), 'a walk', now())""",
+    "reversals": """WITH run AS (
+                        INSERT INTO runs (day_on, wave_at, catalogue_id, state, started_by,
+                                          started_at, expected, finished_at)
+                        SELECT date '2030-01-01' + $1::int,
+                               timestamptz '2030-01-01' + make_interval($1::int),
+                               min(id), 'done', 'tests', now(), 0, now() FROM catalogues
+                        RETURNING id)
+                    INSERT INTO reversals (of_run_id, policy, state, actor, reason, created_at)
+                    SELECT id, 'write_off', 'done', 'tests', 'a walk', now() FROM run""",
     "runs": """INSERT INTO runs (day_on, wave_at, catalogue_id, state, started_by, started_at,
                                  expected, finished_at)
                SELECT date '2030-01-01' + $1::int,

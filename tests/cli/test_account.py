@@ -116,11 +116,24 @@ async def test_accounts_are_shown_for_eyes_pipes_and_programs(told, ann, api) ->
 async def test_a_whole_run_is_taken_back(told, ann, api, database) -> None:
     await api.set_clock(NOW + DAY)
     (run,) = (await api.get("/api/v1/runs")).json()["data"]
+    await ann.spend(2)
     code, said = await told("reverse", "--run", run["id"], *WHY, "--dry-run")
-    assert (code, await ann.sides()) == (0, (5, 0, 0))
+    assert (code, await ann.sides()) == (0, (3, 0, 0))
+    assert "ann\t5\t3\t0\t2\t0" in said.splitlines()
+    code, said = await told("reverse", "--run", run["id"], *WHY, "--dry-run", "--json")
+    looked = json.loads(said)
+    assert (looked["reversal"], looked["clawed"], looked["shortfall"]) == (None, 3, 2)
     code, said = await told("reverse", "--run", run["id"], *WHY)
     assert (code, "1 journals, 0 skipped; done." in said, await ann.sides()) == (
         *(0, True),
         (0, 0, 0),
     )
+    assert "ann\t5\t3\t0\t2\t0" in said.splitlines()
+    (whole,) = json.loads((await told("reversals", "--json"))[1])
+    assert (whole["of"], whole["clawed"], whole["account"]) == (run["id"], "3", "1 accounts")
+    (part,) = json.loads((await told("reversals", "--account", "ann", "--json"))[1])
+    (line,) = json.loads((await told("grants", "taken-back", run["id"], "--json"))[1])
+    assert (line["account"], line["reversal"], line["shortfall"]) == ("ann", part["reversal"], "2")
+    (listed,) = json.loads((await told("grants", "list", "--json"))[1])
+    assert (listed["taken back"], listed["short"]) == ("3", "2")
     assert await differences(database) == []

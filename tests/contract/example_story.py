@@ -417,10 +417,12 @@ async def _mistakes_are_taken_back(story: Story) -> None:
     await story.call(reverse, 200, {**spent, "dry_run": True}, Idempotency_Key="render-9871-look")
     story.parameters["reversal_id"] = taken["id"]
     await story.call("GET /api/v1/reversals/{reversal_id}", 200)
+    await story.call("GET /api/v1/reversals", 200)
     await story.call(f"POST {EVENT}/replay", 200, {"reason": "asked for by the customer"})
     await story.later()
     run = {"run_id": story.parameters["run_id"], "reason": "the wrong catalogue"}
     await story.call(reverse, 202, run, Idempotency_Key="run-1")
+    await story.call("GET /api/v1/runs/{run_id}/taken-back", 200)
     await story.call("GET /api/v1/operator-acts", 200)
 
 

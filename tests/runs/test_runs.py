@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 from collections import Counter
 from datetime import UTC, date, datetime, time, timedelta
@@ -431,17 +432,19 @@ async def test_the_commands_run_plan_list_and_show(api, server, database, monkey
     assert "FREE 2 10 10 0" in planned
     assert "2 past account-days are not opened" in planned
     assert await database.fetchval("SELECT count(*) FROM runs") == 0
-    counts = (
-        "done, 2 expected, 2 issued (10 credits, 10 expired), 0 skipped, 0 failed, 2 not opened"
-    )
-    assert f"2026-01-03 from 2026-01-03 00:00 UTC: {counts}" in await said("run")
+    # expected, issued, credits, expired, not opened
+    assert "2026-01-03 2026-01-03 00:00 done 2 2 10 10 2" in await said("run")
     assert "Nothing was due." in await said("run")
     (one,) = await runs(api)
     assert one["started_by"] == "tallybook grants run"
     assert one["id"] in await said("list")
     shown = await said("show", one["id"])
     assert "UTC 2026-01-02 2" in shown
-    assert "0 opened by use, 0 closed, 0 dormant" in shown
+    assert "skipped, opened by use 0 skipped, closed 0 skipped, dormant 0" in shown
+    (listed,) = json.loads(await said("list", "--json"))
+    assert (listed["run"], listed["credits"], listed["taken back"]) == (one["id"], "10", "")
+    shown = json.loads(await said("show", one["id"], "--json"))
+    assert shown["not opened on"] == [{"time_zone": "UTC", "on": "2026-01-02", "accounts": 2}]
     await said("show", "run_nothing", code=1)
     await said("run", "--on", "2025-12-31", code=1)
 
