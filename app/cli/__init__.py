@@ -21,6 +21,7 @@ from app.cli.simulate import EXAMPLES, simulate
 from app.cli.tiers import tiers
 from app.cli.webhooks import webhooks
 from app.cli.words import (
+    AsJson,
     BookDir,
     Clock,
     DataDir,
@@ -30,6 +31,7 @@ from app.cli.words import (
     console,
     refusals,
     run,
+    say_all,
 )
 from app.commands.why import why
 
@@ -54,8 +56,12 @@ def _options(
         bool,
         typer.Option("--version", callback=_print_version, is_eager=True, help="Show it and exit."),
     ] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", help="Log to standard error what a command does.")
+    ] = False,
 ) -> None:
     """Credits for Stripe subscriptions, on an append-only ledger. To begin: `tallybook demo`."""
+    say_all(verbose=verbose)
 
 
 app.add_typer(account, name="account")
@@ -160,15 +166,16 @@ def doctor(
         Path | None,
         typer.Option(exists=True, dir_okay=False, help="The catalogue that should be applied."),
     ] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Check an installation against the rollout's list; exit code 1 where something failed.
 
     With a URL it sends a signed, harmless event, which the inbox keeps as ignored.
     """
     from app.commands.book import running_folder
-    from app.doctor.report import doctor as command
+    from app.commands.doctor import doctor as command
 
-    run(command(console, url, running_folder(data_dir), tiers))
+    run(command(console, url, running_folder(data_dir), tiers, as_json=as_json))
 
 
 @app.command("close-month")
@@ -199,6 +206,7 @@ def reconcile(
         int, typer.Option(min=1, max=30, metavar="DAYS", help="How far back events are fetched.")
     ] = 30,
     reason: Why = None,
+    as_json: AsJson = False,
     data_dir: BookDir = None,
 ) -> None:
     """Fetch the events that Stripe could not deliver, and compare subscriptions and payments.
@@ -209,7 +217,7 @@ def reconcile(
     from app.commands.reconcile import reconcile as command
 
     said = reason if dry_run else why(reason)
-    run(command(console, since, data_dir, said, dry_run=dry_run))
+    run(command(console, since, data_dir, said, dry_run=dry_run, as_json=as_json))
 
 
 def main() -> None:

@@ -52,6 +52,7 @@ def events_replay(
     ] = None,
     parked: Annotated[bool, typer.Option("--parked", help="All that are parked.")] = False,
     reason: Why = None,
+    as_json: AsJson = False,
     data_dir: BookDir = None,
 ) -> None:
     """Try stored events again; what was applied is not applied twice.
@@ -62,4 +63,4 @@ def events_replay(
 
     if bool(event_ids) == parked:
         raise typer.BadParameter("name events, or say --parked")
-    run(replay_events(console, event_ids or [], why(reason), data_dir))
+    run(replay_events(console, event_ids or [], why(reason), data_dir, as_json=as_json))

@@ -7,18 +7,18 @@ from typing import Annotated, Literal
 
 import typer
 
-from app.cli.words import BookDir, Why, console, errors_console, group, run
+from app.cli.words import AsJson, BookDir, Why, console, errors_console, group, run
 from app.commands.why import why
 
 ledger = group("The ledger: check it, export it, rebuild what is derived from it.")
 
 
 @ledger.command("verify")
-def ledger_verify(data_dir: BookDir = None) -> None:
+def ledger_verify(as_json: AsJson = False, data_dir: BookDir = None) -> None:
     """Recompute every balance from entries alone and check every invariant; 1 on a difference."""
     from app.commands.ledger import verify_ledger
 
-    run(verify_ledger(console, errors_console, data_dir))
+    run(verify_ledger(console, errors_console, data_dir, as_json=as_json))
 
 
 @ledger.command("export")
@@ -49,6 +49,7 @@ def ledger_rebuild(
         ),
     ] = False,
     reason: Why = None,
+    as_json: AsJson = False,
 ) -> None:
     """Set balances, lots and holds to what the entries say, in one transaction.
 
@@ -60,11 +61,8 @@ def ledger_rebuild(
     if after_restore:
         run(commands.after_restore(console, data_dir, why(reason)))
         return
-    run(
-        commands.rebuild_ledger(
-            console, data_dir, dry_run=dry_run, reason=reason if dry_run else why(reason)
-        )
-    )
+    said = reason if dry_run else why(reason)
+    run(commands.rebuild_ledger(console, data_dir, dry_run=dry_run, reason=said, as_json=as_json))
 
 
 @ledger.command("erase")

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from app.cli.words import BookDir, console, errors_console, group, parse_instant, run
+from app.cli.words import AsJson, BookDir, console, errors_console, group, parse_instant, run
 
 seal = group("Seals: signed heads over the ledger, see ops/seals.md.")
 
@@ -20,6 +20,18 @@ def seal_now(data_dir: BookDir = None) -> None:
     from app.commands.seals import seal_now as command
 
     run(command(console, data_dir))
+
+
+@seal.command("list")
+def seal_list(
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="The newest so many.")] = 20,
+    as_json: AsJson = False,
+    data_dir: BookDir = None,
+) -> None:
+    """List the seals: the entries that each covers, its roots, and when it was made."""
+    from app.commands.seals import list_seals
+
+    run(list_seals(console, limit, data_dir, as_json=as_json))
 
 
 @seal.command("key")

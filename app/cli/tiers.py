@@ -15,22 +15,26 @@ File = Annotated[Path, typer.Argument(exists=True, dir_okay=False)]
 
 
 @tiers.command("check")
-def tiers_check(file: File, data_dir: BookDir = None) -> None:
-    """Check a catalogue; with a database, show what it would change. 1 where it is wrong."""
+def tiers_check(file: File, as_json: AsJson = False, data_dir: BookDir = None) -> None:
+    """Check a catalogue; with a database, show what it would change. 1 where it is wrong.
+
+    As JSON the file's tiers and packs alone.
+    """
     from app.commands.tiers import check_tiers
 
-    run(check_tiers(console, file, data_dir))
+    run(check_tiers(console, file, data_dir, as_json=as_json))
 
 
 @tiers.command("show")
 def tiers_show(
     version: Annotated[int | None, typer.Option(min=1, help="An earlier one.")] = None,
+    as_json: AsJson = False,
     data_dir: BookDir = None,
 ) -> None:
     """Show the catalogue that is applied."""
     from app.commands.tiers import show_tiers
 
-    run(show_tiers(console, version, data_dir))
+    run(show_tiers(console, version, data_dir, as_json=as_json))
 
 
 @tiers.command("history")

@@ -89,13 +89,14 @@ def webhooks_redeliver(
         typer.Option("--to", parser=parse_instant, metavar="INSTANT", help="and before."),
     ] = None,
     reason: Why = None,
+    as_json: AsJson = False,
     data_dir: BookDir = None,
 ) -> None:
     """Send messages again, by their ids or by a time, whatever became of them before."""
     from app.commands.webhooks import redeliver_messages, redeliver_span
 
     if message_ids and endpoint is None and start is None and until is None:
-        run(redeliver_messages(console, message_ids, why(reason), data_dir))
+        run(redeliver_messages(console, message_ids, why(reason), data_dir, as_json=as_json))
     elif endpoint is not None and start is not None and until is not None and not message_ids:
         run(redeliver_span(console, endpoint, start, until, why(reason), data_dir))
     else:

@@ -53,6 +53,14 @@ Clock = Annotated[
 ]
 
 
+_said = {"verbose": False}
+
+
+def say_all(*, verbose: bool) -> None:
+    """Whether the command that follows logs what it does."""
+    _said["verbose"] = verbose
+
+
 def group(help_text: str) -> typer.Typer:
     """A group of commands that shows its help where none of them is named."""
     return typer.Typer(help=help_text, no_args_is_help=True)
@@ -62,7 +70,7 @@ def run(coroutine: Coroutine[Any, Any, int | None]) -> None:
     """Run a command to its exit code."""
     from app.infrastructure import logs
 
-    logs.to_standard_error()
+    logs.of_command(verbose=_said["verbose"])
     with refusals():
         code = asyncio.run(coroutine)
     raise typer.Exit(code or 0)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -20,10 +19,9 @@ from app.audit.explain import Behind, explain
 from app.audit.horizon import Horizons
 from app.book import Book
 from app.commands.book import opened_book
-from app.commands.listing import Listing
+from app.commands.listing import Change, Listing, by_name, plain, show_json
 from app.errors import RefusedError
 from app.infrastructure import ids
-from app.infrastructure.clock import NEVER
 from app.ledger.idempotency import request_key
 from app.operators.acts import at_the_machine
 from app.reversals.returns import ReturnOrder, give_back
@@ -34,13 +32,6 @@ from app.spending.keyed import Done, Order
 PAGE_ACCOUNTS = 1_000
 SIDES = ("available", "balance", "free", "held", "debt")
 DRY_RUN = "A dry run: nothing was changed."
-
-
-def at(instant: datetime | None) -> str:
-    """An instant in a table: to the second, UTC; never is nothing."""
-    if instant is None or instant.year == NEVER.year:
-        return ""
-    return f"{instant:%Y-%m-%d %H:%M:%S}"
 
 
 def keyed_order(reason: str, key: str | None, *asked: object) -> Order:
@@ -67,40 +58,34 @@ async def show(console: Console, public_id: str, data_dir: Path | None, *, as_js
         one = await view(book, public_id)
     facts, lots = _facts(one), _lots(one)
     if as_json:
-        told = {
-            **dict(facts),
-            "lots": [dict(zip(lots.columns, row, strict=True)) for row in lots.rows],
-        }
-        console.file.write(f"{json.dumps(told, indent=2, ensure_ascii=False)}\n")
+        show_json(console, {name: plain(value) for name, value in facts.items()}
+                  | {"lots": lots.members()})  # fmt: skip
         return 0
-    table = Listing("account", one.public_id)
-    for name_, value in facts[1:]:
-        table.add(name_, value)
-    table.show(console)
+    by_name(facts).show(console)
     lots.show(console)
     return 0
 
 
-def _facts(one: AccountView) -> list[tuple[str, str]]:
-    return [
-        ("account", one.public_id),
-        ("customer", one.customer_id or ""),
-        ("tier", one.tier),
-        ("state", one.state or ""),
-        *((side, f"{getattr(one, side):,}") for side in SIDES),
-        ("next grant (UTC)", at(one.next_grant_at)),
-        ("time zone", one.time_zone),
-        ("closed (UTC)", at(one.closed_at)),
-        ("suspended (UTC)", at(one.suspended_at)),
-        ("also known as", ", ".join(one.aliases)),
-    ]
+def _facts(one: AccountView) -> dict[str, object]:
+    return {
+        "account": one.public_id,
+        "customer": one.customer_id,
+        "tier": one.tier,
+        "state": one.state,
+        **{side: getattr(one, side) for side in SIDES},
+        "next grant (UTC)": one.next_grant_at,
+        "time zone": one.time_zone,
+        "closed (UTC)": one.closed_at,
+        "suspended (UTC)": one.suspended_at,
+        "also known as": list(one.aliases),
+    }
 
 
 def _lots(one: AccountView) -> Listing:
     lots = Listing("lot", "source", "free", "held", "ends (UTC)", title="In burn order")
     for lot in one.lots:
         number = ids.public(ids.LOT, lot.number)
-        lots.add(number, lot.source, f"{lot.free:,}", f"{lot.held:,}", at(lot.expires_at))
+        lots.add(number, lot.source, lot.free, lot.held, lot.expires_at)
     return lots
 
 
@@ -116,6 +101,7 @@ async def explain_account(
     listing = Listing(
         *("entry", "lot", "source", "kind", "change", "recorded (UTC)", "journal", "event"),
         "reason",
+        least=("lot", "event", "journal", "reason"),
     )
 
     def add(behind: Behind, lot: str, source: str) -> None:
@@ -125,8 +111,8 @@ async def explain_account(
                 lot,
                 source,
                 row["kind"],
-                f"{row['change']:+,}",
-                at(row["recorded_at"]),
+                Change(row["change"]),
+                row["recorded_at"],
                 ids.public(ids.JOURNAL, row["journal_id"]),
                 row["event_id"],
                 row["reason"],
@@ -145,7 +131,10 @@ async def list_accounts(
     console: Console, query: AccountQuery, limit: int, data_dir: Path | None, *, as_json: bool
 ) -> int:
     """`tallybook account list`."""
-    listing = Listing("account", "customer", "tier", "state", "available", "balance", "closed")
+    listing = Listing(
+        *("account", "customer", "tier", "state", "available", "balance", "closed"),
+        least=("closed", "balance", "customer"),
+    )
     async with opened_book(data_dir) as book:
         cursor = None
         while len(listing.rows) < limit:
@@ -159,7 +148,7 @@ async def list_accounts(
                     row["state"],
                     row["available"],
                     row["free"] + row["held"] - row["debt"],
-                    at(row["closed_at"]),
+                    row["closed_at"],
                 )
             cursor = page.next_cursor
             if cursor is None:
@@ -183,7 +172,7 @@ async def _moved(
         after = await _standing(book, public_id)
     told = Listing("credits", "before", "after")
     for name in SIDES:
-        told.add(name, f"{getattr(before, name):,}", f"{getattr(after, name):,}")
+        told.add(name, getattr(before, name), getattr(after, name))
     told.show(console)
     if dry_run:
         console.print(DRY_RUN)

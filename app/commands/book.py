@@ -15,7 +15,7 @@ from rich.console import Console
 from app.book import Book, book_of, close_stripe
 from app.embedded.ports import LOOPBACK_NETWORKS
 from app.errors import ConfigurationError
-from app.infrastructure import logs, settings
+from app.infrastructure import settings
 from app.infrastructure.db import COMMAND_TIMEOUT_S, Database, opened
 from app.infrastructure.rates import parse_networks
 from app.infrastructure.settings import read_variable
@@ -137,7 +137,6 @@ async def opened_by_owner(
 async def opened_book(data_dir: Path | None = None) -> AsyncIterator[Book]:
     """The book, with Stripe's API where STRIPE_API_KEY is set."""
     told = settings.load_stripe()
-    logs.configure(told)  # to standard error: what a command prints is its answer
     async with opened(database_url(data_dir)) as database:
         book = book_of(told, database)
         try:

@@ -222,7 +222,7 @@ def _show(console: Console, month: str, moved: RollForward, checks: Sequence[Fou
     )
     for name in FLOWS:
         each = (getattr(one, name) for one in moved.by_lot_source or ())
-        listing.add(name, f"{getattr(moved, name, 0):,}", *(f"{one:,}" for one in each))
+        listing.add(name, getattr(moved, name, 0), *each)
     listing.show(console)
     told = Listing("check", "found", "holds")
     for one in checks:

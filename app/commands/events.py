@@ -33,26 +33,33 @@ async def list_events(
     async with opened_book(data_dir) as book:
         query = EventQuery(verdict=verdict, order="desc")
         page = await life_cycle.events(book.database, Horizons(), query, None, limit)
-    listing = Listing("event", "received", "type", "verdict", "tries", "next try", "reason")
+    listing = Listing(
+        *("event", "received", "type", "verdict", "tries", "next try", "reason"),
+        least=("tries", "next try", "received"),
+    )
     for row in page.rows:
-        following = row["next_attempt_at"]
         listing.add(
             row["id"],
-            f"{row['received_at']:%Y-%m-%d %H:%M:%S}",
+            row["received_at"],
             row["type"],
             row["verdict"],
             row["attempt_count"],
-            f"{following:%Y-%m-%d %H:%M:%S}" if following else None,
+            row["next_attempt_at"],
             row["verdict_reason"],
         )
     listing.show(console, as_json=as_json)
-    if page.next_cursor is not None and console.is_terminal:
-        console.print("There are more: --limit shows them.")
+    if page.next_cursor is not None:
+        Console(stderr=True).print("There are more: --limit shows them.", style="dim")
     return 0
 
 
 async def replay_events(
-    console: Console, event_ids: Sequence[str], reason: str | None, data_dir: Path | None
+    console: Console,
+    event_ids: Sequence[str],
+    reason: str | None,
+    data_dir: Path | None,
+    *,
+    as_json: bool = False,
 ) -> int:
     """`tallybook events replay`; all that are parked where no id is given."""
     listing = Listing("event", "outcome", "reason")
@@ -62,7 +69,7 @@ async def replay_events(
             outcome, why = await _replay(book, event_id, at_the_machine(reason))
             code = max(code, int(outcome == "unknown" or outcome in _OPEN))
             listing.add(event_id, outcome, why)
-    listing.show(console)
+    listing.show(console, as_json=as_json)
     return code
 
 

@@ -16,7 +16,7 @@ from app.audit import life_cycle
 from app.audit.horizon import Horizons
 from app.book import Book
 from app.commands.book import database_url
-from app.commands.listing import Listing
+from app.commands.listing import Listing, by_name, plain, show_json
 from app.infrastructure import ids
 from app.infrastructure.db import Database, Record, opened
 from app.operators.acts import Operator, at_the_machine
@@ -142,9 +142,8 @@ async def plan_grants(console: Console, on: date | None, data_dir: Path | None) 
     listing = Listing(*names)
     for one in planned:
         for tier in one.tiers:
-            at = f"{one.wave_at:%Y-%m-%d %H:%M}"
             amounts = (tier.issued_credits, tier.expired_credits, tier.carried_credits)
-            listing.add(one.day_on, at, tier.tier, tier.accounts, *amounts)
+            listing.add(one.day_on, one.wave_at, tier.tier, tier.accounts, *amounts)
     listing.show(console)
     for one in planned:
         console.print(_skipped_of(one), markup=False)
@@ -177,39 +176,31 @@ async def show_run(
         row = await life_cycle.run(database, ids.number(ids.RUN, run_id), run_id)
     told = _runs([row])
     not_opened = orjson.loads(row["not_opened_dates"])
+    whole = dict(zip(told.columns, told.rows[0], strict=True)) | _more(row)
     if as_json:
-        console.file.write(f"{_run_as_json(row, told, not_opened)}\n")
+        shown = {name: plain(value) for name, value in whole.items()}
+        show_json(console, shown | {"not opened on": not_opened})
         return 0
-    whole = Listing("run", told.rows[0][0])
-    for name, value in (*zip(told.columns[1:], told.rows[0][1:], strict=True), *_more(row)):
-        whole.add(name, value)
-    whole.show(console)
+    by_name(whole).show(console)
     if not_opened:
-        listing = Listing("zone", "past day", "accounts that had not opened it")
+        listing = Listing("zone", "past day", "accounts", title="Not opened")
         for one in not_opened:
             listing.add(one["time_zone"], one["on"], one["accounts"])
         listing.show(console)
     return 0
 
 
-def _more(row: Record) -> list[tuple[str, object]]:
+def _more(row: Record) -> dict[str, object]:
     """What the list has no room for."""
-    return [
-        ("started (UTC)", f"{row['started_at']:%Y-%m-%d %H:%M:%S}"),
-        ("started by", row["started_by"]),
-        ("catalogue", row["catalogue_id"]),
-        ("worked on for", f"{row['took_ms'] / 1000:.1f} s"),
-        *((f"skipped, {name}", row[column]) for name, column in SKIPPED.items()),
-        ("taken back by", row["reversal_id"] and ids.public(ids.REVERSAL, row["reversal_id"])),
-        ("opening", row["opening"]),
-    ]
-
-
-def _run_as_json(row: Record, told: Listing, not_opened: object) -> str:
-    members = dict(zip(told.columns, told.rows[0], strict=True)) | dict(_more(row))
-    return orjson.dumps(
-        members | {"not opened on": not_opened}, option=orjson.OPT_INDENT_2
-    ).decode()
+    return {
+        "started (UTC)": row["started_at"],
+        "started by": row["started_by"],
+        "catalogue": row["catalogue_id"],
+        "worked on for": f"{row['took_ms'] / 1000:.1f} s",
+        **{f"skipped, {name}": row[column] for name, column in SKIPPED.items()},
+        "taken back by": row["reversal_id"] and ids.public(ids.REVERSAL, row["reversal_id"]),
+        "opening": row["opening"],
+    }
 
 
 def _runs(rows: Iterable[Record]) -> Listing:
@@ -217,13 +208,14 @@ def _runs(rows: Iterable[Record]) -> Listing:
     listing = Listing(
         *("run", "day", "from (UTC)", "state", "expected", "issued", "credits", "taken back"),
         *("short", "expired", "skipped", "failed", "not opened"),
+        least=("from (UTC)", "expired", "skipped", "expected"),
     )
     for row in rows:
         taken = row["reversal_id"] is not None
         listing.add(
             ids.public(ids.RUN, row["id"]),
             row["day_on"],
-            f"{row['wave_at']:%Y-%m-%d %H:%M}",
+            row["wave_at"],
             row["state"],
             row["expected"],
             row["issued"],

@@ -52,7 +52,15 @@ async def list_keys(
 ) -> int:
     """`tallybook keys list`."""
     listing = Listing(
-        "id", "name", "scopes", "networks", "created", "last used", "expires", "revoked"
+        "id",
+        "name",
+        "scopes",
+        "networks",
+        "created",
+        "last used",
+        "expires",
+        "revoked",
+        least=("created", "expires", "networks"),
     )
     async with opened(database_url(data_dir)) as database:
         uses = {row["key_id"]: row["last_used_at"] for row in await database.run(KeyUses.select())}
@@ -63,9 +71,7 @@ async def list_keys(
                 row["expires_at"],
                 row["revoked_at"],
             )
-            shown = [f"{at:%Y-%m-%d %H:%M}" if at else "" for at in at_each]
-            lists = (", ".join(row[name]) for name in ("scopes", "networks"))
-            listing.add(row["id"], row["name"], *lists, *shown)
+            listing.add(row["id"], row["name"], row["scopes"], row["networks"], *at_each)
     listing.show(console, as_json=as_json)
     return 0
 

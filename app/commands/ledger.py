@@ -9,8 +9,6 @@ from pathlib import Path
 from typing import Final
 
 from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
 from app.audit import export
 from app.audit.entries import EntryQuery
@@ -30,9 +28,13 @@ from app.web.http.instants import instant
 DIFFERENCES_SHOWN: Final = 5
 
 
-async def verify_ledger(console: Console, errors: Console, data_dir: Path | None) -> int:
+async def verify_ledger(
+    console: Console, errors: Console, data_dir: Path | None, *, as_json: bool = False
+) -> int:
     """`tallybook ledger verify`; ``errors`` takes the progress."""
-    table = Table("check", "rows", "differences", title="The ledger, recomputed from its entries")
+    listing = Listing(
+        "check", "", "rows", "differences", title="The ledger, recomputed from its entries"
+    )
     done: list[Check] = []
     async with opened(database_url(data_dir), command_timeout_s=None) as database:
         checks = verifying(database)
@@ -40,12 +42,12 @@ async def verify_ledger(console: Console, errors: Console, data_dir: Path | None
             async with aclosing(checks):
                 async for check in checks:
                     done.append(check)
-                    color = "red" if check.differences else "green"
-                    shown = "; ".join(check.differences[:DIFFERENCES_SHOWN]) or "none"
-                    table.add_row(check.name, f"{check.rows:,}", f"[{color}]{escape(shown)}[/]")
-                    status.update(f"checking: {table.row_count} of {len(ALL)} done")
+                    shown = "; ".join(check.differences[:DIFFERENCES_SHOWN])
+                    holds = "fail" if check.differences else "ok"
+                    listing.add(check.name, holds, check.rows, shown)
+                    status.update(f"checking: {len(done)} of {len(ALL)} done")
         await store_verdict(database, done)
-    console.print(table)
+    listing.show(console, as_json=as_json)
     return 1 if any(check.differences for check in done) else 0
 
 
@@ -73,7 +75,12 @@ async def export_ledger(
 
 
 async def rebuild_ledger(
-    console: Console, data_dir: Path | None, *, dry_run: bool, reason: str | None = None
+    console: Console,
+    data_dir: Path | None,
+    *,
+    dry_run: bool,
+    reason: str | None = None,
+    as_json: bool = False,
 ) -> int:
     """`tallybook ledger rebuild`."""
     async with opened(database_url(data_dir), command_timeout_s=None) as database:
@@ -82,18 +89,15 @@ async def rebuild_ledger(
         else:
             found = await _rebuild(database, reason)
             await fold.refold(database)
-    if not dry_run:
-        console.print("Usage by day was folded anew from the entries.")
-    if not found:
-        console.print("Balances, lots and holds are what the entries say.")
-        return 0
     listing = Listing("table", "row", "account", "column", "stood", "entries say")
     for one in found:
         listing.add(one.table, one.row, one.account_id, one.column, one.stood, one.entries_say)
-    listing.show(console)
-    mended = "nothing was changed" if dry_run else "mended"
-    console.print(f"{len(found)} differences, {mended}.")
-    return 1 if dry_run else 0
+    if found or as_json:
+        listing.show(console, as_json=as_json)
+    if not as_json:
+        mended = "nothing was changed" if dry_run else "mended; usage by day was folded anew"
+        console.print(f"{len(found)} differences from what the entries say, {mended}.")
+    return 1 if dry_run and found else 0
 
 
 async def after_restore(console: Console, data_dir: Path | None, reason: str | None) -> int:

@@ -1,48 +1,158 @@
-"""Lists for eyes and for pipes: a table at a terminal, a row a line elsewhere, JSON where asked."""
+"""Lists for eyes and for pipes: a table at a terminal, a row a line elsewhere, JSON where asked.
+
+Numbers and instants are given as they are: a terminal gets `1,005` and minutes, a pipe `1005` and
+seconds, JSON the number and RFC 3339.
+"""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Mapping
+from datetime import date, datetime
+from typing import Final
 
 from rich import box
 from rich.console import Console
+from rich.measure import Measurement
 from rich.table import Column, Table
+from rich.text import Text
+
+from app.infrastructure.clock import NEVER
+
+# What a cell may say for itself, in whichever list.
+_STYLES: Final = {
+    "ok": "green",
+    "mended": "green",
+    "warn": "yellow",
+    "found": "yellow",
+    "waiting": "cyan",
+    "parked": "yellow",
+    "fail": "red",
+    "failed": "red",
+    "unmended": "red",
+}
+_WIDTH_MAX: Final = 100_000
+
+
+class Change(int):
+    """A number that says which way it goes: +5, -3."""
 
 
 class Listing:
-    """Rows under named columns; the first is to be copied whole."""
+    """Rows under named columns; the first is to be copied whole.
 
-    def __init__(self, *columns: str, title: str | None = None) -> None:
+    Columns that are ``least`` wanted give way where a terminal is too narrow, the first of them
+    first.
+    """
+
+    def __init__(self, *columns: str, title: str | None = None, least: Iterable[str] = ()) -> None:
         self.columns = columns
         self.title = title
-        self.rows: list[tuple[str, ...]] = []
+        self.rows: list[tuple[object, ...]] = []
+        self._least = [columns.index(name) for name in least]
 
     def add(self, *cells: object) -> None:
         """Add a row; None is an empty cell."""
-        self.rows.append(tuple("" if cell is None else str(cell) for cell in cells))
+        self.rows.append(cells)
+
+    def members(self) -> list[dict[str, object]]:
+        """The rows as JSON has them."""
+        return [dict(zip(self.columns, map(plain, row), strict=True)) for row in self.rows]
 
     def show(self, console: Console, *, as_json: bool = False) -> None:
         """Print it: to standard output goes nothing else."""
         if as_json:
-            found = [dict(zip(self.columns, row, strict=True)) for row in self.rows]
-            _print(console, json.dumps(found, indent=2, ensure_ascii=False))
+            show_json(console, self.members())
         elif console.is_terminal:
-            console.print(self._table(), markup=False)
+            console.print(self._fitting(console))
         else:
-            for line in (self.columns, *self.rows):
-                _print(console, "\t".join(cell.replace("\n", " ") for cell in line))
+            for line in (self.columns, *([_in_pipe(cell) for cell in row] for row in self.rows)):
+                _print(console, "\t".join(line))
 
-    def _table(self) -> Table:
+    def _fitting(self, console: Console) -> Table:
         # Columns that are empty throughout take none of the others' room.
         shown = [at for at, _ in enumerate(self.columns) if at == 0 or self._is_used(at)]
-        columns = [Column(self.columns[at], no_wrap=at == 0, overflow="fold") for at in shown]
+        table = self._table(shown)
+        unbounded = console.options.update(max_width=_WIDTH_MAX)
+        for at in self._least:
+            if Measurement.get(console, unbounded, table).maximum <= console.width:
+                break
+            if at in shown:
+                shown.remove(at)
+                table = self._table(shown)
+        return table
+
+    def _table(self, shown: list[int]) -> Table:
+        columns = [
+            Column(
+                self.columns[at],
+                no_wrap=at == 0 or self._is_of(at, (int, datetime)),
+                overflow="fold",
+                justify="right" if self._is_of(at, (int,)) else "left",
+            )
+            for at in shown
+        ]
         table = Table(*columns, title=self.title, box=box.SIMPLE_HEAD)
         for row in self.rows:
-            table.add_row(*(row[at] for at in shown))
+            table.add_row(*(_at_terminal(row[at]) for at in shown))
         return table
 
     def _is_used(self, at: int) -> bool:
-        return any(row[at] for row in self.rows)
+        return any(_in_pipe(row[at]) for row in self.rows)
+
+    def _is_of(self, at: int, kinds: tuple[type, ...]) -> bool:
+        return all(row[at] is None or isinstance(row[at], kinds) for row in self.rows)
+
+
+def show_json(console: Console, told: object) -> None:
+    """Print it as JSON, as it is whatever the console's width."""
+    _print(console, json.dumps(told, indent=2, ensure_ascii=False))
+
+
+def by_name(named: Mapping[str, object]) -> Listing:
+    """One thing, member by member; the first is the heading."""
+    (first, name), *others = named.items()
+    listing = Listing(first, str(name))
+    for member, value in others:
+        listing.add(member, value)
+    return listing
+
+
+def _at_terminal(cell: object) -> Text:
+    if isinstance(cell, Change):
+        return Text(f"{cell:+,}")
+    if isinstance(cell, datetime) and cell.year != NEVER.year:
+        return Text(f"{cell:%Y-%m-%d %H:%M}")
+    if isinstance(cell, int) and not isinstance(cell, bool):
+        return Text(f"{cell:,}")
+    text = _in_pipe(cell)
+    return Text(text, style=_STYLES.get(text, ""))
+
+
+def _in_pipe(cell: object) -> str:
+    """One line, whatever the cell holds; a tab would be a column."""
+    if isinstance(cell, Change):
+        return f"{cell:+}"
+    if isinstance(cell, datetime):
+        return "" if cell.year == NEVER.year else f"{cell:%Y-%m-%d %H:%M:%S}"
+    if isinstance(cell, bool):
+        return "yes" if cell else ""
+    if isinstance(cell, list | tuple):
+        return ", ".join(map(str, cell))
+    return "" if cell is None else str(cell).replace("\n", " ").replace("\t", " ")
+
+
+def plain(cell: object) -> object:
+    """The cell as JSON has it."""
+    if isinstance(cell, datetime):
+        return None if cell.year == NEVER.year else f"{cell:%Y-%m-%dT%H:%M:%S.%fZ}"
+    if isinstance(cell, Change):
+        return int(cell)
+    if cell is None or isinstance(cell, bool | int | str):
+        return cell
+    if isinstance(cell, list | tuple):
+        return [plain(one) for one in cell]
+    return cell.isoformat() if isinstance(cell, date) else str(cell)
 
 
 def _print(console: Console, line: str) -> None:

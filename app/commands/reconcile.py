@@ -6,18 +6,19 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
+import msgspec
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
 from app.book import Book
 from app.commands.book import opened_book
+from app.commands.listing import Listing, show_json
 from app.errors import StripeNotConfiguredError
 from app.infrastructure import clock
 from app.operators.acts import at_the_machine
 from app.reconcile import store
 from app.reconcile.reconcile import Reconciler
-from app.reconcile.store import Finding, Outcome, Part, Reconciliation
+from app.reconcile.store import Finding, Part, Reconciliation
 
 SHOWN_MAX: Final = 500  # findings of one table; the counts tell of all
 
@@ -28,16 +29,16 @@ _DOING: Final = {
     Part.UNLISTED: "Asking for those that it does not list",
     Part.DONE: "Done",
 }
-_COLORS: Final = {
-    Outcome.FOUND: "yellow",
-    Outcome.MENDED: "green",
-    Outcome.WAITING: "cyan",
-    Outcome.UNMENDED: "red",
-}
 
 
 async def reconcile(
-    console: Console, since_days: int, data_dir: Path | None, reason: str | None, *, dry_run: bool
+    console: Console,
+    since_days: int,
+    data_dir: Path | None,
+    reason: str | None,
+    *,
+    dry_run: bool,
+    as_json: bool = False,
 ) -> int:
     """`tallybook reconcile`."""
     shown: list[Finding] = []
@@ -49,7 +50,12 @@ async def reconcile(
         since = await clock.now(book.database) - timedelta(days=since_days)
         one = await store.begin(book.database, at_the_machine(reason), since, dry_run=dry_run)
         await _run(book, one, shown, Console(stderr=True))
-    _print(console, one, shown)
+    if as_json:
+        told = msgspec.to_builtins(one.counts)
+        drift = _drift(one, shown).members()
+        show_json(console, {**told, "dry_run": dry_run, "notes": one.notes, "drift": drift})
+    else:
+        _print(console, one, shown)
     return 1 if one.counts.unmended or one.counts.not_compared else 0
 
 
@@ -74,22 +80,24 @@ async def _run(book: Book, one: Reconciliation, shown: list[Finding], errors: Co
         await Reconciler(book, book.stripe, one, tell, watch=watch).run()
 
 
+def _drift(one: Reconciliation, shown: list[Finding]) -> Listing:
+    title = "The drift; nothing was mended" if one.dry_run else "The drift"
+    listing = Listing("object", "ours → Stripe's", "outcome", "note", title=title)
+    for finding in shown:
+        listing.add(finding.thing, finding.what, str(finding.outcome), finding.note)
+    return listing
+
+
 def _print(console: Console, one: Reconciliation, shown: list[Finding]) -> None:
     counts = one.counts
     if shown:
-        title = "The drift; nothing was mended" if one.dry_run else "The drift"
-        table = Table("object", "ours → Stripe's", "outcome", "note", title=title)
-        for finding in shown:
-            color = _COLORS[finding.outcome]
-            table.add_row(finding.thing, finding.what, f"[{color}]{finding.outcome}[/]",
-                          finding.note.replace("[", r"\["))  # fmt: skip
-        console.print(table)
+        _drift(one, shown).show(console)
     found = counts.mended + counts.waiting + counts.unmended
     if found > len(shown):
         console.print(f"… and {found - len(shown):,} more.")
     for note in one.notes:
         console.print(note, style="yellow", markup=False, soft_wrap=True)
-    unmended = "found" if one.dry_run else "not mended"
+    unmended = "found, nothing was mended" if one.dry_run else "not mended"
     console.print(
         f"{counts.events_taken:,} undelivered events, {counts.payments:,} payments and "
         f"{counts.compared:,} subscriptions compared: "

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import secrets
 from pathlib import Path
 from typing import Final
@@ -14,9 +13,9 @@ from app.audit.entries import of_account
 from app.audit.horizon import Horizons
 from app.audit.reversals import ReversalQuery
 from app.book import Book
-from app.commands.account import DRY_RUN, at
+from app.commands.account import DRY_RUN
 from app.commands.book import opened_book
-from app.commands.listing import Listing
+from app.commands.listing import Listing, show_json
 from app.errors import JournalUnknownError, RefusedError
 from app.infrastructure import ids
 from app.infrastructure.db import Record
@@ -90,12 +89,11 @@ def _tell(console: Console, done: Reversed, short: list[Record], *, as_json: boo
     sums = {name: getattr(done, name) for name in (*SUMS, "carried")}
     if as_json:
         more = {"reversal": number, "journals": done.journal_count, "skipped": done.skipped}
-        told = {**more, "state": done.state, "dry_run": done.dry_run, **sums}
-        console.file.write(f"{json.dumps(told, indent=2)}\n")
+        show_json(console, {**more, "state": done.state, "dry_run": done.dry_run, **sums})
         return
     listing = Listing("", "credits")
     for name, credits in sums.items():
-        listing.add(name, f"{credits:,}")
+        listing.add(name, credits)
     listing.show(console)
     if done.of_run_id is not None:
         _tell_of_run(console, done, short)
@@ -129,7 +127,8 @@ async def list_reversals(
     as_json: bool,
 ) -> int:
     """`tallybook reversals`, the newest first."""
-    listing = Listing("reversal", "of", "account", "at (UTC)", *SUMS, "policy", "by", "reason")
+    listing = Listing("reversal", "of", "account", "at (UTC)", *SUMS, "policy", "by", "reason",
+                      least=("by", "policy", "expired", "held", "at (UTC)"))  # fmt: skip
     async with opened_book(data_dir) as book:
         query = ReversalQuery(
             of_account=await of_account(book.database, account_id),
@@ -142,7 +141,7 @@ async def list_reversals(
             ids.public(ids.REVERSAL, row["id"]),
             _thing(row),
             row["public_account_id"] or f"{row['journal_count']:,} accounts",
-            at(row["created_at"]),
+            row["created_at"],
             *(row[name] for name in SUMS),
             row["policy"],
             row["actor"],
@@ -164,7 +163,7 @@ async def list_taken_back(
     console: Console, run_id: str, limit: int, data_dir: Path | None, *, short: bool, as_json: bool
 ) -> int:
     """`tallybook grants taken-back`: by account, before a reversal of the run and after it."""
-    listing = Listing("account", *SUMS, "reversal", "journal")
+    listing = Listing("account", *SUMS, "reversal", "journal", least=("journal",))
     async with opened_book(data_dir) as book:
         page = await audit.taken_back(
             book.database, ids.number(ids.RUN, run_id), run_id, short=short, cursor=None,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import re
 import sys
@@ -14,6 +15,7 @@ from rich.console import Console
 
 from app.book import Book
 from app.commands.book import database_url, seal_keys
+from app.commands.listing import Listing
 from app.errors import ConfigurationError
 from app.infrastructure import ids
 from app.infrastructure.db import opened
@@ -44,6 +46,19 @@ async def seal_now(console: Console, data_dir: Path | None) -> int:
             return 1
         note = (await stored.seal(database, size)).note
     console.print(note, end="", markup=False, highlight=False, soft_wrap=True)
+    return 0
+
+
+async def list_seals(console: Console, limit: int, data_dir: Path | None, *, as_json: bool) -> int:
+    """`tallybook seal list`, the newest first."""
+    listing = Listing("entries", "sealed (UTC)", "complete to (UTC)", "balances", "root",
+                      least=("balances", "complete to (UTC)"))  # fmt: skip
+    async with opened(database_url(data_dir)) as database:
+        rows = await stored.seals(database, None, limit, "desc")
+    for row in rows:
+        roots = (base64.b64encode(row[name]).decode() for name in ("balances_root", "root"))
+        listing.add(row["size"], row["sealed_at"], row["horizon_at"], *roots)
+    listing.show(console, as_json=as_json)
     return 0
 
 

@@ -10,14 +10,13 @@ from pathlib import Path
 import asyncpg
 from rich.console import Console
 from rich.prompt import Confirm
-from rich.table import Table
 
 from app.accounts import apply_catalogue as tiers_use_case
 from app.allowance import catalogues
 from app.allowance.catalogue import Catalogue, CatalogueError, diff, parse
 from app.book import Book
 from app.commands.book import database_url, opened_by_owner
-from app.commands.listing import Listing
+from app.commands.listing import Change, Listing, show_json
 from app.commands.why import why
 from app.errors import ConfigurationError
 from app.infrastructure.db import Database, opened
@@ -29,10 +28,17 @@ from app.tables.clock_and_catalogues import Catalogues
 NOT_APPLIED = "No catalogue is applied; run `tallybook tiers apply FILE`."
 
 
-async def check_tiers(console: Console, file: Path, data_dir: Path | None) -> int:
+async def check_tiers(
+    console: Console, file: Path, data_dir: Path | None, *, as_json: bool = False
+) -> int:
     """`tallybook tiers check`; if no database answers, only the file is checked."""
     wanted = parse(await _read(file), str(file))
-    _print_catalogue(console, wanted, f"{file} is a good catalogue")
+    if as_json:
+        _show_as_json(console, wanted)
+        return 0
+    _catalogue(wanted, f"{file} is a good catalogue").show(console)
+    if wanted.packs:
+        _packs(wanted).show(console)
     if data_dir is None and read_variable(os.environ, "DATABASE_URL") is None:
         console.print("No DATABASE_URL and no --data-dir: only the file was checked.")
         return 0
@@ -44,7 +50,14 @@ async def check_tiers(console: Console, file: Path, data_dir: Path | None) -> in
     return 0
 
 
-async def show_tiers(console: Console, version: int | None, data_dir: Path | None) -> int:
+def _show_as_json(console: Console, catalogue: Catalogue) -> None:
+    told = {"tiers": _catalogue(catalogue).members(), "packs": _packs(catalogue).members()}
+    show_json(console, told)
+
+
+async def show_tiers(
+    console: Console, version: int | None, data_dir: Path | None, *, as_json: bool = False
+) -> int:
     """`tallybook tiers show`: the file as it was applied."""
     async with opened(database_url(data_dir)) as database:
         newest_first = Catalogues.select().order_by(Catalogues.id, ascending=False)
@@ -52,6 +65,9 @@ async def show_tiers(console: Console, version: int | None, data_dir: Path | Non
         row = await database.run(wanted.first())
     if row is None:
         raise ConfigurationError(NOT_APPLIED if version is None else f"No catalogue is {version}.")
+    if as_json:
+        _show_as_json(console, parse(row["content"], "the catalogue"))
+        return 0
     console.print(f"# catalogue {row['id']}, applied {row['applied_at']:%Y-%m-%d %H:%M} UTC")
     console.print(row["content"], markup=False, highlight=False, soft_wrap=True)
     return 0
@@ -69,8 +85,7 @@ async def list_tiers(console: Console, data_dir: Path | None, *, as_json: bool =
     listing = Listing("catalogue", "applied (UTC)", "by", "runs", "of the days")
     for row in rows:
         days = f"{row['first_on']} to {row['last_on']}" if row["run_count"] else ""
-        at = f"{row['applied_at']:%Y-%m-%d %H:%M}"
-        listing.add(row["id"], at, row["applied_by"], row["run_count"], days)
+        listing.add(row["id"], row["applied_at"], row["applied_by"], row["run_count"], days)
     listing.show(console, as_json=as_json)
     return 0
 
@@ -139,9 +154,9 @@ async def _compare(console: Console, database: Database, wanted: Catalogue) -> b
 
 
 def _print_preview(console: Console, found: Preview) -> None:
-    _print_moves(console, found.next_day, "The customers, from each account's next day")
+    _moves(found.next_day, "The customers, from each account's next day").show(console)
     if any(move.before != move.after for move in found.today.moves):
-        _print_moves(console, found.today, "The customers, in the day that is running")
+        _moves(found.today, "The customers, in the day that is running").show(console)
     for price in found.prices:
         what = "becomes known" if price.known else "becomes unknown: it gives nothing any more"
         console.print(f"  price {price.price} of {price.subscriptions:,} subscriptions {what}")
@@ -153,45 +168,42 @@ def _print_preview(console: Console, found: Preview) -> None:
     )
 
 
-def _print_moves(console: Console, found: Moves, title: str) -> None:
+def _moves(found: Moves, title: str) -> Listing:
     columns = ("tier now", "tier then", "accounts", "credits now", "then", "all of them", "such as")
-    table = Table(*columns, title=title)
+    listing = Listing(*columns, title=title, least=("such as",))
     for move in found.moves:
         each = move.credits_after - move.credits_before
-        color = "green" if each > 0 else "red" if each < 0 else "dim"
-        table.add_row(
+        listing.add(
             move.before,
             move.after,
-            f"{move.accounts:,}",
-            f"{move.credits_before:,}",
-            f"{move.credits_after:,}",
-            f"[{color}]{each * move.accounts:+,}[/]",
-            ", ".join(move.examples),
+            move.accounts,
+            move.credits_before,
+            move.credits_after,
+            Change(each * move.accounts),
+            move.examples,
         )
-    console.print(table)
+    return listing
 
 
-def _print_catalogue(console: Console, catalogue: Catalogue, title: str) -> None:
-    table = Table(
-        "tier", "credits a day", "grace days", "carried over", "trial grants", "prices", title=title
+def _catalogue(catalogue: Catalogue, title: str | None = None) -> Listing:
+    listing = Listing(
+        *("tier", "credits a day", "grace days", "carried over", "trial grants", "prices"),
+        title=title,
     )
     for tier in catalogue.tiers:
-        table.add_row(
+        listing.add(
             tier.name,
-            f"{tier.daily_credits:,}",
-            str(tier.past_due_grace_days),
-            f"{tier.carry_over_max:,}",
-            "yes" if tier.trial_grants else "no",
-            "\n".join(tier.prices),
+            tier.daily_credits,
+            tier.past_due_grace_days,
+            tier.carry_over_max,
+            tier.trial_grants,
+            tier.prices,
         )
+    return listing
+
+
+def _packs(catalogue: Catalogue) -> Listing:
+    listing = Listing("pack", "credits", "expires after days", "prices")
     for pack in catalogue.packs:
-        ends = "never" if pack.expires_days is None else f"after {pack.expires_days} days"
-        table.add_row(
-            f"pack {pack.name}",
-            f"{pack.credits:,} once, expires {ends}",
-            "",
-            "",
-            "",
-            "\n".join(pack.prices),
-        )
-    console.print(table)
+        listing.add(pack.name, pack.credits, pack.expires_days, pack.prices)
+    return listing

@@ -29,14 +29,13 @@ async def list_endpoints(
     async with opened_book(data_dir) as book:
         page = await endpoints.listed(book.database, None, endpoints.ENDPOINTS_MAX)
     for row in page.rows:
-        failing = row["failing_since"]
         listing.add(
             row["id"],
             row["url"],
-            ", ".join(row["events"] or ["all"]),
-            "yes" if row["ordered"] else None,
+            row["events"] or ["all"],
+            row["ordered"],
             row["pending_count"],
-            f"{failing:%Y-%m-%d %H:%M}" if failing else None,
+            row["failing_since"],
             row["disabled_reason"],
         )
     listing.show(console, as_json=as_json)
@@ -109,14 +108,17 @@ async def list_messages(
     as_json: bool = False,
 ) -> int:
     """`tallybook webhooks messages`."""
-    listing = Listing("message", "created", "endpoint", "type", "account", "state", "tries", "last")
+    listing = Listing(
+        *("message", "created", "endpoint", "type", "account", "state", "tries", "last"),
+        least=("tries", "last", "created"),
+    )
     async with opened_book(data_dir) as book:
         query = messages.MessageQuery(endpoint_id=endpoint_id, state=state)
         rows = await messages.newest(book.database, query, limit)
     for row in rows:
         listing.add(
             ids.public(ids.MESSAGE, row["id"]),
-            f"{row['created_at']:%Y-%m-%d %H:%M:%S}",
+            row["created_at"],
             row["endpoint_id"],
             row["type"],
             row["public_account_id"],
@@ -129,7 +131,12 @@ async def list_messages(
 
 
 async def redeliver_messages(
-    console: Console, message_ids: Sequence[str], reason: str | None, data_dir: Path | None = None
+    console: Console,
+    message_ids: Sequence[str],
+    reason: str | None,
+    data_dir: Path | None = None,
+    *,
+    as_json: bool = False,
 ) -> int:
     """`tallybook webhooks redeliver`, by ids; 1 where one is not known or cannot be sent."""
     listing = Listing("message", "outcome")
@@ -144,7 +151,7 @@ async def redeliver_messages(
                 listing.add(message_id, error.detail)
             else:
                 listing.add(message_id, row["state"])
-    listing.show(console)
+    listing.show(console, as_json=as_json)
     return code
 
 

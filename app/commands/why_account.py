@@ -9,9 +9,8 @@ from rich.console import Console
 
 from app.audit.horizon import Horizons
 from app.audit.why import Why, why
-from app.commands.account import at
 from app.commands.book import opened_book
-from app.commands.listing import Listing
+from app.commands.listing import Change, Listing
 from app.infrastructure import ids
 
 
@@ -38,13 +37,14 @@ async def tell_why(
 
 
 def _acts(told: Why) -> Listing:
-    listing = Listing("journal", "act", "change", "at (UTC)", "by", "event", "reason")
+    listing = Listing("journal", "act", "change", "at (UTC)", "by", "event", "reason",
+                      least=("by", "event"))  # fmt: skip
     for one in told.moves:
         listing.add(
             ids.public(ids.JOURNAL, one.journal_id),
             one.kind,
-            f"{one.change:+,}",
-            at(one.at),
+            Change(one.change),
+            one.at,
             one.actor,
             one.event_id,
             one.reason,

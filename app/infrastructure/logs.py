@@ -57,9 +57,15 @@ def configure(settings: Settings) -> None:
     logging.basicConfig(level=max(level, logging.WARNING), handlers=[handler], force=True)
 
 
-def to_standard_error() -> None:
-    """What commands log: standard output is theirs, and may be a key."""
+def of_command(*, verbose: bool) -> None:
+    """What commands log goes to standard error: standard output is theirs, and may be a key.
+
+    What they did they say themselves: only with ``verbose`` each act is logged beside it.
+    """
     structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(
+            logging.INFO if verbose else logging.WARNING
+        ),
         processors=[
             structlog.processors.add_log_level,
             structlog.dev.ConsoleRenderer(

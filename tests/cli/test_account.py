@@ -99,7 +99,7 @@ async def test_accounts_are_shown_for_eyes_pipes_and_programs(told, ann, api) ->
     await ann.done(await ann.grant(1_000))
     _, said = await told("account", "show", "ann", "--json")
     shown = json.loads(said)
-    assert (shown["account"], shown["available"], shown["tier"]) == ("ann", "1,005", "FREE")
+    assert (shown["account"], shown["available"], shown["tier"]) == ("ann", 1_005, "FREE")
     assert [lot["source"] for lot in shown["lots"]] == ["daily", "promotional"]
     _, said = await told("account", "list", "--available-gte", 6)
     assert [line.split("\t")[0] for line in said.splitlines()] == ["account", "ann"]
@@ -130,10 +130,10 @@ async def test_a_whole_run_is_taken_back(told, ann, api, database) -> None:
     )
     assert "ann\t5\t3\t0\t2\t0" in said.splitlines()
     (whole,) = json.loads((await told("reversals", "--json"))[1])
-    assert (whole["of"], whole["clawed"], whole["account"]) == (run["id"], "3", "1 accounts")
+    assert (whole["of"], whole["clawed"], whole["account"]) == (run["id"], 3, "1 accounts")
     (part,) = json.loads((await told("reversals", "--account", "ann", "--json"))[1])
     (line,) = json.loads((await told("grants", "taken-back", run["id"], "--json"))[1])
-    assert (line["account"], line["reversal"], line["shortfall"]) == ("ann", part["reversal"], "2")
+    assert (line["account"], line["reversal"], line["shortfall"]) == ("ann", part["reversal"], 2)
     (listed,) = json.loads((await told("grants", "list", "--json"))[1])
-    assert (listed["taken back"], listed["short"]) == ("3", "2")
+    assert (listed["taken back"], listed["short"]) == (3, 2)
     assert await differences(database) == []

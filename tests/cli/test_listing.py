@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+from collections.abc import Iterator
+from datetime import UTC, datetime
 from io import StringIO
+from typing import Any
 
+import pytest
+import typer.main
 from rich.console import Console
+from typer.testing import CliRunner
 
-from app.commands.listing import Listing
+from app.cli import app as cli
+from app.commands.listing import Change, Listing
+from tests.api_client import Api
+from tests.conftest import Server
 
 EVENT = "evt_1MqqbKLt4dXK03v5qaIbiNCC"
 REASON = "no price is in the catalogue: price_1MowQVLkdIwHu7ixeRlqHVzs; add it, and replay"
@@ -42,6 +52,79 @@ def test_in_a_pipe_each_row_is_a_line_of_all_columns() -> None:
     )
 
 
+def told_of(listed: Listing, width: int, *, terminal: bool) -> str:
+    out = StringIO()
+    console = Console(file=out, width=width, force_terminal=terminal, color_system=None)
+    listed.show(console)
+    return out.getvalue()
+
+
+def test_what_is_least_wanted_gives_way_at_a_narrow_terminal_alone() -> None:
+    made = Listing(
+        *("run", "from (UTC)", "credits", "change", "short", "notes"), least=("notes", "short")
+    )
+    at = datetime(2026, 1, 31, 9, 30, 15, tzinfo=UTC)
+    made.add("run_0000000000001", at, 1_234_567, Change(-3), 7, "n" * 30)
+    wide, narrow, narrower = (told_of(made, width, terminal=True) for width in (120, 80, 60))
+    assert ("notes" in wide, "notes" in narrow, "short" in narrow) == (True, False, True)
+    assert "short" not in narrower
+    for told in (wide, narrow, narrower):
+        assert "2026-01-31 09:30 " in told
+        assert "1,234,567" in told
+        assert "-3" in told
+    assert told_of(made, 20, terminal=False).splitlines()[1].split("\t") == [
+        *("run_0000000000001", "2026-01-31 09:30:15", "1234567", "-3", "7"),
+        "n" * 30,
+    ]
+    (row,) = made.members()
+    assert (row["from (UTC)"], row["credits"], row["change"]) == (
+        *("2026-01-31T09:30:15.000000Z", 1_234_567),
+        -3,
+    )
+
+
+# What does something, or prints a thing that is no list: a key, a file, a sentence.
+NO_JSON = """
+account adjust, account close, account grant, account merge, account rename, account reopen,
+account resume, account return, account suspend, close-month, demo, env, events scrub,
+evidence compare, evidence of, evidence receipt, import, keys create, keys revoke, keys rotate,
+ledger erase, ledger export, migrate, seal key, seal now, serve, simulate, tiers apply, up,
+webhooks delete, webhooks put, webhooks roll, worker, grants run
+"""
+
+
+def test_every_list_and_report_has_json() -> None:
+    without = {
+        name
+        for name, command in commands(typer.main.get_command(cli), "")
+        if not any("--json" in option.opts for option in command.params)
+    }
+    assert without == {name.strip() for name in NO_JSON.split(",")}
+
+
+def commands(group: Any, before: str) -> Iterator[tuple[str, Any]]:
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from commands(command, f"{before}{name} ")
+        else:
+            yield f"{before}{name}", command
+
+
+async def test_what_a_command_logs_is_shown_where_it_is_asked_for(
+    api: Api, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await api.put("/api/v1/accounts/ann", {})
+    monkeypatch.setenv("DATABASE_URL", server.application_url)
+    words = ["account", "suspend", "ann", "--reason", "a look"]
+    quiet = await asyncio.to_thread(CliRunner().invoke, cli, words)
+    assert (quiet.exit_code, quiet.stderr) == (0, "")
+    words[1] = "resume"
+    loud = await asyncio.to_thread(CliRunner().invoke, cli, ["--verbose", *words])
+    assert loud.exit_code == 0
+    assert "operator_act" in loud.stderr
+    assert "operator_act" not in loud.stdout
+
+
 def test_json_names_each_member() -> None:
     found = json.loads(printed(as_json=True))
-    assert found[0] == {"event": EVENT, "verdict": "parked", "next try": "", "reason": REASON}
+    assert found[0] == {"event": EVENT, "verdict": "parked", "next try": None, "reason": REASON}

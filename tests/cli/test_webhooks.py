@@ -47,7 +47,7 @@ async def test_an_endpoint_is_made_changed_rolled_and_deleted(told: Any, hooks: 
     code, listed = await told("list", "--json")
     (one,) = json.loads(listed)
     assert (one["endpoint"], one["url"], one["events"], one["ordered"]) == (
-        *("main", url, "all", "yes"),
+        *("main", url, ["all"], True),
     )
     assert (await told("delete", "main"))[0] == 0
     assert (await told("delete", "main"))[0] == 1

@@ -433,7 +433,7 @@ async def test_the_commands_run_plan_list_and_show(api, server, database, monkey
     assert "2 past account-days are not opened" in planned
     assert await database.fetchval("SELECT count(*) FROM runs") == 0
     # expected, issued, credits, expired, not opened
-    assert "2026-01-03 2026-01-03 00:00 done 2 2 10 10 2" in await said("run")
+    assert "2026-01-03 2026-01-03 00:00:00 done 2 2 10 10 2" in await said("run")
     assert "Nothing was due." in await said("run")
     (one,) = await runs(api)
     assert one["started_by"] == "tallybook grants run"
@@ -442,7 +442,7 @@ async def test_the_commands_run_plan_list_and_show(api, server, database, monkey
     assert "UTC 2026-01-02 2" in shown
     assert "skipped, opened by use 0 skipped, closed 0 skipped, dormant 0" in shown
     (listed,) = json.loads(await said("list", "--json"))
-    assert (listed["run"], listed["credits"], listed["taken back"]) == (one["id"], "10", "")
+    assert (listed["run"], listed["credits"], listed["taken back"]) == (one["id"], 10, None)
     shown = json.loads(await said("show", one["id"], "--json"))
     assert shown["not opened on"] == [{"time_zone": "UTC", "on": "2026-01-02", "accounts": 2}]
     await said("show", "run_nothing", code=1)
