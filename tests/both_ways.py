@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from typing import Any, TypeAlias
 
@@ -31,3 +32,13 @@ async def written(database: Database, columns: Mapping[str, str]) -> Rows:
         listed = await database.fetch(f"SELECT {wanted} FROM {table}")
         found[table] = sorted((dict(row) for row in listed), key=repr)
     return found
+
+
+def differing(found: Rows, wanted: Rows) -> list[str]:
+    """The rows of either that the other has not, or not as often."""
+    told = []
+    for table, rows in wanted.items():
+        have, want = Counter(map(repr, found[table])), Counter(map(repr, rows))
+        told += [f"{table} lacks {row}" for row in (want - have).elements()]
+        told += [f"{table} has {row}" for row in (have - want).elements()]
+    return told

@@ -26,7 +26,9 @@ import structlog
 from app.book import Book
 from app.errors import BusyError, KeyInFlightError, TallybookError
 from app.infrastructure.db import Patience, waiting_for_locks
-from app.spending.spend import AccountTaken, Result, SpendOrder, Spent, spend
+from app.spending.orders import AccountTaken, Result, SpendOrder, Spent
+from app.spending.plain import spend_plain
+from app.spending.spend import spend_by_sheet
 
 log = structlog.get_logger(__name__)
 
@@ -94,22 +96,29 @@ class SpendQueue:
             timer.cancel()
 
     async def batch(self, orders: Sequence[SpendOrder]) -> list[Outcome]:
-        """Carry out many orders in one transaction, a result for each, in order.
+        """Carry out many orders together, a result for each, in order.
 
         Those of accounts that somebody else has locked wait in the queue like any other.
         """
-        results: Sequence[Result]
-        try:
-            async with self._batches:
-                results = await spend(self._book, orders)
-        except _CONCERN_ONE:
-            results = [AccountTaken()] * len(orders)
-        return await asyncio.gather(
-            *(
-                self.spend(order) if isinstance(result, AccountTaken) else _done(result)
-                for order, result in zip(orders, results, strict=True)
-            )
-        )
+        async with self._batches:
+            outcomes: list[Outcome | None] = [*await self._plain(orders)]
+            rest = [number for number, outcome in enumerate(outcomes) if outcome is None]
+            results: Sequence[Result] = []
+            if rest:
+                try:
+                    results = await spend_by_sheet(self._book, [orders[number] for number in rest])
+                except _CONCERN_ONE:
+                    results = [AccountTaken()] * len(rest)
+        taken = []
+        for number, result in zip(rest, results, strict=True):
+            if isinstance(result, AccountTaken):
+                taken.append(number)
+            else:
+                outcomes[number] = result
+        waited = await asyncio.gather(*(self.spend(orders[number]) for number in taken))
+        for number, outcome in zip(taken, waited, strict=True):
+            outcomes[number] = outcome
+        return cast("list[Outcome]", outcomes)
 
     def stalled_s(self) -> float:
         """How long the oldest group has been under way: spends go through when it is short."""
@@ -207,7 +216,8 @@ class SpendQueue:
         names = dict.fromkeys(one.order.account_id for one in group)
         taken: dict[str, list[_Waiting]] = {}
         try:
-            for one, result in zip(group, await self._results(group), strict=True):
+            rest = await self._answer_plain(group)
+            for one, result in zip(rest, await self._results(rest), strict=True):
                 if isinstance(result, AccountTaken):
                     taken.setdefault(one.order.account_id, []).append(one)
                 else:
@@ -225,10 +235,30 @@ class SpendQueue:
                 else:
                     self._release(name)
 
+    async def _answer_plain(self, group: list[_Waiting]) -> list[_Waiting]:
+        """Carry out and answer those that can be in the short way; the others."""
+        rest = []
+        plain = await self._plain([one.order for one in group])
+        for one, spent in zip(group, plain, strict=True):
+            if spent is None:
+                rest.append(one)
+            else:
+                _answer(one, spent)
+        return rest
+
+    async def _plain(self, orders: Sequence[SpendOrder]) -> list[Spent | None]:
+        try:
+            return await spend_plain(self._book.database, orders)
+        except _CONCERN_ONE:
+            return [None] * len(orders)
+
     async def _results(self, group: list[_Waiting]) -> Sequence[Result]:
+        """Carry out what was not plain."""
+        if not group:
+            return ()
         orders = [one.order for one in group]
         try:
-            return await spend(self._book, orders)
+            return await spend_by_sheet(self._book, orders)
         except _CONCERN_ONE as error:
             if len(group) == 1:
                 return [await self._alone(group[0], error)]
@@ -245,7 +275,7 @@ class SpendQueue:
         if isinstance(error, asyncpg.UniqueViolationError | asyncpg.DeadlockDetectedError):
             try:
                 # The other has committed: its answer is found, or the way is free.
-                (result,) = await spend(self._book, [one.order])
+                (result,) = await spend_by_sheet(self._book, [one.order])
             except (asyncpg.UniqueViolationError, asyncpg.DeadlockDetectedError):
                 return KeyInFlightError(_TAKEN)
             except _CONCERN_ONE as another:
@@ -282,7 +312,8 @@ class SpendQueue:
             left_s = min(one.ends_at for one in group) - asyncio.get_running_loop().time()
             wait_ms = max(1, int(1_000 * min(LANE_WAIT_S, left_s)))
             with waiting_for_locks(wait_ms):
-                results = await spend(self._book, [one.order for one in group], waiting=True)
+                orders = [one.order for one in group]
+                results = await spend_by_sheet(self._book, orders, waiting=True)
             for one, result in zip(group, results, strict=True):
                 assert not isinstance(result, AccountTaken)
                 _answer(one, result)
@@ -325,7 +356,3 @@ def _answer(one: _Waiting, answer: Outcome | BaseException) -> None:
 
 def _pause() -> asyncio.Task[None]:
     return asyncio.create_task(asyncio.sleep(RETRY_S))
-
-
-async def _done(result: Outcome) -> Outcome:
-    return result

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import TypeAlias
 
 import msgspec
 
@@ -15,51 +15,36 @@ from app.allowance.store import store_drawn
 from app.book import Book
 from app.errors import AccountSuspendedError, KeyReusedError, TallybookError
 from app.ledger import idempotency
-from app.ledger.idempotency import RequestKey, StoredAnswer
+from app.ledger.idempotency import StoredAnswer
 from app.ledger.kinds import Act
 from app.ledger.sheet import JournalDraft
+from app.spending.orders import ACCOUNT_TAKEN, AccountTaken, Result, SpendOrder, Spent
+from app.spending.plain import spend_plain
+
+Drafted: TypeAlias = JournalDraft | StoredAnswer | TallybookError | AccountTaken
 
 
-class SpendOrder(msgspec.Struct, frozen=True, kw_only=True):
-    """Credits to spend from one account, under a key."""
-
-    account_id: str
-    amount: int
-    actor: str
-    key: RequestKey
-    reason: str | None = None
-    metadata: dict[str, str] | None = None
-    label: str | None = None
-    member: str | None = None
-
-
-class Spent(msgspec.Struct, frozen=True, kw_only=True):
-    """A spend's journal; ``replayed`` if an earlier request made it."""
-
-    journal_id: int
-    account_id: str
-    amount: int
-    balance: int
-    available: int
-    entry_ids: tuple[int, ...]
-    replayed: bool
-
-
-class AccountTaken(msgspec.Struct, frozen=True):
-    """Somebody else has the account's lock: nothing was done, the order is to be tried again."""
-
-
-ACCOUNT_TAKEN: Final = AccountTaken()
-Drafted = JournalDraft | StoredAnswer | TallybookError | AccountTaken
-Result = Spent | TallybookError | AccountTaken
-
-
-async def spend(book: Book, orders: Sequence[SpendOrder], *, waiting: bool = False) -> list[Result]:
-    """Carry out the orders in one transaction, a result for each, in order.
+async def spend(book: Book, orders: Sequence[SpendOrder]) -> list[Result]:
+    """Carry out the orders, a result for each, in order: the plain ones first, by one statement.
 
     A refusal leaves nothing behind but what was due anyway, which is kept. Accounts that somebody
-    else has locked are passed over, so that they delay no other; if ``waiting`` they are waited
-    for, and asyncpg.LockNotAvailableError is raised after the lock timeout.
+    else has locked are passed over, so that they delay no other.
+    Raises asyncpg.UniqueViolationError when a key was taken meanwhile through another account; the
+    plain ones stand then.
+    """
+    results: list[Result | None] = [*await spend_plain(book.database, orders)]
+    rest = [order for order, result in zip(orders, results, strict=True) if result is None]
+    others = iter(await spend_by_sheet(book, rest) if rest else ())
+    return [next(others) if result is None else result for result in results]
+
+
+async def spend_by_sheet(
+    book: Book, orders: Sequence[SpendOrder], *, waiting: bool = False
+) -> list[Result]:
+    """Carry out any orders in one transaction, a result for each, in order.
+
+    Accounts that somebody else has locked are passed over, unless it is ``waiting``: then they are
+    waited for, and asyncpg.LockNotAvailableError is raised after the lock timeout.
     Raises asyncpg.UniqueViolationError when a key was taken meanwhile through another account.
     """
     async with book.database.transaction():

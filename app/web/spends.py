@@ -13,8 +13,8 @@ from litestar.params import JSONBody
 from app.errors import TallybookError
 from app.infrastructure import ids
 from app.ledger.idempotency import request_key
+from app.spending.orders import SpendOrder, Spent
 from app.spending.queue import Outcome
-from app.spending.spend import SpendOrder, Spent
 from app.web.http import problems
 from app.web.http.access import Access, access, caller
 from app.web.http.acts import Amount, BodyAccountId, PurposeBody, answered

@@ -13,8 +13,8 @@ from app.book import Book
 from app.errors import TallybookError
 from app.infrastructure.db import opened
 from app.ledger.idempotency import RequestKey
+from app.spending.orders import SpendOrder
 from app.spending.queue import SpendQueue
-from app.spending.spend import SpendOrder
 from ops.benchmarks.figures import Figure, at_least
 from ops.benchmarks.floor import CONNECTIONS, pgbench
 from ops.benchmarks.server import Ledger, Server

@@ -36,3 +36,17 @@ CREATE TYPE opened_day AS (
     carried_lot_id bigint, carried_lot_ord bigint, carry_over_max bigint, previous_allowed bigint,
     run_id bigint, recorded_at timestamptz, after_dormancy boolean
 );
+-- The spends of one account, in order: parameters of spend_plainly, see 07_spends.sql. `place` is a
+-- spend's place among all, `upto` what it and the account's spends before it come to.
+CREATE TYPE spend_draft AS (
+    place bigint, upto bigint, amount bigint, idempotency_key text, request_hash bytea, actor text,
+    label text, member text, reason text, metadata text
+);
+CREATE TYPE account_spends AS (account_id text, total bigint, spends spend_draft[]);
+-- A locked account with them; `due_at` is when something is due of it next.
+CREATE TYPE spending_account AS (
+    id bigint, free bigint, held bigint, day_lot_id bigint, day_carried_lot_id bigint,
+    due_at timestamptz, written_at timestamptz, total bigint, spends spend_draft[]
+);
+-- A lot in the order of burning; `upto` is what it and the account's lots before it have free.
+CREATE TYPE burning_lot AS (id bigint, upto bigint, free bigint);

@@ -29,7 +29,8 @@ REVOKE CREATE ON SCHEMA public FROM PUBLIC;
 GRANT USAGE ON SCHEMA public TO tallybook_app, tallybook_read, tallybook_clock;
 GRANT EXECUTE ON FUNCTION tallybook_now TO tallybook_app, tallybook_read, tallybook_clock;
 GRANT EXECUTE ON FUNCTION tell_endpoints, public_id TO tallybook_app; -- by triggers, as who writes
-GRANT EXECUTE ON FUNCTION forget_messages, add_api_key, revoke_api_key TO tallybook_app;
+GRANT EXECUTE ON FUNCTION forget_messages, add_api_key, revoke_api_key, spend_plainly
+    TO tallybook_app;
 
 -- The server and the auditors read every table; the hashes of the keys
 -- and sessions are the server's alone.
@@ -55,7 +56,8 @@ GRANT INSERT ON
 -- removes these alone, as people sign out,
 GRANT DELETE ON console_sessions TO tallybook_app;
 -- It draws these numbers itself; a column that is an identity draws without a right.
-GRANT USAGE ON SEQUENCE journals_id_seq, lots_id_seq, holds_id_seq TO tallybook_app;
+GRANT USAGE ON SEQUENCE journals_id_seq, lots_id_seq, holds_id_seq, entries_id_seq
+    TO tallybook_app;
 
 -- and changes them, but for the columns that say what a row is. It removes no other.
 DO $$

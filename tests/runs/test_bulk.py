@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import timedelta
@@ -37,7 +36,7 @@ from app.spending.keyed import Order
 from app.spending.spend import SpendOrder, spend
 from app.webhooks.receive import receive
 from tests.as_owner import apply_tiers
-from tests.both_ways import undone, written
+from tests.both_ways import differing, undone, written
 from tests.conftest import NOW
 from tests.invariants import differences
 from tests.stripe_events import make_subscription_event
@@ -330,16 +329,6 @@ async def opened_both_ways(book: Book) -> Told:
             for row in runs
         ),
     )
-
-
-def differing(found: dict[str, list[Any]], wanted: dict[str, list[Any]]) -> list[str]:
-    """The rows of either that the other has not, or not as often."""
-    told = []
-    for table, rows in wanted.items():
-        have, want = Counter(map(repr, found[table])), Counter(map(repr, rows))
-        told += [f"{table} lacks {row}" for row in (want - have).elements()]
-        told += [f"{table} has {row}" for row in (have - want).elements()]
-    return told
 
 
 def counted(run_row: Any) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -10,7 +11,8 @@ from app.book import Book
 from app.infrastructure import clock
 from app.infrastructure.db import Database
 from app.ledger.idempotency import request_key
-from app.spending.spend import SpendOrder, spend
+from app.spending.orders import SpendOrder
+from app.spending.spend import spend, spend_by_sheet
 from tests.conftest import NOW, open_database
 
 SPENDS = 20
@@ -29,12 +31,12 @@ async def one_connection(api, server):
         yield database
 
 
-async def spend_one_each(database: Database, run: str) -> None:
+async def spend_one_each(database: Database, run: str, way: Any = spend) -> None:
     book = Book(database)
     for number in range(SPENDS):
         key = request_key(f"{run}-{number}", "POST", "/", {})
         order = SpendOrder(account_id=f"user-{number}", amount=1, actor="test", key=key)
-        (spent,) = await spend(book, [order])
+        (spent,) = await way(book, [order])
         assert getattr(spent, "amount", None) == 1, spent
 
 
@@ -48,8 +50,17 @@ async def statements(database: Database) -> dict[str, tuple[int, int]]:
     return {row["statement"]: (row["custom_plans"], row["generic_plans"]) for row in rows}
 
 
-async def test_a_spend_is_three_statements_of_which_two_are_planned_once(one_connection) -> None:
+async def test_a_plain_spend_is_one_statement(one_connection) -> None:
     await spend_one_each(one_connection, "spend")
+    ((text, (_, kept)),) = (await statements(one_connection)).items()
+    assert "spend_plainly" in text
+    assert kept == SPENDS - 5
+
+
+async def test_a_spend_by_sheet_is_three_statements_of_which_two_are_planned_once(
+    one_connection,
+) -> None:
+    await spend_one_each(one_connection, "spend", spend_by_sheet)
     seen = await statements(one_connection)
     assert len(seen) == 3
     planned_once = [text for text, (planned, kept) in seen.items() if planned <= 5 < kept]
@@ -61,7 +72,7 @@ async def test_the_opening_of_a_day_adds_one_statement(one_connection) -> None:
     await clock.stand(one_connection, NOW + DAY)
     await spend_one_each(one_connection, "opening")
     seen = await statements(one_connection)
-    assert len(seen) == 4
+    assert len(seen) == 5  # the short way's first
     (writing,) = [text for text in seen if "INSERT INTO entries" in text]
     assert "INSERT INTO daily_grants" in writing
     assert [planned for planned, _ in seen.values() if planned > 5] == [SPENDS]  # the lots'
