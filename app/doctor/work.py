@@ -13,6 +13,7 @@ from app.allowance.catalogue import default_text, diff, parse
 from app.doctor.finding import Finding, fail, ok, ok_or_fail, warn
 from app.doctor.surroundings import Surroundings
 from app.infrastructure.db import Database
+from app.reconcile.store import compared_once, taken_over
 
 LATE: Final = "5 minutes"
 SEAL_LATE: Final = "10 minutes"
@@ -28,6 +29,7 @@ async def findings(database: Database, around: Surroundings) -> list[Finding]:
         await _run(database),
         await _worker(database),
         await _inbox(database),
+        *await _stripe(database, around),
         await _seals(database, around),
     ]
 
@@ -104,6 +106,19 @@ async def _inbox(database: Database) -> Finding:
         said = f"{told['parked']} events are parked: credits may be missing"
         return warn("inbox", said, "see ops/runbook.md, events parked")
     return ok("inbox", "nothing is parked or long queued")
+
+
+async def _stripe(database: Database, around: Surroundings) -> list[Finding]:
+    """Who was a subscriber before: taken over once the lists were compared."""
+    if around.read("STRIPE_API_KEY") is None:
+        return []
+    told = await taken_over(database)
+    if told is not None:
+        return [ok("subscribers", told)]
+    if not await compared_once(database):
+        said = "Stripe's subscriptions were not compared yet"
+        return [warn("subscribers", said, f"start {_WORKER}, or tallybook reconcile")]
+    return [ok("subscribers", "all of Stripe's came by webhooks")]
 
 
 async def _seals(database: Database, around: Surroundings) -> Finding:

@@ -4,12 +4,12 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from app.embedded import guard
 from app.embedded.devbook import DevBook
@@ -23,7 +23,9 @@ from app.embedded.secrets import Secrets, load_or_make
 from app.embedded.start_error import StartError, log_tail
 from app.embedded.supervisor import Supervisor
 from app.errors import ConfigurationError
+from app.infrastructure.db import opened
 from app.infrastructure.settings import read_variable
+from app.reconcile.store import compared_once, taken_over
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -33,6 +35,8 @@ DATA_DIR_DEFAULT = Path(".tallybook")
 DATABASE_READY_S_MAX = 60.0  # recovery after a power cut included
 SERVER_READY_S_MAX = 30.0
 POLL_S = 0.03
+FIRST_COMPARISON_S_MAX = 300.0  # of thousands of subscriptions; what is known by then is told
+FIRST_COMPARISON_POLL_S = 0.5
 
 AfterReady = Callable[[DevBook], Awaitable[int | None]]
 
@@ -144,10 +148,24 @@ class _Start:
         )
         self._folder.publish(book)
         self._tell(book)
-        if after_ready and (code := await after_ready(book)) is not None:
-            return code
-        await asyncio.Event().wait()  # from here on only a signal ends it
+        with _beside(self._tell_taken_over(environment)):
+            if after_ready and (code := await after_ready(book)) is not None:
+                return code
+            await asyncio.Event().wait()  # from here on only a signal ends it
         raise AssertionError
+
+    async def _tell_taken_over(self, environment: dict[str, str]) -> None:
+        """Who has subscribers already sees them counted, once they have been compared."""
+        if read_variable(environment, "STRIPE_API_KEY") is None:
+            return
+        async with opened(environment["DATABASE_URL"], 1) as database:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(FIRST_COMPARISON_S_MAX):
+                    while not await compared_once(database):  # noqa: ASYNC110 - a row of theirs
+                        await asyncio.sleep(FIRST_COMPARISON_POLL_S)
+            told = await taken_over(database)
+        if told is not None:
+            self._announce.print(f"  Stripe     {told}.", highlight=False, soft_wrap=True)
 
     async def _start_redis(self, environment: dict[str, str], secrets: Secrets) -> None:
         if "REDIS_URL" in environment:
@@ -239,6 +257,17 @@ class _Start:
             "  Ctrl-C stops it; the next start finds the data.",
             soft_wrap=True,
         )
+
+
+@contextmanager
+def _beside(telling: Coroutine[Any, Any, None]) -> Iterator[None]:
+    """Let this go on beside what is done within; it matters to nobody if it fails."""
+    task = asyncio.create_task(telling)
+    task.add_done_callback(lambda done: done.cancelled() or done.exception())
+    try:
+        yield
+    finally:
+        task.cancel()
 
 
 def _mark(folder: DataFolder, pid: int) -> str:

@@ -167,3 +167,19 @@ async def recognized(database: Database, subscription_ids: Sequence[str]) -> int
     return await database.fetchval(  # type: ignore[no-any-return]
         *_SQL["recognized"](subscription_ids=list(subscription_ids))
     )
+
+
+async def taken_over(database: Database) -> str | None:
+    """A sentence on the subscriptions that were there before Tallybook; None where none was."""
+    rows = await database.fetch(*_SQL["taken_over"]())
+    total = sum(row["subscriptions"] for row in rows)
+    if not total:
+        return None
+    by_tier = ", ".join(f"{row['subscriptions']:,} {row['tier']}" for row in rows)
+    word = "subscription" if total == 1 else "subscriptions"
+    return f"{total:,} {word} taken over from Stripe that no webhook had told of: {by_tier}"
+
+
+async def compared_once(database: Database) -> bool:
+    """Whether any comparison with Stripe has come to its end."""
+    return bool(await database.fetchval(*_SQL["compared_once"]()))

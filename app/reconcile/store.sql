@@ -63,3 +63,21 @@ SELECT count(*) FROM subscriptions
  WHERE id = ANY(:subscription_ids::text[]) AND EXISTS (
     SELECT FROM facts LEFT JOIN fetched_events USING (event_id)
      WHERE facts.subscription_id = subscriptions.id AND reconciliation_id IS NULL)
+
+-- name: taken_over
+-- By tier: subscriptions that a reconciliation brought before any webhook told of them.
+WITH brought AS (
+    SELECT subscription_id, min(occurred_at) AS first_at
+      FROM fetched_events JOIN facts USING (event_id) GROUP BY subscription_id
+)
+SELECT coalesce(subscriptions.tier, 'no') AS tier, count(*) AS subscriptions
+  FROM brought JOIN subscriptions ON id = subscription_id
+ WHERE account_id IS NOT NULL AND state <> 'canceled' AND NOT EXISTS (
+    SELECT FROM facts LEFT JOIN fetched_events USING (event_id)
+     WHERE facts.subscription_id = brought.subscription_id
+       AND reconciliation_id IS NULL AND occurred_at <= first_at)
+ GROUP BY 1 ORDER BY 2 DESC, 1
+
+-- name: compared_once
+-- Whether any comparison with Stripe has come to its end.
+SELECT EXISTS (SELECT FROM reconciliations WHERE finished_at IS NOT NULL AND NOT dry_run)

@@ -7,10 +7,13 @@ import tracemalloc
 from datetime import timedelta
 from typing import Any
 
+import orjson
 import pytest
 import stripe as sdk
 
 from app.book import Book
+from app.doctor.examine import examine
+from app.doctor.surroundings import Surroundings
 from app.infrastructure import clock
 from app.infrastructure.db import Database
 from app.jobs import arq_worker
@@ -19,9 +22,11 @@ from app.operators.acts import Operator
 from app.reconcile import reconcile, store
 from app.reconcile.reconcile import Reconciler
 from app.reconcile.store import LEASE
+from app.webhooks.receive import receive
 from tests.conftest import NOW
 from tests.invariants import differences
 from tests.stripe_api.fake_stripe import FakeStripe
+from tests.stripe_events import make_subscription_event
 
 OPERATOR = Operator(actor="tests", reason="of the tests")
 SINCE = NOW - timedelta(days=30)
@@ -51,6 +56,31 @@ async def test_each_hour_is_reconciled_once_whoever_ticks(stripe, book, database
     assert await reconcile_hourly(book)
     assert [row["mended"] for row in await rows(database)] == [1, 0]
     assert await differences(database) == []
+
+
+async def test_who_subscribed_before_is_counted_as_taken_over(stripe, book, database) -> None:
+    assert not await store.compared_once(database)
+    for number in (1, 2):
+        stripe.subscription(f"sub_{number}", customer=f"cus_{number}")
+    gone = stripe.subscription("sub_3", customer="cus_3")
+    gone["status"], gone["canceled_at"] = "canceled", int(stripe.now.timestamp())
+    event = make_subscription_event("evt_1", "created", stripe.now, subscription="sub_4",
+                                    customer="cus_4", status="active")  # fmt: skip
+    await receive(book, orjson.dumps(event), livemode=False)
+    await pass_time(stripe, database, seconds=1)
+    stripe.subscription("sub_4", customer="cus_4")
+    assert await reconcile_hourly(book)
+    assert await store.compared_once(database)
+    told = "2 subscriptions taken over from Stripe that no webhook had told of: 2 PRO"
+    assert await store.taken_over(database) == told
+    # What a webhook tells of them later changes nothing.
+    event = make_subscription_event("evt_2", "updated", stripe.now + timedelta(seconds=5),
+                                    subscription="sub_1", customer="cus_1")  # fmt: skip
+    await receive(book, orjson.dumps(event), livemode=False)
+    assert await store.taken_over(database) == told
+    variables = {"DATABASE_URL": database.url, "STRIPE_API_KEY": "sk_test_1"}
+    found = await examine(Surroundings(variables=variables, url=None, tiers=None))
+    assert [one.said for one in found if one.name == "subscribers"] == [told]
 
 
 async def test_without_a_key_nothing_is_reconciled(stripe, database) -> None:
