@@ -73,11 +73,7 @@ async def accounts(request: Request[Any, Any, Any], state: State) -> Response[An
     async with state.reports.room():
         page = await accounts_page(database, filters, asked.cursor, ROWS)
     _, catalogue = await state.book.catalogues.present(database)
-    sent = {name: value for name, value in msgspec.to_builtins(asked).items() if value is not None}
-    sent = {
-        name: str(value).lower() if isinstance(value, bool) else value
-        for name, value in sent.items()
-    }
+    sent = forms.sent(asked)
     return show(
         request,
         "accounts.html",
@@ -87,10 +83,7 @@ async def accounts(request: Request[Any, Any, Any], state: State) -> Response[An
         filtered=not {"q", "cursor"}.issuperset(sent),
         tiers=forms.choices(tier.name for tier in catalogue.tiers),
         states=forms.choices(SubscriptionState),
-        next_path=address(PATH, **{**sent, "cursor": page.next_cursor})
-        if page.next_cursor
-        else None,
-        first_path=address(PATH, **{**sent, "cursor": None}) if asked.cursor else None,
+        **forms.pages(PATH, sent, page.next_cursor),
     )
 
 

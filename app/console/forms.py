@@ -9,6 +9,7 @@ from typing import Annotated, Any, Final, TypeVar
 import msgspec
 from litestar import Request
 
+from app.console.frame import address
 from app.errors import InvalidRequestError
 from app.ledger.idempotency import RequestKey, request_key
 from app.operators.acts import Operator
@@ -78,6 +79,24 @@ def query(request: Request[Any, Any, Any], kind: type[Query]) -> Query:
 def names_of(kind: type[msgspec.Struct]) -> tuple[str, ...]:
     """The names of the query that a page reads so."""
     return kind.__struct_encode_fields__
+
+
+def sent(asked: msgspec.Struct) -> dict[str, str]:
+    """What was asked for, as a query says it."""
+    told = {name: value for name, value in msgspec.to_builtins(asked).items() if value is not None}
+    return {
+        name: str(value).lower() if isinstance(value, bool) else str(value)
+        for name, value in told.items()
+    }
+
+
+def pages(path: str, asked: dict[str, str], next_cursor: str | None) -> dict[str, Any]:
+    """The addresses of a list's next page and of its first, where there are others."""
+    others = {name: value for name, value in asked.items() if name != "cursor"}
+    return {
+        "next_path": address(path, **others, cursor=next_cursor) if next_cursor else None,
+        "first_path": address(path, **others) if "cursor" in asked else None,
+    }
 
 
 def choices(values: Iterable[object]) -> list[tuple[str, str]]:

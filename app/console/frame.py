@@ -22,6 +22,10 @@ from app.operators.sessions import Notice, Session
 NAV: Final = (
     (HOME, "Today"),
     (f"{HOME}/accounts", "Accounts"),
+    (f"{HOME}/inbox", "Inbox"),
+    (f"{HOME}/runs", "Runs"),
+    (f"{HOME}/corrections", "Corrections"),
+    (f"{HOME}/ledger", "Ledger"),
 )
 _ACT_KEY_CHARS: Final = 26
 

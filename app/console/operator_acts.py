@@ -1,0 +1,52 @@
+"""Corrections: what operators did, the newest first, and what is going on."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final
+
+import msgspec
+from litestar import Request, Response, get
+from litestar.datastructures import State
+
+from app.console import forms
+from app.console.access import HOME, reads
+from app.console.frame import address, show
+from app.infrastructure import sql
+from app.infrastructure.db import Database
+from app.ledger.clawbacks import Policy
+from app.operators.acts import OperatorAct
+
+PATH: Final = f"{HOME}/corrections"
+ROWS: Final = 50
+_LAST: Final = 2**63 - 1
+_SQL: Final = sql.beside(__file__)
+Before = Annotated[int, msgspec.Meta(ge=1, le=_LAST)]
+
+
+class ActsQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """One kind of act alone, and the page: those before one."""
+
+    act: OperatorAct | None = None
+    before: Before = _LAST
+
+
+@get(PATH, **reads(forms.names_of(ActsQuery)))
+async def corrections(request: Request[Any, Any, Any], state: State) -> Response[Any]:
+    """What operators did, with the reversals that go on; and where to correct what."""
+    asked = forms.query(request, ActsQuery)
+    database: Database = state.book.database
+    rows = await database.fetch(*_SQL["newest"](act=asked.act, before=asked.before, limit=ROWS + 1))
+    more = len(rows) > ROWS
+    rows = rows[:ROWS]
+    return show(
+        request,
+        "corrections.html",
+        here=PATH,
+        act=asked.act or "",
+        rows=rows,
+        kinds=forms.choices(OperatorAct),
+        going=await database.fetch(*_SQL["going"]()),
+        policies=[(str(one), str(one).replace("_", " ")) for one in Policy],
+        next_path=address(PATH, act=asked.act, before=rows[-1]["id"]) if more else None,
+        first_path=address(PATH, act=asked.act) if asked.before != _LAST else None,
+    )
