@@ -10,12 +10,13 @@ cd secrets
 random() { head -c 32 /dev/urandom | od -An -tx1 | tr -d ' \n'; }
 make() { [ -s "$1" ] || printf '%s' "$2" > "$1"; }
 
-for name in postgres_password owner_password application_password redis_password \
+for name in postgres_password owner_password application_password auditor_password redis_password \
     cron_secret key_pepper; do
     make "$name" "$(random)"
 done
 make database_owner_url "postgresql://tallybook_owner:$(cat owner_password)@postgres/tallybook"
 make database_url "postgresql://tallybook:$(cat application_password)@postgres/tallybook"
+make database_read_url "postgresql://tallybook_auditor:$(cat auditor_password)@postgres/tallybook"
 make redis_url "redis://:$(cat redis_password)@redis:6379/0"
 for name in stripe_webhook_secret stripe_api_key; do
     if [ ! -s "$name" ]; then

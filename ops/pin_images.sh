@@ -7,7 +7,7 @@ env="$(dirname "$0")/.env"
 kept=$(grep -v -e _IMAGE= "$env" 2>/dev/null || true)
 {
   [ -z "$kept" ] || printf '%s\n' "$kept"
-  for pair in POSTGRES_IMAGE=postgres:18 REDIS_IMAGE=redis:8 CADDY_IMAGE=caddy:2 \
+  for pair in POSTGRES_IMAGE=postgres:18 REDIS_IMAGE=redis:8 CADDY_IMAGE=caddy:2 PROMETHEUS_IMAGE=prom/prometheus:v3 \
       PYTHON_IMAGE=python:3.11-slim; do
     image=${pair#*=}
     docker pull --quiet "$image" > /dev/null

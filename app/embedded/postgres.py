@@ -36,6 +36,8 @@ SETTINGS: Mapping[str, str] = {
 SOCKET_PATH_BYTES_MAX = 107
 POLL_S = 0.01
 LADDER = (signal.SIGINT, signal.SIGQUIT, signal.SIGKILL)  # fast, immediate, none
+_PARTS = ("PG_VERSION", "postgresql.conf", "global", "base")
+_ELSEWHERE = "choose another data folder: --data-dir FOLDER"
 _STILL_IN_USE = "pre-existing shared memory block"
 
 
@@ -102,9 +104,17 @@ class EmbeddedPostgres:
 
     def make(self) -> None:
         """Cluster, roles and database, where they are missing; 1 s at first, then milliseconds."""
-        self._data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if not self.exists():
-            self._make_cluster()
+        try:
+            self._data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if self.exists():
+                self._refuse_what_is_no_cluster()
+            else:
+                self._make_cluster()
+        except OSError as error:
+            raise StartError(
+                f"{error.filename or self._data_dir}: {error.strerror}. Give the user that starts "
+                f"Tallybook all rights there and room on the disk, or {_ELSEWHERE}."
+            ) from error
         self._identity.enter(self._data_dir, self._cluster, self._bin / "postgres")
         self._end_leftover()
         if not self._has_these_passwords():
@@ -190,6 +200,26 @@ class EmbeddedPostgres:
         longest = self._cluster / ".s.PGSQL.65535"
         return str(self._cluster) if len(os.fsencode(longest)) <= SOCKET_PATH_BYTES_MAX else ""
 
+    def _refuse_what_is_no_cluster(self) -> None:
+        """Of another PostgreSQL, or something else that has this name: with the remedy."""
+        missing = [name for name in _PARTS if not (self._cluster / name).exists()]
+        if missing:
+            raise StartError(
+                f"{self._cluster} is no data folder of PostgreSQL ({', '.join(missing)} missing). "
+                f"If nothing in it is wanted, move it away and start again; or {_ELSEWHERE}."
+            )
+        theirs = (self._cluster / "PG_VERSION").read_text().strip()
+        told = subprocess.run(  # noqa: S603 - a list of our own, no shell
+            [self._bin / "postgres", "--version"], capture_output=True, text=True, check=True
+        ).stdout
+        ours = told.split()[-1].partition(".")[0]
+        if theirs != ours:
+            raise StartError(
+                f"{self._cluster} is of PostgreSQL {theirs}, and this installation carries {ours}, "
+                f"which does not read it. Start the Tallybook that made it (ops/upgrade.md tells "
+                f"how a book moves), or {_ELSEWHERE}."
+            )
+
     def _make_cluster(self) -> None:
         """Beside its place, moved there when whole: an interrupted first start leaves no half."""
         partial = self._data_dir / "postgres.partial"
@@ -233,7 +263,10 @@ class EmbeddedPostgres:
             extra_groups=None if self._identity.user_id is None else [],
         )
         if done.returncode != 0:
-            raise StartError(f"PostgreSQL could not make its data folder:\n{done.stdout.strip()}")
+            raise StartError(
+                f"PostgreSQL could not make its data folder:\n{done.stdout.strip()}\n"
+                f"Mend what it says, or {_ELSEWHERE}."
+            )
 
     def _note_passwords(self, cluster: Path) -> None:
         (cluster / "tallybook.passwords").write_text(self._passwords_digest())

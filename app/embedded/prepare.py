@@ -10,6 +10,7 @@ from app.allowance import catalogues
 from app.allowance.catalogue import default_text, diff, parse
 from app.book import Book
 from app.embedded.devbook import DevKeys
+from app.embedded.own_name import own_name
 from app.embedded.secrets import Secrets
 from app.infrastructure import clock as clocks
 from app.infrastructure import migrations
@@ -95,7 +96,7 @@ async def _apply_catalogue(
         listed = "\n".join(f"  {line}" for line in changes)
         tell(
             f"{named} differs from the catalogue that is applied:\n{listed}\n"
-            f"To apply it: tallybook tiers apply {named}"
+            f"To apply it: {own_name()} tiers apply {named}"
         )
 
 

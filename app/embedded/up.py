@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from app.embedded import guard
 from app.embedded.devbook import DevBook
 from app.embedded.folder import DataFolder
+from app.embedded.own_name import of_folder, own_name
 from app.embedded.ports import LOOPBACK, LOOPBACK_NETWORKS, chosen_port, free_port
 from app.embedded.postgres import EmbeddedPostgres, Passwords
 from app.embedded.prepare import prepare
@@ -90,7 +91,7 @@ async def up(
         ):
             supervisor = Supervisor(folder.logs_dir, watcher, announce.print)
             stop.at_once = supervisor.stop_at_once
-            start = _Start(folder, supervisor, announce)
+            start = _Start(folder, supervisor, announce, pastes=after_ready is None)
             running = asyncio.create_task(start.run(port, tiers, clock, after_ready))
             try:
                 return await _until_asked(running, stop.asked)
@@ -114,7 +115,10 @@ async def _until_asked(running: asyncio.Task[int], asked: asyncio.Event) -> int:
 
 
 class _Start:
-    def __init__(self, folder: DataFolder, supervisor: Supervisor, announce: "Console") -> None:
+    def __init__(
+        self, folder: DataFolder, supervisor: Supervisor, announce: "Console", *, pastes: bool
+    ) -> None:
+        self._pastes = pastes
         self._folder = folder
         self._supervisor = supervisor
         self._announce = announce
@@ -257,6 +261,9 @@ class _Start:
             "  Ctrl-C stops it; the next start finds the data.",
             soft_wrap=True,
         )
+        if self._pastes:
+            for line in first_steps(self._folder.path):
+                self._announce.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 @contextmanager
@@ -268,6 +275,20 @@ def _beside(telling: Coroutine[Any, Any, None]) -> Iterator[None]:
         yield
     finally:
         task.cancel()
+
+
+def first_steps(data_dir: Path) -> list[str]:
+    """Lines to paste into another shell: the keys, a first account, a first spend."""
+    curl = """curl -sw '\\n' -H "Authorization: Bearer $SERVICE_KEY" """
+    body = "-H 'Content-Type: application/json' -d"
+    account = '"$BASE_URL/api/v1/accounts/me'
+    return [
+        "To paste into another shell:",
+        f'  eval "$({own_name()} env{of_folder(data_dir, DATA_DIR_DEFAULT)})"',
+        f"""  {curl}-X PUT {account}" {body} '{{}}'""",
+        f"""  {curl}-H 'Idempotency-Key: first' {account}/spends" {body} '{{"amount": 1}}'""",
+        f"  {own_name()} why me",
+    ]
 
 
 def _mark(folder: DataFolder, pid: int) -> str:

@@ -12,6 +12,7 @@ from rich.console import Console
 
 from app.allowance.catalogue import default_text, parse
 from app.embedded.devbook import DevBook
+from app.embedded.own_name import own_name
 from app.infrastructure import ids
 from app.simulate import roles
 from app.simulate.book_client import BookClient, PlayError, connected
@@ -152,15 +153,16 @@ def next_steps(book: DevBook, account: str, data_dir: Path, fresh: str) -> list[
         f"curl -sw '\\n' '{api}/v1/ledger/entries?account_id={account}&order=desc&limit=5'"
         f" -H 'Authorization: Bearer {book.keys.auditor}'",
         "# derive every balance from the entries again, and compare",
-        f".venv/bin/tallybook ledger verify --data-dir {shlex.quote(str(data_dir))}",
+        f"{own_name()} ledger verify --data-dir {shlex.quote(str(data_dir))}",
         "# every call, described and ready to try, also offline",
         f"{book.base_url}/schema",
         "",
         # A book of its own: in this one time has run ahead, or behind, of Stripe's.
-        "# real Stripe, in test mode (stop this book first). Write your prices into a copy of",
-        "# app/allowance/tiers.toml, the catalogue; `stripe prices list` tells their ids. Then:",
+        "# real Stripe, in test mode: a catalogue, to write your prices into (`stripe prices list`",
+        "# tells their ids). Then stop this book:",
+        f"{own_name()} tiers show --data-dir {shlex.quote(str(data_dir))} > tiers.toml",
         f"stripe listen --forward-to {api}/webhooks/stripe",
         "# another, with the secret that stripe listen printed:",
-        f"STRIPE_WEBHOOK_SECRET=whsec_... .venv/bin/tallybook up --port {port}"
+        f"STRIPE_WEBHOOK_SECRET=whsec_... {own_name()} up --port {port}"
         f" --data-dir {STRIPE_DATA_DIR} --tiers tiers.toml",
     ]

@@ -108,6 +108,43 @@ def test_a_folder_that_the_other_user_may_not_enter_is_named(tmp_path: Path) -> 
     assert "chmod o+x" in str(refused.value)
 
 
+def stopped(folder: Path, watcher: Guard, passwords: Passwords) -> EmbeddedPostgres:
+    postgres = running(folder, watcher, passwords)
+    postgres.stop()
+    return postgres
+
+
+def test_a_folder_of_another_postgresql_is_named_with_both_versions_and_left_alone(
+    tmp_path: Path, watcher: Guard, passwords: Passwords
+) -> None:
+    postgres = stopped(tmp_path, watcher, passwords)
+    version = tmp_path / "postgres" / "PG_VERSION"
+    ours = version.read_text().strip()
+    version.write_text("12\n")
+    with pytest.raises(StartError, match=f"is of PostgreSQL 12, .* carries {ours}") as refused:
+        postgres.make()
+    assert "--data-dir FOLDER" in str(refused.value)
+    version.write_text(f"{ours}\n")
+    running(tmp_path, watcher, passwords).stop()
+
+
+@pytest.mark.parametrize("holds", ["notes.txt", "PG_VERSION"])
+def test_a_folder_that_is_no_clusters_is_named_and_left_alone(
+    tmp_path: Path, passwords: Passwords, holds: str
+) -> None:
+    (tmp_path / "postgres").mkdir()
+    (tmp_path / "postgres" / holds).write_text("18\n")
+    with pytest.raises(StartError, match=r"is no data folder of PostgreSQL .*--data-dir"):
+        EmbeddedPostgres(tmp_path, free_port(), passwords).make()
+    assert [path.name for path in (tmp_path / "postgres").iterdir()] == [holds]
+
+
+def test_a_folder_that_is_a_file_is_named(tmp_path: Path, passwords: Passwords) -> None:
+    (tmp_path / "data").write_text("")
+    with pytest.raises(StartError, match=r"data: .*--data-dir FOLDER"):
+        EmbeddedPostgres(tmp_path / "data", free_port(), passwords).make()
+
+
 def test_a_server_that_cannot_start_tells_its_log(
     tmp_path: Path, watcher: Guard, passwords: Passwords
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -10,7 +11,9 @@ from configparser import RawConfigParser
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
+import asyncpg
 import pytest
 import redis
 import typer.main
@@ -18,8 +21,10 @@ import yaml
 
 from app.cli import app as cli
 from app.embedded.ports import free_port
+from app.embedded.postgres import find_binaries
 from app.embedded.redis import find_server
 from app.infrastructure import settings
+from tests.conftest import Server
 
 ROOT = Path(__file__).parents[2]
 OPS = ROOT / "ops"
@@ -64,7 +69,8 @@ def test_the_compose_file_has_every_part_and_each_starts_after_what_it_needs() -
     assert {"postgres", "redis", "migrate", "server-1", "server-2", "worker", "proxy"} <= set(
         services
     )
-    assert [name for name, one in services.items() if "ports" in one] == ["proxy"]
+    ports = {name: one["ports"] for name, one in services.items() if "ports" in one}
+    assert ports == {"prometheus": ["127.0.0.1:9090:9090"], "proxy": ["80:80", "443:443"]}
     assert services["migrate"]["depends_on"] == {"postgres": {"condition": "service_healthy"}}
     for name in ("server-1", "server-2", "worker"):
         waits = services[name]["depends_on"]["migrate"]["condition"]
@@ -94,7 +100,10 @@ def test_an_image_of_others_can_be_held_to_a_digest(folder: Path) -> None:
         one["image"] for one in COMPOSE["services"].values() if one["image"] != "tallybook"
     } | {COMPOSE["x-tallybook"]["build"]["args"]["PYTHON_IMAGE"]}
     named = dict(re.findall(r"\$\{([A-Z_]+):-([^}]+)\}", " ".join(theirs)))
-    assert set(named) == {"POSTGRES_IMAGE", "REDIS_IMAGE", "CADDY_IMAGE", "PYTHON_IMAGE"}
+    assert set(named) == {
+        *("POSTGRES_IMAGE", "REDIS_IMAGE", "CADDY_IMAGE", "PROMETHEUS_IMAGE"),
+        "PYTHON_IMAGE",
+    }
     # A docker that knows one digest for each image.
     docker = folder / "bin" / "docker"
     docker.parent.mkdir()
@@ -168,6 +177,85 @@ def test_only_migrate_and_a_persons_commands_know_the_owner() -> None:
     assert OURS["operator"]["profiles"] == ["operator"], "it starts by `run` alone"
 
 
+def test_prometheus_watches_each_server_and_the_alerts() -> None:
+    service = COMPOSE["services"]["prometheus"]
+    mounted = {one["source"]: one["target"] for one in service["configs"]}
+    (config,) = [word for word in service["command"] if word.startswith("--config.file=")]
+    assert config.partition("=")[2] == mounted["prometheus"]
+    told = yaml.safe_load((OPS / "prometheus.yaml").read_text(encoding="utf-8"))
+    folder = Path(mounted["prometheus"]).parent
+    assert [str(folder / name) for name in told["rule_files"]] == [mounted["alerts"]]
+    targets = told["scrape_configs"][0]["static_configs"][0]["targets"]
+    servers = [name for name in COMPOSE["services"] if name.startswith("server-")]
+    assert targets == [f"{name}:8000" for name in servers]
+    for name in servers:
+        assert set(COMPOSE["services"][name]["networks"]) & set(service["networks"]) == {"inside"}
+    elsewhere = [name for name, one in COMPOSE["services"].items() if "watched" in one["networks"]]
+    assert elsewhere == ["prometheus"]
+
+
+async def test_the_roles_are_made_as_migrate_needs_them(
+    folder: Path, superuser: asyncpg.Connection, server: Server
+) -> None:
+    """By the container's own script, under other names, on a real PostgreSQL."""
+    name = f"made_{os.getpid()}"
+    script = (OPS / "make_roles.sh").read_text(encoding="utf-8").replace("tallybook", name)
+    for role in ("owner", "application", "auditor"):
+        (folder / f"{role}_password").write_text(f"{role}-0123456789")
+    (folder / "roles.sh").write_text(script.replace("/run/secrets", str(folder)))
+    at = urlsplit(server.superuser_url)
+    logins = {"PGHOST": at.hostname, "PGPORT": str(at.port), "PGPASSWORD": at.password,
+              "PGDATABASE": "postgres", "PATH": f"{find_binaries()}:/usr/bin:/bin"}  # fmt: skip
+    made = ("_auditor", "", "_app", "_read", "_clock", "_owner")
+    try:
+        subprocess.run(
+            ["sh", folder / "roles.sh"], check=True, capture_output=True,
+            env={key: str(value) for key, value in logins.items()},
+        )  # fmt: skip
+        place = {"host": at.hostname, "port": at.port, "database": name}
+        owner = await asyncpg.connect(**place, user=f"{name}_owner", password="owner-0123456789")
+        await owner.execute("CREATE TABLE told AS SELECT 7 AS number")
+        await owner.execute(f"GRANT SELECT ON told TO {name}_read")
+        await owner.execute(f"GRANT {name}_read TO {name}_auditor")
+        await owner.close()
+        auditor = await asyncpg.connect(
+            **place, user=f"{name}_auditor", password="auditor-0123456789"
+        )
+        assert await auditor.fetchval("SELECT number FROM told") == 7
+        for words in ("DELETE FROM told", "CREATE TABLE mine (n int)", f"SET ROLE {name}_app"):
+            with pytest.raises(asyncpg.InsufficientPrivilegeError):
+                await auditor.execute(words)
+        await auditor.close()
+    finally:
+        await superuser.execute(f"DROP DATABASE IF EXISTS {name}")
+        for role in made:
+            await superuser.execute(f"DROP ROLE IF EXISTS {name}{role}")
+
+
+def test_the_auditors_psql_has_its_password_in_no_command_line(folder: Path) -> None:
+    service = COMPOSE["services"]["auditor"]
+    assert service["profiles"] == ["auditor"], "it starts by `run` alone"
+    shell, flag, line, name = service["entrypoint"]
+    (folder / "auditor_password").write_text("a-password-of-the-tests")
+    (folder / "psql").write_text('#!/bin/sh\nprintf "%s\\n" "$PGUSER" "$PGPASSWORD" "$@"\n')
+    (folder / "psql").chmod(0o755)
+    line = line.replace("$$", "$").replace("/run/secrets", str(folder))
+    done = subprocess.run(
+        [shell, flag, line, name, "-c", "SELECT 1"],
+        env={**service["environment"], "PATH": f"{folder}:/usr/bin:/bin"},
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert done.stdout.splitlines() == [
+        *("tallybook_auditor", "a-password-of-the-tests"),
+        *("-c", "SELECT 1"),
+    ]
+    made = (OPS / "make_roles.sh").read_text(encoding="utf-8")
+    assert f"CREATE ROLE {service['environment']['PGUSER']} LOGIN" in made
+    urls = {one["environment"].get("DATABASE_READ_URL_FILE") for one in OURS.values()}
+    assert urls == {None, "/run/secrets/database_read_url"}
+    assert "DATABASE_READ_URL_FILE" in OURS["migrate"]["environment"], "migrate lets it read"
+
+
 def test_the_proxy_passes_the_api_and_keeps_the_figures_inside() -> None:
     text = (OPS / "Caddyfile").read_text(encoding="utf-8")
     (hidden,) = re.findall(r"@inside path (.+)", text)
@@ -198,6 +286,7 @@ def test_the_secrets_that_are_made_are_good_ones_and_are_kept(folder: Path) -> N
     loaded = settings.load(names)
     assert loaded.environment == "production"
     assert made["application_password"] in loaded.database_url
+    assert made["auditor_password"] in made["database_read_url"]
     random = [text for name, text in made.items() if name not in SECRETS_NAMES]
     assert len(set(random)) == len(random)
     assert (folder / "secrets").stat().st_mode & 0o077 == 0

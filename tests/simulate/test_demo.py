@@ -163,12 +163,13 @@ def test_commands_to_paste_are_not_broken_however_narrow_the_terminal() -> None:
     print_next_steps(console, book, "fay-1", Path("/tmp/a [bold]folder"))
     lines = text_on(console).splitlines()
     commands = [shlex.split(line, comments=True) for line in lines[2:] if line]
-    spend, entries, verify, schema, listen, up = [words for words in commands if words]
+    spend, entries, verify, schema, tiers, listen, up = [words for words in commands if words]
     assert spend[:4] == ["curl", "-sw", "\\n", f"{book.base_url}/api/v1/accounts/fay-1/spends"]
     assert spend[-1] == '{"amount": 1, "reason": "a try"}'
     assert entries[3].endswith("/ledger/entries?account_id=fay-1&order=desc&limit=5")
     assert verify[-2:] == ["--data-dir", "/tmp/a [bold]folder"]
     assert schema == ["http://127.0.0.1:8787/schema"]
+    assert tiers[1:3] == ["tiers", "show"]
     assert listen[:3] == ["stripe", "listen", "--forward-to"]
     assert up[0].startswith("STRIPE_WEBHOOK_SECRET=")
 
