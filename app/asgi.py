@@ -20,6 +20,7 @@ from app.audit.gauges import Gauges
 from app.audit.horizon import Horizons
 from app.book import Book, book_of, close_stripe
 from app.console.routes import CONSOLE
+from app.console.verify import Verifier
 from app.infrastructure import logs, traces
 from app.infrastructure import settings as settings_module
 from app.infrastructure.checked_database import checked
@@ -127,6 +128,7 @@ async def _lifespan(app: Litestar) -> AsyncIterator[None]:
             noting.cancel()
             with suppress(*DATABASE_AWAY):
                 await keyring.store_uses()
+            await app.state.verifier.close()
             await app.state.spends.close()
             await app.state.webhook_groups.close()
             if limiter is not None:
@@ -152,6 +154,7 @@ def _state(settings: Settings, book: Book, spending: Book) -> dict[str, Any]:
         "horizons": Horizons(),
         "exports": Exports(),
         "reports": Reports(),
+        "verifier": Verifier(book.database),
     }
 
 

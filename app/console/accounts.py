@@ -92,8 +92,10 @@ async def place_of(database: Database, wanted: str) -> str | None:
     for prefix, place in _PLACES.items():
         if ids.number(prefix, wanted) is not None:
             return place.format(wanted)
-    if await entries.account_numbers(database, wanted):
-        return address(f"{PATH}/{wanted}")
+    numbers = await entries.account_numbers(database, wanted)
+    if numbers:
+        named = await database.fetchval(*_SQL["present"](id=numbers[0]))
+        return address(f"{PATH}/{named or wanted}")
     row = await database.fetchrow(*_SQL["named"](id=wanted))
     if row is None or row["id"] is None:
         return None

@@ -1,3 +1,7 @@
+-- name: present
+-- The id under which an account is known now.
+SELECT public_id FROM account_names WHERE account_id = :id
+
 -- name: named
 -- What of Stripe's has this id: an event, or the account of a subscription or of a payment.
 SELECT true AS is_event, id FROM events WHERE id = :id

@@ -149,8 +149,8 @@ def _named(asked: Asked) -> NameOrder:
 
 def _standing(change: Callable[..., Awaitable[None]]) -> Doing:
     async def do(asked: Asked) -> str:
-        by = forms.operator(asked.request, asked.act)
-        await change(asked.state.book, asked.account_id, by)
+        change_it = partial(change, asked.state.book, asked.account_id)
+        await forms.once(asked.request, asked.act, change_it)
         return asked.account_id
 
     return do

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from datetime import UTC, datetime, tzinfo
 from typing import Annotated, Any, Final, TypeVar
 
@@ -11,6 +11,8 @@ from litestar import Request
 
 from app.console.frame import address
 from app.errors import InvalidRequestError
+from app.infrastructure.db import Database
+from app.ledger import idempotency
 from app.ledger.idempotency import RequestKey, request_key
 from app.operators.acts import Operator
 from app.spending.keyed import Order
@@ -19,6 +21,7 @@ from app.web.http.acts import Reason
 from app.web.http.patterns import ACCOUNT_ID, CURSOR, KEY, in_words
 
 Query = TypeVar("Query", bound=msgspec.Struct)
+Result = TypeVar("Result")
 CONFIRM: Final = "confirm"
 Choice = Annotated[str, msgspec.Meta(max_length=100)]
 CursorText = Annotated[str, msgspec.Meta(pattern=CURSOR)]
@@ -117,6 +120,22 @@ def order(request: Request[Any, Any, Any], act: ActForm) -> Order:
 def operator(request: Request[Any, Any, Any], act: ActForm) -> Operator:
     """Who acts, and why."""
     return Operator(actor=caller(request).id, reason=act.reason)
+
+
+async def once(
+    request: Request[Any, Any, Any], act: ActForm, do: Callable[[Operator], Awaitable[Result]]
+) -> Result | None:
+    """Do an act that records itself by this operator, in one transaction; None if it was before.
+
+    For acts that keep no key of their own. Raises KeyReusedError.
+    """
+    key = keyed(request, act)
+    database: Database = request.app.state.book.database
+    async with database.transaction():
+        if await idempotency.stored_for_operator(database, key) is not None:
+            return None
+        by = operator(request, act)
+        return await do(msgspec.structs.replace(by, key=(key.key, key.request_hash)))
 
 
 def instant(text: str | None, zone: tzinfo, name: str) -> datetime | None:

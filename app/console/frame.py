@@ -26,7 +26,12 @@ NAV: Final = (
     (f"{HOME}/runs", "Runs"),
     (f"{HOME}/corrections", "Corrections"),
     (f"{HOME}/ledger", "Ledger"),
+    (f"{HOME}/catalogue", "Catalogue"),
+    (f"{HOME}/verify", "Verify"),
+    (f"{HOME}/webhooks", "Webhooks out"),
+    (f"{HOME}/keys", "Keys"),
 )
+OF_OPERATORS: Final = frozenset({f"{HOME}/webhooks"})  # auditors may not see them over HTTP either
 _ACT_KEY_CHARS: Final = 26
 
 
@@ -53,7 +58,7 @@ def show(
         flash=session.notice if session else None,
         here=here,
         home=HOME,
-        nav=NAV if session else (),
+        nav=_nav(key) if session else (),
         key=key,
         operator=key is not None and may_correct(key),
         form_token=session.form_token if session else "",
@@ -63,6 +68,12 @@ def show(
         address=address,
         **context,
     )
+
+
+def _nav(key: ApiKey | None) -> list[tuple[str, str]]:
+    """The entries that the key may open."""
+    operator = key is not None and may_correct(key)
+    return [one for one in NAV if operator or one[0] not in OF_OPERATORS]
 
 
 async def done(

@@ -50,10 +50,14 @@ class OperatorAct(StrEnum):
 
 
 class Operator(msgspec.Struct, frozen=True, kw_only=True):
-    """The actor (a key's id, or ``cli:`` and a user of the machine) and the reason."""
+    """The actor (a key's id, or ``cli:`` and a user of the machine) and the reason.
+
+    ``key`` is an idempotency key of the one act that is recorded, and the request's hash.
+    """
 
     actor: str
     reason: str | None
+    key: tuple[str, bytes] | None = None
 
 
 def at_the_machine(reason: str | None) -> Operator:
@@ -85,7 +89,7 @@ async def record(
     ``key`` is the idempotency key of an act that no journal keeps it for, and the request's hash.
     """
     assert database.in_transaction, "an act and its record commit together"
-    idempotency_key, request_hash = key or (None, None)
+    idempotency_key, request_hash = key or by.key or (None, None)
     await database.execute(
         *_SQL["record"](
             actor=by.actor,

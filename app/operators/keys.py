@@ -17,7 +17,7 @@ from piccolo.querystring import QueryString
 from app.errors import ConfigurationError, ForbiddenError, KeyUnknownError, UnauthenticatedError
 from app.infrastructure import sql
 from app.infrastructure.db import Database
-from app.infrastructure.ids import random_token
+from app.infrastructure.ids import ALPHABET, random_token
 from app.infrastructure.rates import Address, Network, parse_networks
 from app.tables.keys_and_operators import ApiKeys
 
@@ -103,14 +103,22 @@ async def create(
     return token_of(key_id, secret)
 
 
+def seeded(pepper: str, seed: str) -> str:
+    """The token that follows from a seed, as nobody can tell who does not know seed and pepper."""
+    drawn = hmac.digest(pepper.encode(), f"a key of {seed}".encode(), "sha512")
+    text = "".join(ALPHABET[byte % 32] for byte in drawn)
+    return token_of(text[:ID_CHARS], text[ID_CHARS : ID_CHARS + SECRET_CHARS])
+
+
 async def add(
     database: Database,
     pepper: str,
     name: str,
     scopes: Collection[Scope],
     expires_at: datetime | None,
+    seed: str,
 ) -> str:
-    """Make a key as the server's role may, by the console, and return it: the only time it is seen.
+    """Make the key of this seed as the server's role may, by the console, and return it.
 
     Raises ForbiddenError for one that may correct, and ConfigurationError for another pepper.
     """
@@ -121,10 +129,11 @@ async def add(
         )
     if not await is_pepper(database, pepper):
         raise ConfigurationError("TALLYBOOK_KEY_PEPPER is not the one of this book's keys.")
-    key_id, secret = random_token(ID_CHARS), random_token(SECRET_CHARS)
+    token = seeded(pepper, seed)
+    key_id, secret = _parts(token)
     given = {"id": key_id, "name": name, "scopes": sorted(scopes), "expires_at": expires_at}
     await database.execute(*_SQL["add"](secret_hash=_hash(pepper, secret), **given))
-    return token_of(key_id, secret)
+    return token
 
 
 async def take_back(database: Database, key_id: str) -> bool:

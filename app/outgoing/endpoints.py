@@ -83,6 +83,17 @@ async def listed(database: Database, cursor: str | None, limit: int) -> Page:
     return cursors.page(await _find(database, None, after, limit + 1), limit, _ENDS)
 
 
+async def secret_of(book: Book, sender: Sender, endpoint_id: str) -> str:
+    """The secret that signs now; raises WebhookEndpointUnknownError.
+
+    For who made or rolled it in the same session, whose answer may have been lost on the way.
+    """
+    rows = await _find(book.database, endpoint_id, "", 1)
+    if not rows:
+        raise _unknown(endpoint_id)
+    return secrets.secret_of(sender.pepper, rows[0]["salt"])
+
+
 async def delete(book: Book, endpoint_id: str, by: Operator) -> None:
     """Delete an endpoint; raises WebhookEndpointUnknownError."""
     database = book.database

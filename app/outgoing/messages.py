@@ -49,14 +49,21 @@ async def messages(
 
 async def newest(database: Database, query: MessageQuery, limit: int) -> list[Record]:
     """The newest messages, oldest of them first."""
+    rows = await newest_before(database, query, _ID_MAX, limit)
+    return rows[::-1]
+
+
+async def newest_before(
+    database: Database, query: MessageQuery, before: int, limit: int
+) -> list[Record]:
+    """The newest messages before one, the newest first."""
     filters = {
         "endpoint_id": query.endpoint_id,
         "type": query.type,
         "state": query.state,
         "account_ids": query.of_account and list(query.of_account.numbers),
     }
-    rows = await database.fetch(*_SQL["newest"](limit=limit, **filters))
-    return rows[::-1]
+    return await database.fetch(*_SQL["newest"](before=before, limit=limit, **filters))
 
 
 async def redeliver(book: Book, number: int, by: Operator) -> Record:

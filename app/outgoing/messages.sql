@@ -9,8 +9,9 @@ SELECT message.*, endpoint.id AS endpoint_id, account_names.public_id AS public_
    AND (:account_ids::bigint[] IS NULL OR message.account_id = ANY(:account_ids))
 
 -- name: newest
--- The newest messages, newest first.
+-- The newest messages before one, newest first.
 -- include: outgoing/messages.sql filtered
+   AND message.id < :before
  ORDER BY message.id DESC LIMIT :limit
 
 -- name: page
