@@ -34,6 +34,7 @@ from app.infrastructure.db import Database
 from app.infrastructure.settings import Settings
 from tests.api_client import Api, open_api
 from tests.as_owner import VARIABLE
+from tests.browser import chromium
 from tests.running_redis import RunningRedis
 from tests.stripe_events import make_subscription_event
 
@@ -184,6 +185,16 @@ async def _make_template(urls: dict[str, str]) -> None:
     await database.open()
     await apply_catalogue.apply(Book(database), default_text(), "tiers.toml", "tests")
     await database.close()
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter,
+) -> None:
+    """Say in one line what was skipped for want of a browser."""
+    skipped = terminalreporter.stats.get("skipped", [])
+    count = sum(chromium.ABSENT in str(one.longrepr) for one in skipped)
+    if count:
+        terminalreporter.write_line(f"{count} tests skipped: {chromium.ABSENT}.")
 
 
 class Server:

@@ -11,6 +11,18 @@ from app.html.pages import page
 from app.html.zones import zone_of
 from app.web.http import problems
 
+_HEADINGS: Final = {
+    400: "This cannot be read",
+    403: "This is not allowed",
+    404: "Nothing is here",
+    408: "This came too slowly",
+    409: "This does not fit what is there",
+    413: "This is too large",
+    422: "This is refused",
+    500: "A fault of ours",
+    502: "Stripe failed",
+    503: "Not just now",
+}
 _REMEDIES: Final = {
     400: "Go back and send it again.",
     403: "Go back to the page and try from there.",
@@ -49,11 +61,12 @@ def _as_page(told: Callable[[Any, Any], Response[dict[str, object]]]) -> Any:
     def shown(request: Request[Any, Any, Any], error: Any) -> Response[str]:
         problem = told(request, error)
         body = problem.content
+        heading = _HEADINGS.get(problem.status_code or 500, str(body["title"]))
         detail = str(body["detail"])
         if body["code"] == "not_found":
             detail = "Nothing is shown at this address."
         return problem_page(
-            request, problem.status_code or 500, str(body["title"]), detail, headers=problem.headers
+            request, problem.status_code or 500, heading, detail, headers=problem.headers
         )
 
     return shown
