@@ -27,6 +27,8 @@ TallybookError
 │   └── NotSealedError / KeyInFlightError  (retryable)
 ├── InsufficientCreditsError
 ├── UnauthenticatedError / ForbiddenError
+│   └── PageLinkError           a page's link that we did not sign
+├── PageLinkExpiredError        one whose time is over
 ├── SignatureRefusedError       a webhook's signature or body
 ├── StripeFailedError           Stripe did not do what was asked
 │   ├── StripeUnavailableError  (retryable) away, slow, too busy, or answering nonsense
@@ -325,6 +327,18 @@ class ForbiddenError(TallybookError):
     """The key lacks the scope."""
 
     code = "forbidden"
+
+
+class PageLinkError(ForbiddenError):
+    """The link of a page was not signed here, or was changed."""
+
+    code = "page_link_refused"
+
+
+class PageLinkExpiredError(TallybookError):
+    """The link of a page has ended; the application makes a new one."""
+
+    code = "page_link_expired"
 
 
 class SignatureRefusedError(TallybookError):

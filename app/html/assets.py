@@ -39,11 +39,16 @@ class Asset(msgspec.Struct, frozen=True, kw_only=True):
 
 def asset(name: str, body: bytes) -> Asset:
     """An asset of this content; ``name`` is the file's, without a hash."""
-    stem, dot, suffix = name.rpartition(".")
+    stem, _, suffix = name.rpartition(".")
     digest = hashlib.sha256(body).hexdigest()[:_HASH_DIGITS]
+    return asset_named(f"{stem}.{digest}.{suffix}", body)
+
+
+def asset_named(name: str, body: bytes) -> Asset:
+    """An asset whose name tells its content already."""
     return Asset(
-        name=f"{stem}.{digest}.{suffix}",
-        media_type=_MEDIA_TYPES[dot + suffix],
+        name=name,
+        media_type=_MEDIA_TYPES[Path(name).suffix],
         body=body,
         packed=gzip.compress(body, 9, mtime=0),
     )

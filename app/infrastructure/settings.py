@@ -24,6 +24,7 @@ _API_KEY: Final = re.compile(
 )
 _SEAL_KEY: Final = re.compile(r"PRIVATE\+KEY\+[!-*\--~]+\+[0-9a-f]{8}\+[A-Za-z0-9+/]{44}")
 _WITNESS: Final = re.compile(r"(https?://[!-<>-~]+)=([!-*\--~]+\+[0-9a-f]{8}\+[A-Za-z0-9+/]{44})")
+_ORIGIN: Final = re.compile(r"https?://[A-Za-z0-9.:\[\]-]+")  # it goes into headers
 _LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 
 # Where the processes of one server count together; prometheus_client reads it when it is imported.
@@ -58,6 +59,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     rate_limits: rates.RateLimits | None = None
     trusted_proxies: tuple[rates.Network, ...] = ()
     return_origins: frozenset[str] = frozenset()
+    page_origins: frozenset[str] = frozenset()
     webhooks_private: tuple[rates.Network, ...] = ()
     traced: bool = False
     assistants: Assistants = "off"
@@ -90,6 +92,7 @@ NAMES: Final[Mapping[str, str]] = {
     "TALLYBOOK_RATE_LIMIT": "calls/seconds of a key, then of an address without: 30000/60,120/60",
     "TALLYBOOK_OTEL": "true: traces by OpenTelemetry; so does OTEL_EXPORTER_OTLP_ENDPOINT",
     "TALLYBOOK_RETURN_ORIGINS": "where Stripe's pages may send users back, by comma; else anywhere",
+    "TALLYBOOK_PAGE_ORIGINS": "sites that may frame customers' pages, by comma; else none",
     "TALLYBOOK_TRUSTED_PROXIES": "networks whose X-Forwarded-For is believed, by comma",
     "TALLYBOOK_WEBHOOKS_PRIVATE": "private networks that webhooks may go to, by comma; else none",
 }
@@ -150,7 +153,8 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
         or bool(source.get("OTEL_EXPORTER_OTLP_ENDPOINT")),
         trusted_proxies=_networks(values, "TALLYBOOK_TRUSTED_PROXIES", problems),
         webhooks_private=_networks(values, "TALLYBOOK_WEBHOOKS_PRIVATE", problems),
-        return_origins=_origins(values["TALLYBOOK_RETURN_ORIGINS"], problems),
+        return_origins=_origins(values, "TALLYBOOK_RETURN_ORIGINS", problems),
+        page_origins=_origins(values, "TALLYBOOK_PAGE_ORIGINS", problems),
         assistants=cast(
             "Assistants",
             _one_of(values["TALLYBOOK_MCP"], "TALLYBOOK_MCP", get_args(Assistants), problems),
@@ -360,12 +364,10 @@ def origin_of(address: str) -> str:
     return f"{scheme}://{shown}" + (f":{parts.port}" if parts.port not in (None, usual) else "")
 
 
-def _origins(value: str | None, problems: list[str]) -> frozenset[str]:
-    stated = [part.strip() for part in (value or "").split(",") if part.strip()]
+def _origins(values: Mapping[str, str | None], name: str, problems: list[str]) -> frozenset[str]:
+    stated = [part.strip() for part in (values[name] or "").split(",") if part.strip()]
     if not all(map(_is_origin, stated)):
-        problems.append(
-            "TALLYBOOK_RETURN_ORIGINS is no list of origins, such as https://shop.example."
-        )
+        problems.append(f"{name} is no list of origins, such as https://shop.example.")
         return frozenset()
     return frozenset(map(origin_of, stated))
 
@@ -374,12 +376,7 @@ def _is_origin(text: str) -> bool:
     try:
         parts = urlsplit(text)
         known = parts.scheme in ("https", "http") and parts.hostname is not None
-        return (
-            known
-            and parts.port != 0
-            and text == f"{parts.scheme}://{parts.netloc}"
-            and ("@" not in parts.netloc)
-        )
+        return known and parts.port != 0 and _ORIGIN.fullmatch(text) is not None
     except ValueError:
         return False
 

@@ -87,7 +87,7 @@ async def create_checkout_session(
     idempotency_key: OptionalIdempotencyKey = None,
 ) -> CheckoutAnswer:
     """Open Stripe's page on which this account buys a tier or a pack of the catalogue."""
-    _require_ours(state.settings, data.success_url, data.cancel_url)
+    require_ours(state.settings, data.success_url, data.cancel_url)
     wanted = Purchase(
         price=data.price,
         success_url=data.success_url,
@@ -106,12 +106,12 @@ async def create_portal_session(
     idempotency_key: OptionalIdempotencyKey = None,
 ) -> PortalAnswer:
     """Open Stripe's portal, in which the account's customer changes or ends what it pays for."""
-    _require_ours(state.settings, data.return_url)
+    require_ours(state.settings, data.return_url)
     page = await open_portal(state.book, account_id, data.return_url, idempotency_key)
     return PortalAnswer(url=page.url)
 
 
-def _require_ours(settings: Settings, *addresses: str | None) -> None:
+def require_ours(settings: Settings, *addresses: str | None) -> None:
     """Raise ReturnUrlError for an address elsewhere than the settings allow."""
     for address in addresses:
         if address is None or not settings.return_origins:

@@ -11,7 +11,7 @@ from litestar.params import FromPath, QueryParameter
 from litestar.response import Redirect
 
 from app.allowance.zones import zone_names
-from app.html import assets, zones
+from app.html import accents, assets, zones
 from app.html.pages import page
 from app.web.http.access import Access, access
 from app.web.http.forms import form, over_https
@@ -31,7 +31,7 @@ class ZoneForm(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 @get(f"{assets.PATH}/{{name:str}}", sync_to_thread=False, **_SHOWN)
 def get_asset(name: FromPath[str], request: Request[Any, Any, Any]) -> Response[bytes]:
     """A file of the pages; its name holds its content's hash, so that it may be kept."""
-    one = assets.by_served_name().get(name)
+    one = assets.by_served_name().get(name) or accents.named(name)
     if one is None:
         raise NotFoundException
     return assets.answer(one, request.headers.get("accept-encoding", ""))

@@ -84,6 +84,8 @@ class Reader:
 
 async def reader(browser: Browser, book: ServedBook) -> Reader:
     """A new reader, whose browser knows nothing yet."""
-    context = await browser.new_context(locale="en-GB", timezone_id="Europe/Berlin")
+    context = await browser.new_context(
+        locale="en-GB", timezone_id="Europe/Berlin", reduced_motion="reduce"
+    )
     context.set_default_timeout(15_000)
     return Reader(context, await context.new_page(), book)

@@ -29,6 +29,7 @@ NAMES = {
     models.Account: "AccountAnswer",
     models.ListedAccount: "ListedAccount",
     models.Balance: "BalanceAnswer",
+    models.PageLink: "PageLinkAnswer",
     models.AccountBalance: "AccountBalance",
     models.Balances: "BalancesAnswer",
     models.ItemProblem: "ItemProblem",

@@ -106,6 +106,10 @@ EVIDENCE: Final = {
     "sha256": "a17d3f0c1f4e7be7f2de3ab7d3a7d98ee6c3f3c6fbd0c5d61a2f6a2e4b1c9d70",
 }
 
+# Links are signed by the pepper.
+PAGE: Final = (
+    "WzEsMTc2OTg0OTIwMDAwMDAwMCwxNzY5ODU1NDAwXQ.FlqOTnFi6oRgLZbXkS7fWlv1E9XnLjnJcQ3m0lqYp4c"
+)
 # Seals are signed by random keys, over random salts. Stripe's pages are Stripe's; secrets are
 # random, and webhooks are sent by the world's clock; the metrics are many, and a few lines tell
 # their form.
@@ -115,6 +119,19 @@ WRITTEN: Final[dict[str, Any]] = {
         "201": {
             "id": "cs_test_a1YS1URlnyQCN5fUUduORoQ7Pw41PJqDWkIVQCpJPqkfIhd6tVY8XB1OLY",
             "url": "https://checkout.stripe.com/c/pay/cs_test_a1YS1URlnyQCN5fUUduORoQ7Pw41",
+        },
+    },
+    f"POST {ACCOUNT}/page-links": {
+        "body": {
+            "theme": "light",
+            "accent": "#0a7d5c",
+            "return_url": "https://shop.example/account",
+            "offers": [{"price": "price_pack_100", "label": "100 more credits"}],
+        },
+        "201": {
+            "url": f"https://credits.example/pages/{PAGE}",
+            "path": f"/pages/{PAGE}",
+            "expires_at": "2026-01-31T10:30:00.000000Z",
         },
     },
     f"POST {ACCOUNT}/portal-sessions": {

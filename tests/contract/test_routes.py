@@ -40,6 +40,7 @@ PLACES = {
     "number": "0",
     "endpoint_id": "endpoint-1",
     "message_id": "msg_0000000000001",
+    "token": "no-link",
 }
 EVERYBODY = {
     *("nobody", "bad", "revoked", "expired"),
@@ -50,6 +51,7 @@ LETS_IN = {
     Access.OPEN: EVERYBODY,
     Access.SIGNATURE: EVERYBODY,
     Access.CRON: set(),
+    Access.LINK: set(),
     Access.SERVICE: {"service", "operator"},
     Access.SPENDING: {"spend", "service", "operator"},
     Access.SPENDING_READ: {"spend", "service", "auditor", "operator"},
@@ -105,6 +107,8 @@ def expected(wanted: Access, who: str) -> set[int] | None:
     """The statuses of a refusal; None where the caller is let in."""
     if who in LETS_IN[wanted]:
         return None
+    if wanted is Access.LINK:  # a key opens no link
+        return {403}
     return {403} if who in HAS_A_GOOD_KEY and wanted is not Access.CRON else {401}
 
 
@@ -121,7 +125,7 @@ async def test_every_route_lets_in_whom_it_declares_and_nobody_else(
                 wrong.append(f"{method} {path} refuses {who}: {answer.status_code}")
             if refusal is not None and answer.status_code not in refusal:
                 wrong.append(f"{method} {path} answers {who} {answer.status_code}")
-            if not let_in:
+            if not let_in and wanted is not Access.LINK:  # whose refusals are pages
                 problem = answer.json()
                 code = {401: "unauthenticated", 403: "forbidden"}[answer.status_code]
                 assert problem["code"] == code
@@ -166,7 +170,7 @@ async def test_the_cron_secret_opens_the_cron_and_nothing_else(
         answer = await api.client.request(method, filled(path), headers=headers)
         if wanted is Access.CRON:
             assert answer.status_code in (200, 202), path
-        elif wanted not in (Access.OPEN, Access.SIGNATURE):
+        elif wanted not in (Access.OPEN, Access.SIGNATURE, Access.LINK):
             assert answer.status_code == 401, path
 
 

@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from app.html.accents import contrast
 from app.html.assets import FOLDER
 
 CSS = (FOLDER / "styles.css").read_text("utf-8")
@@ -28,17 +29,6 @@ def variables(theme: int) -> dict[str, str]:
     """The colours of the light (0) or dark (1) theme."""
     found = re.findall(r"--([\w-]+): (light-dark\()?(#\w{6})(?:, (#\w{6})\))?;", CSS)
     return {name: (light, dark or light)[theme] for name, _, light, dark in found}
-
-
-def luminance(colour: str) -> float:
-    channels = [int(colour[place : place + 2], 16) / 255 for place in (1, 3, 5)]
-    linear = [one / 12.92 if one <= 0.04045 else ((one + 0.055) / 1.055) ** 2.4 for one in channels]
-    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
-
-
-def contrast(one: str, other: str) -> float:
-    lighter, darker = sorted((luminance(one), luminance(other)), reverse=True)
-    return (lighter + 0.05) / (darker + 0.05)
 
 
 @pytest.mark.parametrize("theme", [0, 1], ids=["light", "dark"])

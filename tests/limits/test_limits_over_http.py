@@ -75,6 +75,18 @@ async def test_an_address_without_a_good_key_is_limited_and_good_keys_from_it_ar
     assert (await limited.get(ONE, "service")).status_code == 200
 
 
+async def test_an_account_s_page_is_limited_and_so_are_links_that_are_none(limited: Api) -> None:
+    headers = limited.headers("service")
+    made = await limited.client.post(f"{ONE}/page-links", json={}, headers=headers)
+    path = made.json()["path"]
+    answers = [await limited.client.get(path) for _ in range(3)]
+    assert [one.status_code for one in answers] == [200, 200, 429]
+    assert answers[-1].headers["content-type"].startswith("text/html")
+    assert int(answers[-1].headers["retry-after"]) > 0
+    false = [await limited.client.get(f"{path}x") for _ in range(3)]
+    assert [one.status_code for one in false] == [403, 403, 429]
+
+
 async def test_stripe_the_cron_and_the_probes_are_never_limited(
     limited: Api, settings: Settings
 ) -> None:

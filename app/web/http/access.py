@@ -15,10 +15,13 @@ from litestar.handlers import BaseRouteHandler, HTTPRouteHandler
 from litestar.params import QueryParameter
 from litestar.routes import HTTPRoute
 
+from app.accounts import page_links
+from app.accounts.page_links import PageLink
 from app.errors import (
     ConfigurationError,
     ForbiddenError,
     InvalidRequestError,
+    PageLinkError,
     UnauthenticatedError,
 )
 from app.infrastructure.settings import Settings
@@ -32,6 +35,7 @@ class Access(StrEnum):
     OPEN = "open"
     SIGNATURE = "signature"
     CRON = "cron"
+    LINK = "link"
     SERVICE = "service"
     SPENDING = "spending"
     SPENDING_READ = "spending_read"
@@ -83,6 +87,7 @@ def needed(wanted: Access) -> str:
         return f"Needs a key with the scope {scopes}."
     return {
         Access.SIGNATURE: "Needs no key: Stripe signs the body.",
+        Access.LINK: "Needs no key: the path holds a signed link.",
         Access.CRON: "Needs the `CRON_SECRET` as bearer token.",
     }.get(wanted, "Needs no key.")
 
@@ -96,6 +101,8 @@ async def guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRou
         await _check_key(connection, SCOPES[wanted])
     elif wanted is Access.CRON:
         await _check_cron(connection)
+    elif wanted is Access.LINK:
+        await _check_link(connection)
     _check_query_names(connection, handler)
 
 
@@ -132,6 +139,23 @@ async def _check_cron(connection: ASGIConnection[Any, Any, Any, Any]) -> None:
     except UnauthenticatedError:
         await rate_limits.of_address(connection)
         raise
+
+
+async def _check_link(connection: ASGIConnection[Any, Any, Any, Any]) -> None:
+    settings: Settings = connection.app.state.settings
+    try:
+        link = page_links.read(settings.key_pepper, connection.path_params["token"])
+    except PageLinkError:
+        await rate_limits.of_address(connection)
+        raise
+    await rate_limits.of_page(connection, link.number)
+    connection.scope["state"]["page_link"] = link
+
+
+def page_link(connection: ASGIConnection[Any, Any, Any, Any]) -> PageLink:
+    """The link that the guard let in; whether it has ended is not judged yet."""
+    link: PageLink = connection.scope["state"]["page_link"]
+    return link
 
 
 def _bearer(connection: ASGIConnection[Any, Any, Any, Any]) -> str:

@@ -50,6 +50,12 @@ def refuse_other_sites(request: Request[Any, Any, Any]) -> None:
         raise ForbiddenError("Another site's page sent this form.", needed="same-origin")
 
 
+def origin(request: Request[Any, Any, Any]) -> str:
+    """The origin by which the caller reached this server, such as ``https://credits.example``."""
+    host = request.headers.get("host", "") or request.url.netloc
+    return f"{'https' if over_https(request) else 'http'}://{host}"
+
+
 def over_https(request: Request[Any, Any, Any]) -> bool:
     """Whether the reader's browser speaks HTTPS: to us, or to a proxy that says so."""
     told = request.headers.get("x-forwarded-proto", "").partition(",")[0].strip().lower()

@@ -80,8 +80,14 @@ def request_log(app: ASGIApp, state: State) -> ASGIApp:
 def _with_security(
     headers: Sequence[tuple[bytes, bytes]],
 ) -> Iterable[tuple[bytes, bytes]]:
-    """The answer's headers, and each of ours that the handler did not set otherwise."""
+    """The answer's headers, and each of ours that the handler did not set otherwise.
+
+    X-Frame-Options knows no list of origins: a page that names some by its policy goes without.
+    """
     stated = {name.lower() for name, _ in headers}
+    for name, value in headers:
+        if name.lower() == b"content-security-policy" and b"frame-ancestors 'none'" not in value:
+            stated.add(b"x-frame-options")
     return (*headers, *(one for one in SECURITY_HEADERS if one[0] not in stated))
 
 

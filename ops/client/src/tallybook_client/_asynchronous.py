@@ -87,6 +87,29 @@ class AsyncClient:
         body = {"account_ids": list(account_ids)}
         return await self._call(models.Balances, "POST", "/api/v1/accounts/balances", body)
 
+    async def page_link(
+        self,
+        account_id: str,
+        *,
+        expires_in_s: int | None = None,
+        theme: str | None = None,
+        accent: str | None = None,
+        return_url: str | None = None,
+        offers: Iterable[Mapping[str, str]] = (),
+    ) -> models.PageLink:
+        """Make a link to the account's page for its customer, to open or to embed.
+
+        Each offer has ``price``, and may have ``label``.
+        """
+        body = _given(
+            expires_in_s=expires_in_s,
+            theme=theme,
+            accent=accent,
+            return_url=return_url,
+            offers=[dict(offer) for offer in offers] or None,
+        )
+        return await self._call(models.PageLink, "POST", f"{_account(account_id)}/page-links", body)
+
     async def spend(
         self,
         account_id: str,

@@ -148,6 +148,15 @@ class Balance:
 
 
 @dataclass(frozen=True)
+class PageLink:
+    """A page's address: on the host that was called, and as a path for any other."""
+
+    url: str
+    path: str
+    expires_at: datetime
+
+
+@dataclass(frozen=True)
 class AccountBalance:
     """One of many balances."""
 
