@@ -22,9 +22,16 @@ async def doctor(
 ) -> int:
     """1 where something failed; a warning alone is 0."""
     found = await examine(surroundings(url, data_dir, tiers))
-    listing = Listing("check", "", "finding", "remedy", title="Is this installation ready?")
-    for one in found:
-        listing.add(one.name, str(one.level), one.said, one.remedy)
+    title = "Is this installation ready?"
+    if console.is_terminal and not as_json:  # three columns of sentences would be too narrow
+        listing = Listing("check", "", "finding, and the remedy", title=title)
+        for one in found:
+            remedy = f" → {one.remedy}" if one.remedy else ""
+            listing.add(one.name, str(one.level), f"{one.said}{remedy}")
+    else:
+        listing = Listing("check", "level", "finding", "remedy")
+        for one in found:
+            listing.add(one.name, str(one.level), one.said, one.remedy)
     listing.show(console, as_json=as_json)
     counts = {level: sum(one.level is level for one in found) for level in Level}
     if not as_json:

@@ -33,7 +33,7 @@ async def verify_ledger(
 ) -> int:
     """`tallybook ledger verify`; ``errors`` takes the progress."""
     listing = Listing(
-        "check", "", "rows", "differences", title="The ledger, recomputed from its entries"
+        "check", "holds", "rows", "differences", title="The ledger, recomputed from its entries"
     )
     done: list[Check] = []
     async with opened(database_url(data_dir), command_timeout_s=None) as database:

@@ -32,6 +32,8 @@ _STYLES: Final = {
     "unmended": "red",
 }
 _WIDTH_MAX: Final = 100_000
+_PADDING: Final = 3  # of a column
+_WORDS_SHARE: Final = 0.75  # of the width, that texts may be read beside them
 
 
 class Change(int):
@@ -39,7 +41,7 @@ class Change(int):
 
 
 class Listing:
-    """Rows under named columns; the first is to be copied whole.
+    """Rows under named columns; what is a word, such as an id, is shown whole to be copied.
 
     Columns that are ``least`` wanted give way where a terminal is too narrow, the first of them
     first.
@@ -69,24 +71,29 @@ class Listing:
             for line in (self.columns, *([_in_pipe(cell) for cell in row] for row in self.rows)):
                 _print(console, "\t".join(line))
 
-    def _fitting(self, console: Console) -> Table:
+    def _fitting(self, console: Console) -> Table | str:
+        if not self.rows:
+            return "Nothing to list."
         # Columns that are empty throughout take none of the others' room.
         shown = [at for at, _ in enumerate(self.columns) if at == 0 or self._is_used(at)]
-        table = self._table(shown)
+        table, stacked = self._table(shown, console.width), False
         unbounded = console.options.update(max_width=_WIDTH_MAX)
-        for at in self._least:
+        for at in (None, *self._least):
             if Measurement.get(console, unbounded, table).maximum <= console.width:
                 break
-            if at in shown:
+            if at is None:
+                stacked = True
+            elif at in shown:
                 shown.remove(at)
-                table = self._table(shown)
+            table = self._table(shown, console.width, stacked=stacked)
         return table
 
-    def _table(self, shown: list[int]) -> Table:
+    def _table(self, shown: list[int], width: int, *, stacked: bool = False) -> Table:
+        whole = self._whole(shown, width, stacked=stacked)
         columns = [
             Column(
-                self.columns[at],
-                no_wrap=at == 0 or self._is_of(at, (int, datetime)),
+                self.columns[at].replace(" ", "\n") if stacked else self.columns[at],
+                no_wrap=at in whole,
                 overflow="fold",
                 justify="right" if self._is_of(at, (int,)) else "left",
             )
@@ -96,6 +103,23 @@ class Listing:
         for row in self.rows:
             table.add_row(*(_at_terminal(row[at]) for at in shown))
         return table
+
+    def _whole(self, shown: list[int], width: int, *, stacked: bool) -> set[int]:
+        """The columns that are never folded: numbers, then words as far as texts keep room."""
+        whole = {at for at in shown if self._is_of(at, (int, datetime))}
+        taken = sum(self._width(at, stacked=stacked) for at in whole)
+        for at in shown:
+            words = not any(" " in _at_terminal(row[at]).plain for row in self.rows)
+            more = self._width(at, stacked=stacked)
+            if at not in whole and words and taken + more <= width * _WORDS_SHARE:
+                whole.add(at)
+                taken += more
+        return whole
+
+    def _width(self, at: int, *, stacked: bool) -> int:
+        name = self.columns[at].split() if stacked else [self.columns[at]]
+        cells = [line for row in self.rows for line in _at_terminal(row[at]).plain.split("\n")]
+        return _PADDING + max(map(len, (*name, *cells)), default=0)
 
     def _is_used(self, at: int) -> bool:
         return any(_in_pipe(row[at]) for row in self.rows)
@@ -125,6 +149,8 @@ def _at_terminal(cell: object) -> Text:
         return Text(f"{cell:%Y-%m-%d %H:%M}")
     if isinstance(cell, int) and not isinstance(cell, bool):
         return Text(f"{cell:,}")
+    if isinstance(cell, list | tuple):
+        return Text("\n".join(map(str, cell)))
     text = _in_pipe(cell)
     return Text(text, style=_STYLES.get(text, ""))
 

@@ -51,13 +51,13 @@ async def seal_now(console: Console, data_dir: Path | None) -> int:
 
 async def list_seals(console: Console, limit: int, data_dir: Path | None, *, as_json: bool) -> int:
     """`tallybook seal list`, the newest first."""
-    listing = Listing("entries", "sealed (UTC)", "complete to (UTC)", "balances", "root",
-                      least=("balances", "complete to (UTC)"))  # fmt: skip
+    listing = Listing("entries", "sealed (UTC)", "complete to (UTC)", "root")
     async with opened(database_url(data_dir)) as database:
         rows = await stored.seals(database, None, limit, "desc")
     for row in rows:
-        roots = (base64.b64encode(row[name]).decode() for name in ("balances_root", "root"))
-        listing.add(row["size"], row["sealed_at"], row["horizon_at"], *roots)
+        head = Head.read(notes.split(row["note"])[0])
+        root = base64.b64encode(head.root).decode()
+        listing.add(row["size"], row["sealed_at"], row["horizon_at"], root)
     listing.show(console, as_json=as_json)
     return 0
 

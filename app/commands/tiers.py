@@ -15,7 +15,7 @@ from app.accounts import apply_catalogue as tiers_use_case
 from app.allowance import catalogues
 from app.allowance.catalogue import Catalogue, CatalogueError, diff, parse
 from app.book import Book
-from app.commands.book import database_url, opened_by_owner
+from app.commands.book import database_url, opened_by_owner, running_folder
 from app.commands.listing import Change, Listing, show_json
 from app.commands.why import why
 from app.errors import ConfigurationError
@@ -39,11 +39,12 @@ async def check_tiers(
     _catalogue(wanted, f"{file} is a good catalogue").show(console)
     if wanted.packs:
         _packs(wanted).show(console)
-    if data_dir is None and read_variable(os.environ, "DATABASE_URL") is None:
-        console.print("No DATABASE_URL and no --data-dir: only the file was checked.")
+    folder = running_folder(data_dir)
+    if folder is None and read_variable(os.environ, "DATABASE_URL") is None:
+        console.print("No DATABASE_URL and no book that runs here: only the file was checked.")
         return 0
     try:
-        async with opened(database_url(data_dir)) as database:
+        async with opened(database_url(folder)) as database:
             await _compare(console, database, wanted)
     except (OSError, TimeoutError, asyncpg.PostgresError) as error:
         console.print(f"The database does not answer ({error}): only the file was checked.")

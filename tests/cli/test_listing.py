@@ -5,19 +5,25 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from io import StringIO
+from pathlib import Path
 from typing import Any
 
 import pytest
 import typer.main
 from rich.console import Console
+from rich.text import Text
 from typer.testing import CliRunner
 
+from app.allowance import catalogue
 from app.cli import app as cli
+from app.cli import words
 from app.commands.listing import Change, Listing
+from app.infrastructure.settings import Settings
 from tests.api_client import Api
-from tests.conftest import Server
+from tests.conftest import NOW, Server
+from tests.stripe_events import make_subscription_event
 
 EVENT = "evt_1MqqbKLt4dXK03v5qaIbiNCC"
 REASON = "no price is in the catalogue: price_1MowQVLkdIwHu7ixeRlqHVzs; add it, and replay"
@@ -110,19 +116,76 @@ def commands(group: Any, before: str) -> Iterator[tuple[str, Any]]:
             yield f"{before}{name}", command
 
 
+# What these want to be named.
+WORDS = {
+    "account show": ["ann"],
+    "account explain": ["ann"],
+    "why": ["ann"],
+    "events replay": ["evt_1"],
+    "grants show": ["RUN"],
+    "grants taken-back": ["RUN"],
+    "reverse": ["--run", "RUN", "--reason", "a look", "--dry-run"],
+    "tiers check": [str(Path(catalogue.__file__).with_name("tiers.toml"))],
+    "ledger rebuild": ["--dry-run"],
+    "webhooks redeliver": ["msg_0000000000001"],
+}
+
+
+@pytest.mark.parametrize("way", ["json", "pipe", "terminal"])
+async def test_each_list_and_report_is_told(
+    api: Api, server: Server, settings: Settings, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    await api.put("/api/v1/accounts/ann", {})
+    assert await api.deliver(make_subscription_event("evt_1", "created", NOW)) == "applied"
+    await api.set_clock(NOW + timedelta(days=1))
+    (run,) = (await api.get("/api/v1/runs")).json()["data"]
+    monkeypatch.setenv("DATABASE_URL", server.application_url)
+    monkeypatch.setenv("TALLYBOOK_KEY_PEPPER", settings.key_pepper)
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setattr(words.console, "_force_terminal", way == "terminal")
+    for name, command in commands(typer.main.get_command(cli), ""):
+        if not any("--json" in option.opts for option in command.params):
+            continue
+        named = [run["id"] if word == "RUN" else word for word in WORDS.get(name, [])]
+        asked = [*name.split(), *named, *(["--json"] if way == "json" else [])]
+        done = await asyncio.to_thread(CliRunner().invoke, cli, asked)
+        assert done.exit_code in (0, 1), (name, done.output, done.exc_info)
+        assert isinstance(done.exception, SystemExit | None), (name, done.exception)
+        if name == "reconcile":  # there is no key of Stripe
+            continue
+        if way == "json":
+            json.loads(done.stdout)
+        elif way == "terminal":
+            wide = [line for line in done.stdout.splitlines() if len(Text.from_ansi(line)) > 80]
+            assert name in {"tiers show", "reverse"} or wide == [], name  # sentences, a file
+
+
 async def test_what_a_command_logs_is_shown_where_it_is_asked_for(
     api: Api, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await api.put("/api/v1/accounts/ann", {})
     monkeypatch.setenv("DATABASE_URL", server.application_url)
-    words = ["account", "suspend", "ann", "--reason", "a look"]
-    quiet = await asyncio.to_thread(CliRunner().invoke, cli, words)
+    said = ["account", "suspend", "ann", "--reason", "a look"]
+    quiet = await asyncio.to_thread(CliRunner().invoke, cli, said)
     assert (quiet.exit_code, quiet.stderr) == (0, "")
-    words[1] = "resume"
-    loud = await asyncio.to_thread(CliRunner().invoke, cli, ["--verbose", *words])
+    said[1] = "resume"
+    loud = await asyncio.to_thread(CliRunner().invoke, cli, ["--verbose", *said])
     assert loud.exit_code == 0
     assert "operator_act" in loud.stderr
     assert "operator_act" not in loud.stdout
+
+
+def test_sentences_fold_before_numbers_and_ids_are_cut() -> None:
+    made = Listing("check", "rows", "differences")
+    made.add(
+        "every subscription is received by the account that is named for it, else none", 45, ""
+    )
+    made.add("time", 1_333, "x " * 60)
+    told = told_of(made, 80, terminal=True)
+    assert "1,333" in told
+    assert max(map(len, told.splitlines())) <= 80
+    assert told_of(Listing("event"), 80, terminal=True).strip() == "Nothing to list."
+    assert told_of(Listing("event"), 80, terminal=False) == "event\n"
 
 
 def test_json_names_each_member() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import json
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -50,6 +51,10 @@ async def test_a_seal_is_made_and_evidence_written_and_compared(
     old.write_text(first)
     await open_and_spend(book, "user-1", 1)
     assert (await told("seal", "now"))[0] == 0
+    code, said = await told("seal", "list", "--json")
+    listed = json.loads(said)
+    assert (code, [one["entries"] for one in listed]) == (0, [3, 2])
+    assert listed[1]["root"] == first.split("\n")[2]
     code, said = await told("evidence", "user-1", "--output", "new.json", "--since", "2")
     assert (code, "ops/verify_evidence.py checks it" in said) == (0, True)
     file = (tmp_path / "new.json").read_bytes()
