@@ -28,6 +28,7 @@ from app.infrastructure.db import Database, kept_open
 from app.infrastructure.limiter import Limiter
 from app.infrastructure.metrics import Metrics
 from app.infrastructure.settings import Settings
+from app.ledger import idempotency
 from app.operators.keys import Keyring
 from app.spending import queue, turns
 from app.spending.queue import SpendQueue
@@ -140,6 +141,7 @@ def _state(settings: Settings, book: Book, spending: Book) -> dict[str, Any]:
     return {
         **schema.published(_routes(settings), version("tallybook")),
         "settings": settings,
+        "key_secret": idempotency.secret_of(settings.key_pepper),
         "book": book,
         "spending": spending,
         "spends": SpendQueue(spending),

@@ -39,6 +39,7 @@ from tests.running_redis import RunningRedis
 from tests.stripe_events import make_subscription_event
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
+PEPPER = "pepper-of-the-tests-000"
 SEAL_KEY = (  # signs the seals of the tests alone
     "PRIVATE+KEY+books.example+1fdd269a+AUFPmgnCnSGYH8UrrqnN300GOvbMV1DLCfQC3xd2oq3i"
 )
@@ -284,7 +285,7 @@ def settings(server: Server) -> Settings:
         database_url=server.application_url,
         stripe_webhook_secrets=("whsec_first_of_the_tests", "whsec_second_of_the_tests"),
         cron_secret="cron-secret-of-the-tests",
-        key_pepper="pepper-of-the-tests-000",
+        key_pepper=PEPPER,
         seal_keys=(SEAL_KEY,),
         environment="development",
         clock_settable=True,

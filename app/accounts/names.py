@@ -11,7 +11,7 @@ from app.accounts.open import known, lock, lock_customer, lock_id, require
 from app.allowance import load
 from app.allowance.origin import Origin
 from app.book import Book
-from app.errors import AccountClosedError, AccountTakenError, RefusedError
+from app.errors import AccountClosedError, AccountTakenError, KeyReusedError, RefusedError
 from app.infrastructure import sql
 from app.ledger import idempotency
 from app.ledger.idempotency import RequestKey
@@ -27,21 +27,28 @@ class NameOrder(msgspec.Struct, frozen=True, kw_only=True):
     key: RequestKey
 
 
-async def rename(book: Book, public_id: str, to: str, order: NameOrder) -> bool:
-    """Give the account another id; returns whether that was done under this key before.
+class Named(msgspec.Struct, frozen=True, kw_only=True):
+    """The account that has the names now; ``replayed`` if an earlier request did it."""
+
+    number: int
+    replayed: bool
+
+
+async def rename(book: Book, public_id: str, to: str, order: NameOrder) -> Named:
+    """Give the account another id; it may have been done under this key before.
 
     Raises AccountUnknownError, AccountTakenError, KeyReusedError.
     """
     async with book.database.transaction():
-        if await idempotency.stored_for_operator(book.database, order.key) is not None:
-            return True
+        if (done := await _done(book, order.key)) is not None:
+            return done
         for name in sorted({public_id, to}):
             await lock_id(book, name)
         day = await lock(book, await require(book, public_id))
         number = day.sheet.account_id
         had = await book.database.fetchval("SELECT external_id FROM accounts WHERE id = $1", number)
         if had == to:
-            return False
+            return Named(number=number, replayed=False)
         if await known(book, to) not in (None, number) or await book.database.fetchval(
             *_SQL["is_anothers_customer"](id=to, account_id=number)
         ):
@@ -50,23 +57,23 @@ async def rename(book: Book, public_id: str, to: str, order: NameOrder) -> bool:
         await record(
             book.database, OperatorAct.RENAME, order.by, account_id=number, key=_stored(order.key)
         )
-    return False
+    return Named(number=number, replayed=False)
 
 
-async def merge(book: Book, public_id: str, into: str, order: NameOrder) -> bool:
+async def merge(book: Book, public_id: str, into: str, order: NameOrder) -> Named:
     """Move all that the account has to another, whose it is from now on.
 
     Its ids, customers, subscriptions, lots, holds, debt and what it used of its day move. The id of
     a customer that an event tied elsewhere means the account that it left behind, if that owes.
-    Returns whether it was done under this key before.
+    It may have been done under this key before.
 
     Raises AccountUnknownError, AccountClosedError, KeyReusedError, and RefusedError for one and the
     same account, or if the two together would pass the greatest balance.
     """
     database = book.database
     async with database.transaction():
-        if await idempotency.stored_for_operator(database, order.key) is not None:
-            return True
+        if (done := await _done(book, order.key)) is not None:
+            return done
         for name in sorted({public_id, into}):
             await lock_id(book, name)
         source, target = await _lock_both(book, public_id, into)
@@ -86,7 +93,7 @@ async def merge(book: Book, public_id: str, into: str, order: NameOrder) -> bool
             journal_id=journal_id,
             key=_stored(order.key),
         )
-    return False
+    return Named(number=target, replayed=False)
 
 
 async def _lock_both(book: Book, public_id: str, into: str) -> tuple[int, int]:
@@ -126,6 +133,19 @@ async def _name(book: Book, number: int, to: str, had: str | None) -> None:
 
 async def _add_alias(book: Book, number: int, external_id: str) -> None:
     await book.database.execute(*_SQL["add_alias"](external_id=external_id, account_id=number))
+
+
+async def _done(book: Book, key: RequestKey) -> Named | None:
+    """What was done under this key before, whatever the account is called today."""
+    stored = await idempotency.stored_for_operator(book.database, key)
+    if stored is None:
+        return None
+    number = await book.database.fetchval(
+        "SELECT present_id FROM account_names WHERE account_id = $1", stored.answer.get("account")
+    )
+    if number is None:
+        raise KeyReusedError("This Idempotency-Key was used for another act.")
+    return Named(number=number, replayed=True)
 
 
 def _stored(key: RequestKey) -> tuple[str, bytes]:

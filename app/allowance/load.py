@@ -18,7 +18,7 @@ from app.allowance.zones import Day
 from app.infrastructure import sql
 from app.infrastructure.db import Database, Record
 from app.ledger import post, reserved
-from app.ledger.idempotency import StoredAnswer
+from app.ledger.idempotency import RequestKey, StoredAnswer
 from app.ledger.post import Locked
 from app.ledger.sheet import Sheet
 
@@ -63,7 +63,7 @@ async def to_draw(
     database: Database,
     catalogues: Catalogues,
     rows: Sequence[Record],
-    keys: Sequence[str],
+    keys: Sequence[RequestKey],
     origin: Origin,
 ) -> tuple[dict[int, Drawable], dict[str, StoredAnswer]]:
     """Locked accounts with what is due on them posted, and what stands under the keys.

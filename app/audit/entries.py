@@ -12,6 +12,7 @@ from app.audit import cursor as cursors
 from app.audit.horizon import Horizon, Horizons
 from app.infrastructure import sql
 from app.infrastructure.db import Database, Record
+from app.ledger.idempotency import Key
 from app.ledger.kinds import LotSource
 
 PAGE_SIZE_MAX: Final = 1_000
@@ -44,7 +45,7 @@ class EntryQuery(msgspec.Struct, frozen=True, kw_only=True):
     hold_id: int | None = None
     label: str | None = None
     lot_source: LotSource | None = None
-    idempotency_key: str | None = None
+    idempotency_key: Key | None = None
     member: str | None = None
     effective_from: datetime | None = None
     effective_to: datetime | None = None
@@ -75,13 +76,14 @@ _CONDITIONS: Final = {
     "lot_id": "entries.lot_id = {}",
     "hold_id": "entries.hold_id = {}",
     "lot_source": "entries.lot_source = {}",
-    # Both namespaces, an application's key and an operator's, each by its own index.
+    # Both namespaces, an application's key and an operator's, each by its own index; erased ones.
     "idempotency_key": (
         "entries.journal_id IN ("
         "SELECT id FROM journals WHERE idempotency_key = {0}"
         " AND kind NOT IN ('grant', 'adjustment', 'reversal', 'transfer') UNION ALL "
         "SELECT id FROM journals WHERE idempotency_key = {0}"
-        " AND kind IN ('grant', 'adjustment', 'reversal', 'transfer'))"
+        " AND kind IN ('grant', 'adjustment', 'reversal', 'transfer') UNION ALL "
+        "SELECT journal_id FROM erased_keys WHERE key_hash = {1} AND journal_id IS NOT NULL)"
     ),
     "label": "entries.journal_id IN (SELECT id FROM journals WHERE label = {})",
     "member": "entries.journal_id IN (SELECT id FROM journals WHERE member = {})",
@@ -134,7 +136,10 @@ def where(query: EntryQuery, horizon: Horizon) -> tuple[str, list[object]]:
     }
     for name, value in wanted.items():
         condition = _CONDITIONS[name]
-        if not isinstance(value, OfAccount):
+        if isinstance(value, Key):
+            values += [value.text, value.hash]
+            condition = condition.format(f"${len(values) - 1}", f"${len(values)}")
+        elif not isinstance(value, OfAccount):
             values.append(value)
         elif len(value.numbers) == 1:
             # By "=" its own index gives the order; by ANY the whole ledger is walked in order.

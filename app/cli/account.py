@@ -99,7 +99,7 @@ def account_grant(
     from app.spending.grants import GrantSource
 
     source = GrantSource.PURCHASED if purchased else GrantSource.PROMOTIONAL
-    order = keyed_order(reason, key, "grant", account_id, amount, expires, source)
+    order = keyed_order(reason, key, data_dir, "grant", account_id, amount, expires, source)
     run(grant(console, account_id, amount, order, expires, source, data_dir, dry_run=dry_run))
 
 
@@ -115,7 +115,7 @@ def account_adjust(
     """Correct a balance by hand."""
     from app.commands.account import adjust, keyed_order
 
-    order = keyed_order(reason, key, "adjust", account_id, amount)
+    order = keyed_order(reason, key, data_dir, "adjust", account_id, amount)
     run(adjust(console, account_id, amount, order, data_dir, dry_run=dry_run))
 
 
@@ -135,16 +135,18 @@ def account_return(
 ) -> None:
     """Return a spend, or part of it, to the lots that it came from."""
     from app.commands.account import keyed_order, return_credits
+    from app.commands.book import key_secret
     from app.infrastructure import ids
+    from app.ledger.idempotency import key_if_given
     from app.reversals.returns import ReturnOrder
 
     wanted = ReturnOrder(
         spend=None if spend is None else ids.number(ids.JOURNAL, spend) or 0,
         hold=None if hold is None else ids.number(ids.HOLD, hold) or 0,
-        of_key=of_key,
+        of_key=key_if_given(of_key, key_secret(data_dir)),
         amount=amount,
     )
-    order = keyed_order(reason, key, "return", account_id, spend, hold, of_key, amount)
+    order = keyed_order(reason, key, data_dir, "return", account_id, spend, hold, of_key, amount)
     run(return_credits(console, account_id, wanted, order, data_dir, dry_run=dry_run))
 
 

@@ -18,7 +18,7 @@ from app.audit.accounts import AccountQuery, accounts
 from app.audit.explain import Behind, explain
 from app.audit.horizon import Horizons
 from app.book import Book
-from app.commands.book import opened_book
+from app.commands.book import key_secret, opened_book
 from app.commands.listing import Change, Listing, by_name, plain, show_json
 from app.errors import RefusedError
 from app.infrastructure import ids
@@ -34,12 +34,14 @@ SIDES = ("available", "balance", "free", "held", "debt")
 DRY_RUN = "A dry run: nothing was changed."
 
 
-def keyed_order(reason: str, key: str | None, *asked: object) -> Order:
+def keyed_order(reason: str, key: str | None, data_dir: Path | None, *asked: object) -> Order:
     """The order of the person at the machine; without a key of theirs under one of its own."""
     name = key or f"cli:{secrets.token_hex(12)}"
     by = at_the_machine(reason)
     told = [str(one) for one in asked]
-    return Order(actor=by.actor, key=request_key(name, "CLI", "account", told), reason=by.reason)
+    secret = key_secret(data_dir) if key else b""
+    asked_under = request_key(name, "CLI", "account", told, secret)
+    return Order(actor=by.actor, key=asked_under, reason=by.reason)
 
 
 @asynccontextmanager

@@ -19,6 +19,7 @@ from app.infrastructure import settings
 from app.infrastructure.db import COMMAND_TIMEOUT_S, Database, opened
 from app.infrastructure.rates import parse_networks
 from app.infrastructure.settings import read_variable
+from app.ledger.idempotency import secret_of
 from app.outgoing.sending import Sender
 from app.simulate.address import FOLDERS
 
@@ -69,6 +70,13 @@ def key_pepper(data_dir: Path | None = None) -> str:
     if folder is not None:
         return _read(folder, "secrets.json", "key_pepper")["key_pepper"]
     return settings.load_key_pepper()
+
+
+def key_secret(data_dir: Path | None = None) -> bytes:
+    """The secret by which erased idempotency keys are found: of the same pepper, if it is told."""
+    if running_folder(data_dir) is not None:
+        return secret_of(key_pepper(data_dir))
+    return secret_of(read_variable(os.environ, "TALLYBOOK_KEY_PEPPER") or "")
 
 
 def webhook_sender(data_dir: Path | None = None) -> Sender:

@@ -2,7 +2,8 @@
 
 What Stripe sent keeps ids, amounts, times and prices; names, addresses, e-mail, telephone numbers,
 tax ids, cards and free text become null. The application's ids of the account are replaced by one
-that says nothing, wherever they stand, so that events and retries find the same account. The
+that says nothing, wherever they stand, so that events and retries find the same account. Of the
+idempotency keys of its acts a keyed hash stays, by which a late retry finds its answer. The
 schema's owner does it, in one transaction, and its act is recorded.
 """
 
@@ -18,11 +19,13 @@ from rich.console import Console
 
 from app.accounts.open import require
 from app.book import Book
-from app.commands.book import opened_by_owner
+from app.commands.book import key_pepper, opened_by_owner
 from app.infrastructure import ids, sql
 from app.infrastructure.db import Database, Record
+from app.ledger import idempotency
 from app.operators import acts
 from app.operators.acts import OperatorAct
+from app.operators.keys import keep_pepper
 from app.seals.withhold import withhold_names, withhold_texts
 
 _SQL: Final = sql.beside(__file__)
@@ -46,12 +49,14 @@ async def erase_account(
     console: Console, public_id: str, reason: str | None = None, data_dir: Path | None = None
 ) -> int:
     """`tallybook ledger erase`."""
+    pepper = key_pepper(data_dir)
     async with (
         opened_by_owner(data_dir, command_timeout_s=None) as database,
         database.transaction(),
     ):
+        await keep_pepper(database, pepper)
         number = await require(Book(database), public_id)
-        erased = await erase(database, number)
+        erased = await erase(database, number, idempotency.secret_of(pepper))
         by = acts.at_the_machine(reason)
         await acts.record(database, OperatorAct.ERASE, by, account_id=number)
     console.print(
@@ -62,8 +67,11 @@ async def erase_account(
     return 0
 
 
-async def erase(database: Database, account_id: int) -> dict[str, object]:
-    """Erase a person's data in the caller's transaction; what it came to."""
+async def erase(database: Database, account_id: int, key_secret: bytes) -> dict[str, object]:
+    """Erase a person's data in the caller's transaction; what it came to.
+
+    Every statement of it writes what stands already where it was done before.
+    """
     await database.execute(*_SQL["begin"]())
     owners = [row["id"] for row in await database.fetch(*_SQL["owners"](account_id=account_id))]
     known = await database.fetchrow(*_SQL["names"](owners=owners))
@@ -77,6 +85,7 @@ async def erase(database: Database, account_id: int) -> dict[str, object]:
     await _erase_events(database, events, new)
     await _erase_use(database, owners)
     journals = [row["id"] for row in await database.fetch(*_SQL["journals"](owners=owners))]
+    await _erase_keys(database, owners, journals, key_secret)
     name = next(iter(new.values()), known["customer_ids"][0] if known["customer_ids"] else "")
     told = {"old": list(new), "new": list(new.values())}
     for statement in ("rename_claims", "rename_accounts", "rename_aliases"):
@@ -86,6 +95,27 @@ async def erase(database: Database, account_id: int) -> dict[str, object]:
     for statement in ("erase_reversals", "erase_acts"):
         await database.execute(*_SQL[statement](owners=owners))
     return {"journals": len(journals), "events": len(events), "name": name}
+
+
+async def _erase_keys(
+    database: Database, owners: Sequence[int], journals: Sequence[int], secret: bytes
+) -> None:
+    """Let keyed hashes stand for the keys of these journals, and of operators' acts."""
+    asked = {"owners": owners, "journal_ids": journals}
+    rows = await database.fetch(*_SQL["keys"](**asked))
+    keys = [idempotency.key_of(row["key"], secret) for row in rows]
+    requests = [one.blinded(row["request_hash"]) for one, row in zip(keys, rows, strict=True)]
+    await database.execute(
+        *_SQL["write_erased_keys"](
+            hashes=[one.hash for one in keys],
+            of_operator=[row["of_operator"] for row in rows],
+            request_hashes=requests,
+            journal_ids=[row["journal_id"] for row in rows],
+            act_ids=[row["act_id"] for row in rows],
+        )
+    )
+    await database.execute(*_SQL["erase_journals_keys"](journal_ids=journals))
+    await database.execute(*_SQL["erase_acts_keys"](owners=owners))
 
 
 def _new_names(account_id: int, old: Sequence[str]) -> dict[str, str]:

@@ -82,8 +82,41 @@ UPDATE aliases SET external_id = renamed.new
   FROM unnest(:old::text[], :new::text[]) AS renamed (old, new) WHERE external_id = renamed.old
 
 -- name: journals
--- The journals of these accounts.
-SELECT DISTINCT journal_id AS id FROM entries WHERE account_id = ANY(:owners::bigint[])
+-- The journals of these accounts; also those that moved nothing: an operator's act names them, and a
+-- hold that was extended.
+SELECT journal_id AS id FROM entries WHERE account_id = ANY(:owners::bigint[])
+UNION
+SELECT journal_id FROM operator_acts WHERE account_id = ANY(:owners) AND journal_id IS NOT NULL
+UNION
+SELECT journals.id FROM journals JOIN notes ON notes.journal_id = journals.id
+  JOIN holds ON holds.id = (answer->>'hold_id')::bigint
+ WHERE kind = 'extend' AND holds.account_id = ANY(:owners)
+
+-- name: keys
+-- The keys of these journals and of what operators did to these accounts.
+SELECT idempotency_key AS key, request_hash,
+       kind IN ('grant', 'adjustment', 'reversal', 'transfer') AS of_operator,
+       id AS journal_id, NULL::bigint AS act_id
+  FROM journals WHERE id = ANY(:journal_ids::bigint[]) AND idempotency_key IS NOT NULL
+UNION ALL
+SELECT idempotency_key, request_hash, true, NULL, id
+  FROM operator_acts WHERE account_id = ANY(:owners::bigint[]) AND idempotency_key IS NOT NULL
+
+-- name: write_erased_keys
+-- Keep their hashes,
+INSERT INTO erased_keys (key_hash, of_operator, request_hash, journal_id, act_id)
+SELECT * FROM unnest(:hashes::bytea[], :of_operator::boolean[], :request_hashes::bytea[],
+                     :journal_ids::bigint[], :act_ids::bigint[])
+
+-- name: erase_journals_keys
+-- and forget the keys.
+UPDATE journals SET idempotency_key = NULL, request_hash = NULL
+ WHERE id = ANY(:journal_ids::bigint[]) AND idempotency_key IS NOT NULL
+
+-- name: erase_acts_keys
+-- The same of the acts.
+UPDATE operator_acts SET idempotency_key = NULL, request_hash = NULL
+ WHERE account_id = ANY(:owners::bigint[]) AND idempotency_key IS NOT NULL
 
 -- name: erase_notes
 -- Their reasons and metadata. The stored answers stay, under the new id: a retry must get its first

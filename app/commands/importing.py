@@ -16,10 +16,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemaining
 from app.accounts.put import put
 from app.book import Book
 from app.commands.account import DRY_RUN, acting
-from app.commands.book import opened_book
+from app.commands.book import key_secret, opened_book
 from app.errors import RefusedError, TallybookError
 from app.infrastructure import ids
 from app.infrastructure.clock import NEVER
+from app.ledger import idempotency
 from app.ledger.idempotency import request_key
 from app.ledger.kinds import AMOUNT_MAX
 from app.operators.acts import at_the_machine
@@ -72,7 +73,7 @@ async def import_file(
     one that was broken off goes on.
     """
     lines = read(file)
-    told = Told()
+    secret, told = key_secret(data_dir), Told()
     columns = (*Progress.get_default_columns()[:1], BarColumn(), MofNCompleteColumn())
     bar = Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True), transient=True)
     async with opened_book(data_dir) as book:
@@ -81,7 +82,7 @@ async def import_file(
             for start in range(0, len(lines), CHUNK_ROWS):
                 chunk = lines[start : start + CHUNK_ROWS]
                 async with acting(book, dry_run=dry_run):
-                    await _carry_out(book, chunk, reason, told)
+                    await _carry_out(book, chunk, reason, secret, told)
                 bar.advance(task, len(chunk))
     for refusal in told.refused[:SHOWN_MAX]:
         console.print(refusal, style="red", markup=False, soft_wrap=True)
@@ -97,10 +98,17 @@ async def import_file(
     return 1 if told.refused else 0
 
 
-async def _carry_out(book: Book, chunk: Sequence[Line], reason: str, told: Told) -> None:
+async def _carry_out(
+    book: Book, chunk: Sequence[Line], reason: str, secret: bytes, told: Told
+) -> None:
     by = at_the_machine(reason)
     wanted: list[tuple[int, GrantOrder]] = []
-    for number, row in chunk:
+    lines = [(number, row, _order(row, by.actor, reason, secret)) for number, row in chunk]
+    erased = await idempotency.erased(book.database, [order.order.key for *_, order in lines])
+    for number, row, order in lines:
+        if order.order.key.key in erased:  # nothing opens the account of a person again
+            told.stood += 1
+            continue
         try:
             _, new = await put(
                 book, row.account_id, row.stripe_customer_id, row.time_zone, by.actor
@@ -110,7 +118,7 @@ async def _carry_out(book: Book, chunk: Sequence[Line], reason: str, told: Told)
             continue
         told.opened += new
         if row.amount:
-            wanted.append((number, _order(row, by.actor, reason)))
+            wanted.append((number, order))
     results = await grant_many(book, [order for _, order in wanted])
     for (number, order), result in zip(wanted, results, strict=True):
         if not isinstance(result, Done):
@@ -122,7 +130,7 @@ async def _carry_out(book: Book, chunk: Sequence[Line], reason: str, told: Told)
             told.credits += order.amount
 
 
-def _order(row: Row, actor: str, reason: str) -> GrantOrder:
+def _order(row: Row, actor: str, reason: str, secret: bytes) -> GrantOrder:
     ends_at = row.expires_at
     if ends_at is not None:
         ends_at = ends_at.astimezone(UTC) if ends_at.tzinfo else ends_at.replace(tzinfo=UTC)
@@ -141,7 +149,7 @@ def _order(row: Row, actor: str, reason: str) -> GrantOrder:
         expires_at=ends_at,
         order=Order(
             actor=actor,
-            key=request_key(key, "CLI", "import", said),
+            key=request_key(key, "CLI", "import", said, secret),
             reason=row.reason or reason,
             metadata={"reference": str(row.reference)},
         ),

@@ -1,9 +1,15 @@
-"""Idempotency keys: two namespaces of the book, without end, in the journal's transaction."""
+"""Idempotency keys: two namespaces of the book, without end, in the journal's transaction.
+
+When a person is erased, a keyed hash stays of each key, and one of what its request was: a late
+retry finds its answer by them, and neither can be told from the text without the pepper. So each
+key is looked for by its text and by its hash.
+"""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+import hmac
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -11,14 +17,34 @@ import orjson
 
 from app.errors import KeyReusedError
 from app.infrastructure import sql
-from app.infrastructure.db import Database
+from app.infrastructure.db import Database, Record
+
+
+class Key(msgspec.Struct, frozen=True):
+    """An Idempotency-Key: its text, and what it is found by once that was erased.
+
+    ``blind`` hides what its request was.
+    """
+
+    text: str
+    hash: bytes
+    blind: bytes
+
+    def blinded(self, request_hash: bytes) -> bytes:
+        """What stays of a request's hash: its path alone could name a person."""
+        return hashlib.sha256(self.blind + request_hash).digest()
 
 
 class RequestKey(msgspec.Struct, frozen=True):
-    """An Idempotency-Key and the SHA-256 of the request that came under it."""
+    """A key and the SHA-256 of the request that came under it."""
 
-    key: str
+    named: Key
     request_hash: bytes
+
+    @property
+    def key(self) -> str:
+        """The key's text."""
+        return self.named.text
 
 
 class StoredAnswer(msgspec.Struct, frozen=True):
@@ -28,15 +54,36 @@ class StoredAnswer(msgspec.Struct, frozen=True):
     request_hash: bytes
     answer: dict[str, object]
     entry_ids: tuple[int, ...]
+    erased: bool
 
 
-def request_key(key: str, method: str, path: str, body: object) -> RequestKey:
-    """Hash the request; the body is compared as parsed, so 1, 1.0 and 1e0 are the same."""
+def secret_of(pepper: str) -> bytes:
+    """The secret that keys are hashed with."""
+    return hmac.digest(pepper.encode(), b"tallybook idempotency keys", "sha256")
+
+
+def key_of(text: str, secret: bytes) -> Key:
+    """The key with its hashes: 1 us, and so for every request."""
+    digest = hmac.digest(secret, text.encode(), "sha512")
+    return Key(text, digest[:_HASH_BYTES], digest[_HASH_BYTES:])
+
+
+def key_if_given(text: str | None, secret: bytes) -> Key | None:
+    """The key that a filter or a body names, if it names one."""
+    return None if text is None else key_of(text, secret)
+
+
+def request_key(key: str, method: str, path: str, body: object, secret: bytes = b"") -> RequestKey:
+    """Hash the request; the body is compared as parsed, so 1, 1.0 and 1e0 are the same.
+
+    Without the secret an erased key is not found: only for keys that are drawn and used once.
+    """
     parsed = msgspec.json.encode(body, order="sorted")
     digest = hashlib.sha256(b"\0".join((method.encode(), path.encode(), parsed)))
-    return RequestKey(key, digest.digest())
+    return RequestKey(key_of(key, secret), digest.digest())
 
 
+_HASH_BYTES: Final = 32
 _SQL: Final = sql.beside(__file__)
 
 
@@ -45,7 +92,9 @@ async def stored(database: Database, key: RequestKey) -> StoredAnswer | None:
 
     Asked after the account's lock: a request that held it under the same key has committed by now.
     """
-    return _same(key, await database.fetchval(*_SQL["applications_answers"](keys=[key.key])))
+    row = await database.fetchrow(*_SQL["applications_answers"](**asked([key])))
+    assert row is not None
+    return _same(key, await answers(database, row, [key]))
 
 
 async def stored_for_operator(database: Database, key: RequestKey) -> StoredAnswer | None:
@@ -54,36 +103,58 @@ async def stored_for_operator(database: Database, key: RequestKey) -> StoredAnsw
     Locks the key until the transaction ends: at the same time it may come for a run, whose reversal
     stands in another table than journals.
     """
-    return _same(key, await _operators_answers(database, [key.key]))
+    return _same(key, read(await _operators_answers(database, [key])))
 
 
 async def all_stored_for_operator(
     database: Database, keys: Sequence[RequestKey]
 ) -> dict[str, StoredAnswer]:
     """What was answered under these keys of an operator's route, by key; it locks them likewise."""
-    return read(await _operators_answers(database, [key.key for key in keys]))
+    return read(await _operators_answers(database, keys))
 
 
-async def _operators_answers(database: Database, keys: list[str]) -> str | None:
-    await database.execute(*_SQL["lock_operators_keys"](keys=keys))
+async def _operators_answers(database: Database, keys: Sequence[RequestKey]) -> str | None:
+    await database.execute(*_SQL["lock_operators_keys"](keys=[key.key for key in keys]))
     return await database.fetchval(  # type: ignore[no-any-return]
-        *_SQL["operators_answers"](keys=keys)
+        *_SQL["operators_answers"](**asked(keys))
     )
 
 
-def _same(key: RequestKey, answers: str | None) -> StoredAnswer | None:
-    found = read(answers).get(key.key)
+async def erased(database: Database, keys: Sequence[RequestKey]) -> set[str]:
+    """Which of these keys of operators' routes were erased."""
+    rows = await database.fetch(*_SQL["erased"](**asked(keys)))
+    return {row["key"] for row in rows}
+
+
+def asked(keys: Sequence[RequestKey]) -> dict[str, object]:
+    """The parameters of a statement that looks for these keys."""
+    return {"keys": [one.key for one in keys], "hashes": [one.named.hash for one in keys]}
+
+
+async def answers(
+    database: Database, row: Record, keys: Sequence[RequestKey]
+) -> dict[str, StoredAnswer]:
+    """What a row of ``answers_by_key`` and ``erased_by_key`` found of these keys, by key."""
+    found = read(row["answers"])
+    if row["erased"]:
+        found |= read(await database.fetchval(*_SQL["erased_answers"](**asked(keys))))
+    return found
+
+
+def _same(key: RequestKey, answers: Mapping[str, StoredAnswer]) -> StoredAnswer | None:
+    found = answers.get(key.key)
     return None if found is None else same_request(key, found)
 
 
 def read(answers: str | None) -> dict[str, StoredAnswer]:
-    """Read what ``applications_answers`` or ``operators_answers`` found, by key."""
+    """Read a JSON array of answers, by key."""
     return {
         one["key"]: StoredAnswer(
             one["journal_id"],
             bytes.fromhex(one["request_hash"]),
             one["answer"],
             tuple(one["entry_ids"]),
+            one.get("erased", False),
         )
         for one in orjson.loads(answers or "[]")
     }
@@ -91,7 +162,8 @@ def read(answers: str | None) -> dict[str, StoredAnswer]:
 
 def same_request(key: RequestKey, answer: StoredAnswer) -> StoredAnswer:
     """The stored answer, or KeyReusedError if the key came with other content."""
-    if key.request_hash != answer.request_hash:
+    mine = key.named.blinded(key.request_hash) if answer.erased else key.request_hash
+    if mine != answer.request_hash:
         raise KeyReusedError(
             "This Idempotency-Key was used for another request; use a new key for a new act.",
             idempotency_key=key.key,

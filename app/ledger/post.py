@@ -12,7 +12,7 @@ from app.infrastructure import sql
 from app.infrastructure.db import Database, Record
 from app.infrastructure.sql import Statement
 from app.ledger import idempotency
-from app.ledger.idempotency import StoredAnswer
+from app.ledger.idempotency import RequestKey, StoredAnswer
 from app.ledger.kinds import LotSource
 from app.ledger.sheet import Lot, Sheet
 from app.ledger.statement import Drafts
@@ -61,10 +61,12 @@ async def sheets_of(database: Database, rows: Sequence[Record]) -> dict[int, Loc
 
 
 async def sheets_and_answers(
-    database: Database, rows: Sequence[Record], keys: Sequence[str]
+    database: Database, rows: Sequence[Record], keys: Sequence[RequestKey]
 ) -> tuple[dict[int, Locked], dict[str, StoredAnswer]]:
     """The same beside what was answered under these keys, for the price of one round trip."""
-    found = await database.fetch(*_SQL["look"](account_ids=[row["id"] for row in rows], keys=keys))
+    numbers = [row["id"] for row in rows]
+    statement = _SQL["look"](account_ids=numbers, **idempotency.asked(keys))
+    found = await database.fetch(*statement)
     by_account: dict[int, list[Record]] = {row["id"]: [] for row in rows}
     for record in found:
         if record["id"] is not None:
@@ -73,7 +75,7 @@ async def sheets_and_answers(
     # complete: what is recorded now still stands after both.
     now = max([found[0]["now"], *(row["written_at"] for row in rows)])
     locked = {row["id"]: with_lots(row, by_account[row["id"]], now) for row in rows}
-    return locked, idempotency.read(found[0]["answers"])
+    return locked, await idempotency.answers(database, found[0], keys)
 
 
 def with_lots(row: Record, lots: Iterable[Record], now: datetime) -> Locked:

@@ -9,5 +9,7 @@ SELECT * FROM accounts WHERE id = ANY(:account_ids::bigint[]) ORDER BY id FOR UP
 SELECT seen.*, lots.*
   FROM (SELECT greatest(tallybook_now(), (SELECT floor FROM book)) AS now, (
 -- include: ledger/idempotency.sql answers_by_key
-               ) AS answers) AS seen
+               ) AS answers,
+-- include: ledger/idempotency.sql erased_by_key
+               AS erased) AS seen
   LEFT JOIN lots ON lots.account_id = ANY(:account_ids::bigint[]) AND lots.live

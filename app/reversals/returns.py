@@ -11,17 +11,18 @@ from typing import Final
 
 import msgspec
 
-from app.accounts.open import require
+from app.accounts.open import find, unknown
 from app.allowance.origin import Origin
 from app.book import Book
 from app.errors import HoldUnknownError, JournalUnknownError, ReturnExceedsSpendError
 from app.infrastructure import sql
 from app.infrastructure.db import Database, Record
 from app.ledger import idempotency
+from app.ledger.idempotency import Key
 from app.ledger.kinds import Act, Kind
 from app.ledger.sheet import JournalDraft
 from app.reversals import draft
-from app.spending.keyed import Done, Order
+from app.spending.keyed import Done, Order, replay
 
 _SQL: Final = sql.beside(__file__)
 
@@ -31,7 +32,7 @@ class ReturnOrder(msgspec.Struct, frozen=True, kw_only=True):
 
     spend: int | None = None
     hold: int | None = None
-    of_key: str | None = None
+    of_key: Key | None = None
     amount: int | None = None
 
 
@@ -41,18 +42,16 @@ async def give_back(book: Book, public_id: str, wanted: ReturnOrder, order: Orde
     Raises AccountUnknownError, JournalUnknownError, HoldUnknownError, ReturnExceedsSpendError,
     KeyReusedError. A closed or suspended account is given its credits back too.
     """
-    number = await require(book, public_id)
+    number = await find(book, public_id)
     async with book.database.transaction():
-        journals = await _journals(book.database, number, wanted)
-        parties = await draft.lock(book.database, book.catalogues, journals[0]["account_id"])
+        if number is not None:
+            journals = await _journals(book.database, number, wanted)
+            parties = await draft.lock(book.database, book.catalogues, journals[0]["account_id"])
         stored = await idempotency.stored(book.database, order.key)
         if stored is not None:
-            return Done(
-                journal_id=stored.journal_id,
-                entry_ids=stored.entry_ids,
-                answer=stored.answer,
-                replayed=True,
-            )
+            return replay(stored)
+        if number is None:
+            raise unknown(public_id)
         day = parties.present
         day.post_due(Origin("due", order.actor))
         ids = [row["id"] for row in journals]
@@ -101,7 +100,11 @@ async def _journals(database: Database, number: int, wanted: ReturnOrder) -> lis
     """The spends that are meant, those of this account or of one that was joined to it."""
     rows = await database.fetch(
         *_SQL["journals"](
-            account_id=number, journal_id=wanted.spend, hold_id=wanted.hold, key=wanted.of_key
+            account_id=number,
+            journal_id=wanted.spend,
+            hold_id=wanted.hold,
+            key=wanted.of_key and wanted.of_key.text,
+            key_hash=wanted.of_key and wanted.of_key.hash,
         )
     )
     if rows:

@@ -5,7 +5,9 @@ SELECT DISTINCT journals.id, entries.account_id, label, member
   JOIN accounts ON accounts.id = entries.account_id
  WHERE coalesce(joined_to, accounts.id) = :account_id AND journals.kind IN ('spend', 'capture', 'part_capture')
    AND (journals.id = :journal_id::bigint OR entries.hold_id = :hold_id::bigint
-        OR idempotency_key = :key::text)
+        OR idempotency_key = :key::text
+        OR journals.id IN (SELECT erased_keys.journal_id FROM erased_keys
+                            WHERE key_hash = :key_hash::bytea AND NOT of_operator))
  ORDER BY journals.id
 
 -- name: has_hold

@@ -13,7 +13,7 @@ from app.errors import AccountUnknownError, NotSealedError
 from app.infrastructure import sql
 from app.infrastructure.db import Database, Record
 from app.seals import balance_tree, cose, leaves, log_tree, recompute, sealer, stored
-from app.seals.leaves import SALT_BYTES
+from app.seals.leaves import NOTHING_ERASED, SALT_BYTES
 from app.seals.log_tree import TILE_HASHES
 from app.seals.stored import in_base64
 
@@ -104,7 +104,7 @@ async def _entries(
     """The entries as leaves, each with its place in the log and the texts that are not erased."""
     ids = [row["entry"] for row in rows]
     placed = await places(database, ids)
-    erased = await recompute.texts_erased(database, ids)
+    erased = await recompute.erased_of(database, ids)
     counts: dict[int, int] = {}
     entries = []
     for row in rows:
@@ -112,23 +112,23 @@ async def _entries(
         counts[account] = counts.get(account, 0) + 1
         index, salts = placed.get(entry, (None, bytes(leaves.SALTS_BYTES)))
         name = names.at(account, entry)
-        leaf = leaves.leaf_of(
-            row, salts, name["hash"] if name else None, counts[account], erased.get(entry)
-        )
-        act, text = leaves.act_of(row), None if entry in erased else leaves.text_of(row)
+        gone = erased.get(entry, NOTHING_ERASED)
+        leaf = leaves.leaf_of(row, salts, name["hash"] if name else None, counts[account], gone)
+        act = leaves.act_of(row) if gone.act is None else None
+        text = leaves.text_of(row) if gone.text is None else None
         entries.append(
             {
                 "index": index,
                 "leaf": leaf,
                 "act": _salted(salts[:SALT_BYTES], act),
-                "text": None if text is None else _salted(salts[SALT_BYTES:], text),
+                "text": _salted(salts[SALT_BYTES:], text),
             }
         )
     return entries
 
 
-def _salted(salt: bytes, value: Mapping[str, str | None]) -> Evidence:
-    return {"salt": salt.hex(), "value": value}
+def _salted(salt: bytes, value: leaves.Hidden | None) -> Evidence | None:
+    return None if value is None else {"salt": salt.hex(), "value": value}
 
 
 async def places(database: Database, entries: Sequence[int]) -> Mapping[int, tuple[int, bytes]]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from hashlib import sha256
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import orjson
 
@@ -28,6 +28,16 @@ _OPTIONS: Final = orjson.OPT_UTC_Z
 
 Leaf = dict[str, Any]
 Hidden = Mapping[str, str | None]
+
+
+class Erased(NamedTuple):
+    """The hashes of an entry's hidden parts that were erased; None of one that stands."""
+
+    act: str | None
+    text: str | None
+
+
+NOTHING_ERASED: Final = Erased(None, None)
 
 
 def canonical(value: object) -> bytes:
@@ -57,21 +67,21 @@ def text_of(row: Record) -> Hidden | None:
 
 
 def leaf_of(
-    row: Record, salts: bytes, name: str | None, nth: int, withheld: str | None = None
+    row: Record, salts: bytes, name: str | None, nth: int, erased: Erased = NOTHING_ERASED
 ) -> Leaf:
     """The leaf of a row of ``leaves.sql``.
 
-    ``salts`` are its two; ``name`` is the hash of its account's name; ``withheld`` is the hash of
-    a text that was erased. 4 us: a million entries are sealed at once after an import.
+    ``salts`` are its two; ``name`` is the hash of its account's name. 4 us: a million entries are
+    sealed at once after an import.
     """
     leaf = dict(row)
     # Both hidden parts have their members in order already.
     act = {hidden: leaf.pop(hidden) for hidden in ACT}
     text = {hidden: leaf.pop(hidden) for hidden in TEXT}
-    leaf["act"] = sha256(salts[:SALT_BYTES] + orjson.dumps(act)).hexdigest()
+    leaf["act"] = erased.act or sha256(salts[:SALT_BYTES] + orjson.dumps(act)).hexdigest()
     leaf["name"], leaf["nth"] = name, nth
-    if withheld is not None:
-        leaf["text"] = withheld
+    if erased.text is not None:
+        leaf["text"] = erased.text
     elif text != _NOTHING_SAID:
         leaf["text"] = sha256(salts[SALT_BYTES:] + orjson.dumps(text)).hexdigest()
     return leaf

@@ -13,7 +13,7 @@ from app.infrastructure.db import Database, Record
 from app.seals import balance_tree, leaves, notes
 from app.seals.balance_tree import Balance
 from app.seals.checkpoint import Head, text_hash
-from app.seals.leaves import SALTS_BYTES, Leaf
+from app.seals.leaves import NOTHING_ERASED, SALTS_BYTES, Erased, Leaf
 from app.seals.log_tree import Edge, leaf_hash
 from app.seals.sealer import ENTRY_ID_BYTES
 
@@ -56,10 +56,10 @@ class Names:
         return self._rows[account][number - 1] if number else None
 
 
-async def texts_erased(database: Database, entries: Sequence[int]) -> Mapping[int, str]:
-    """The hashes of the texts that were erased, by entry."""
-    rows = await database.fetch(*_SQL["texts_erased"](entry_ids=entries))
-    return {row["entry_id"]: row["hash"] for row in rows}
+async def erased_of(database: Database, entries: Sequence[int]) -> Mapping[int, Erased]:
+    """The hashes of what was erased, by entry."""
+    rows = await database.fetch(*_SQL["erased"](entry_ids=entries))
+    return {row["entry_id"]: Erased(row["act"], row["text"]) for row in rows}
 
 
 def entry_ids_of(tile: Record) -> list[int]:
@@ -92,7 +92,7 @@ async def sealed(database: Database) -> AsyncGenerator[Sealed, None]:
         )
         last = up_to
         names = await Names.load(database, sorted({row["account"] for row in rows}))
-        erased = await texts_erased(database, list(places))
+        erased = await erased_of(database, list(places))
         found = {row["entry"]: row for row in rows}
         for entry in sorted(places.keys() | found.keys()):
             row = found.get(entry)
@@ -106,7 +106,7 @@ async def sealed(database: Database) -> AsyncGenerator[Sealed, None]:
                 places[entry],
                 name["hash"] if name else None,
                 counts[row["account"]],
-                erased.get(entry),
+                erased.get(entry, NOTHING_ERASED),
             )
             yield Sealed(entry, row, leaf)
 

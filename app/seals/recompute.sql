@@ -7,9 +7,9 @@ SELECT tile, entry_ids, salts FROM seal_leaves WHERE tile > :after ORDER BY tile
 SELECT account_id, since_entry_id, name, salt, hash FROM seal_names
  WHERE account_id = ANY(:account_ids::bigint[]) ORDER BY account_id, since_entry_id
 
--- name: texts_erased
--- The hashes of the texts of these entries that were erased.
-SELECT entry_id, hash FROM seal_texts_erased WHERE entry_id = ANY(:entry_ids::bigint[])
+-- name: erased
+-- What of these entries was erased, by its hashes.
+SELECT entry_id, act, text FROM seal_erased WHERE entry_id = ANY(:entry_ids::bigint[])
 
 -- name: seals
 -- The next seals after a size, with the content that their catalogue has now.

@@ -14,12 +14,20 @@ SELECT pg_advisory_xact_lock('seals'::regclass::oid::int, 0)
 UPDATE seal_names SET name = NULL, salt = NULL
  WHERE account_id = ANY(:account_ids::bigint[]) AND name IS NOT NULL
 
--- name: keep_texts
--- Keep the hashes of these entries' texts,
-INSERT INTO seal_texts_erased (entry_id, hash)
-SELECT * FROM unnest(:entry_ids::bigint[], :hashes::text[]) ON CONFLICT DO NOTHING
+-- name: keep_hashes
+-- Keep the hashes of what is erased of these entries,
+INSERT INTO seal_erased AS kept (entry_id, act, text)
+SELECT * FROM unnest(:entry_ids::bigint[], :acts::text[], :texts::text[]) AS gone (entry_id, act, text)
+ WHERE num_nonnulls(act, text) > 0
+    ON CONFLICT (entry_id) DO UPDATE SET act = coalesce(kept.act, excluded.act),
+                                         text = coalesce(kept.text, excluded.text)
 
--- name: forget_salt
--- and forget the salt of an entry's text.
-UPDATE seal_leaves SET salts = overlay(salts PLACING :nothing::bytea FROM :position::int)
- WHERE tile = :tile
+-- name: salts
+-- and of the salts beside these tiles
+SELECT tile, salts FROM seal_leaves WHERE tile = ANY(:tiles::bigint[])
+
+-- name: write_salts
+-- what is left of them.
+UPDATE seal_leaves SET salts = gone.salts
+  FROM unnest(:tiles::bigint[], :salts::bytea[]) AS gone (tile, salts)
+ WHERE seal_leaves.tile = gone.tile

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from app.accounts.open import require
 from app.allowance.day import AccountDay
 from app.book import Book
 from app.errors import AccountClosedError, RefusedError
@@ -31,12 +30,11 @@ async def grant(
     priority: int | None,
 ) -> Done:
     """A promotional lot; without ``expires_at`` it never ends."""
-    number = await require(book, public_id)
 
     async def draft(day: AccountDay) -> JournalDraft:
         return draft_grant(day, public_id, amount, order, expires_at=expires_at, priority=priority)
 
-    return await keyed(book, number, order, draft, OperatorAct.GRANT)
+    return await keyed(book, public_id, order, draft, OperatorAct.GRANT)
 
 
 def draft_grant(
@@ -71,7 +69,6 @@ def draft_grant(
 
 async def adjust(book: Book, public_id: str, amount: int, order: Order) -> Done:
     """Add credits that never end, or take some in burn order, all or nothing."""
-    number = await require(book, public_id)
 
     async def draft(day: AccountDay) -> JournalDraft:
         header = journal(Act.ADJUSTMENT, day, order)
@@ -90,7 +87,7 @@ async def adjust(book: Book, public_id: str, amount: int, order: Order) -> Done:
         day.sheet.begin(header)
         return _answered(header, day, public_id, amount)
 
-    return await keyed(book, number, order, draft, OperatorAct.ADJUSTMENT)
+    return await keyed(book, public_id, order, draft, OperatorAct.ADJUSTMENT)
 
 
 def _answered(header: JournalDraft, day: AccountDay, public_id: str, amount: int) -> JournalDraft:

@@ -23,7 +23,7 @@ from app.ledger.sheet import JournalDraft
 from app.operators import acts
 from app.operators.acts import OperatorAct
 from app.spending import corrections
-from app.spending.keyed import Done, Order
+from app.spending.keyed import Done, Order, replay
 
 CHUNK_GRANTS: Final = 200  # of one transaction, which locks as many accounts
 
@@ -133,12 +133,7 @@ def _done(one: JournalDraft | StoredAnswer | TallybookError) -> Result:
     if isinstance(one, TallybookError):
         return one
     if isinstance(one, StoredAnswer):
-        return Done(
-            journal_id=one.journal_id,
-            entry_ids=one.entry_ids,
-            answer=one.answer,
-            replayed=True,
-        )
+        return replay(one)
     assert one.number is not None
     return Done(
         journal_id=one.number,

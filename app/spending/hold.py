@@ -7,7 +7,6 @@ from enum import StrEnum
 
 import msgspec
 
-from app.accounts.open import require
 from app.allowance.day import AccountDay
 from app.allowance.origin import Origin
 from app.book import Book
@@ -58,7 +57,6 @@ class Capture(msgspec.Struct, frozen=True, kw_only=True):
 
 async def place(book: Book, public_id: str, amount: int, expires_in_s: int, order: Order) -> Done:
     """Reserve credits; raises InsufficientCreditsError, AccountUnknownError."""
-    number = await require(book, public_id)
     hold_number = await reserved.next_hold_number(book.database)
 
     async def draft(day: AccountDay) -> JournalDraft:
@@ -71,7 +69,7 @@ async def place(book: Book, public_id: str, amount: int, expires_in_s: int, orde
         header.answer = _answer(hold, public_id)
         return day.sheet.begin(header)
 
-    return await keyed(book, number, order, draft)
+    return await keyed(book, public_id, order, draft)
 
 
 async def capture(book: Book, hold_number: int | None, wanted: Capture, order: Order) -> Done:

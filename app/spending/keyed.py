@@ -6,14 +6,14 @@ from collections.abc import Awaitable, Callable
 
 import msgspec
 
-from app.accounts.open import lock
+from app.accounts.open import find, lock, unknown
 from app.allowance.day import AccountDay
 from app.allowance.origin import Origin
 from app.allowance.store import store_days
 from app.book import Book
 from app.errors import TallybookError
 from app.ledger import idempotency
-from app.ledger.idempotency import RequestKey
+from app.ledger.idempotency import RequestKey, StoredAnswer
 from app.ledger.kinds import Act
 from app.ledger.sheet import JournalDraft
 from app.operators import acts
@@ -39,6 +39,16 @@ class Done(msgspec.Struct, frozen=True, kw_only=True):
     replayed: bool
 
 
+def replay(stored: StoredAnswer) -> Done:
+    """What the first request under a key was answered."""
+    return Done(
+        journal_id=stored.journal_id,
+        entry_ids=stored.entry_ids,
+        answer=stored.answer,
+        replayed=True,
+    )
+
+
 def journal(act: Act, day: AccountDay, order: Order) -> JournalDraft:
     """The header of an act of the API, now."""
     return JournalDraft(
@@ -57,7 +67,7 @@ def journal(act: Act, day: AccountDay, order: Order) -> JournalDraft:
 
 async def keyed(
     book: Book,
-    number: int,
+    account: int | str,
     order: Order,
     draft: Callable[[AccountDay], Awaitable[JournalDraft]],
     act: acts.OperatorAct | None = None,
@@ -65,21 +75,20 @@ async def keyed(
     """Lock the account, post what is due, draft the act on it, write all of it.
 
     ``draft`` puts the journal on the day's sheet, fills in its answer, or raises a refusal: then
-    what was due is kept all the same. ``act`` is the operator's, by it.
-    Raises KeyReusedError.
+    what was due is kept all the same. ``act`` is the operator's, by it. ``account`` is a number, or
+    the id that was asked for: the key alone still knows one that was erased since.
+    Raises AccountUnknownError, KeyReusedError.
     """
     refusal: TallybookError | None = None
+    look = idempotency.stored if act is None else idempotency.stored_for_operator
     async with book.database.transaction():
-        day = await lock(book, number)
-        find = idempotency.stored if act is None else idempotency.stored_for_operator
-        stored = await find(book.database, order.key)
+        number = account if isinstance(account, int) else await find(book, account)
+        day = await lock(book, number) if number is not None else None
+        stored = await look(book.database, order.key)
         if stored is not None:
-            return Done(
-                journal_id=stored.journal_id,
-                entry_ids=stored.entry_ids,
-                answer=stored.answer,
-                replayed=True,
-            )
+            return replay(stored)
+        if day is None:
+            raise unknown(str(account))
         day.post_due(Origin("due", order.actor))
         try:
             written = await draft(day)

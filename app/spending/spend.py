@@ -74,11 +74,12 @@ class _Drafting:
     def draft(self, order: SpendOrder, number: int | None) -> Drafted:
         """The order's journal, the answer stored under its key, or the refusal."""
         key = order.key
-        if number is None:
-            return unknown(order.account_id)
         try:
+            # First of all: an account that was erased is known by the key alone.
             if key.key in self._answers:
                 return idempotency.same_request(key, self._answers[key.key])
+            if number is None:
+                return unknown(order.account_id)
             if key.key in self._drafts:
                 return self._again(order, self._drafts[key.key])
             journal = self._drafts[key.key] = _draw(order, self._accounts[number])
@@ -113,7 +114,7 @@ async def _lock(
     Repeats when a join came between finding and locking, since its target has everything now.
     """
     origin = Origin("due", orders[0].actor)
-    keys = [order.key.key for order in orders]
+    keys = [order.key for order in orders]
     while True:
         rows, taken = await lock_named(
             book, [order.account_id for order in orders], waiting=waiting

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from piccolo.columns import JSONB, Array, BigSerial, Bytea, Text, Timestamptz
+from piccolo.columns import JSONB, Array, BigSerial, Boolean, Bytea, Text, Timestamptz
 from piccolo.table import Table
 
 from app.tables.accounts import Accounts
@@ -58,3 +58,13 @@ class OperatorActs(Table, tablename="operator_acts"):
     at = Timestamptz(null=False, default=None)
     idempotency_key = Text(unique=True, null=True, default=None)
     request_hash = Bytea(null=True, default=None)
+
+
+class ErasedKeys(Table, tablename="erased_keys"):
+    """Idempotency keys of accounts that were erased, as keyed hashes."""
+
+    key_hash = Bytea(primary_key=True, null=False, default=None)
+    of_operator = Boolean(primary_key=True, null=False, default=None)
+    request_hash = Bytea(null=False, default=None)
+    journal_id = references(Journals, null=True)
+    act_id = references(OperatorActs, null=True)

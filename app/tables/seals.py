@@ -66,11 +66,12 @@ class SealNames(Table, tablename="seal_names"):
     hash = Text(null=True, default=None)
 
 
-class SealTextsErased(Table, tablename="seal_texts_erased"):
-    """The hash of the text of each entry whose text was erased."""
+class SealErased(Table, tablename="seal_erased"):
+    """Of each entry of which something was erased, the hashes of that."""
 
     entry_id = BigInt(primary_key=True, null=False, default=None)
-    hash = Text(null=False, default=None)
+    act = Text(null=True, default=None)
+    text = Text(null=True, default=None)
 
 
 class SealBalances(Table, tablename="seal_balances"):

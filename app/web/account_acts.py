@@ -11,7 +11,7 @@ from litestar.params import JSONBody
 
 from app.accounts import names, standing
 from app.accounts.names import NameOrder
-from app.accounts.view import view
+from app.accounts.view import view, view_of_account
 from app.operators.acts import Operator
 from app.web.accounts import AccountAnswer, account_answer
 from app.web.http import problems
@@ -147,8 +147,9 @@ async def rename_account(
 ) -> Response[AccountAnswer]:
     """Give the account another id of the application's; the one that it had keeps working."""
     wanted = _named(request, idempotency_key, data, data.reason)
-    replayed = await within_patience(names.rename(state.book, account_id, data.to, wanted))
-    return answered(account_answer(await view(state.book, data.to)), replayed, 200)
+    done = await within_patience(names.rename(state.book, account_id, data.to, wanted))
+    answer = account_answer(await view_of_account(state.book, done.number))
+    return answered(answer, done.replayed, 200)
 
 
 @post(
@@ -167,8 +168,9 @@ async def merge_account(
 ) -> Response[AccountAnswer]:
     """Move all that the account has into another; its ids keep working, and mean that one."""
     wanted = _named(request, idempotency_key, data, data.reason)
-    replayed = await within_patience(names.merge(state.book, account_id, data.into, wanted))
-    return answered(account_answer(await view(state.book, data.into)), replayed, 200)
+    done = await within_patience(names.merge(state.book, account_id, data.into, wanted))
+    answer = account_answer(await view_of_account(state.book, done.number))
+    return answered(answer, done.replayed, 200)
 
 
 def _named(

@@ -13,6 +13,7 @@ from app.audit import entries, journals
 from app.audit.entries import EntryQuery
 from app.infrastructure import ids
 from app.infrastructure.db import Record
+from app.ledger.idempotency import key_if_given
 from app.ledger.kinds import Kind, LotSource
 from app.web.http import problems
 from app.web.http.access import Access, access
@@ -133,7 +134,7 @@ async def list_entries(
         lot_id=row_number(ids.LOT, lot_id),
         hold_id=row_number(ids.HOLD, hold_id),
         lot_source=lot_source,
-        idempotency_key=idempotency_key,
+        idempotency_key=key_if_given(idempotency_key, state.key_secret),
         label=label,
         member=member,
         effective_from=instant_if_given(effective_from, "effective_from"),

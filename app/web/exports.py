@@ -20,6 +20,7 @@ from app.audit.entries import EntryQuery
 from app.audit.export import Ending, Form
 from app.infrastructure import ids
 from app.infrastructure.db import Record
+from app.ledger.idempotency import key_if_given
 from app.ledger.kinds import Kind, LotSource
 from app.web.entries import EntryAnswer, entry_answer
 from app.web.http import problems
@@ -154,7 +155,7 @@ async def export_entries(
         run_id=row_number(ids.RUN, run_id),
         event_id=event_id,
         lot_source=lot_source,
-        idempotency_key=idempotency_key,
+        idempotency_key=key_if_given(idempotency_key, state.key_secret),
         label=label,
         member=member,
         effective_from=instant_if_given(effective_from, "effective_from"),

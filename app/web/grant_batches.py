@@ -80,12 +80,12 @@ async def grant_batch(
 ) -> GrantBatchAnswer:
     """Give credits to up to a thousand accounts, a result for each."""
     actor = caller(request).id
-    orders = [grant_order(item, actor) for item in data.grants]
+    orders = [grant_order(item, actor, state.key_secret) for item in data.grants]
     results = await within_patience(grant_many(state.book, orders))
     return GrantBatchAnswer(results=[_item(result) for result in results])
 
 
-def grant_order(item: GrantItemBody, actor: str) -> GrantOrder:
+def grant_order(item: GrantItemBody, actor: str, secret: bytes) -> GrantOrder:
     """The order of an item; raises InvalidRequestError where its end is no instant."""
     return GrantOrder(
         account_id=item.account_id,
@@ -94,7 +94,7 @@ def grant_order(item: GrantItemBody, actor: str) -> GrantOrder:
         expires_at=grant_end(item.expires_at),
         order=Order(
             actor=actor,
-            key=request_key(item.idempotency_key, "POST", PATH, item),
+            key=request_key(item.idempotency_key, "POST", PATH, item, secret),
             reason=item.reason,
             metadata={"reference": item.reference} if item.reference else None,
         ),

@@ -12,6 +12,7 @@ from litestar.params import JSONBody
 
 from app.errors import RefusedError
 from app.infrastructure import ids
+from app.ledger.idempotency import key_if_given
 from app.reversals.returns import ReturnOrder, give_back
 from app.spending.keyed import Done
 from app.web.http import problems
@@ -73,7 +74,7 @@ async def return_credits(
     wanted = ReturnOrder(
         spend=ids.number(ids.JOURNAL, data.spend_id or ""),
         hold=ids.number(ids.HOLD, data.hold_id or ""),
-        of_key=data.of_idempotency_key,
+        of_key=key_if_given(data.of_idempotency_key, state.key_secret),
         amount=data.amount,
     )
     keyed = order(request, idempotency_key, data)

@@ -100,7 +100,7 @@ async def spend(
     state: State,
 ) -> Response[SpendAnswer]:
     """Spend credits, all or nothing; under one key it happens once."""
-    order = _order(account_id, data, idempotency_key, caller(request).id)
+    order = _order(account_id, data, idempotency_key, caller(request).id, state.key_secret)
     with state.metrics.spend_seconds.time():
         result = await state.spends.spend(order)
     if isinstance(result, TallybookError):
@@ -133,6 +133,7 @@ async def spend_batch(
             ),
             item.idempotency_key,
             actor,
+            state.key_secret,
         )
         for item in data.spends
     ]
@@ -140,14 +141,14 @@ async def spend_batch(
     return BatchAnswer(results=[_item(result) for result in results])
 
 
-def _order(account_id: str, body: SpendBody, key: str, actor: str) -> SpendOrder:
+def _order(account_id: str, body: SpendBody, key: str, actor: str, secret: bytes) -> SpendOrder:
     # The batch's items hash as the single calls do: a retry may go either way.
     path = f"/api/v1/accounts/{account_id}/spends"
     return SpendOrder(
         account_id=account_id,
         amount=body.amount,
         actor=actor,
-        key=request_key(key, "POST", path, body),
+        key=request_key(key, "POST", path, body, secret),
         reason=body.reason,
         metadata=body.metadata,
         label=body.label,

@@ -72,3 +72,16 @@ CREATE TABLE operator_acts (
     CONSTRAINT key_has_hash CHECK ((idempotency_key IS NULL) = (request_hash IS NULL))
 );
 CREATE INDEX operator_acts_account ON operator_acts (account_id, id) WHERE account_id IS NOT NULL;
+
+-- Idempotency keys of accounts that were erased: the text is gone from where it stood, and a keyed
+-- hash of it finds the answer for a retry. Both hashes need TALLYBOOK_KEY_PEPPER, see
+-- app/ledger/idempotency.py.
+CREATE TABLE erased_keys (
+    key_hash bytea NOT NULL,
+    of_operator boolean NOT NULL, -- which of the two namespaces
+    request_hash bytea NOT NULL,
+    journal_id bigint REFERENCES journals ON DELETE RESTRICT,
+    act_id bigint REFERENCES operator_acts ON DELETE RESTRICT,
+    PRIMARY KEY (key_hash, of_operator),
+    CONSTRAINT one_thing CHECK (num_nonnulls(journal_id, act_id) = 1)
+);

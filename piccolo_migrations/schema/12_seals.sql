@@ -58,10 +58,11 @@ CREATE TABLE seal_names (
     CONSTRAINT salted CHECK ((name IS NULL) = (salt IS NULL))
 );
 
--- The hash of the text of each entry whose text was erased.
-CREATE TABLE seal_texts_erased (
+-- Of each entry of which something was erased, the hashes of what no longer stands elsewhere.
+CREATE TABLE seal_erased (
     entry_id bigint PRIMARY KEY,
-    hash text NOT NULL
+    act text, -- who acted, under a key that was erased
+    text text
 );
 
 -- Each account as the newest seal has it.

@@ -18,7 +18,7 @@ BEGIN
     FOREACH append_only IN ARRAY ARRAY[
         'journals', 'entries', 'moved_lots', 'daily_grants',
         'facts', 'transitions', 'money_facts', 'purchases',
-        'deliveries', 'event_bodies', 'fetched_events', 'catalogues', 'operator_acts', 'verifications', 'alerts',
+        'deliveries', 'event_bodies', 'fetched_events', 'catalogues', 'operator_acts', 'erased_keys', 'verifications', 'alerts',
         'seals', 'seal_cosignatures', 'seal_keys'
     ] LOOP
         EXECUTE format('CREATE TRIGGER refuse_change BEFORE UPDATE OR DELETE ON %I '

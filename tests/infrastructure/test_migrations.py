@@ -77,7 +77,7 @@ MUTABLE = {
     "seal_tiles",
     "seal_leaves",
     "seal_names",
-    "seal_texts_erased",
+    "seal_erased",
     "seal_balances",
     "seal_balance_tiles",
 }

@@ -10,7 +10,7 @@ import pytest
 
 from app.infrastructure.db import Database
 from app.ledger import idempotency
-from app.ledger.idempotency import RequestKey
+from app.ledger.idempotency import request_key
 from app.runs.run import run_due
 from tests.acts import DAY
 from tests.api_client import Api
@@ -95,7 +95,7 @@ async def test_of_a_grant_and_a_runs_reversal_at_once_under_one_key_one_stands(
 ) -> None:
     """They stand in two tables, each with a unique index of its own: the key itself is locked."""
     async with database.transaction():
-        held = RequestKey("both", bytes(32))
+        held = request_key("both", "POST", "/", {})
         assert await idempotency.stored_for_operator(database, held) is None
         asked = [
             asyncio.create_task(act) for act in (reverse(api, run_id, "both"), grant(api, "both"))
@@ -110,6 +110,9 @@ async def test_of_a_grant_and_a_runs_reversal_at_once_under_one_key_one_stands(
 async def test_the_look_for_a_spends_key_goes_by_its_index(database: Database) -> None:
     async with database.transaction():
         await database.execute("SET LOCAL enable_seqscan = off")
-        look, *keys = idempotency._SQL["applications_answers"](keys=["k"])
+        asked = idempotency.asked([request_key("k", "POST", "/", {})])
+        look, *keys = idempotency._SQL["applications_answers"](**asked)
         plan = await database.fetch(f"EXPLAIN {look}", *keys)
-    assert "journals_key" in "\n".join(row[0] for row in plan)
+    told = "\n".join(row[0] for row in plan)
+    assert "journals_key" in told
+    assert "erased_keys_pkey" in told

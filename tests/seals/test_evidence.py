@@ -30,7 +30,7 @@ from ops import verify_evidence
 from ops.verify_evidence import RefusedError, verify
 from tests.acts import Acts
 from tests.api_client import Api
-from tests.conftest import NOW, SEAL_KEY, Server, open_database
+from tests.conftest import NOW, PEPPER, SEAL_KEY, Server, open_database
 from tests.seals.acts import evidence_of, open_and_spend, resigned
 
 SCRIPT = Path(verify_evidence.__file__)
@@ -213,6 +213,7 @@ async def test_what_is_withheld_breaks_no_proof_and_reveals_nothing(
     busy: Book, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DATABASE_URL", server.owner_url)
+    monkeypatch.setenv("TALLYBOOK_KEY_PEPPER", PEPPER)
     await erase_account(Console(file=io.StringIO()), "user-1", "asked for")
     name = await busy.database.fetchval("SELECT public_id FROM account_names WHERE account_id = 1")
     assert [one async for one in wrong_seals(busy.database)] == []
@@ -239,6 +240,7 @@ async def test_another_account_of_an_erased_journal_keeps_its_proof(
     before = json.loads(await evidence_of(busy.database, "user-2"))
     assert before["entries"][-1]["text"]["value"]["reason"].startswith("a rendering")
     monkeypatch.setenv("DATABASE_URL", server.owner_url)
+    monkeypatch.setenv("TALLYBOOK_KEY_PEPPER", PEPPER)
     await erase_account(Console(file=io.StringIO()), "user-1", "asked for")
     after = await evidence_of(busy.database, "user-2")
     assert verify(after)

@@ -85,7 +85,9 @@ def order(request: Request[Any, Any, Any], key: str, body: object) -> Order:
     """The caller, the key with the hash of the request, and what the body says of the act."""
     return Order(
         actor=caller(request).id,
-        key=request_key(key, str(request.method), request.url.path, body),
+        key=request_key(
+            key, str(request.method), request.url.path, body, request.app.state.key_secret
+        ),
         reason=getattr(body, "reason", None),
         metadata=getattr(body, "metadata", None),
         label=getattr(body, "label", None),
