@@ -17,6 +17,7 @@ from app.console.access import HOME, reads
 from app.console.frame import address, reader_zone, show
 from app.infrastructure import ids
 from app.infrastructure.db import Database, Record
+from app.ledger.idempotency import key_if_given
 from app.ledger.kinds import Act, Kind, LotSource
 from app.web.http.parameters import row_number
 from app.web.http.patterns import KEY, LABEL, STRIPE_ID, id_pattern
@@ -67,7 +68,7 @@ async def ledger(request: Request[Any, Any, Any], state: State) -> Response[Any]
     """A page of entries, the newest first."""
     asked = forms.query(request, LedgerQuery)
     database: Database = state.book.database
-    query = await entry_query(request, database, asked)
+    query = await entry_query(request, state, asked)
     page = await entries.page(database, state.horizons, query, asked.cursor, ROWS)
     sent = forms.sent(asked)
     return show(
@@ -85,9 +86,10 @@ async def ledger(request: Request[Any, Any, Any], state: State) -> Response[Any]
 
 
 async def entry_query(
-    request: Request[Any, Any, Any], database: Database, asked: LedgerQuery
+    request: Request[Any, Any, Any], state: State, asked: LedgerQuery
 ) -> EntryQuery:
     """The filters as the ledger reads them."""
+    database: Database = state.book.database
     zone = reader_zone(request)
     return EntryQuery(
         of_account=await entries.of_account(database, asked.account_id),
@@ -98,7 +100,7 @@ async def entry_query(
         lot_id=row_number(ids.LOT, asked.lot_id),
         hold_id=row_number(ids.HOLD, asked.hold_id),
         lot_source=asked.lot_source,
-        idempotency_key=asked.idempotency_key,
+        idempotency_key=key_if_given(asked.idempotency_key, state.key_secret),
         label=asked.label,
         member=asked.member,
         effective_from=forms.instant(asked.effective_from, zone, "effective_from"),

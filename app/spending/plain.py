@@ -15,7 +15,7 @@ import orjson
 from app.infrastructure.db import Database
 from app.spending.orders import SpendOrder, Spent
 
-_SPEND: Final = "SELECT * FROM spend_plainly($1::account_spends[], $2::text[])"
+_SPEND: Final = "SELECT * FROM spend_plainly($1::account_spends[], $2::text[], $3::bytea[])"
 # A row of its answer: an entry.
 _PLACE, _JOURNAL, _ENTRY, _FREE, _HELD = range(5)
 
@@ -27,13 +27,16 @@ async def spend_plain(database: Database, orders: Sequence[SpendOrder]) -> list[
     through another account.
     """
     accounts: dict[str, tuple[str, int, list[tuple[object, ...]]]] = {}
-    keys: set[str] = set()
+    keys: dict[str, bytes] = {}
+    # What comes after a key that is said twice depends on how the first of the two ends.
+    left: set[str] = set()
     for place, order in enumerate(orders):
         key = order.key
-        if key.key in keys:
-            continue
-        keys.add(key.key)
         account = order.account_id
+        if key.key in keys:
+            left.add(account)
+            continue
+        keys[key.key] = key.named.hash
         total, spends = accounts[account][1:] if account in accounts else (0, [])
         total += order.amount
         metadata = order.metadata
@@ -46,7 +49,8 @@ async def spend_plain(database: Database, orders: Sequence[SpendOrder]) -> list[
         )  # fmt: skip
         accounts[account] = account, total, spends
     results: list[Spent | None] = [None] * len(orders)
-    rows = await database.fetch(_SPEND, list(accounts.values()), list(keys))
+    wanted = [one for account, one in accounts.items() if account not in left]
+    rows = await database.fetch(_SPEND, wanted, list(keys), list(keys.values()))
     for row in rows:
         place = row[_PLACE]
         before = results[place]

@@ -1,11 +1,12 @@
 -- Carry out the spends of accounts of which nothing is due, by one call: see app/spending/plain.py.
 -- It takes whole accounts: those that nobody else has locked, whose credits cover all their spends,
--- and of whose keys none was used. Of the others it writes nothing. A row for each entry written.
+-- and of whose keys none was used; none at all if one of the keys was erased. Of the others it writes
+-- nothing. A row for each entry written.
 --
 -- Two statements, since what the lock guards is read by a snapshot taken after it. No join has both
 -- sides of unknown size, so that the plans, made once, cost no more than the rows: a spend's lots
 -- are looked up for its account, and what is drawn is where an interval of spends meets one of lots.
-CREATE FUNCTION spend_plainly(wanted account_spends[], keys text[])
+CREATE FUNCTION spend_plainly(wanted account_spends[], keys text[], key_hashes bytea[])
 RETURNS TABLE (place bigint, journal_id bigint, entry_id bigint, free bigint, held bigint)
 LANGUAGE plpgsql SET plan_cache_mode = force_generic_plan AS $$
 #variable_conflict use_column
@@ -26,7 +27,9 @@ BEGIN
         SELECT greatest(tallybook_now(), (SELECT floor FROM book),
                         (SELECT max(written_at) FROM unnest(locked))) AS now,
                array(SELECT idempotency_key FROM journals WHERE idempotency_key = ANY(keys)
-                        AND kind NOT IN ('grant', 'adjustment', 'reversal', 'transfer')) AS used
+                        AND kind NOT IN ('grant', 'adjustment', 'reversal', 'transfer')) AS used,
+               EXISTS (SELECT FROM erased_keys
+                        WHERE key_hash = ANY(key_hashes) AND NOT of_operator) AS erased
     ), ready AS MATERIALIZED (
         SELECT account.*, now, lots FROM seen, unnest(locked) AS account CROSS JOIN LATERAL (
                SELECT array_agg((id, upto, free)::burning_lot) AS lots, max(upto) AS free_of_lots
@@ -34,7 +37,7 @@ BEGIN
                                   ORDER BY priority, expires_at, granted_at, id))::bigint AS upto
                          FROM lots WHERE account_id = account.id AND live AND free > 0
                                      AND expires_at > now) AS lot) AS burning
-         WHERE due_at > now AND total <= account.free AND free_of_lots = account.free
+         WHERE NOT erased AND due_at > now AND total <= account.free AND free_of_lots = account.free
            AND (used = '{}' OR NOT EXISTS (
                 SELECT FROM unnest(spends) WHERE idempotency_key = ANY(used)))
     ), spent AS MATERIALIZED (

@@ -19,7 +19,7 @@ from app.book import Book
 from app.errors import TallybookError
 from app.infrastructure import clock
 from app.infrastructure.db import Database
-from app.ledger.idempotency import RequestKey, request_key
+from app.ledger.idempotency import RequestKey, key_of, request_key
 from app.operators.acts import Operator
 from app.spending import corrections, hold
 from app.spending.keyed import Order
@@ -244,7 +244,7 @@ async def test_the_short_way_leaves_what_is_not(book: Book, wish: Wish) -> None:
 async def test_one_key_through_two_accounts_at_once_is_taken_once(book: Book, server: Any) -> None:
     for name in ("ada", "ben"):
         await put(book, name, None, None, "test")
-    key = RequestKey("shared", b"1" * 32)
+    key = RequestKey(key_of("shared", b""), b"1" * 32)
     ada, ben = (
         SpendOrder(account_id=name, amount=1, actor="test", key=key) for name in ("ada", "ben")
     )
@@ -265,7 +265,9 @@ async def test_a_spend_that_waited_for_none_sees_what_the_last_holder_left(
 ) -> None:
     await put(book, "ada", None, None, "test")
     orders = [
-        SpendOrder(account_id="ada", amount=2, actor="test", key=RequestKey(f"{n}", b"1" * 32))
+        SpendOrder(
+            account_id="ada", amount=2, actor="test", key=RequestKey(key_of(f"{n}", b""), b"1" * 32)
+        )
         for n in range(40)
     ]
     async with open_database(server.application_url, 8) as several:
