@@ -117,7 +117,7 @@ async def export_file(request: Request[Any, Any, Any], state: State) -> Streamed
     asked = forms.query(request, ExportQuery)
     database: Database = state.book.database
     state.exports.require_room()
-    query = await entry_query(request, database, asked)
+    query = await entry_query(request, state, asked)
     if asked.month is not None:
         start, end = await _span(request, state, asked.month, None, None)
         query = msgspec.structs.replace(query, recorded_from=start, recorded_to=end)
