@@ -92,7 +92,7 @@ class Listing:
         whole = self._whole(shown, width, stacked=stacked)
         columns = [
             Column(
-                self.columns[at].replace(" ", "\n") if stacked else self.columns[at],
+                self._heading(at, stacked=stacked),
                 no_wrap=at in whole,
                 overflow="fold",
                 justify="right" if self._is_of(at, (int,)) else "left",
@@ -117,9 +117,17 @@ class Listing:
         return whole
 
     def _width(self, at: int, *, stacked: bool) -> int:
-        name = self.columns[at].split() if stacked else [self.columns[at]]
-        cells = [line for row in self.rows for line in _at_terminal(row[at]).plain.split("\n")]
-        return _PADDING + max(map(len, (*name, *cells)), default=0)
+        name = self._heading(at, stacked=stacked).split("\n")
+        return _PADDING + max(self._cell_width(at), *map(len, name))
+
+    def _cell_width(self, at: int) -> int:
+        cells = (line for row in self.rows for line in _at_terminal(row[at]).plain.split("\n"))
+        return max(map(len, cells))
+
+    def _heading(self, at: int, *, stacked: bool) -> str:
+        """A heading that is wider than what stands below it can give way: word under word."""
+        name = self.columns[at]
+        return name.replace(" ", "\n") if stacked and len(name) > self._cell_width(at) else name
 
     def _is_used(self, at: int) -> bool:
         return any(_in_pipe(row[at]) for row in self.rows)
@@ -138,7 +146,8 @@ def by_name(named: Mapping[str, object]) -> Listing:
     (first, name), *others = named.items()
     listing = Listing(first, str(name))
     for member, value in others:
-        listing.add(member, value)
+        if _in_pipe(value):
+            listing.add(member, value)
     return listing
 
 
