@@ -17,14 +17,28 @@ VerdictName = Literal["applied", "stale", "ignored", "parked", "refused", "queue
 @events.command("list")
 def events_list(
     verdict: Annotated[VerdictName | None, typer.Option(help="Only those of this verdict.")] = None,
+    account: Annotated[
+        str | None, typer.Option(help="Of the customers that are tied to this account.")
+    ] = None,
+    customer: Annotated[str | None, typer.Option(help="Of this customer, cus_….")] = None,
+    subscription: Annotated[str | None, typer.Option(help="Of this subscription.")] = None,
+    event_type: Annotated[str | None, typer.Option("--type", help="Such as invoice.paid.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=1000, help="The newest so many.")] = 50,
     as_json: AsJson = False,
     data_dir: BookDir = None,
 ) -> None:
     """List the newest events with their verdicts and reasons."""
+    from app.audit.life_cycle import EventQuery
     from app.commands.events import list_events
 
-    run(list_events(console, verdict, limit, data_dir, as_json=as_json))
+    query = EventQuery(
+        verdict=verdict,
+        type=event_type,
+        subscription_id=subscription,
+        customer_id=customer,
+        order="desc",
+    )
+    run(list_events(console, query, account, limit, data_dir, as_json=as_json))
 
 
 @events.command("scrub")

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
+import msgspec
 from rich.console import Console
 
 from app.audit import life_cycle
+from app.audit.entries import of_account
 from app.audit.horizon import Horizons
 from app.audit.life_cycle import EventQuery
 from app.book import Book
@@ -23,7 +25,8 @@ _OPEN = (Verdict.PARKED, Verdict.QUEUED)
 
 async def list_events(
     console: Console,
-    verdict: str | None,
+    query: EventQuery,
+    account_id: str | None,
     limit: int,
     data_dir: Path | None,
     *,
@@ -31,7 +34,8 @@ async def list_events(
 ) -> int:
     """`tallybook events list`."""
     async with opened_book(data_dir) as book:
-        query = EventQuery(verdict=verdict, order="desc")
+        of = await of_account(book.database, account_id)
+        query = msgspec.structs.replace(query, of_account=of)
         page = await life_cycle.events(book.database, Horizons(), query, None, limit)
     listing = Listing(
         *("event", "received", "type", "verdict", "tries", "next try", "reason"),

@@ -255,6 +255,7 @@ class _Start:
     def _tell(self, book: DevBook) -> None:
         self._announce.print(
             f"[bold green]Tallybook is ready[/] at [bold]{book.base_url}[/]\n"
+            f"  console    {book.base_url}/console\n"
             f"  interface  {book.base_url}/schema\n"
             f"  keys       {self._folder.book_path}\n"
             f"  logs       {self._folder.logs_dir}\n"

@@ -116,6 +116,27 @@ def commands(group: Any, before: str) -> Iterator[tuple[str, Any]]:
             yield f"{before}{name}", command
 
 
+async def test_events_are_found_by_account_customer_and_type(
+    api: Api, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", server.application_url)
+    for number in (1, 2):
+        names = {"subscription": f"sub_{number}", "customer": f"cus_{number}"}
+        await api.deliver(make_subscription_event(f"evt_{number}", "created", NOW, **names))
+    await api.put("/api/v1/accounts/ann", {"stripe_customer_id": "cus_2"})
+    for options, found in (
+        (["--account", "ann"], {"evt_2"}),
+        (["--account", "nobody"], set()),
+        (["--customer", "cus_1"], {"evt_1"}),
+        (["--subscription", "sub_2"], {"evt_2"}),
+        (["--type", "customer.subscription.created"], {"evt_1", "evt_2"}),
+        (["--type", "invoice.paid"], set()),
+    ):
+        asked = ["events", "list", "--json", *options]
+        done = await asyncio.to_thread(CliRunner().invoke, cli, asked)
+        assert {one["event"] for one in json.loads(done.stdout)} == found, options
+
+
 # What these want to be named.
 WORDS = {
     "account show": ["ann"],
