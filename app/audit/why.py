@@ -112,7 +112,11 @@ async def why(
         truncated=len(moves) > MOVES_MAX,
         sentences=[],
     )
-    return msgspec.structs.replace(told, sentences=list(sentences(told)))
+    said = list(sentences(told))
+    if told.going_on and await database.fetchval(*_SQL["later"](**asked)):
+        # As under a clock that stands: what is recorded at its instant is complete once it goes on.
+        said.append("More was recorded at this very instant: ask again when the clock has gone on.")
+    return msgspec.structs.replace(told, sentences=said)
 
 
 def _next_month(first: date) -> date:

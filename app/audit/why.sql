@@ -40,3 +40,8 @@ SELECT corrected.kind, corrected.change, journals.recorded_at,
                         AND reversals.entry_id = corrected.undone_id LIMIT 1) AS asked ON true
  WHERE corrected.change <> 0
  ORDER BY corrected.first_id LIMIT :limit
+
+-- name: later
+-- Whether the account has entries of a later time than :end, where it began at :start or before.
+SELECT EXISTS (SELECT FROM entries WHERE account_id = ANY(:account_ids::bigint[])
+                  AND recorded_at >= greatest(:start::timestamptz, :end::timestamptz))

@@ -13,7 +13,6 @@ from typing import Final
 
 from rich import box
 from rich.console import Console
-from rich.measure import Measurement
 from rich.table import Column, Table
 from rich.text import Text
 
@@ -32,6 +31,7 @@ _STYLES: Final = {
     "unmended": "red",
 }
 _WIDTH_MAX: Final = 100_000
+_TEXT_MIN: Final = 24  # of sentences, that they can be read
 _PADDING: Final = 3  # of a column
 _WORDS_SHARE: Final = 0.75  # of the width, that texts may be read beside them
 
@@ -76,19 +76,17 @@ class Listing:
             return "Nothing to list."
         # Columns that are empty throughout take none of the others' room.
         shown = [at for at, _ in enumerate(self.columns) if at == 0 or self._is_used(at)]
-        table, stacked = self._table(shown, console.width), False
-        unbounded = console.options.update(max_width=_WIDTH_MAX)
+        stacked = False
         for at in (None, *self._least):
-            if Measurement.get(console, unbounded, table).maximum <= console.width:
+            if self._needs(shown, stacked=stacked) <= console.width:
                 break
             if at is None:
                 stacked = True
             elif at in shown:
                 shown.remove(at)
-            table = self._table(shown, console.width, stacked=stacked)
-        return table
+        return self._table(shown, console.width, stacked=stacked)
 
-    def _table(self, shown: list[int], width: int, *, stacked: bool = False) -> Table:
+    def _table(self, shown: list[int], width: int, *, stacked: bool) -> Table:
         whole = self._whole(shown, width, stacked=stacked)
         columns = [
             Column(
@@ -104,12 +102,24 @@ class Listing:
             table.add_row(*(_at_terminal(row[at]) for at in shown))
         return table
 
+    def _needs(self, shown: list[int], *, stacked: bool) -> int:
+        """The width at which texts are folded no narrower than they can be read."""
+        return sum(
+            min(self._width(at, stacked=stacked), _TEXT_MIN if self._is_text(at) else _WIDTH_MAX)
+            for at in shown
+        )
+
+    def _is_text(self, at: int) -> bool:
+        return any(" " in _at_terminal(row[at]).plain for row in self.rows) and not self._is_of(
+            at, (int, datetime)
+        )
+
     def _whole(self, shown: list[int], width: int, *, stacked: bool) -> set[int]:
         """The columns that are never folded: numbers, then words as far as texts keep room."""
         whole = {at for at in shown if self._is_of(at, (int, datetime))}
         taken = sum(self._width(at, stacked=stacked) for at in whole)
         for at in shown:
-            words = not any(" " in _at_terminal(row[at]).plain for row in self.rows)
+            words = not self._is_text(at)
             more = self._width(at, stacked=stacked)
             if at not in whole and words and taken + more <= width * _WORDS_SHARE:
                 whole.add(at)

@@ -127,8 +127,10 @@ async def list_reversals(
     as_json: bool,
 ) -> int:
     """`tallybook reversals`, the newest first."""
-    listing = Listing("reversal", "of", "account", "at (UTC)", *SUMS, "policy", "by", "reason",
-                      least=("by", "policy", "expired", "held", "at (UTC)"))  # fmt: skip
+    listing = Listing(
+        *("reversal", "of", "account", "at (UTC)", *SUMS, "policy", "by", "reason"),
+        least=("by", "policy", "expired", "held", "requested", "at (UTC)", "of"),
+    )
     async with opened_book(data_dir) as book:
         query = ReversalQuery(
             of_account=await of_account(book.database, account_id),

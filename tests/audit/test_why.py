@@ -165,3 +165,17 @@ async def test_the_command_says_the_same(
         CliRunner().invoke, app, ["why", "fay", "--month", f"{datetime.now(UTC):%Y-%m}"]
     )
     assert month.exit_code == 0, month.output
+
+
+async def test_what_is_recorded_at_a_standing_instant_is_not_passed_over_in_silence(
+    api: Api,
+) -> None:
+    acts = Acts(api, "gus")
+    await api.put("/api/v1/accounts/gus", {})
+    await api.set_clock(NOW + HOUR)
+    await complete(api, NOW + HOUR)
+    assert (await why(api, "gus"))["sentences"][-1] == "Up to now that leaves 5 credits."
+    await acts.done(await acts.spend(2))
+    *_, last, more = (await why(api, "gus"))["sentences"]
+    assert last == "Up to now that leaves 5 credits."
+    assert more.startswith("More was recorded at this very instant")
