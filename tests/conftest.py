@@ -32,9 +32,9 @@ from app.embedded.program import Guard
 from app.infrastructure import clock, migrations
 from app.infrastructure.db import Database
 from app.infrastructure.settings import Settings
+from ops import chromium
 from tests.api_client import Api, open_api
 from tests.as_owner import VARIABLE
-from tests.browser import chromium
 from tests.running_redis import RunningRedis
 from tests.stripe_events import make_subscription_event
 

@@ -46,7 +46,7 @@ def _tracked() -> list[Path]:
     return [path for name in listed.stdout.splitlines() if (path := ROOT / name).is_file()]
 
 
-FILES = _tracked()
+FILES = [path for path in _tracked() if path.suffix != ".webp"]  # the README's pictures
 SOURCES = [path for path in FILES if path.suffix == ".py"]
 OURS = [path for path in SOURCES if path.relative_to(ROOT).parts[0] in ("app", "statemachine")]
 WRITERS = [*OURS, *(path for path in FILES if path.match("app/**/*.sql"))]

@@ -37,7 +37,7 @@ def _made(accent: str) -> Asset:
     dark = _until_read(accent, "#ffffff", _DARK_GROUND)
     text = (
         ":root{"
-        f"--accent:light-dark({light},{dark});--series-1:light-dark({light},{dark});"
+        f"--accent:light-dark({light},{dark});--alone:light-dark({light},{dark});"
         f"--accent-fill:{accent};--on-accent:{on};"
         f"--accent-hover:color-mix(in srgb,{accent} 88%,{away})"
         "}"

@@ -106,8 +106,9 @@ def stacked(
 ) -> Figure:
     """A bar for each day, of one part for each series: ``series[name][i]`` belongs to ``days[i]``.
 
-    Values are not negative.
+    Values are not negative. A series that is alone has the page's accent.
     """
+    kinds = ["alone"] if len(series) == 1 else [colour(place) for place in range(len(series))]
     totals = [sum(values[index] for values in series.values()) for index in range(len(days))]
     top = _nice(max([1, *totals]))
     axis = _Axis(0, top)
@@ -126,7 +127,7 @@ def stacked(
             told += f"; {shown.get(name, name)} {number(values[index])}"
             parts.append(
                 Markup('<rect class="{}" x="{:.3f}%" y="{:.1f}" width="{:.3f}%" height="{:.1f}"/>')
-                .format(colour(place), index * slot + slot * 0.15, upper, slot * 0.7, lower - upper)
+                .format(kinds[place], index * slot + slot * 0.15, upper, slot * 0.7, lower - upper)
             )  # fmt: skip
         whole = Markup('<rect class="hit" x="{:.3f}%" y="0" width="{:.3f}%" height="{}"/>').format(
             index * slot, slot, HEIGHT - _BOTTOM
@@ -146,7 +147,7 @@ def stacked(
             summary,
             axis.lines() + Markup("").join(bars) + _day_labels(days, slot) + axis.labels(),
         ),
-        legend=[(colour(place), shown.get(name, name)) for place, name in enumerate(series)],
+        legend=[(kind, shown.get(name, name)) for kind, name in zip(kinds, series, strict=True)],
         heads=("Day", *(shown.get(name, name) for name in series), "All"),
         rows=[
             (day(on), *(values[index] for values in series.values()), totals[index])

@@ -42,6 +42,10 @@ class _Verdict(msgspec.Struct, frozen=True):
     outcome: str
 
 
+class _PageLink(msgspec.Struct, frozen=True):
+    path: str
+
+
 class _Clock(msgspec.Struct, frozen=True):
     now: datetime
 
@@ -133,13 +137,20 @@ class BookClient:
 
     async def spend(self, spend: Spend) -> bool:
         """Spend under the spend's own key; return False if credits are lacking."""
-        body = {"amount": spend.amount, "reason": spend.reason}
+        body = {"amount": spend.amount, "reason": spend.reason, "label": spend.label}
         path = f"/api/v1/accounts/{spend.account_id}/spends"
         response = await self._call("POST", path, "service", body, key=spend.key)
         if response.status_code == 402 and _problem(response).code == "insufficient_credits":
             return False
         _expect(response, 201)
         return True
+
+    async def page_link(self, account_id: str) -> str:
+        """Make a link to the account's page, good for a week."""
+        path = f"/api/v1/accounts/{account_id}/page-links"
+        response = await self._call("POST", path, "service", {"expires_in_s": 604_800})
+        _expect(response, 201)
+        return self.book.base_url + msgspec.json.decode(response.content, type=_PageLink).path
 
     async def now(self) -> datetime:
         """Return the instant of the book's clock; raise PlayError if it cannot be set."""

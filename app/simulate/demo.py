@@ -74,6 +74,7 @@ async def play_demo(client: BookClient, console: Console, data_dir: Path) -> boo
     richest = max(
         (one.account for one in outcome.found if one.account), key=lambda one: one.available
     )
+    print_pages(console, client.book, richest.id, await client.page_link(richest.id))
     print_next_steps(console, client.book, richest.id, data_dir)
     return right
 
@@ -128,6 +129,18 @@ async def _first_entry_at(client: BookClient, account: str) -> datetime:
 def _whole_day_from(now: datetime) -> datetime:
     midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
     return midnight if midnight == now else midnight + _DAY
+
+
+def print_pages(console: Console, book: DevBook, account: str, page: str) -> None:
+    """Print the addresses of the pages, each a line that a terminal makes a link of."""
+    console.print("\nTo look at:", style="bold")
+    for line in (
+        f"{book.base_url}/console",
+        f"  the console; sign in with the operator's key {book.keys.operator}",
+        page,
+        f"  what the customer of {account} sees, for a week",
+    ):
+        console.print(line, markup=False, highlight=False, emoji=False, soft_wrap=True)
 
 
 def print_next_steps(console: Console, book: DevBook, account: str, data_dir: Path) -> None:

@@ -39,6 +39,11 @@ class Spend:
     reason: str
     refused: bool = False  # whether 402 is the right answer
 
+    @property
+    def label(self) -> str:
+        """What it is for in reports: the reason's verb."""
+        return self.reason.partition(" ")[0]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Close:

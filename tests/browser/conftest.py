@@ -11,7 +11,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, async_playwright
 
-from tests.browser import chromium
+from ops import chromium
 from tests.browser.looking import Reader, reader
 from tests.served_pages import ServedBook, served_pages
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import shlex
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -74,7 +75,10 @@ async def test_the_demo_ends_as_the_rules_say(database: Database, settings: Sett
         console = paper()
         assert await play_demo(client, console, DATA_DIR), text_on(console)
     assert "✓ emil-1" in text_on(console)
-    assert "All as it must be." in text_on(console)
+    told = text_on(console)
+    assert "All as it must be." in told
+    assert "/console\n" in told
+    assert re.search(r"/pages/[\w-]+\.[\w-]{43}\n  what the customer of chiyo-1 sees", told)
 
 
 async def test_a_demo_left_half_played_is_played_to_its_end_first(
