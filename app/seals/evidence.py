@@ -8,6 +8,8 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any, Final
 
+import msgspec
+
 from app.audit import entries as audited
 from app.errors import AccountUnknownError, NotSealedError
 from app.infrastructure import sql
@@ -119,7 +121,7 @@ async def _entries(
         entries.append(
             {
                 "index": index,
-                "leaf": leaf,
+                "leaf": msgspec.structs.asdict(leaf),
                 "act": _salted(salts[:SALT_BYTES], act),
                 "text": _salted(salts[SALT_BYTES:], text),
             }
@@ -201,4 +203,4 @@ async def receipt(database: Database, entry: int) -> tuple[bytes, bytes]:
         ]
         index, _ = placed[entry]
         path = await stored.hashes_of(database, log_tree.inclusion_path(index, seal.size))
-    return leaves.leaf_bytes(leaf), cose.receipt(seal.receipt, seal.size, index, path)
+    return leaves.canonical(leaf), cose.receipt(seal.receipt, seal.size, index, path)

@@ -1,6 +1,7 @@
 -- part: leaf
 -- An entry with its journal, as a leaf says it, by the names of its members in their order; then
--- the texts that enter as hashes.
+-- what enters as hashes, as canonical JSON: who acted, and the application's words, if there are any.
+-- PostgreSQL writes a string in JSON as RFC 8785 has it.
 SELECT entries.account_id AS account, NULL AS act, entries.amount, entries.credit, entries.debit,
        entries.debt_after, entries.effective_at, entries.id AS entry, journals.event_id AS event,
        entries.free_after, entries.held_after, entries.hold_id AS hold, entries.journal_id AS journal,
@@ -10,8 +11,17 @@ SELECT entries.account_id AS account, NULL AS act, entries.amount, entries.credi
        entries.recorded_at, entries.reverses_entry_id AS reverses,
        journals.reverses_journal_id AS reverses_journal, journals.run_id AS run, journals.source,
        NULL AS text,
-       actor, idempotency_key, encode(request_hash, 'hex') AS request_hash,
-       label, member, metadata::text AS metadata, reason
+       convert_to(concat('{"actor":', to_json(actor),
+                         ',"idempotency_key":', coalesce(to_json(idempotency_key)::text, 'null'),
+                         ',"request_hash":',
+                         coalesce('"' || encode(request_hash, 'hex') || '"', 'null'), '}'),
+                  'UTF8') AS hidden_act,
+       CASE WHEN num_nonnulls(label, member, metadata, reason) > 0 THEN
+       convert_to(concat('{"label":', coalesce(to_json(label::text)::text, 'null'),
+                         ',"member":', coalesce(to_json(member::text)::text, 'null'),
+                         ',"metadata":', coalesce(to_json(metadata::text)::text, 'null'),
+                         ',"reason":', coalesce(to_json(reason)::text, 'null'), '}'),
+                  'UTF8') END AS hidden_text
   FROM entries
   JOIN journals ON journals.id = entries.journal_id
   JOIN lots ON lots.id = entries.lot_id

@@ -157,7 +157,7 @@ class _Ledger:
         self._changed[row["account"]] = Balance(
             account=row["account"],
             entry=row["entry"],
-            entries=leaf["nth"],
+            entries=leaf.nth,
             free=row["free_after"],
             held=row["held_after"],
             debt=row["debt_after"],

@@ -55,9 +55,10 @@ _NOWHERE: Final = (0, b"")
 
 def _act_hash(row: Record, salt: bytes) -> str | None:
     """What stays of who acted under a key; None where there was no key, or nothing to hide."""
-    if row["idempotency_key"] is None or salt == _FORGOTTEN:
+    act = leaves.act_of(row)
+    if act["idempotency_key"] is None or salt == _FORGOTTEN:
         return None
-    return leaves.salted(salt, leaves.act_of(row))
+    return leaves.salted(salt, act)
 
 
 def _text_hash(row: Record, salt: bytes) -> str | None:

@@ -108,7 +108,7 @@ async def test_an_account_is_sealed_under_each_of_its_names(book: Book) -> None:
     names = await book.database.fetch("SELECT name, salt, hash FROM seal_names ORDER BY 1")
     assert [row["name"] for row in names] == ["user-1", "user-9"]
     told = await leaves_of(book.database)
-    assert {leaf["name"] for leaf in told} == {
+    assert {leaf.name for leaf in told} == {
         leaves.salted(row["salt"], row["name"]) for row in names
     }
 
