@@ -2,7 +2,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help install demo run test test-llm fuzz bench mutants soak stripe-peers check lock clean
+.PHONY: help install demo run test test-llm fuzz bench bench-full mutants soak stripe-peers check lock clean
 
 # PYTHON=… names the Python to use, else the first of these that fits; PORT=… and DATA=… reach
 # `demo` and `run`; JOBS is how many tests run beside one another.
@@ -135,6 +135,10 @@ bench: install ## measure speed as ratios to floors (OUT=FILE for JSON; ROUNDS=�
 	  --webhook-customers $(WEBHOOK_CUSTOMERS) --inbox-events $(INBOX_EVENTS) \
 	  --history-events $(HISTORY_EVENTS) --deliveries $(DELIVERIES) --seal-entries $(SEAL_ENTRIES) --grant-accounts $(GRANT_ACCOUNTS) \
 	  --grant-accounts-max $(GRANT_ACCOUNTS_MAX) --grant-spends-s $(GRANT_SPENDS_S)
+
+# Hours, and 30 GB: alone on a machine. What it must show: flat from the default sizes to these.
+bench-full: install ## the same at 10 million sealed entries, a million accounts a day, ten million entries
+	@$(MAKE) bench SEAL_ENTRIES=10000000 GRANT_ACCOUNTS_MAX=1000000 ENTRIES_MAX=10000000
 
 mutants: install ## plant faults and see the tests find them (ONLY=text, JOBS=n side by side)
 	@$(VENV)/bin/python -m ops.mutants --only "$(ONLY)" --jobs $(JOBS)

@@ -13,18 +13,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from hashlib import sha256
-from typing import Final, NamedTuple
-
-import orjson
+from typing import Final, NamedTuple, Protocol
 
 HEIGHT: Final = 40
 TILE_NODES: Final = 16
-_TILE_BITS: Final = 4
-LEVELS: Final = HEIGHT // _TILE_BITS
+TILE_BITS: Final = 4
+LEVELS: Final = HEIGHT // TILE_BITS
 _HASH_BYTES: Final = 32
 _SUM_BYTES: Final = 16
-NODE_BYTES: Final = _HASH_BYTES + 4 * _SUM_BYTES
+_SUM_BITS: Final = 8 * _SUM_BYTES
+_SUMS_BYTES: Final = 4 * _SUM_BYTES
+NODE_BYTES: Final = _HASH_BYTES + _SUMS_BYTES
 EMPTY: Final = bytes(NODE_BYTES)
+
+# A leaf's bytes: canonical JSON behind the byte that tells it from a node.
+_LEAF: Final = b'\0{"account":%d,"debt":%d,"entries":%d,"entry":%d,"free":%d,"held":%d}'
 
 TileId = tuple[int, int]  # (level, number)
 
@@ -51,8 +54,9 @@ class Sums(NamedTuple):
 
 def leaf(balance: Balance) -> bytes:
     """The node of an account."""
-    told = orjson.dumps(balance._asdict(), option=orjson.OPT_SORT_KEYS)
-    return _node(sha256(b"\0" + told).digest(), Sums(1, balance.free, balance.held, balance.debt))
+    account, entry, entries, free, held, debt = balance
+    digest = sha256(_LEAF % (account, debt, entries, entry, free, held)).digest()
+    return digest + _lanes(1, free, held, debt).to_bytes(_SUMS_BYTES)
 
 
 def sums_of(node: bytes) -> Sums:
@@ -71,25 +75,35 @@ def hash_of(node: bytes) -> bytes:
 
 
 def join(left: bytes, right: bytes) -> bytes:
-    """The node above two."""
+    """The node above two.
+
+    The four sums are added as the lanes of one large number, none of which overflows: 1 us instead
+    of 6, of which a million new accounts take a million.
+    """
     if left == right == EMPTY:
         return EMPTY
-    sums = Sums(*(a + b for a, b in zip(sums_of(left), sums_of(right), strict=True)))
-    return _node(sha256(b"\1" + left + right).digest(), sums)
+    sums = int.from_bytes(left[_HASH_BYTES:]) + int.from_bytes(right[_HASH_BYTES:])
+    return sha256(b"\1" + left + right).digest() + sums.to_bytes(_SUMS_BYTES)
 
 
 def tiles_of(accounts: Iterable[int]) -> set[TileId]:
     """The tiles on the way from these accounts to the root."""
-    return {
-        (level, account >> (_TILE_BITS * (level + 1)))
-        for account in accounts
-        for level in range(LEVELS)
-    }
+    tiles, numbers = set[TileId](), set(accounts)
+    for level in range(LEVELS):
+        numbers = {number >> TILE_BITS for number in numbers}
+        tiles.update((level, number) for number in numbers)
+    return tiles
 
 
-def update(
-    tiles: Mapping[TileId, bytes], leaves: Mapping[int, bytes]
-) -> tuple[bytes, dict[TileId, bytes]]:
+class Tiles(Protocol):
+    """Tiles by their ids, such as a mapping of them."""
+
+    def get(self, tile: TileId, default: bytes, /) -> bytes:
+        """The tile's nodes, or the default where there is none."""
+        ...
+
+
+def update(tiles: Tiles, leaves: Mapping[int, bytes]) -> tuple[bytes, dict[TileId, bytes]]:
     """Put leaves at their accounts' places: the root, and the tiles that changed.
 
     ``tiles`` are those of `tiles_of`; one that is missing is empty.
@@ -112,7 +126,7 @@ def path(tiles: Mapping[TileId, bytes], account: int) -> list[bytes]:
     """The siblings of an account's place, from below to the root."""
     siblings = []
     for level in range(LEVELS):
-        place = account >> (_TILE_BITS * level)
+        place = account >> (TILE_BITS * level)
         row = _split(tiles.get((level, place // TILE_NODES), b""))
         at = place % TILE_NODES
         while len(row) > 1:
@@ -121,8 +135,8 @@ def path(tiles: Mapping[TileId, bytes], account: int) -> list[bytes]:
     return siblings
 
 
-def _node(digest: bytes, sums: Sums) -> bytes:
-    return digest + b"".join(value.to_bytes(_SUM_BYTES) for value in sums)
+def _lanes(accounts: int, free: int, held: int, debt: int) -> int:
+    return ((accounts << _SUM_BITS | free) << _SUM_BITS | held) << _SUM_BITS | debt
 
 
 def _root(row: list[bytes]) -> bytes:

@@ -109,6 +109,10 @@ def leaf_of(
     leaf = Leaf(*row[:MEMBERS])
     leaf.act = erased.act or sha256(salts[:SALT_BYTES] + row[_ACT]).hexdigest()
     leaf.name, leaf.nth = name, nth
+    at = leaf.recorded_at
+    leaf.effective_at = leaf.effective_at or at
+    leaf.journal_effective_at = leaf.journal_effective_at or at
+    leaf.journal_recorded_at = leaf.journal_recorded_at or at
     if erased.text is not None:
         leaf.text = erased.text
     elif row[_TEXT] is not None:

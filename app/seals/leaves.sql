@@ -1,12 +1,15 @@
 -- part: leaf
 -- An entry with its journal, as a leaf says it, by the names of its members in their order; then
 -- what enters as hashes, as canonical JSON: who acted, and the application's words, if there are any.
--- PostgreSQL writes a string in JSON as RFC 8785 has it.
+-- PostgreSQL writes a string in JSON as RFC 8785 has it. An instant is null if it is that of the
+-- entry's record, as it mostly is: a fifth of the sealer's time went into reading the others.
 SELECT entries.account_id AS account, NULL AS act, entries.amount, entries.credit, entries.debit,
-       entries.debt_after, entries.effective_at, entries.id AS entry, journals.event_id AS event,
+       entries.debt_after, nullif(entries.effective_at, entries.recorded_at) AS effective_at,
+       entries.id AS entry, journals.event_id AS event,
        entries.free_after, entries.held_after, entries.hold_id AS hold, entries.journal_id AS journal,
-       journals.effective_at AS journal_effective_at, journals.kind AS journal_kind,
-       journals.recorded_at AS journal_recorded_at, entries.kind, entries.lot_id AS lot,
+       nullif(journals.effective_at, entries.recorded_at) AS journal_effective_at,
+       journals.kind AS journal_kind,
+       nullif(journals.recorded_at, entries.recorded_at) AS journal_recorded_at, entries.kind, entries.lot_id AS lot,
        lots.priority AS lot_priority, lots.source AS lot_source, NULL AS name, NULL AS nth,
        entries.recorded_at, entries.reverses_entry_id AS reverses,
        journals.reverses_journal_id AS reverses_journal, journals.run_id AS run, journals.source,

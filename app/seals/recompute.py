@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import AsyncGenerator, Mapping, Sequence
@@ -16,11 +17,13 @@ from app.seals.checkpoint import Head, text_hash
 from app.seals.leaves import NOTHING_ERASED, SALTS_BYTES, Erased, Leaf
 from app.seals.log_tree import Edge, leaf_hash
 from app.seals.sealer import ENTRY_ID_BYTES
+from app.seals.tiles_on_disk import TilesOnDisk
 
 _SQL: Final = sql.beside(__file__)
 _LEAVES: Final = sql.beside(leaves.__file__)
 TILES_AT_ONCE: Final = 32
 SEALS_AT_ONCE: Final = 1_000
+_COUNT_BYTES: Final = array("I").itemsize
 
 
 class Sealed(NamedTuple):
@@ -77,10 +80,15 @@ def salts_at(tile: Record, at: int) -> bytes:
     return salts
 
 
+async def account_max(database: Database) -> int:
+    """The largest number of an account that has entries."""
+    return await database.fetchval("SELECT max(account_id) FROM entries") or 0
+
+
 async def sealed(database: Database) -> AsyncGenerator[Sealed, None]:
     """Every entry of the log in its order, and those that are missing in log or ledger."""
-    counts: dict[int, int] = defaultdict(int)
     tile, last = -1, 0
+    counts = array("I", bytes(_COUNT_BYTES * (await account_max(database) + 1)))
     while tiles := await database.fetch(*_SQL["tiles"](after=tile, limit=TILES_AT_ONCE)):
         tile = tiles[-1]["tile"]
         places = {
@@ -121,7 +129,13 @@ async def leaves_of(database: Database) -> AsyncGenerator[Leaf, None]:
 
 async def wrong_seals(database: Database) -> AsyncGenerator[str, None]:
     """Name what differs between the seals and the ledger."""
-    ledger = _Ledger()
+    with TilesOnDisk(await account_max(database)) as tiles:
+        async with aclosing(_differences(database, _Ledger(tiles))) as told:
+            async for text in told:
+                yield text
+
+
+async def _differences(database: Database, ledger: _Ledger) -> AsyncGenerator[str, None]:
     heads = _seals(database)
     async with aclosing(heads), aclosing(sealed(database)) as found:
         head = await anext(heads, None)
@@ -144,11 +158,11 @@ async def wrong_seals(database: Database) -> AsyncGenerator[str, None]:
 class _Ledger:
     """The log and the balances as the ledger has them, up to an entry."""
 
-    def __init__(self) -> None:
+    def __init__(self, tiles: TilesOnDisk) -> None:
         self._edge = Edge(0, {})
         self._hashes: list[bytes] = []
         self._changed: dict[int, Balance] = {}
-        self._tiles: dict[tuple[int, int], bytes] = {}
+        self._tiles = tiles
         self._root = b""
         self._before: tuple[int, bytes] | None = None
 
@@ -169,7 +183,7 @@ class _Ledger:
         nodes = {number: balance_tree.leaf(one) for number, one in self._changed.items()}
         if nodes:
             self._root, changed = balance_tree.update(self._tiles, nodes)
-            self._tiles |= changed
+            self._tiles.update(changed)
         self._hashes, self._changed = [], {}
         text, _ = notes.split(seal["note"])
         head = Head.read(text)

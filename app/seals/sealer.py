@@ -239,17 +239,17 @@ async def _names(
         hashes[account] = found["hash"]
         if name is not None and name != found["name"]:
             salt = os.urandom(leaves.SALT_BYTES)
-            hashes[account] = leaves.salted(salt, name)
-            new.append((account, first[account], name, salt, leaves.salted(salt, name)))
+            hashes[account] = told = leaves.salted(salt, name)
+            new.append((account, first[account], name, salt, told))
     if new:
-        account_ids, entry_ids, names, salts, told = map(list, zip(*new, strict=True))
+        account_ids, entry_ids, names, salts, salted = map(list, zip(*new, strict=True))
         await database.execute(
             *_SQL["write_names"](
                 account_ids=account_ids,
                 entry_ids=entry_ids,
                 names=names,
                 salts=salts,
-                hashes=told,
+                hashes=salted,
             )
         )
     return hashes

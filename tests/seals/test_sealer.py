@@ -15,6 +15,7 @@ from app.infrastructure.db import Database
 from app.jobs.tick import tick
 from app.seals import balance_tree, leaves, log_tree, notes, sealer, stored
 from app.seals.checkpoint import Head
+from app.seals.tiles_on_disk import TilesOnDisk
 from tests.conftest import SEAL_KEY
 from tests.seals.acts import leaves_of, open_and_spend
 
@@ -134,3 +135,28 @@ def test_a_proof_of_ten_million_leaves_reads_three_tiles() -> None:
     for index in (0, 4_999_999, 9_999_999):
         spans = log_tree.inclusion_path(index, 10_000_000)
         assert len(log_tree.tiles_of(spans)) <= 5
+
+
+def test_a_tree_on_disk_is_the_one_in_memory() -> None:
+    in_memory: dict[balance_tree.TileId, bytes] = {}
+    with TilesOnDisk(70_000) as on_disk:
+        for turn in range(1, 4):
+            changed = {
+                account: balance_tree.leaf(balance_tree.Balance(account, turn, turn, account, 2, 1))
+                for account in (0, 1, 15, 16, 255, 256, 4_097, 65_535, 70_000)[: 3 * turn]
+            }
+            root, tiles = balance_tree.update(in_memory, changed)
+            assert balance_tree.update(on_disk, changed) == (root, tiles)
+            in_memory |= tiles
+            on_disk.update(tiles)
+        assert on_disk.get((0, 3), b"none") in (b"none", bytes(16 * 96))
+
+
+def test_sums_beyond_64_bits_stay_apart() -> None:
+    most = balance_tree.Balance(1, 1, 1, 2**53 - 1, 2**53 - 1, 2**53 - 1)
+    node, left = balance_tree.leaf(most), 1
+    for _ in range(30):
+        node, left = balance_tree.join(node, node), 2 * left
+    sums = balance_tree.sums_of(node)
+    assert sums == (left, *[left * (2**53 - 1)] * 3)
+    assert sums.free > 2**64
