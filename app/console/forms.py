@@ -109,7 +109,8 @@ def choices(values: Iterable[object]) -> list[tuple[str, str]]:
 
 def keyed(request: Request[Any, Any, Any], act: ActForm) -> RequestKey:
     """The idempotency key that was drawn into the form, and what is asked for under it."""
-    return request_key(act.act_key, "POST", request.url.path, act.asked)
+    secret = request.app.state.key_secret
+    return request_key(act.act_key, "POST", request.url.path, act.asked, secret)
 
 
 def order(request: Request[Any, Any, Any], act: ActForm) -> Order:

@@ -75,11 +75,13 @@ class _Drafting:
         """The order's journal, the answer stored under its key, or the refusal."""
         key = order.key
         try:
-            # First of all: an account that was erased is known by the key alone.
-            if key.key in self._answers:
-                return idempotency.same_request(key, self._answers[key.key])
-            if number is None:
+            stored = self._answers.get(key.key)
+            # An account that was erased is known by the key alone.
+            if number is None and (stored is None or not stored.erased):
                 return unknown(order.account_id)
+            if stored is not None:
+                return idempotency.same_request(key, stored)
+            assert number is not None
             if key.key in self._drafts:
                 return self._again(order, self._drafts[key.key])
             journal = self._drafts[key.key] = _draw(order, self._accounts[number])
