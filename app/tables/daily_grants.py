@@ -5,16 +5,12 @@ from __future__ import annotations
 from piccolo.columns import BigInt, Boolean, Date, Integer, Text, Timestamptz
 from piccolo.table import Table
 
-from app.tables.accounts import Accounts
-from app.tables.ledger import Lots
-from app.tables.reference import references
-from app.tables.runs import Runs
-
 
 class DailyGrants(Table, tablename="daily_grants"):
     """Each account-day as it was opened: exactly once, by its primary key."""
 
-    account_id = references(Accounts, primary_key=True)
+    # It and the ids below name rows, see 12_references.sql.
+    account_id = BigInt(primary_key=True, null=False, default=None)
     day_on = Date(primary_key=True, null=False, default=None)
     opening = Integer(primary_key=True, null=False, default=None)
     starts_at = Timestamptz(null=False, default=None)
@@ -24,9 +20,9 @@ class DailyGrants(Table, tablename="daily_grants"):
     credits = BigInt(null=False, default=None)
     previous_on = Date(null=True, default=None)
     after_dormancy = Boolean(null=False, default=False)
-    lot_id = references(Lots)
-    carried_lot_id = references(Lots, null=True)
+    lot_id = BigInt(null=False, default=None)
+    carried_lot_id = BigInt(null=True, default=None)
     carry_over_max = BigInt(null=False, default=0)
     previous_allowed = BigInt(null=False, default=0)
-    run_id = references(Runs, null=True)
+    run_id = BigInt(null=True, default=None)
     recorded_at = Timestamptz(null=False, default=None)

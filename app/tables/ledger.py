@@ -6,9 +6,7 @@ from piccolo.columns import JSONB, BigInt, BigSerial, Boolean, Bytea, SmallInt, 
 from piccolo.table import Table
 
 from app.tables.accounts import Accounts
-from app.tables.inbox import Events
 from app.tables.reference import references
-from app.tables.runs import Runs
 
 
 class Journals(Table, tablename="journals"):
@@ -18,9 +16,9 @@ class Journals(Table, tablename="journals"):
     kind = Text(null=False, default=None)
     source = Text(null=False, default=None)
     actor = Text(null=False, default=None)
-    event_id = references(Events, null=True)
-    run_id = references(Runs, null=True)
-    reverses_journal_id = references("self", null=True)
+    event_id = Text(null=True, default=None)  # it and the next two name rows, see 12_references.sql
+    run_id = BigInt(null=True, default=None)
+    reverses_journal_id = BigInt(null=True, default=None)
     idempotency_key = Text(null=True, default=None)
     request_hash = Bytea(null=True, default=None)
     label = Text(null=True, default=None)
@@ -79,15 +77,16 @@ class Entries(Table, tablename="entries"):
     """The ledger: positive amounts from a debit to a credit side, each in a lot of one account."""
 
     id = BigSerial(primary_key=True)
-    journal_id = references(Journals)
-    account_id = BigInt(null=False, default=None)  # by lot_id, whose foreign key names both
-    lot_id = references(Lots)
+    # It and the ids below name rows, see 12_references.sql.
+    journal_id = BigInt(null=False, default=None)
+    account_id = BigInt(null=False, default=None)
+    lot_id = BigInt(null=False, default=None)
     amount = BigInt(null=False, default=None)
     free_after = BigInt(null=False, default=None)
     held_after = BigInt(null=False, default=None)
     debt_after = BigInt(null=False, default=None)
-    hold_id = references(Holds, null=True)
-    reverses_entry_id = references("self", null=True)
+    hold_id = BigInt(null=True, default=None)
+    reverses_entry_id = BigInt(null=True, default=None)
     effective_at = Timestamptz(null=False, default=None)
     recorded_at = Timestamptz(null=False, default=None)
     kind = Text(null=False, default=None)

@@ -4,9 +4,9 @@ CREATE TABLE journals (
     kind journal_kind NOT NULL,
     source text NOT NULL,
     actor text NOT NULL,
-    event_id text REFERENCES events ON DELETE RESTRICT,
-    run_id bigint REFERENCES runs ON DELETE RESTRICT,
-    reverses_journal_id bigint REFERENCES journals ON DELETE RESTRICT,
+    event_id text, -- this and the next two name rows, see 12_references.sql
+    run_id bigint,
+    reverses_journal_id bigint,
     idempotency_key text,
     request_hash bytea,
     label application_label, -- what it was for: a feature, a model, a job
@@ -53,8 +53,7 @@ CREATE TABLE lots (
     held credits NOT NULL DEFAULT 0,
     live boolean NOT NULL, -- not empty, or of the running day: what a spend has to look at
     CONSTRAINT live_while_not_empty CHECK (live OR (free = 0 AND held = 0)),
-    CONSTRAINT never_more_than_granted CHECK (free + held + lapsed <= granted),
-    UNIQUE (id, account_id) -- for entries, which name both
+    CONSTRAINT never_more_than_granted CHECK (free + held + lapsed <= granted)
 ) WITH (fillfactor = 80);
 CREATE INDEX lots_live ON lots (account_id) WHERE live;
 ALTER TABLE accounts ADD FOREIGN KEY (day_lot_id) REFERENCES lots ON DELETE RESTRICT,
@@ -83,15 +82,15 @@ CREATE INDEX holds_open ON holds (account_id) WHERE state = 'held';
 -- The ledger: a positive amount from a debit side to a credit side, in one lot of one account.
 CREATE TABLE entries (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    journal_id bigint NOT NULL REFERENCES journals ON DELETE RESTRICT,
-    account_id bigint NOT NULL, -- with its lot, see below
+    journal_id bigint NOT NULL, -- it and the ids below name rows, see 12_references.sql
+    account_id bigint NOT NULL,
     lot_id bigint NOT NULL,
     amount amount NOT NULL,
     free_after credits NOT NULL,
     held_after credits NOT NULL,
     debt_after credits NOT NULL,
-    hold_id bigint REFERENCES holds ON DELETE RESTRICT,
-    reverses_entry_id bigint REFERENCES entries ON DELETE RESTRICT,
+    hold_id bigint,
+    reverses_entry_id bigint,
     effective_at timestamptz NOT NULL,
     recorded_at timestamptz NOT NULL,
     -- Last: between the integers, text would be padded.
@@ -101,10 +100,7 @@ CREATE TABLE entries (
     CONSTRAINT is_a_movement
         CHECK ((kind || ' ' || debit || ' ' || credit)::movement IS NOT NULL),
     CONSTRAINT held_names_its_hold CHECK (kind NOT IN ('hold', 'release') OR hold_id IS NOT NULL),
-    CONSTRAINT reversal_names_its_entry CHECK (kind <> 'reversal' OR reverses_entry_id IS NOT NULL),
-    -- An entry's lot is its account's, and so the account is one: one look instead of two.
-    CONSTRAINT lot_of_its_account
-        FOREIGN KEY (lot_id, account_id) REFERENCES lots (id, account_id) ON DELETE RESTRICT
+    CONSTRAINT reversal_names_its_entry CHECK (kind <> 'reversal' OR reverses_entry_id IS NOT NULL)
 );
 -- Within an account the order of recorded_at is that of the ids.
 CREATE INDEX entries_account ON entries (account_id, recorded_at, id);

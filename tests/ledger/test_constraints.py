@@ -133,6 +133,46 @@ async def test_an_entry_names_only_what_there_is(connection: asyncpg.Connection)
         assert told == (asyncpg.ForeignKeyViolationError, constraint)
 
 
+async def test_a_journal_names_only_what_there_is(connection: asyncpg.Connection) -> None:
+    for changes, constraint in (
+        ({"event_id": "evt_none"}, "journals_event_id_fkey"),
+        ({"run_id": 999_999}, "journals_run_id_fkey"),
+        (
+            {"kind": "reversal", "reverses_journal_id": 999_999},
+            "journals_reverses_journal_id_fkey",
+        ),
+    ):
+        told = await refusal_of_row(connection, "journals", journal(**changes))
+        assert told == (asyncpg.ForeignKeyViolationError, constraint)
+
+
+async def test_an_opened_day_names_only_what_there_is(connection: asyncpg.Connection) -> None:
+    day = dict(await connection.fetchrow("SELECT * FROM daily_grants"))
+    lot = "lot_of_its_account"
+    for column, constraint in (
+        ("account_id", lot),
+        ("lot_id", lot),
+        ("carried_lot_id", "carried_lot_of_its_account"),
+        ("run_id", "daily_grants_run_id_fkey"),
+    ):
+        row = {**day, "opening": 2, column: 999_999}
+        told = await refusal_of_row(connection, "daily_grants", row)
+        assert told == (asyncpg.ForeignKeyViolationError, constraint)
+
+
+async def test_one_stray_entry_among_many_is_refused(connection: asyncpg.Connection) -> None:
+    row = await entry(connection)
+    columns = ", ".join(row)
+    told = await refusal(
+        connection,
+        f"""INSERT INTO entries ({columns})
+            SELECT {", ".join("n" if name == "journal_id" else name for name in row)}
+              FROM entries CROSS JOIN (VALUES ({row["journal_id"]}), (999999)) AS journal (n)
+             WHERE kind = 'spend'""",
+    )
+    assert told == (asyncpg.ForeignKeyViolationError, "entries_journal_id_fkey")
+
+
 async def test_an_entry_moves_a_lot_of_its_own_account(
     connection: asyncpg.Connection, book: Book
 ) -> None:
@@ -143,12 +183,30 @@ async def test_an_entry_moves_a_lot_of_its_own_account(
     assert told == (asyncpg.ForeignKeyViolationError, "lot_of_its_account")
 
 
-async def test_what_an_entry_names_stays(connection: asyncpg.Connection, server: Server) -> None:
+async def test_what_the_ledger_names_stays(connection: asyncpg.Connection, server: Server) -> None:
+    """Not even the owner removes it or numbers it anew, nor while a person is erased."""
     owner = await asyncpg.connect(server.owner_url)
-    for table in ("lots", "accounts"):
-        told = await refusal(owner, f"DELETE FROM {table}")
-        assert told is not None
-        assert issubclass(told[0], asyncpg.IntegrityConstraintViolationError)
+    refused = asyncpg.IntegrityConstraintViolationError, asyncpg.InsufficientPrivilegeError
+    await owner.execute("SET tallybook.erasing = 'on'")
+    await owner.execute("""
+        INSERT INTO holds (account_id, amount, state, expires_at, created_at)
+        SELECT id, 1, 'released', now(), now() FROM accounts;
+        INSERT INTO runs (day_on, wave_at, catalogue_id, state, started_by, started_at)
+        SELECT '2026-01-01', now(), max(id), 'done', 'test', now() FROM catalogues;
+        INSERT INTO events (id, type, livemode, created_at, received_at, payload, verdict,
+                            verdict_reason)
+        VALUES ('evt_1', 'test', false, now(), now(), '', 'ignored', 'type')""")
+    for table in ("lots", "accounts", "holds", "runs", "events", "journals", "entries"):
+        for act in (
+            f"DELETE FROM {table}",
+            f"TRUNCATE {table} CASCADE",
+            f"UPDATE {table} SET id = " + ("id || '1'" if table == "events" else "DEFAULT"),
+        ):
+            with pytest.raises(refused):
+                await owner.execute(act)
+    for change in ("lots SET account_id = 999999", "entries SET lot_id = 999999"):
+        with pytest.raises(refused):
+            await owner.execute(f"UPDATE {change}")
     await owner.close()
 
 
