@@ -59,7 +59,7 @@ WITH
      WHERE accounts.id = ANY(:accounts) AND (SELECT now >= :starts_at AND now < :ends_at FROM clock)
      ORDER BY accounts.id
 ), others AS MATERIALIZED (
-    SELECT chunk.id, lots.id AS lot_id, lots.free AS amount, expires_at,
+    SELECT chunk.id, chunk.held, chunk.debt, lots.id AS lot_id, lots.free AS amount, expires_at,
            chunk.free + sum(lots.free) OVER (PARTITION BY chunk.id ORDER BY lots.id DESC)
                - lots.free AS free_after,
            nextval('journals_id_seq') AS journal_id
@@ -69,20 +69,21 @@ WITH
      WHERE others_end
 ), day_lots AS MATERIALIZED (
     -- The lots that end with the day in the order in which they are carried on, and what of those
-    -- before each is free.
-    SELECT chunk.id, carry_over_max, lots.id AS lot_id, lots.free, lots.held > 0 AS stays_live,
+    -- before each is free. Each brings its account along, and the first stands for it below: to join
+    -- chunk again would be a nested loop over all of it.
+    SELECT chunk.*, lots.id AS old_lot_id, lots.free AS left_over, lots.held > 0 AS stays_live,
            row_number() OVER in_order AS place, sum(lots.free) OVER in_order - lots.free AS before
       FROM chunk JOIN lots ON account_id = chunk.id AND live AND expires_at = day_ends_at
                           AND source IN ('daily', 'carried')
     WINDOW in_order AS (PARTITION BY chunk.id ORDER BY lots.id <> day_lot_id,
                         lots.id IS DISTINCT FROM day_carried_lot_id, lots.id)
 ), divided AS MATERIALIZED (
-    SELECT *, free - kept AS rest,
-           sum(free - kept) OVER (PARTITION BY id ORDER BY place) AS lapsed
-      FROM (SELECT *, least(free, greatest(0, carry_over_max - before))::bigint AS kept
+    SELECT *, left_over - kept AS rest,
+           sum(left_over - kept) OVER (PARTITION BY id ORDER BY place) AS lapsed,
+           (sum(left_over - kept) OVER (PARTITION BY id))::bigint AS all_rest,
+           (sum(kept) OVER (PARTITION BY id))::bigint AS all_kept
+      FROM (SELECT *, least(left_over, greatest(0, carry_over_max - before))::bigint AS kept
               FROM day_lots) AS kept
-), carried AS MATERIALIZED (
-    SELECT id, sum(kept)::bigint AS kept, sum(rest)::bigint AS rest FROM divided GROUP BY id
 ), new_lots AS (
     INSERT INTO lots (id, account_id, source, priority, granted_at, expires_at, granted, moved,
                       free, live) OVERRIDING SYSTEM VALUE
@@ -90,8 +91,8 @@ WITH
            credits - repaid, true FROM chunk
      UNION ALL
     SELECT carried_lot_id, id, 'carried', :carried_priority::smallint, :starts_at, :ends_at,
-           kept, kept, kept, true FROM chunk JOIN carried USING (id)
-     WHERE carried_lot_id IS NOT NULL
+           all_kept, all_kept, all_kept, true
+      FROM divided WHERE place = 1 AND carried_lot_id IS NOT NULL
 ), new_journals AS (
     INSERT INTO journals (id, kind, source, actor, run_id, effective_at, recorded_at)
     OVERRIDING SYSTEM VALUE
@@ -108,35 +109,33 @@ WITH
            SELECT others.journal_id, id, 0 AS place, 0 AS step, others.lot_id, 'expiry' AS kind,
                   'free' AS debit, 'expired' AS credit, amount, free_after, debt AS debt_after,
                   expires_at AS effective_at, held
-             FROM others JOIN chunk USING (id)
+             FROM others
             UNION ALL
-           SELECT journal_id, chunk.id, place, moved.*, held
-             FROM chunk JOIN divided USING (id), LATERAL (VALUES
-                  (1, divided.lot_id, 'expiry', 'free', 'expired', rest, chunk.free - lapsed, debt,
+           SELECT journal_id, id, place, moved.*, held FROM divided, LATERAL (VALUES
+                  (1, old_lot_id, 'expiry', 'free', 'expired', rest, free - lapsed, debt,
                    day_ends_at),
-                  (2, divided.lot_id, 'transfer', 'free', 'transferred', kept,
-                   chunk.free - lapsed - kept, debt, :starts_at),
-                  (3, carried_lot_id, 'transfer', 'transferred', 'free', kept, chunk.free - lapsed,
+                  (2, old_lot_id, 'transfer', 'free', 'transferred', kept, free - lapsed - kept,
+                   debt, :starts_at),
+                  (3, carried_lot_id, 'transfer', 'transferred', 'free', kept, free - lapsed,
                    debt, :starts_at)
                   ) AS moved (step, lot_id, kind, debit, credit, amount, free_after, debt_after,
                               effective_at)
             WHERE amount > 0
             UNION ALL
-           SELECT journal_id, chunk.id, NULL, moved.*, held
-             FROM chunk JOIN carried USING (id), LATERAL (VALUES
-                  (1, chunk.lot_id, 'grant', 'issued', 'free', credits, free - rest + credits, debt,
-                   :starts_at),
-                  (2, chunk.lot_id, 'repayment', 'free', 'debt', repaid,
-                   free - rest + credits - repaid, debt - repaid, :starts_at)
+           SELECT journal_id, id, NULL, moved.*, held FROM divided, LATERAL (VALUES
+                  (1, divided.lot_id, 'grant', 'issued', 'free', credits,
+                   free - all_rest + credits, debt, :starts_at),
+                  (2, divided.lot_id, 'repayment', 'free', 'debt', repaid,
+                   free - all_rest + credits - repaid, debt - repaid, :starts_at)
                   ) AS moved (step, lot_id, kind, debit, credit, amount, free_after, debt_after,
                               effective_at)
-            WHERE amount > 0
+            WHERE place = 1 AND amount > 0
            ) AS moved
      ORDER BY id, place NULLS LAST, step, lot_id
 ), lots_of_day AS (
     UPDATE lots SET lapsed = lots.lapsed + rest, moved = lots.moved + kept, free = 0,
                     live = stays_live
-      FROM divided WHERE lots.id = divided.lot_id
+      FROM divided WHERE lots.id = divided.old_lot_id
 ), other_lots AS (
     UPDATE lots SET lapsed = lots.lapsed + lots.free, free = 0, live = lots.held > 0
       FROM others WHERE lots.id = others.lot_id
@@ -149,9 +148,9 @@ WITH
       FROM chunk, clock
 ), days AS (
     UPDATE accounts SET
-        free = chunk.free - rest + credits - repaid, debt = chunk.debt - repaid, tier = chunk.tier,
+        free = day.free - all_rest + credits - repaid, debt = day.debt - repaid, tier = day.tier,
         day_on = :on, day_opening = 1, day_starts_at = :starts_at, day_ends_at = :ends_at,
-        day_lot_id = chunk.lot_id, day_carried_lot_id = chunk.carried_lot_id,
+        day_lot_id = day.lot_id, day_carried_lot_id = day.carried_lot_id,
         day_catalogue_id = :catalogue_id, day_used_brought = 0,
         day_withdrawn = false, written_at = (SELECT now FROM clock),
         due_at = least(:ends_at::timestamptz,
@@ -163,11 +162,11 @@ WITH
                 AND grace_tier IS NOT NULL AND grace.ends_at > :starts_at),
             (SELECT min(expires_at) FROM lots
               WHERE account_id = accounts.id AND live AND free > 0
-                AND expires_at > chunk.day_ends_at),
+                AND expires_at > day.day_ends_at),
             (SELECT min(expires_at) FROM holds
               WHERE account_id = accounts.id AND state = 'held'))
-      FROM chunk JOIN carried USING (id) WHERE accounts.id = chunk.id
+      FROM divided AS day WHERE accounts.id = day.id AND place = 1
 )
 SELECT day_on AS previous_on, count(*) AS account_count, sum(credits)::bigint AS credits,
-       sum(rest)::bigint AS expired
-  FROM chunk JOIN carried USING (id) GROUP BY day_on
+       sum(all_rest)::bigint AS expired
+  FROM divided WHERE place = 1 GROUP BY day_on
