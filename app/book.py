@@ -18,14 +18,14 @@ class Book:
     """One book: its database, and the catalogues that were applied to it.
 
     ``livemode`` tells whose events touch it; ``stripe`` is None where no key is set;
-    ``grant_chunks`` is how many chunks of the daily grants it opens side by side.
+    ``grant_chunks`` is how many chunks of the daily grants it opens side by side at most.
     """
 
     database: Database
     catalogues: Catalogues = field(default_factory=Catalogues)
     stripe: StripeApi | None = None
     livemode: bool = False
-    grant_chunks: int = 1
+    grant_chunks: int = 2
     seal_keys: tuple[str, ...] = field(default=(), repr=False)
     witnesses: tuple[tuple[str, str], ...] = ()
 

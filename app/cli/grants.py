@@ -36,8 +36,9 @@ def grants_run(
         bool, typer.Option("--again", help="With --on: open the days again that were taken back.")
     ] = False,
     at_once: Annotated[
-        int, typer.Option(min=1, max=64, help="Chunks side by side; a core of the database each.")
-    ] = 1,
+        int,
+        typer.Option(min=1, max=64, help="Chunks side by side while nobody else is at work."),
+    ] = 2,
     data_dir: BookDir = None,
     reason: Why = None,
 ) -> None:

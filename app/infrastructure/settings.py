@@ -54,7 +54,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     clock_settable: bool = False
     log_level: str = "INFO"
     pool_size_max: int = 16
-    grant_chunks: int = 1
+    grant_chunks: int = 2
     debt_max: int = 10_000  # what an account may owe by captures that ask for debt
     rate_limits: rates.RateLimits | None = None
     trusted_proxies: tuple[rates.Network, ...] = ()
@@ -88,7 +88,7 @@ NAMES: Final[Mapping[str, str]] = {
     "TALLYBOOK_MCP": "tools for assistants at /mcp: off (default), read, or corrections too",
     "TALLYBOOK_POOL_SIZE_MAX": "database connections of one process, 16; spends have 14 more",
     "TALLYBOOK_DEBT_MAX": "what an account may owe by captures with `over: debt`, 10000",
-    "TALLYBOOK_GRANT_CHUNKS": "chunks of daily grants side by side, 1; a core of the database each",
+    "TALLYBOOK_GRANT_CHUNKS": "chunks of daily grants side by side while nobody else works, 2",
     "TALLYBOOK_RATE_LIMIT": "calls/seconds of a key, then of an address without: 30000/60,120/60",
     "TALLYBOOK_OTEL": "true: traces by OpenTelemetry; so does OTEL_EXPORTER_OTLP_ENDPOINT",
     "TALLYBOOK_RETURN_ORIGINS": "where Stripe's pages may send users back, by comma; else anywhere",
@@ -145,7 +145,7 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
             values["TALLYBOOK_POOL_SIZE_MAX"], "TALLYBOOK_POOL_SIZE_MAX", problems, 1, 16
         ),
         grant_chunks=_number(
-            values["TALLYBOOK_GRANT_CHUNKS"], "TALLYBOOK_GRANT_CHUNKS", problems, 1, 1
+            values["TALLYBOOK_GRANT_CHUNKS"], "TALLYBOOK_GRANT_CHUNKS", problems, 1, 2
         ),
         debt_max=_number(values["TALLYBOOK_DEBT_MAX"], "TALLYBOOK_DEBT_MAX", problems, 0, 10_000),
         rate_limits=_rate_limits(values["TALLYBOOK_RATE_LIMIT"], problems),
@@ -251,7 +251,7 @@ def _problems(settings: Settings) -> list[str]:
     found += _stripe_problems(settings)
     if settings.log_level not in ("DEBUG", "INFO", "WARNING", "ERROR"):
         found.append("TALLYBOOK_LOG_LEVEL is none of DEBUG, INFO, WARNING and ERROR.")
-    if settings.grant_chunks > max(1, settings.pool_size_max - 1):
+    if settings.grant_chunks > max(2, settings.pool_size_max - 1):
         found.append(
             "TALLYBOOK_GRANT_CHUNKS leaves none of TALLYBOOK_POOL_SIZE_MAX's connections for "
             "anything else."

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import date, datetime, timedelta
 from functools import partial
 from typing import Final
@@ -32,6 +33,7 @@ from app.runs.throttle import Pace
 log = structlog.get_logger(__name__)
 
 SHORTEST_DAY: Final = timedelta(hours=22)
+IDLE_S: Final = 0.2  # of a place that gives way, until it looks again
 EASTERNMOST, WESTERNMOST = timedelta(hours=14), timedelta(hours=-12)
 
 
@@ -72,7 +74,8 @@ async def run_due(
     """Post all that is due, for as long as ``within_s``; the next call goes on from there.
 
     ``on`` keeps to the days of one date: raises RunDateError where it is that date nowhere.
-    ``at_once`` chunks are opened side by side, each on a connection of its own.
+    ``at_once`` chunks are opened side by side, each on a connection of its own; one alone
+    while others are at work.
     ``by`` is the operator who asked, None for a tick or a cron.
     An account that fails costs no other its day: it is logged, counted and tried at each call.
     """
@@ -158,14 +161,26 @@ async def _skip_dormant(nudge: Nudge) -> None:
 
 
 async def _side_by_side(nudge: Nudge, zone: str, at_once: int) -> None:
-    """Chunk after chunk in each of so many places; none waits for what another has locked."""
+    """Chunk after chunk in each of so many places; none waits for what another has locked.
 
-    async def chunks() -> None:
-        while nudge.in_time and await nudge.pace.chunk(partial(_bulk, nudge, zone)):
-            continue
+    All but the first stand idle while others are at work on the database.
+    """
+    ended = asyncio.Event()
+
+    async def chunks(place: int) -> None:
+        try:
+            while nudge.in_time and not ended.is_set():
+                if place and await nudge.pace.others_at_work():
+                    with suppress(TimeoutError):
+                        await asyncio.wait_for(ended.wait(), IDLE_S)
+                elif not await nudge.pace.chunk(partial(_bulk, nudge, zone)):
+                    break
+        finally:
+            if not place:
+                ended.set()
 
     # All come to their end, so that nothing is at work any more when one has failed.
-    ends = await asyncio.gather(*(chunks() for _ in range(at_once)), return_exceptions=True)
+    ends = await asyncio.gather(*(chunks(n) for n in range(at_once)), return_exceptions=True)
     for failed in filter(None, ends):
         raise failed
 

@@ -14,6 +14,7 @@ class Pace:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._under_way = 0
+        self._looking = asyncio.Lock()  # a look beside this one would be taken for somebody else
 
     async def chunk(self, carry_out: Callable[[], Awaitable[int]]) -> int:
         """Carry it out, and rest for as long as it took where others wait for the same cores.
@@ -36,12 +37,13 @@ class Pace:
 
         Those of other roles are not seen without pg_read_all_stats, and not waited for.
         """
-        count: int = await self._database.fetchval(
-            """SELECT count(*) FROM pg_stat_activity
-                WHERE datname = current_database() AND backend_type = 'client backend'
-                  AND state IN ('active', 'idle in transaction') AND pid <> pg_backend_pid()"""
-        )
-        return count > self._under_way
+        async with self._looking:
+            count: int = await self._database.fetchval(
+                """SELECT count(*) FROM pg_stat_activity
+                    WHERE datname = current_database() AND backend_type = 'client backend'
+                      AND state IN ('active', 'idle in transaction') AND pid <> pg_backend_pid()"""
+            )
+            return count > self._under_way
 
 
 def _elapsed() -> float:
