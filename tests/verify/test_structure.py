@@ -139,12 +139,14 @@ EDITS = {
     "ALTER TABLE entries DROP CONSTRAINT entries_pkey CASCADE": (
         "constraint entries_pkey of entries is missing"
     ),
-    "ALTER TABLE entries DROP CONSTRAINT lot_of_its_account": (
-        "constraint lot_of_its_account of entries is missing"
+    "ALTER TABLE lots DROP CONSTRAINT lots_account_id_fkey": (
+        "constraint lots_account_id_fkey of lots is missing"
     ),
-    """ALTER TABLE entries DROP CONSTRAINT entries_journal_id_fkey,
-           ADD CONSTRAINT entries_journal_id_fkey FOREIGN KEY (journal_id)
-           REFERENCES journals ON DELETE CASCADE""": "ON DELETE CASCADE",
+    """ALTER TABLE lots DROP CONSTRAINT lots_account_id_fkey,
+           ADD CONSTRAINT lots_account_id_fkey FOREIGN KEY (account_id)
+           REFERENCES accounts ON DELETE CASCADE""": "ON DELETE CASCADE",
+    "DROP TRIGGER refuse_stray ON entries": "trigger refuse_stray of entries is missing",
+    "DROP TRIGGER keep_named ON lots": "trigger keep_named of lots is missing",
     "ALTER DOMAIN credits DROP CONSTRAINT credits_check": "domain credits is not as shipped",
     "ALTER TABLE accounts ALTER held TYPE bigint": "column held of accounts is not as shipped",
     "ALTER TABLE holds DROP CONSTRAINT holds_state_check": "constraint holds_state_check of",
