@@ -27,22 +27,11 @@ async def spend_plain(database: Database, orders: Sequence[SpendOrder]) -> list[
     through another account.
     """
     accounts: dict[str, tuple[str, int, list[tuple[object, ...]]]] = {}
-<<<<<<< HEAD
     keys: dict[str, bytes] = {}
     # What comes after a key that is said twice depends on how the first of the two ends.
     left: set[str] = set()
     for place, order in enumerate(orders):
         key = order.key
-=======
-    keys: set[str] = set()
-    again: set[str] = set()  # accounts with a key that stands before: their order is kept
-    for place, order in enumerate(orders):
-        key = order.key
-        if key.key in keys:
-            again.add(order.account_id)
-            continue
-        keys.add(key.key)
->>>>>>> 1657c16 (spending: Leave accounts with a repeated key to the sheets; qualify the names of spend_plainly)
         account = order.account_id
         if key.key in keys:
             left.add(account)
@@ -60,14 +49,8 @@ async def spend_plain(database: Database, orders: Sequence[SpendOrder]) -> list[
         )  # fmt: skip
         accounts[account] = account, total, spends
     results: list[Spent | None] = [None] * len(orders)
-<<<<<<< HEAD
     wanted = [one for account, one in accounts.items() if account not in left]
     rows = await database.fetch(_SPEND, wanted, list(keys), list(keys.values()))
-=======
-    for account in again:
-        accounts.pop(account, None)
-    rows = await database.fetch(_SPEND, list(accounts.values()), list(keys))
->>>>>>> 1657c16 (spending: Leave accounts with a repeated key to the sheets; qualify the names of spend_plainly)
     for row in rows:
         place = row[_PLACE]
         before = results[place]

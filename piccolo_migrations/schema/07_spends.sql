@@ -26,15 +26,10 @@ BEGIN
     WITH seen AS MATERIALIZED (
         SELECT greatest(public.tallybook_now(), (SELECT floor FROM public.book),
                         (SELECT max(written_at) FROM unnest(locked))) AS now,
-<<<<<<< HEAD
-               array(SELECT idempotency_key FROM journals WHERE idempotency_key = ANY(keys)
-                        AND kind NOT IN ('grant', 'adjustment', 'reversal', 'transfer')) AS used,
-               EXISTS (SELECT FROM erased_keys
-                        WHERE key_hash = ANY(key_hashes) AND NOT of_operator) AS erased
-=======
                array(SELECT idempotency_key FROM public.journals WHERE idempotency_key = ANY(keys)
-                        AND kind NOT IN ('grant', 'adjustment', 'reversal', 'transfer')) AS used
->>>>>>> 1657c16 (spending: Leave accounts with a repeated key to the sheets; qualify the names of spend_plainly)
+                        AND kind NOT IN ('grant', 'adjustment', 'reversal', 'transfer')) AS used,
+               EXISTS (SELECT FROM public.erased_keys
+                        WHERE key_hash = ANY(key_hashes) AND NOT of_operator) AS erased
     ), ready AS MATERIALIZED (
         SELECT account.*, now, lots FROM seen, unnest(locked) AS account CROSS JOIN LATERAL (
                SELECT array_agg((id, upto, free)::public.burning_lot) AS lots,
@@ -61,8 +56,8 @@ BEGIN
              WHERE lot.upto > spent.upto - amount AND lot.upto - lot.free < spent.upto
              ORDER BY place, lot.upto) AS part
     ), new_journals AS (
-        INSERT INTO public.journals (id, kind, source, actor, effective_at, recorded_at, idempotency_key,
-                              request_hash, label, member) OVERRIDING SYSTEM VALUE
+        INSERT INTO public.journals (id, kind, source, actor, effective_at, recorded_at,
+                                     idempotency_key, request_hash, label, member) OVERRIDING SYSTEM VALUE
         SELECT journal_id, 'spend', 'api', actor, now, now, idempotency_key, request_hash, label,
                member FROM spent
     ), new_notes AS (
