@@ -49,6 +49,7 @@ LONG = (
     "tests/bench/",
     "tests/soak/",
     "tests/faults/",
+    "tests/browser/",
     "tests/contract/test_fuzzing.py",
     "tests/contract/test_slow_clients.py",
     "tests/ledger/test_ledger_machine.py",
