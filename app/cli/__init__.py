@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from importlib import metadata
 from pathlib import Path
 from typing import Annotated
@@ -221,5 +222,6 @@ def reconcile(
 
 
 def main() -> None:
-    """The console script, by its own name however it is started."""
-    app(prog_name="tallybook")
+    """The console script, by its own name however it is started; `help WORDS` is `WORDS --help`."""
+    words = sys.argv[1:]
+    app([*words[1:], "--help"] if words[:1] == ["help"] else words, prog_name="tallybook")

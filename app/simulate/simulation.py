@@ -122,6 +122,10 @@ def _announce(
     day = f"{setting.starts_at:%-d %B %Y}"
     if manner.clock_at is None:
         lines.append(f"The book's clock is its own: events are dated from {day} on, and sent now.")
+        lines.append(
+            f"These customers stay in that book, by ids with {setting.tag}: where yours is to stay "
+            "without, play in another (`tallybook up --data-dir .tallybook-play`)."
+        )
     elif manner.clock_at > setting.starts_at:
         lines.append(
             f"The book's clock stands at {manner.clock_at:%-d %B %Y}, after {day}: what is older "

@@ -13,7 +13,7 @@ import asyncpg
 import pytest
 from typer.testing import CliRunner
 
-from app.cli import app
+from app.cli import app, main
 from tests.conftest import Server, on_database
 
 
@@ -77,3 +77,14 @@ async def test_a_file_that_cannot_be_written_is_named(server: Server) -> None:
 def test_the_version_is_told() -> None:
     told = CliRunner().invoke(app, ["--version"])
     assert (told.exit_code, told.output) == (0, f"tallybook {metadata.version('tallybook')}\n")
+
+
+@pytest.mark.parametrize("words", [["help"], ["help", "grants", "list"]])
+def test_help_is_also_a_word(
+    words: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["tallybook", *words])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 0
+    assert " ".join(["Usage: tallybook", *words[1:]]) in capsys.readouterr().out
