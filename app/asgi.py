@@ -18,7 +18,7 @@ from litestar.types import ControllerRouterHandler
 from app.audit.export import Exports
 from app.audit.gauges import Gauges
 from app.audit.horizon import Horizons
-from app.book import Book, book_of, close_stripe
+from app.book import Book, book_of, close_stripe, settings_of
 from app.console.routes import CONSOLE
 from app.console.verify import Verifier
 from app.infrastructure import logs, traces
@@ -34,7 +34,7 @@ from app.spending import queue, turns
 from app.spending.queue import SpendQueue
 from app.spending.turns import Turns
 from app.web import health, metrics, schema
-from app.web.http import access, body, problems, request_log
+from app.web.http import access, body, books, problems, request_log
 from app.web.http.bounded import Looks, Reports
 from app.web.http.problems import DATABASE_AWAY
 from app.web.routes import CLOCK_ROUTES, ROUTES
@@ -51,7 +51,16 @@ def create_app(settings: Settings) -> Litestar:
     """
     app = routed(settings)
     furnish(app, settings)
+    books.serve(app, {name: _further(app, name) for name in settings.books})
     return app
+
+
+def _further(app: Litestar, name: str) -> Litestar:
+    """The application of a further book, which counts in the same metrics."""
+    settings = settings_of(name)
+    other = routed(settings)
+    furnish(other, settings, app.state.metrics)
+    return other
 
 
 def routed(settings: Settings) -> Litestar:
@@ -76,9 +85,9 @@ def routed(settings: Settings) -> Litestar:
     return app
 
 
-def furnish(app: Litestar, settings: Settings) -> None:
+def furnish(app: Litestar, settings: Settings, counts: Metrics | None = None) -> None:
     """Attach database, metrics and limiter to the application; called before its lifespan."""
-    counts = Metrics()
+    counts = counts or Metrics()
     failed = counts.rate_limit_errors.inc if settings.rate_limits else _nothing
     limiter = Limiter(settings.redis_url, failed) if settings.redis_url else None
     book = book_of(settings, Database(settings.database_url, settings.pool_size_max))

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from app.allowance.catalogues import Catalogues
+from app.errors import ConfigurationError
+from app.infrastructure import settings as settings_module
+from app.infrastructure.books import environment_of
 from app.infrastructure.db import Database
 from app.infrastructure.settings import Settings
 
@@ -40,6 +45,18 @@ def book_of(settings: Settings, database: Database) -> Book:
         seal_keys=settings.seal_keys,
         witnesses=settings.witnesses,
     )
+
+
+def settings_of(name: str, environment: Mapping[str, str] | None = None) -> Settings:
+    """The settings of one of TALLYBOOK_BOOKS: the process's, but for what is said for it alone."""
+    try:
+        return settings_module.load(
+            environment_of(name, os.environ if environment is None else environment)
+        )
+    except ConfigurationError as error:
+        raise ConfigurationError(
+            f"The book {name}: {error.detail}\nFor it alone: NAME__{name.upper()}."
+        ) from None
 
 
 def _stripe(settings: Settings) -> StripeApi | None:

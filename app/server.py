@@ -15,6 +15,7 @@ from granian.http import HTTP1Settings
 from granian.server import Server
 from granian.server.common import AbstractServer
 
+from app.book import settings_of
 from app.infrastructure import settings
 from app.infrastructure.checked_database import checked
 from app.infrastructure.db import Database
@@ -32,7 +33,9 @@ def serve(host: str, port: int, workers: int) -> None:
     Raises ConfigurationError for bad settings or a database that cannot be used: once here, since
     each worker process would answer with a traceback.
     """
-    asyncio.run(_try_database(settings.load()))
+    configured = settings.load()
+    for each in (configured, *map(settings_of, configured.books)):
+        asyncio.run(_try_database(each))
     _allow_files()
     with _shared_counts():
         _server(host, port, workers).serve()

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from app.accounts import apply_catalogue
 from app.book import Book
+from app.infrastructure.books import book_of_url, in_book
 from app.infrastructure.db import Database, opened
 from app.operators import keys
 from app.operators.keys import Scope
@@ -23,7 +24,8 @@ VARIABLE = "TALLYBOOK_TEST_POSTGRES"  # the URLs of the run's server, by role
 async def owner_of(database: Database) -> AsyncIterator[Database]:
     """The same database of the run's server, by the owner's login."""
     url = urlsplit(json.loads(os.environ[VARIABLE])["owner"])
-    async with opened(urlunsplit(url._replace(path=urlsplit(database.url).path)), 2) as owner:
+    there = urlunsplit(url._replace(path=urlsplit(database.url).path))
+    async with opened(in_book(there, book_of_url(database.url)), 2) as owner:
         yield owner
 
 

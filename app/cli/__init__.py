@@ -12,6 +12,7 @@ import typer
 
 from app.cli.account import account, import_
 from app.cli.account import why as why_account
+from app.cli.book import book as book_commands
 from app.cli.events import events
 from app.cli.grants import grants
 from app.cli.keys import keys
@@ -60,12 +61,29 @@ def _options(
     verbose: Annotated[
         bool, typer.Option("--verbose", help="Log to standard error what a command does.")
     ] = False,
+    book: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="The book to work on, of those of `book list`."),
+    ] = None,
 ) -> None:
     """Credits for Stripe subscriptions, on an append-only ledger. To begin: `tallybook demo`."""
     say_all(verbose=verbose)
+    if book is not None:
+        with refusals():
+            _work_on(book)
+
+
+def _work_on(book: str) -> None:
+    """Let this process be that of one book."""
+    from app.infrastructure.books import environment_of
+
+    variables = environment_of(book, os.environ)
+    os.environ.clear()
+    os.environ.update(variables)
 
 
 app.add_typer(account, name="account")
+app.add_typer(book_commands, name="book")
 app.add_typer(keys, name="keys")
 app.add_typer(tiers, name="tiers")
 app.add_typer(grants, name="grants")

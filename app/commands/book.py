@@ -16,9 +16,10 @@ from app.book import Book, book_of, close_stripe
 from app.embedded.ports import LOOPBACK_NETWORKS
 from app.errors import ConfigurationError
 from app.infrastructure import settings
+from app.infrastructure.books import in_book
 from app.infrastructure.db import COMMAND_TIMEOUT_S, Database, opened
 from app.infrastructure.rates import parse_networks
-from app.infrastructure.settings import read_variable
+from app.infrastructure.variables import read_variable
 from app.ledger.idempotency import secret_of
 from app.outgoing.sending import Sender
 from app.simulate.address import FOLDERS
@@ -45,14 +46,19 @@ def database_url(data_dir: Path | None = None) -> str:
     """A running `up`'s database, or that of DATABASE_URL."""
     folder = running_folder(data_dir)
     if folder is not None:
-        return _of_running(folder)["database_url"]
+        return in_named_book(_of_running(folder)["database_url"])
     url = read_variable(os.environ, "DATABASE_URL")
     if url is None:
         raise ConfigurationError(
             "DATABASE_URL is missing (postgresql://USER:PASSWORD@HOST/DATABASE), and no `tallybook "
             "up` runs in .tallybook here; --data-dir names another folder."
         )
-    return url
+    return in_named_book(url)
+
+
+def in_named_book(url: str) -> str:
+    """The address of the book that `--book` or TALLYBOOK_BOOK names."""
+    return in_book(url, read_variable(os.environ, "TALLYBOOK_BOOK"))
 
 
 def owner_url(data_dir: Path | None = None) -> str:
@@ -60,8 +66,9 @@ def owner_url(data_dir: Path | None = None) -> str:
     folder = running_folder(data_dir)
     if folder is not None:
         told = _of_running(folder)
-        return told.get("database_owner_url") or told["database_url"]
-    return read_variable(os.environ, "DATABASE_OWNER_URL") or database_url()
+        return in_named_book(told.get("database_owner_url") or told["database_url"])
+    url = read_variable(os.environ, "DATABASE_OWNER_URL")
+    return database_url() if url is None else in_named_book(url)
 
 
 def key_pepper(data_dir: Path | None = None) -> str:

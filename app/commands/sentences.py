@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import asyncpg
 
 _UNMIGRATED = (
@@ -23,7 +25,11 @@ _AWAY = (
 def sentence(error: Exception) -> str | None:  # noqa: PLR0911 - one for each kind
     """The sentence, with the remedy; None for a fault of ours, whose traceback is wanted."""
     if isinstance(error, _UNMIGRATED):
-        return f"The database lacks what this version needs ({error}): run `tallybook migrate`."
+        book = os.environ.get("TALLYBOOK_BOOK")
+        lists = f" Of the book {book}: `tallybook book list` tells which there are." if book else ""
+        return (
+            f"The database lacks what this version needs ({error}): run `tallybook migrate`.{lists}"
+        )
     if isinstance(error, _LOGIN):
         return f"The database refuses this login: {error}. Correct DATABASE_URL."
     if isinstance(error, asyncpg.InsufficientPrivilegeError):

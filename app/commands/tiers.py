@@ -20,7 +20,7 @@ from app.commands.listing import Change, Listing, show_json
 from app.commands.why import why
 from app.errors import ConfigurationError
 from app.infrastructure.db import Database, opened
-from app.infrastructure.settings import read_variable
+from app.infrastructure.variables import read_variable
 from app.operators.acts import at_the_machine
 from app.runs.catalogue_preview import Moves, Preview, preview
 from app.tables.clock_and_catalogues import Catalogues

@@ -9,6 +9,7 @@ from app.doctor import outside, roles, secrecy, work
 from app.doctor.finding import Finding, Level, fail
 from app.doctor.surroundings import Surroundings
 from app.errors import TallybookError
+from app.infrastructure.books import in_book
 from app.infrastructure.db import Database, opened
 
 
@@ -28,7 +29,7 @@ async def _of_database(around: Surroundings) -> list[Finding]:
     if url is None:
         return []  # the settings' finding has said so
     try:
-        async with opened(url) as database:
+        async with opened(in_named_book(around, url)) as database:
             found = await _of_book(database, around)
         return found + await _of_reader(around)
     except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
@@ -52,5 +53,10 @@ async def _of_reader(around: Surroundings) -> list[Finding]:
     url = around.read("DATABASE_READ_URL")
     if url is None:
         return []
-    async with opened(url) as database:
+    async with opened(in_named_book(around, url)) as database:
         return await roles.of_reader(database)
+
+
+def in_named_book(around: Surroundings, url: str) -> str:
+    """The address of the book that is examined."""
+    return in_book(url, around.read("TALLYBOOK_BOOK"))

@@ -18,10 +18,11 @@ SELECT format('%s is a member of %s, which may %s', current_user, rolname, power
 _OWNED: Final = """
 SELECT format('%s owns the %s %s', owner::regrole, what, name) FROM (
     SELECT relowner, 'table', relname::text FROM pg_class WHERE relkind IN ('r', 'p', 'S')
-       AND relnamespace = 'public'::regnamespace
+       AND relnamespace = current_schema()::regnamespace
     UNION ALL SELECT proowner, 'function', proname::text FROM pg_proc
-     WHERE pronamespace = 'public'::regnamespace
-    UNION ALL SELECT nspowner, 'schema', nspname::text FROM pg_namespace WHERE nspname = 'public'
+     WHERE pronamespace = current_schema()::regnamespace
+    UNION ALL SELECT nspowner, 'schema', nspname::text FROM pg_namespace
+     WHERE nspname = current_schema()
     UNION ALL SELECT datdba, 'database', datname::text FROM pg_database
      WHERE datname = current_database()) AS things (owner, what, name)
  WHERE pg_has_role(current_user, owner, 'MEMBER')
@@ -47,16 +48,16 @@ UNION ALL SELECT format('%s may %s %s', current_user, privilege, owners)
         AND has_any_column_privilege(current_user, owners, privilege))
 UNION ALL SELECT format('%s may make temporary tables', current_user)
  WHERE has_database_privilege(current_user, current_database(), 'TEMPORARY')
-UNION ALL SELECT format('%s may CREATE in the schema public', current_user)
- WHERE has_schema_privilege(current_user, 'public', 'CREATE')
+UNION ALL SELECT format('%s may CREATE in the schema %s', current_user, current_schema())
+ WHERE has_schema_privilege(current_user, current_schema(), 'CREATE')
 UNION ALL SELECT format('everybody may %s %s', privilege_type, oid::regclass)
   FROM pg_class, aclexplode(relacl)
- WHERE relnamespace = 'public'::regnamespace AND grantee = 0
+ WHERE relnamespace = current_schema()::regnamespace AND grantee = 0
 """
 _READER_WRITES: Final = """
 SELECT format('%s may %s %s', current_user, privilege, oid::regclass)
   FROM pg_class, unnest(ARRAY['INSERT', 'UPDATE', 'DELETE', 'TRUNCATE']) AS privilege
- WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p')
+ WHERE relnamespace = current_schema()::regnamespace AND relkind IN ('r', 'p')
    AND (has_table_privilege(current_user, oid, privilege)
      OR (privilege = 'UPDATE' AND has_any_column_privilege(current_user, oid, privilege)))
 UNION ALL SELECT format('%s may read the API keys'' hashes', current_user)

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from app.errors import ConfigurationError
-from app.infrastructure.settings import read_variable
+from app.infrastructure.variables import read_variable
 
 
 class Surroundings(msgspec.Struct, frozen=True, kw_only=True):

@@ -38,7 +38,7 @@ async def prepare(
     """
     url = environment["DATABASE_URL"]
     owner_url = environment.get("DATABASE_OWNER_URL", url)
-    await migrations.migrate(owner_url, {"DATABASE_URL": url}, environment["TALLYBOOK_ENV"])
+    await migrations.migrate_all(owner_url, {"DATABASE_URL": url}, environment["TALLYBOOK_ENV"])
     async with opened(owner_url) as database:
         await _set_clock(database, environment, clock, tell)
         await _apply_catalogue(database, tiers, tell)

@@ -25,7 +25,7 @@ from app.embedded.start_error import StartError, log_tail
 from app.embedded.supervisor import Supervisor
 from app.errors import ConfigurationError
 from app.infrastructure.db import opened
-from app.infrastructure.settings import read_variable
+from app.infrastructure.variables import read_variable
 from app.reconcile.store import compared_once, taken_over
 
 if TYPE_CHECKING:

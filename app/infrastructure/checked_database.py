@@ -10,7 +10,7 @@ from typing import Final
 from app.errors import ConfigurationError
 from app.infrastructure import migrations, sql
 from app.infrastructure.db import Database
-from app.infrastructure.pins import PINS
+from app.infrastructure.pins import pins_of
 
 VERSION_MIN: Final = 150_000
 # "PostgreSQL 18.4 on …" and "PostgreSQL 17.5 (Debian 17.5-1.pgdg120+1) on …", but neither
@@ -88,12 +88,13 @@ def judge_server(
 
 async def setting_faults(database: Database) -> list[str]:
     """Say in a sentence each what is wrong with the settings of the database's sessions."""
-    rows = await database.fetch(*_SQL["settings"](names=[*PINS, *_WRONG]))
+    pins = pins_of(database.url)
+    rows = await database.fetch(*_SQL["settings"](names=[*pins, *_WRONG]))
     settings = {row["name"]: row["setting"] for row in rows}
     faults = [
         f"{name} is {settings[name]!r} in this database's sessions, and must be {wanted!r}: "
         "run `tallybook migrate`, which sets it for the logins of the service."
-        for name, wanted in PINS.items()
+        for name, wanted in pins.items()
         if settings[name] != wanted
     ]
     return faults + [

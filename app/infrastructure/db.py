@@ -20,7 +20,7 @@ from piccolo.querystring import QueryString
 
 from app.errors import BusyError
 from app.infrastructure import traces
-from app.infrastructure.pins import PINS
+from app.infrastructure.pins import pins_of
 
 CONNECT_TIMEOUT_S: Final = 5.0
 COMMAND_TIMEOUT_S: Final = 40.0  # after the server's own, which leaves the connection usable
@@ -224,7 +224,7 @@ class Database:
             reset=_keep_session,
             server_settings={
                 "application_name": self._application,
-                **PINS,
+                **pins_of(self.url),
                 # What is looked up is in memory or on flash. At PostgreSQL's 4.0, for disks that
                 # turn, the planner mistrusts the plans that it has made, and a spend's statements
                 # are planned anew each time: a third of what they cost.

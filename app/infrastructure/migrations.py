@@ -7,7 +7,7 @@ import importlib
 import io
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final, Protocol
 from urllib.parse import unquote, urlsplit
@@ -15,8 +15,9 @@ from urllib.parse import unquote, urlsplit
 import asyncpg
 
 from app.errors import BusyError, ConfigurationError
+from app.infrastructure.books import MAIN_BOOK, book_of_url, check_name, in_book
 from app.infrastructure.db import LOCK_TIMEOUT_MS
-from app.infrastructure.pins import PINS
+from app.infrastructure.pins import pins_of
 
 FOLDER: Final = Path(__file__).parents[2] / "piccolo_migrations"
 LOCK: Final = 0x7A11_1E57  # the advisory lock of whoever migrates
@@ -73,6 +74,57 @@ async def refuse_unreleased(database: Asking) -> None:
         )
 
 
+async def books(database: Asking) -> list[str]:
+    """The books of this database, `public` first."""
+    rows = await database.fetch(_BOOKS)
+    return sorted((row["name"] for row in rows), key=lambda name: (name != MAIN_BOOK, name))
+
+
+_BOOKS: Final = """
+SELECT nspname AS name FROM pg_namespace JOIN pg_class ON relnamespace = pg_namespace.oid
+ WHERE relname IN ('migration', 'catalogues', 'book') GROUP BY nspname HAVING count(*) = 3
+"""
+
+
+async def make_book(
+    owner_url: str, name: str, logins: dict[str, str], environment: str = "production"
+) -> None:
+    """Make a schema for a further book and bring it up to date, for the same logins.
+
+    Raises ConfigurationError where the name cannot be a book's, or the schema is there already.
+    """
+    check_name(name)
+    connection = await _connect(owner_url)
+    try:
+        await connection.execute(f'CREATE SCHEMA "{name}"')
+    except asyncpg.DuplicateSchemaError:
+        raise ConfigurationError(
+            f"There is a schema {name} already; nothing was changed."
+        ) from None
+    finally:
+        await connection.close()
+    there = {each: in_book(url, name) for each, url in logins.items()}
+    await migrate(in_book(owner_url, name), there, environment)
+
+
+async def migrate_all(
+    owner_url: str,
+    logins: dict[str, str],
+    environment: str = "production",
+    tell: Callable[[str, list[str]], None] = lambda _book, _done: None,
+) -> None:
+    """Bring every book of the database up to date, and tell each with what was run."""
+    tell(book_of_url(owner_url), await migrate(owner_url, logins, environment))
+    connection = await _connect(owner_url)
+    try:
+        others = [name for name in await books(connection) if name != MAIN_BOOK]
+    finally:
+        await connection.close()
+    for name in others:
+        there = {each: in_book(url, name) for each, url in logins.items()}
+        tell(name, await migrate(in_book(owner_url, name), there, environment))
+
+
 async def migrate(
     owner_url: str, logins: dict[str, str], environment: str = "production"
 ) -> list[str]:
@@ -80,8 +132,8 @@ async def migrate(
 
     ``logins`` maps DATABASE_URL and DATABASE_READ_URL to their values: their users, and nobody
     else but the owner, may connect; they are let into the group roles that the schema grants to,
-    and get the settings of `PINS`. In development the first may set the clock too. A second caller
-    waits for the first.
+    and get the settings of `pins_of`. In development the first may set the clock too. A second
+    caller waits for the first.
 
     Raises BusyError if somebody keeps a table locked: the migration that needed it changed
     nothing. Raises ConfigurationError if an unreleased version made the database.
@@ -89,6 +141,11 @@ async def migrate(
     connection = await _connect(owner_url)
     try:
         await connection.execute("SELECT pg_advisory_lock($1)", LOCK)
+        book = book_of_url(owner_url)
+        if not await connection.fetchval("SELECT to_regnamespace($1) IS NOT NULL", book):
+            raise ConfigurationError(
+                f"There is no book {book} here: `tallybook book create {book}`."
+            )
         await refuse_unreleased(connection)
         wanted = await missing(connection)
         if wanted:
@@ -113,7 +170,7 @@ SELECT DISTINCT format('%s of %s (process %s)', coalesce(nullif(application_name
   FROM pg_locks JOIN pg_stat_activity USING (pid)
  WHERE locktype = 'relation' AND database = (SELECT oid FROM pg_database
                                               WHERE datname = current_database())
-   AND relation IN (SELECT oid FROM pg_class WHERE relnamespace = 'public'::regnamespace)
+   AND relation IN (SELECT oid FROM pg_class WHERE relnamespace = current_schema()::regnamespace)
    AND granted AND pid <> pg_backend_pid() ORDER BY who
 """
 
@@ -137,6 +194,8 @@ async def _run_piccolo(owner_url: str) -> None:
         configuration = importlib.import_module("app.infrastructure.piccolo_conf")
         importlib.reload(configuration)
         Migration._meta.db = configuration.DB
+        # Piccolo looks whether its table is there in `public`, unless it is told.
+        Migration._meta.schema = book_of_url(owner_url)
         said = io.StringIO()
         with contextlib.redirect_stdout(said):
             result = await ForwardsMigrationManager(app_name="tallybook").run()
@@ -159,7 +218,7 @@ def _piccolo_environment(owner_url: str) -> Iterator[None]:
 
 
 async def _connect(url: str) -> asyncpg.Connection:
-    return await asyncpg.connect(url, timeout=10, server_settings=dict(PINS))
+    return await asyncpg.connect(url, timeout=10, server_settings=pins_of(url))
 
 
 async def _keep_others_out(connection: asyncpg.Connection) -> None:
@@ -175,19 +234,31 @@ async def _keep_others_out(connection: asyncpg.Connection) -> None:
 
 
 async def _pin(url: str) -> None:
-    """Let this login's sessions in this database begin with the settings of PINS.
+    """Let this login's sessions in this database begin with the settings of `pins_of`.
 
-    By the login itself, which may: for another role it takes CREATEROLE and more.
+    By the login itself, which may: for another role it takes CREATEROLE and more. A login that
+    works on several books begins in `public`; one of a further book alone begins in that.
     """
     connection = await _connect(url)
     try:
         database = await connection.fetchval("SELECT quote_ident(current_database())")
-        for name in PINS:
+        pins = pins_of(url)
+        if book_of_url(url) != MAIN_BOOK and await connection.fetchval(_IS_PINNED):
+            del pins["search_path"]
+        for name in pins:
             await connection.execute(
                 f"ALTER ROLE CURRENT_USER IN DATABASE {database} SET {name} FROM CURRENT"
             )
     finally:
         await connection.close()
+
+
+_IS_PINNED: Final = """
+SELECT EXISTS (SELECT FROM pg_db_role_setting, unnest(setconfig) AS setting
+                WHERE setrole = current_user::regrole AND setting LIKE 'search_path=public,%'
+                  AND setdatabase = (SELECT oid FROM pg_database
+                                      WHERE datname = current_database()))
+"""
 
 
 async def _let_in(connection: asyncpg.Connection, role: str, url: str, owner_url: str) -> None:

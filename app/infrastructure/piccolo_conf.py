@@ -11,12 +11,16 @@ import os
 from piccolo.conf.apps import AppRegistry
 
 from app.infrastructure.db import LOCK_TIMEOUT_MS, Engine
-from app.infrastructure.pins import PINS
-from app.infrastructure.settings import read_variable
+from app.infrastructure.pins import pins_of
+from app.infrastructure.variables import read_variable
 
 _URL = read_variable(os.environ, "DATABASE_OWNER_URL") or read_variable(os.environ, "DATABASE_URL")
 
 # Whoever waits for a table's lock makes all others wait behind it: a migration gives up soon.
-_SESSION = {**PINS, "lock_timeout": str(LOCK_TIMEOUT_MS), "application_name": "tallybook migrate"}
+_SESSION = {
+    **pins_of(_URL or ""),
+    "lock_timeout": str(LOCK_TIMEOUT_MS),
+    "application_name": "tallybook migrate",
+}
 DB = Engine(config={"dsn": _URL, "server_settings": _SESSION}, extensions=())
 APP_REGISTRY = AppRegistry(apps=["app.tables.piccolo_app"])

@@ -15,13 +15,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from app.infrastructure.books import MAIN_BOOK, book_of_url
+
 PINS: Final[Mapping[str, str]] = {
     # A lock is taken by one statement and what it guards is read by the next, in a newer snapshot.
     # Under repeatable read a refund beside its purchase took nothing back: 12 of 12 tries.
     "default_transaction_isolation": "read committed",
     "default_transaction_read_only": "off",
-    # Our names are those of `public`; a temporary table of the same name hides none of them.
-    "search_path": "public, pg_temp",
+    # Our names are those of the book's schema; a temporary table of that name hides none of them.
+    "search_path": f"{MAIN_BOOK}, pg_temp",
     # `date` and `timestamptz` turn into one another by it.
     "TimeZone": "UTC",
     # Dates, intervals and bytes as text: a run's answer and the preview of a catalogue hold them.
@@ -36,3 +38,8 @@ PINS: Final[Mapping[str, str]] = {
     # Row security that hides rows is an error: no balance is a sum of some of its entries.
     "row_security": "off",
 }
+
+
+def pins_of(url: str) -> dict[str, str]:
+    """The settings of sessions at this address, in the schema of the book that it names."""
+    return {**PINS, "search_path": f"{book_of_url(url)}, pg_temp"}

@@ -5,14 +5,15 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Final, Literal, cast, get_args
 from urllib.parse import urlsplit
 
 import msgspec
 
 from app.errors import ConfigurationError
-from app.infrastructure import rates
+from app.infrastructure import rates, variables
+from app.infrastructure.books import in_book
+from app.infrastructure.variables import read_variable
 
 WEBHOOK_SECRET_CHARS_MIN: Final = 12
 PEPPER_CHARS_MIN: Final = 16
@@ -23,8 +24,6 @@ _API_KEY: Final = re.compile(
     r"(?:sk|rk)_(?:(?P<mode>test|live)_|(?!test_|live_))(?P<rest>[A-Za-z0-9_]{5,240})"
 )
 _SEAL_KEY: Final = re.compile(r"PRIVATE\+KEY\+[!-*\--~]+\+[0-9a-f]{8}\+[A-Za-z0-9+/]{44}")
-_WITNESS: Final = re.compile(r"(https?://[!-<>-~]+)=([!-*\--~]+\+[0-9a-f]{8}\+[A-Za-z0-9+/]{44})")
-_ORIGIN: Final = re.compile(r"https?://[A-Za-z0-9.:\[\]-]+")  # it goes into headers
 _LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 
 # Where the processes of one server count together; prometheus_client reads it when it is imported.
@@ -62,6 +61,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     page_origins: frozenset[str] = frozenset()
     webhooks_private: tuple[rates.Network, ...] = ()
     traced: bool = False
+    books: tuple[str, ...] = ()  # further ones, served beside this
     assistants: Assistants = "off"
 
     def __repr__(self) -> str:
@@ -77,6 +77,8 @@ NAMES: Final[Mapping[str, str]] = {
     "STRIPE_WEBHOOK_SECRET": "the endpoint's signing secret; comma-separated while rolling",
     "STRIPE_API_KEY": "sk_… or rk_…: asks Stripe itself; without it nothing is fetched",
     "STRIPE_API_BASE": "another address than Stripe's own, for a local server",
+    "TALLYBOOK_BOOK": "the book to work on, by `book create`; else the database's first, public",
+    "TALLYBOOK_BOOKS": "further books that `serve` and `worker` serve, by comma, at /books/NAME",
     "CRON_SECRET": "the bearer token of /api/cron/reset-credits",
     "TALLYBOOK_KEY_PEPPER": "mixed into every API key's hash",
     "TALLYBOOK_SEAL_KEY": "signs seals, by `seal key`; two by comma sign both, while one rolls",
@@ -98,24 +100,6 @@ NAMES: Final[Mapping[str, str]] = {
 }
 
 
-def read_variable(environment: Mapping[str, str], name: str) -> str | None:
-    """The variable, or the text of the file that ``NAME_FILE`` names; None when unset or empty."""
-    value = environment.get(name)
-    path = environment.get(f"{name}_FILE")
-    if value and path:
-        raise ConfigurationError(f"Both {name} and {name}_FILE are set; unset one of them.")
-    if path:
-        try:
-            value = Path(path).read_text(encoding="utf-8").strip()
-        except OSError as error:
-            raise ConfigurationError(
-                f"{name}_FILE names a file that cannot be read: {error}."
-            ) from error
-        except UnicodeDecodeError:  # its text would show some of the secret
-            raise ConfigurationError(f"{name}_FILE names a file that is not UTF-8.") from None
-    return value or None
-
-
 def load(environment: Mapping[str, str] | None = None) -> Settings:
     """Read and validate every setting.
 
@@ -125,39 +109,46 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
     values = {name: read_variable(source, name) for name in NAMES}
     problems: list[str] = []
     settings = Settings(
-        database_url=values["DATABASE_URL"] or "",
+        database_url=in_book(values["DATABASE_URL"] or "", values["TALLYBOOK_BOOK"]),
+        books=variables.parts_of(values["TALLYBOOK_BOOKS"]),
         redis_url=values["REDIS_URL"],
-        stripe_webhook_secrets=_secrets(values["STRIPE_WEBHOOK_SECRET"]),
+        stripe_webhook_secrets=variables.parts_of(values["STRIPE_WEBHOOK_SECRET"]),
         stripe_api_key=values["STRIPE_API_KEY"],
         stripe_api_base=(values["STRIPE_API_BASE"] or "").rstrip("/") or None,
         cron_secret=values["CRON_SECRET"],
         key_pepper=values["TALLYBOOK_KEY_PEPPER"] or "",
-        seal_keys=_secrets(values["TALLYBOOK_SEAL_KEY"]),
-        witnesses=_witnesses(values["TALLYBOOK_WITNESSES"], problems),
-        livemode=_flag(values["TALLYBOOK_LIVEMODE"], "TALLYBOOK_LIVEMODE", problems),
+        seal_keys=variables.parts_of(values["TALLYBOOK_SEAL_KEY"]),
+        witnesses=variables.witnesses(values["TALLYBOOK_WITNESSES"], problems),
+        livemode=variables.flag(values["TALLYBOOK_LIVEMODE"], "TALLYBOOK_LIVEMODE", problems),
         environment=cast(
             "Environment",
-            _one_of(values["TALLYBOOK_ENV"], "TALLYBOOK_ENV", get_args(Environment), problems),
+            variables.one_of(
+                values["TALLYBOOK_ENV"], "TALLYBOOK_ENV", get_args(Environment), problems
+            ),
         ),
         clock_settable=values["TALLYBOOK_CLOCK"] == "settable",
         log_level=(values["TALLYBOOK_LOG_LEVEL"] or "INFO").upper(),
-        pool_size_max=_number(
+        pool_size_max=variables.number(
             values["TALLYBOOK_POOL_SIZE_MAX"], "TALLYBOOK_POOL_SIZE_MAX", problems, 1, 16
         ),
-        grant_chunks=_number(
+        grant_chunks=variables.number(
             values["TALLYBOOK_GRANT_CHUNKS"], "TALLYBOOK_GRANT_CHUNKS", problems, 1, 2
         ),
-        debt_max=_number(values["TALLYBOOK_DEBT_MAX"], "TALLYBOOK_DEBT_MAX", problems, 0, 10_000),
-        rate_limits=_rate_limits(values["TALLYBOOK_RATE_LIMIT"], problems),
-        traced=_flag(values["TALLYBOOK_OTEL"], "TALLYBOOK_OTEL", problems)
+        debt_max=variables.number(
+            values["TALLYBOOK_DEBT_MAX"], "TALLYBOOK_DEBT_MAX", problems, 0, 10_000
+        ),
+        rate_limits=variables.rate_limits(values["TALLYBOOK_RATE_LIMIT"], problems),
+        traced=variables.flag(values["TALLYBOOK_OTEL"], "TALLYBOOK_OTEL", problems)
         or bool(source.get("OTEL_EXPORTER_OTLP_ENDPOINT")),
-        trusted_proxies=_networks(values, "TALLYBOOK_TRUSTED_PROXIES", problems),
-        webhooks_private=_networks(values, "TALLYBOOK_WEBHOOKS_PRIVATE", problems),
-        return_origins=_origins(values, "TALLYBOOK_RETURN_ORIGINS", problems),
-        page_origins=_origins(values, "TALLYBOOK_PAGE_ORIGINS", problems),
+        trusted_proxies=variables.networks(values, "TALLYBOOK_TRUSTED_PROXIES", problems),
+        webhooks_private=variables.networks(values, "TALLYBOOK_WEBHOOKS_PRIVATE", problems),
+        return_origins=variables.origins(values, "TALLYBOOK_RETURN_ORIGINS", problems),
+        page_origins=variables.origins(values, "TALLYBOOK_PAGE_ORIGINS", problems),
         assistants=cast(
             "Assistants",
-            _one_of(values["TALLYBOOK_MCP"], "TALLYBOOK_MCP", get_args(Assistants), problems),
+            variables.one_of(
+                values["TALLYBOOK_MCP"], "TALLYBOOK_MCP", get_args(Assistants), problems
+            ),
         ),
     )
     if values["TALLYBOOK_CLOCK"] not in (None, "settable"):
@@ -177,7 +168,9 @@ def load_stripe(environment: Mapping[str, str] | None = None) -> Settings:
         log_level="WARNING",
         stripe_api_key=read_variable(source, "STRIPE_API_KEY"),
         stripe_api_base=(read_variable(source, "STRIPE_API_BASE") or "").rstrip("/") or None,
-        livemode=_flag(read_variable(source, "TALLYBOOK_LIVEMODE"), "TALLYBOOK_LIVEMODE", problems),
+        livemode=variables.flag(
+            read_variable(source, "TALLYBOOK_LIVEMODE"), "TALLYBOOK_LIVEMODE", problems
+        ),
     )
     _refuse(problems + _stripe_problems(settings))
     return settings
@@ -190,17 +183,9 @@ def _refuse(problems: list[str]) -> None:
         )
 
 
-def _witnesses(value: str | None, problems: list[str]) -> tuple[tuple[str, str], ...]:
-    stated = [_WITNESS.fullmatch(one) for one in _secrets(value)]
-    found = [(one[1].rstrip("/"), one[2]) for one in stated if one]
-    if len(found) < len(stated):
-        problems.append("TALLYBOOK_WITNESSES is no list of URL=NAME+HASH+KEY.")
-    return tuple(found)
-
-
 def load_seal_keys() -> tuple[str, ...]:
     """TALLYBOOK_SEAL_KEY alone: what sealing needs."""
-    return _secrets(read_variable(os.environ, "TALLYBOOK_SEAL_KEY"))
+    return variables.parts_of(read_variable(os.environ, "TALLYBOOK_SEAL_KEY"))
 
 
 def load_key_pepper() -> str:
@@ -213,7 +198,7 @@ def load_key_pepper() -> str:
 def load_webhooks_private() -> tuple[rates.Network, ...]:
     """TALLYBOOK_WEBHOOKS_PRIVATE alone. Raises ConfigurationError."""
     name, problems = "TALLYBOOK_WEBHOOKS_PRIVATE", list[str]()
-    networks = _networks({name: read_variable(os.environ, name)}, name, problems)
+    networks = variables.networks({name: read_variable(os.environ, name)}, name, problems)
     _refuse(problems)
     return networks
 
@@ -310,79 +295,3 @@ def _is_safe_base(base: str) -> bool:
 
 def _weak(secret: str, chars_min: int) -> bool:
     return len(secret) < chars_min or secret.lower() in _OBVIOUS
-
-
-def _secrets(value: str | None) -> tuple[str, ...]:
-    return tuple(part.strip() for part in (value or "").split(",") if part.strip())
-
-
-def _flag(value: str | None, name: str, problems: list[str]) -> bool:
-    if value is None:
-        return False
-    if value.lower() in ("true", "1", "yes"):
-        return True
-    if value.lower() not in ("false", "0", "no"):
-        problems.append(f"{name} is neither true nor false.")
-    return False
-
-
-def _number(value: str | None, name: str, problems: list[str], least: int, default: int) -> int:
-    if value is None:
-        return default
-    if not (value.isascii() and value.isdigit() and least <= int(value) <= 1_000_000):
-        problems.append(f"{name} is no whole number from {least} to 1000000.")
-        return default
-    return int(value)
-
-
-def _rate_limits(value: str | None, problems: list[str]) -> rates.RateLimits | None:
-    try:
-        return rates.parse(value)
-    except ValueError:
-        problems.append(
-            "TALLYBOOK_RATE_LIMIT is neither off nor CALLS/SECONDS, such as 600/60 or 600/60,60/60."
-        )
-        return None
-
-
-def _networks(
-    values: Mapping[str, str | None], name: str, problems: list[str]
-) -> tuple[rates.Network, ...]:
-    try:
-        return rates.parse_networks(values[name])
-    except ValueError:
-        problems.append(f"{name} is no list of networks, such as 10.0.0.0/8,192.0.2.7.")
-        return ()
-
-
-def origin_of(address: str) -> str:
-    """The scheme, host and port of an address, as browsers compare them; raises ValueError."""
-    parts = urlsplit(address)
-    scheme, host = parts.scheme.lower(), (parts.hostname or "").lower()
-    shown = f"[{host}]" if ":" in host else host
-    usual = {"https": 443, "http": 80}.get(scheme)
-    return f"{scheme}://{shown}" + (f":{parts.port}" if parts.port not in (None, usual) else "")
-
-
-def _origins(values: Mapping[str, str | None], name: str, problems: list[str]) -> frozenset[str]:
-    stated = [part.strip() for part in (values[name] or "").split(",") if part.strip()]
-    if not all(map(_is_origin, stated)):
-        problems.append(f"{name} is no list of origins, such as https://shop.example.")
-        return frozenset()
-    return frozenset(map(origin_of, stated))
-
-
-def _is_origin(text: str) -> bool:
-    try:
-        parts = urlsplit(text)
-        known = parts.scheme in ("https", "http") and parts.hostname is not None
-        return known and parts.port != 0 and _ORIGIN.fullmatch(text) is not None
-    except ValueError:
-        return False
-
-
-def _one_of(value: str | None, name: str, words: tuple[str, ...], problems: list[str]) -> str:
-    """The word, or the first of all where none is set."""
-    if value is not None and value not in words:
-        problems.append(f"{name} is none of {', '.join(words)}.")
-    return value or words[0]

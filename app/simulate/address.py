@@ -16,7 +16,7 @@ from app.allowance.catalogues import Catalogues
 from app.embedded.devbook import DevBook, DevKeys
 from app.errors import ConfigurationError
 from app.infrastructure.db import opened
-from app.infrastructure.settings import read_variable
+from app.infrastructure.variables import read_variable
 from app.simulate.book_client import WEBHOOK_PATH
 
 DATA_DIR_DEFAULT: Final = Path(".tallybook")

@@ -3,7 +3,7 @@
 SELECT setval(sequences.oid::regclass,
               coalesce(pg_sequence_last_value(sequences.oid::regclass), 0) + :margin)
   FROM pg_class AS sequences
- WHERE relkind = 'S' AND relnamespace = 'public'::regnamespace
+ WHERE relkind = 'S' AND relnamespace = current_schema()::regnamespace
 
 -- name: begin_epoch
 -- Count the restore.

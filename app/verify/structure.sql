@@ -12,12 +12,12 @@ WITH owner AS (
                WHEN 'f' THEN 'foreign table' END AS kind,
            relname = 'migration' AS is_piccolos
       FROM pg_class
-     WHERE relnamespace = 'public'::regnamespace AND relkind NOT IN ('i', 'I', 't')
+     WHERE relnamespace = current_schema()::regnamespace AND relkind NOT IN ('i', 'I', 't')
        AND NOT EXISTS (SELECT FROM pg_depend WHERE classid = 'pg_class'::regclass
                           AND objid = pg_class.oid AND deptype = 'e')
 ), routines AS (
     SELECT pg_proc.* FROM pg_proc
-     WHERE pronamespace = 'public'::regnamespace
+     WHERE pronamespace = current_schema()::regnamespace
        AND NOT EXISTS (SELECT FROM pg_depend WHERE classid = 'pg_proc'::regclass
                           AND objid = pg_proc.oid AND deptype = 'e')
 ), granted AS (
@@ -29,9 +29,9 @@ WITH owner AS (
       FROM routines, aclexplode(coalesce(proacl, acldefault('f', proowner)))
      WHERE grantee <> proowner
     UNION ALL
-    SELECT 'schema ' || nspname, grantee, privilege_type, is_grantable
+    SELECT 'the schema', grantee, privilege_type, is_grantable
       FROM pg_namespace, aclexplode(coalesce(nspacl, acldefault('n', nspowner)))
-     WHERE nspname = 'public' AND grantee NOT IN (nspowner, (SELECT oid FROM owner))
+     WHERE nspname = current_schema() AND grantee NOT IN (nspowner, (SELECT oid FROM owner))
 )
 SELECT format('%s %s', kind, relname) AS what,
        concat_ws(', ',
@@ -71,12 +71,13 @@ SELECT format('constraint %s of %s', conname, relname), pg_get_constraintdef(pg_
  WHERE contype IN ('p', 'u', 'f', 'c', 'x') AND NOT is_piccolos
 UNION ALL
 SELECT format('index %s', indexrelid::regclass),
-       pg_get_indexdef(indexrelid) || CASE WHEN indisvalid AND indisready THEN '' ELSE ' INVALID' END
+       replace(pg_get_indexdef(indexrelid), format(' ON %I.', current_schema()), ' ON ') || CASE WHEN indisvalid AND indisready THEN '' ELSE ' INVALID' END
   FROM pg_index JOIN relations ON relations.oid = indrelid WHERE NOT is_piccolos
 UNION ALL
 -- The triggers of a foreign key are told of only if they do not fire.
 SELECT format('trigger %s of %s', tgname, relname),
-       pg_get_triggerdef(pg_trigger.oid) || CASE tgenabled WHEN 'O' THEN '' WHEN 'D' THEN ' DISABLED'
+       replace(pg_get_triggerdef(pg_trigger.oid), format(' ON %I.', current_schema()), ' ON ')
+           || CASE tgenabled WHEN 'O' THEN '' WHEN 'D' THEN ' DISABLED'
            WHEN 'R' THEN ' ON REPLICA ONLY' ELSE ' ON REPLICA TOO' END
   FROM pg_trigger JOIN relations ON relations.oid = tgrelid WHERE NOT tgisinternal OR tgenabled <> 'O'
 UNION ALL
@@ -97,7 +98,7 @@ SELECT format('function %s(%s)', proname, pg_get_function_identity_arguments(oid
            CASE WHEN prosecdef THEN 'security definer' END,
            CASE WHEN proleakproof THEN 'leakproof' END,
            CASE WHEN proisstrict THEN 'strict' END,
-           'set ' || array_to_string(proconfig, ' '),
+           'set ' || replace(array_to_string(proconfig, ' '), quote_ident(current_schema()), 'the schema'),
            'owned by ' || CASE proowner WHEN (SELECT oid FROM owner) THEN 'the schema''s owner'
                                         ELSE proowner::regrole::text END,
            'body ' || md5(coalesce(pg_get_function_sqlbody(oid), prosrc)))
@@ -112,12 +113,12 @@ SELECT format('domain %s', typname),
            'owned by ' || CASE typowner WHEN (SELECT oid FROM owner) THEN 'the schema''s owner'
                                         ELSE typowner::regrole::text END)
   FROM pg_type
- WHERE typtype = 'd' AND typnamespace = 'public'::regnamespace
+ WHERE typtype = 'd' AND typnamespace = current_schema()::regnamespace
    AND NOT EXISTS (SELECT FROM pg_depend WHERE classid = 'pg_type'::regclass
                       AND objid = pg_type.oid AND deptype = 'e')
 UNION ALL
 SELECT format('operator %s', oid::regoperator), oprcode::text FROM pg_operator
- WHERE oprnamespace = 'public'::regnamespace
+ WHERE oprnamespace = current_schema()::regnamespace
    AND NOT EXISTS (SELECT FROM pg_depend WHERE classid = 'pg_operator'::regclass
                       AND objid = pg_operator.oid AND deptype = 'e')
 UNION ALL
@@ -141,4 +142,4 @@ SELECT format('right of %s to %s columns of %s', CASE grantee WHEN 0 THEN 'every
  GROUP BY relname, grantee, privilege_type, is_grantable
 UNION ALL
 SELECT format('default rights of %s on %s', defaclrole::regrole, defaclobjtype), defaclacl::text
-  FROM pg_default_acl WHERE defaclnamespace IN (0, 'public'::regnamespace);
+  FROM pg_default_acl WHERE defaclnamespace IN (0, current_schema()::regnamespace);

@@ -11,7 +11,8 @@ from litestar.params import HeaderParameter, JSONBody
 
 from app.accounts.hosted_pages import Purchase, open_checkout, open_portal
 from app.errors import ReturnUrlError
-from app.infrastructure.settings import Settings, origin_of
+from app.infrastructure.settings import Settings
+from app.infrastructure.variables import origin_of
 from app.web.http import problems
 from app.web.http.access import Access, access
 from app.web.http.parameters import AccountId

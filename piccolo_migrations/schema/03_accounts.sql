@@ -56,15 +56,15 @@ SELECT external_id, account_id FROM aliases;
 
 -- Refuse an id that another account has as an alias, and an alias that is another account's id.
 CREATE FUNCTION refuse_taken_id() RETURNS trigger LANGUAGE plpgsql
-SET search_path = pg_catalog AS $$
+SET search_path FROM CURRENT AS $$
 DECLARE
     taken boolean;
 BEGIN
     IF TG_TABLE_NAME = 'accounts' THEN
-        taken := EXISTS (SELECT FROM public.aliases
+        taken := EXISTS (SELECT FROM aliases
                           WHERE external_id = NEW.external_id AND account_id <> NEW.id);
     ELSE
-        taken := EXISTS (SELECT FROM public.accounts
+        taken := EXISTS (SELECT FROM accounts
                           WHERE external_id = NEW.external_id AND id <> NEW.account_id);
     END IF;
     IF taken THEN

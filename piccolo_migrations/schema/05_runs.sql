@@ -35,7 +35,7 @@ CREATE TABLE runs (
 -- Mark the transaction as one that adds runs: the horizon of their list waits for it. A chunk, which
 -- only counts in the row of its run, has the table's lock as well and is not waited for.
 CREATE FUNCTION mark_adding() RETURNS trigger LANGUAGE plpgsql
-SET search_path = pg_catalog AS $$
+SET search_path FROM CURRENT AS $$
 BEGIN
     PERFORM pg_advisory_xact_lock_shared(TG_RELID::int, 0);
     RETURN NULL;

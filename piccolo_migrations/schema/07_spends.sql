@@ -8,15 +8,15 @@
 -- are looked up for its account, and what is drawn is where an interval of spends meets one of lots.
 CREATE FUNCTION spend_plainly(wanted account_spends[], keys text[], key_hashes bytea[])
 RETURNS TABLE (place bigint, journal_id bigint, entry_id bigint, free bigint, held bigint)
-LANGUAGE plpgsql SET search_path = pg_catalog SET plan_cache_mode = force_generic_plan AS $$
+LANGUAGE plpgsql SET plan_cache_mode = force_generic_plan SET search_path FROM CURRENT AS $$
 #variable_conflict use_column
 DECLARE
-    locked public.spending_account[];
+    locked spending_account[];
 BEGIN
     locked := array(
         SELECT (id, free, held, day_lot_id, day_carried_lot_id, least(due_at, day_ends_at),
-                written_at, total, spends)::public.spending_account
-          FROM unnest(wanted) JOIN public.accounts ON external_id = account_id
+                written_at, total, spends)::spending_account
+          FROM unnest(wanted) JOIN accounts ON external_id = account_id
          WHERE suspended_at IS NULL AND joined_to IS NULL
          ORDER BY id FOR NO KEY UPDATE OF accounts SKIP LOCKED);
     IF locked = '{}' THEN
@@ -24,29 +24,29 @@ BEGIN
     END IF;
     RETURN QUERY
     WITH seen AS MATERIALIZED (
-        SELECT greatest(public.tallybook_now(), (SELECT floor FROM public.book),
+        SELECT greatest(tallybook_now(), (SELECT floor FROM book),
                         (SELECT max(written_at) FROM unnest(locked))) AS now,
-               array(SELECT idempotency_key FROM public.journals WHERE idempotency_key = ANY(keys)
+               array(SELECT idempotency_key FROM journals WHERE idempotency_key = ANY(keys)
                         AND kind NOT IN ('grant', 'adjustment', 'reversal', 'transfer')) AS used,
-               EXISTS (SELECT FROM public.erased_keys
+               EXISTS (SELECT FROM erased_keys
                         WHERE key_hash = ANY(key_hashes) AND NOT of_operator) AS erased
     ), ready AS MATERIALIZED (
         SELECT account.*, now, lots FROM seen, unnest(locked) AS account CROSS JOIN LATERAL (
-               SELECT array_agg((id, upto, free)::public.burning_lot) AS lots,
+               SELECT array_agg((id, upto, free)::burning_lot) AS lots,
                       max(upto) AS free_of_lots
                  FROM (SELECT id, free, (sum(free) OVER (
                                   ORDER BY priority, expires_at, granted_at, id))::bigint AS upto
-                         FROM public.lots WHERE account_id = account.id AND live AND free > 0
+                         FROM lots WHERE account_id = account.id AND live AND free > 0
                                      AND expires_at > now) AS lot) AS burning
          WHERE NOT erased AND due_at > now AND total <= account.free AND free_of_lots = account.free
            AND (used = '{}' OR NOT EXISTS (
                 SELECT FROM unnest(spends) WHERE idempotency_key = ANY(used)))
     ), spent AS MATERIALIZED (
         SELECT account.id AS account_id, account.free, account.held, now, lots, day_lot_id,
-               day_carried_lot_id, spend.*, nextval('public.journals_id_seq') AS journal_id
+               day_carried_lot_id, spend.*, nextval('journals_id_seq') AS journal_id
           FROM ready AS account CROSS JOIN LATERAL unnest(spends) AS spend
     ), drawn AS MATERIALIZED (
-        SELECT *, nextval('public.entries_id_seq') AS entry_id FROM (
+        SELECT *, nextval('entries_id_seq') AS entry_id FROM (
             SELECT spent.*, lot.id AS lot_id,
                    coalesce(lot.id IN (day_lot_id, day_carried_lot_id), false) AS of_day,
                    least(spent.upto, lot.upto)
@@ -56,29 +56,29 @@ BEGIN
              WHERE lot.upto > spent.upto - amount AND lot.upto - lot.free < spent.upto
              ORDER BY place, lot.upto) AS part
     ), new_journals AS (
-        INSERT INTO public.journals (id, kind, source, actor, effective_at, recorded_at,
+        INSERT INTO journals (id, kind, source, actor, effective_at, recorded_at,
                                      idempotency_key, request_hash, label, member) OVERRIDING SYSTEM VALUE
         SELECT journal_id, 'spend', 'api', actor, now, now, idempotency_key, request_hash, label,
                member FROM spent
     ), new_notes AS (
-        INSERT INTO public.notes (journal_id, reason, metadata)
+        INSERT INTO notes (journal_id, reason, metadata)
         SELECT journal_id, reason, metadata::jsonb FROM spent
          WHERE num_nonnulls(reason, metadata) > 0
     ), new_entries AS (
-        INSERT INTO public.entries (id, journal_id, account_id, lot_id, kind, debit, credit, amount,
+        INSERT INTO entries (id, journal_id, account_id, lot_id, kind, debit, credit, amount,
                              free_after, held_after, debt_after, effective_at, recorded_at)
         OVERRIDING SYSTEM VALUE
         SELECT entry_id, journal_id, account_id, lot_id, 'spend', 'free', 'spent', part,
                free_after, held, 0, now, now FROM drawn
     ), lots_changed AS (
         -- The day's two stay live when they are drawn to nothing.
-        UPDATE public.lots SET free = lots.free - change.amount,
+        UPDATE lots SET free = lots.free - change.amount,
                         live = lots.free > change.amount OR lots.held > 0 OR of_day
           FROM (SELECT lot_id, sum(part)::bigint AS amount, bool_or(of_day) AS of_day
                   FROM drawn GROUP BY lot_id) AS change
          WHERE lots.id = change.lot_id
     ), accounts_changed AS (
-        UPDATE public.accounts SET free = accounts.free - total, last_used_at = now, written_at = now
+        UPDATE accounts SET free = accounts.free - total, last_used_at = now, written_at = now
           FROM ready WHERE accounts.id = ready.id
     )
     SELECT place, journal_id, entry_id, free_after, held FROM drawn;

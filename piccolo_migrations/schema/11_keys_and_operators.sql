@@ -22,22 +22,22 @@ CREATE TABLE key_uses (
 -- at the machine, so that who takes over a server or an operator's session makes none that outlives it.
 CREATE FUNCTION add_api_key(
     key_id text, key_name text, key_scopes text[], key_hash bytea, key_expires_at timestamptz
-) RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
+) RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 BEGIN
     IF 'operator' = ANY (key_scopes) THEN
         RAISE EXCEPTION USING ERRCODE = 'insufficient_privilege',
             MESSAGE = 'a key that may correct is made by `tallybook keys create`';
     END IF;
-    INSERT INTO public.api_keys
+    INSERT INTO api_keys
         (id, name, scopes, secret_hash, created_at, expires_at, networks)
     VALUES (key_id, key_name, key_scopes, key_hash, clock_timestamp(), key_expires_at, '{}');
 END $$;
 
 -- Revoke a key for good, whatever its scope; whether it was good. The server may do no more to keys.
 CREATE FUNCTION revoke_api_key(key_id text) RETURNS boolean LANGUAGE sql SECURITY DEFINER
-SET search_path = pg_catalog AS $$
+SET search_path FROM CURRENT AS $$
     WITH revoked AS (
-        UPDATE public.api_keys SET revoked_at = clock_timestamp()
+        UPDATE api_keys SET revoked_at = clock_timestamp()
          WHERE id = key_id AND revoked_at IS NULL RETURNING id)
     SELECT EXISTS (SELECT FROM revoked)
 $$;

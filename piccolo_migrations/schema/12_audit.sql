@@ -87,9 +87,9 @@ CREATE TABLE alert_counts (
 );
 
 CREATE FUNCTION count_alerts() RETURNS trigger LANGUAGE plpgsql
-SET search_path = pg_catalog AS $$
+SET search_path FROM CURRENT AS $$
 BEGIN
-    INSERT INTO public.alert_counts AS stands (kind, alert_count)
+    INSERT INTO alert_counts AS stands (kind, alert_count)
     SELECT kind, count(*) FROM added GROUP BY kind ORDER BY kind
     ON CONFLICT (kind) DO UPDATE SET alert_count = stands.alert_count + excluded.alert_count;
     RETURN NULL;

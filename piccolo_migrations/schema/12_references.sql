@@ -8,7 +8,7 @@ BEGIN
     -- A table, and as an array of (constraint, column, table that it names, further condition).
     FOR one IN
         SELECT naming, string_agg(format(
-                   'WHEN added.%2$s IS NOT NULL AND (SELECT named.id FROM public.%3$s AS named '
+                   'WHEN added.%2$s IS NOT NULL AND (SELECT named.id FROM %3$s AS named '
                    'WHERE named.id = added.%2$s%4$s) IS NULL THEN %1$L',
                    told, named_by, named, further), E'\n' ORDER BY place) AS checks
           FROM (VALUES
@@ -31,7 +31,7 @@ BEGIN
     LOOP
         EXECUTE format($make$
 CREATE FUNCTION refuse_stray_%1$s() RETURNS trigger LANGUAGE plpgsql
-SET search_path = pg_catalog SET plan_cache_mode = force_generic_plan AS $body$
+SET search_path FROM CURRENT SET plan_cache_mode = force_generic_plan AS $body$
 DECLARE
     broken text;
 BEGIN
@@ -55,7 +55,7 @@ END $$;
 
 -- Refuse to remove what rows may name, or to number it anew; not even the owner may.
 CREATE FUNCTION keep_named() RETURNS trigger LANGUAGE plpgsql
-SET search_path = pg_catalog AS $$
+SET search_path FROM CURRENT AS $$
 BEGIN
     RAISE EXCEPTION '% may be named by the ledger: % refused', TG_TABLE_NAME, TG_OP
         USING ERRCODE = 'insufficient_privilege';

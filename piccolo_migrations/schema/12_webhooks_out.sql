@@ -57,12 +57,12 @@ CREATE INDEX webhook_messages_done ON webhook_messages (created_at) WHERE state 
 -- Write a message for each endpoint that wants this type; nothing if there is none.
 CREATE FUNCTION tell_endpoints(told_type text, told_account bigint, happened_at timestamptz,
                                told jsonb) RETURNS void LANGUAGE sql
-SET search_path = pg_catalog AS $$
-    INSERT INTO public.webhook_messages (endpoint_number, type, account_id, data, effective_at,
+SET search_path FROM CURRENT AS $$
+    INSERT INTO webhook_messages (endpoint_number, type, account_id, data, effective_at,
                                          created_at, next_attempt_at)
-    SELECT number, told_type, told_account, told, happened_at, public.tallybook_now(),
+    SELECT number, told_type, told_account, told, happened_at, tallybook_now(),
            clock_timestamp()
-      FROM public.webhook_endpoints
+      FROM webhook_endpoints
      WHERE deleted_at IS NULL AND (events IS NULL OR told_type = ANY (events))
      ORDER BY number
 $$;
@@ -70,11 +70,11 @@ $$;
 -- Remove messages that are done and were written 30 days ago or earlier; how many. No server may
 -- remove a row of any table but by this.
 CREATE FUNCTION forget_messages(most integer) RETURNS bigint LANGUAGE sql SECURITY DEFINER
-SET search_path = pg_catalog AS $$
+SET search_path FROM CURRENT AS $$
     WITH forgotten AS (
-        DELETE FROM public.webhook_messages WHERE id IN (
-            SELECT id FROM public.webhook_messages
-             WHERE created_at <= public.tallybook_now() - interval '30 days' AND state <> 'pending'
+        DELETE FROM webhook_messages WHERE id IN (
+            SELECT id FROM webhook_messages
+             WHERE created_at <= tallybook_now() - interval '30 days' AND state <> 'pending'
              ORDER BY created_at LIMIT most)
         RETURNING id)
     SELECT count(*) FROM forgotten
@@ -82,7 +82,7 @@ $$;
 
 -- An id as it is told outside: a prefix, and the number in sortable base 32 (app/infrastructure/ids).
 CREATE FUNCTION public_id(prefix text, number bigint) RETURNS text LANGUAGE sql IMMUTABLE
-SET search_path = pg_catalog AS $$
+SET search_path FROM CURRENT AS $$
     SELECT prefix || '_' || string_agg(
                substr('0123456789abcdefghjkmnpqrstvwxyz', ((number >> (5 * place)) & 31)::int + 1, 1),
                '' ORDER BY place DESC)
@@ -90,28 +90,28 @@ SET search_path = pg_catalog AS $$
 $$;
 
 CREATE FUNCTION tell_alert() RETURNS trigger LANGUAGE plpgsql
-SET search_path = pg_catalog AS $$
+SET search_path FROM CURRENT AS $$
 DECLARE
     alert jsonb := jsonb_build_object(
-        'alert_id', public.public_id('alr', NEW.id), 'tier', NEW.tier);
+        'alert_id', public_id('alr', NEW.id), 'tier', NEW.tier);
 BEGIN
     IF NEW.kind IN ('low', 'depleted', 'recovered') THEN
-        PERFORM public.tell_endpoints(
+        PERFORM tell_endpoints(
             'balance.' || NEW.kind, NEW.account_id, NEW.effective_at,
             alert || jsonb_build_object('balance', NEW.value, 'threshold', NEW.threshold,
-                                        'journal_id', public.public_id('jrn', NEW.journal_id)));
+                                        'journal_id', public_id('jrn', NEW.journal_id)));
     ELSIF NEW.kind = 'unusual_use' THEN
-        PERFORM public.tell_endpoints(
+        PERFORM tell_endpoints(
             'usage.unusual', NEW.account_id, NEW.effective_at,
             alert || jsonb_build_object('on', NEW.day_on, 'used', NEW.value,
                                         'threshold', NEW.threshold));
     ELSIF NEW.kind = 'hold_leaked' THEN
-        PERFORM public.tell_endpoints(
+        PERFORM tell_endpoints(
             'hold.leaked', NEW.account_id, NEW.effective_at,
-            alert || jsonb_build_object('hold_id', public.public_id('hld', NEW.hold_id),
+            alert || jsonb_build_object('hold_id', public_id('hld', NEW.hold_id),
                                         'amount', NEW.value));
     ELSE
-        PERFORM public.tell_endpoints(
+        PERFORM tell_endpoints(
             'gift.disputed', NEW.account_id, NEW.effective_at,
             alert || jsonb_build_object('customer_id', NEW.customer_id, 'written_off', NEW.value));
     END IF;
@@ -121,19 +121,19 @@ CREATE TRIGGER tell AFTER INSERT ON alerts FOR EACH ROW EXECUTE FUNCTION tell_al
 
 -- What operators grant; the grants of each day are told by nothing.
 CREATE FUNCTION tell_grant() RETURNS trigger LANGUAGE plpgsql
-SET search_path = pg_catalog AS $$
+SET search_path FROM CURRENT AS $$
 BEGIN
-    PERFORM public.tell_endpoints(
+    PERFORM tell_endpoints(
         'credits.granted', entries.account_id, NEW.effective_at,
-        jsonb_build_object('journal_id', public.public_id('jrn', NEW.id),
+        jsonb_build_object('journal_id', public_id('jrn', NEW.id),
                            'amount', sum(entries.amount), 'source', lots.source,
-                           'lot_id', public.public_id('lot', lots.id),
+                           'lot_id', public_id('lot', lots.id),
                            'expires_at', CASE WHEN lots.expires_at < '9999-12-31'
                                               THEN to_char(lots.expires_at AT TIME ZONE 'UTC',
                                                            'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') END))
-       FROM public.entries JOIN public.lots ON lots.id = entries.lot_id
+       FROM entries JOIN lots ON lots.id = entries.lot_id
       WHERE entries.journal_id = NEW.id AND entries.debit IN ('issued', 'purchased')
-        AND EXISTS (SELECT FROM public.webhook_endpoints WHERE deleted_at IS NULL)
+        AND EXISTS (SELECT FROM webhook_endpoints WHERE deleted_at IS NULL)
       GROUP BY entries.account_id, lots.id
       ORDER BY entries.account_id, lots.id;
     RETURN NULL;
@@ -143,10 +143,10 @@ CREATE CONSTRAINT TRIGGER tell AFTER INSERT ON journals DEFERRABLE INITIALLY DEF
     FOR EACH ROW WHEN (NEW.kind = 'grant') EXECUTE FUNCTION tell_grant();
 
 CREATE FUNCTION tell_tier() RETURNS trigger LANGUAGE plpgsql
-SET search_path = pg_catalog AS $$
+SET search_path FROM CURRENT AS $$
 BEGIN
-    PERFORM public.tell_endpoints(
-        'tier.changed', NEW.id, public.tallybook_now(),
+    PERFORM tell_endpoints(
+        'tier.changed', NEW.id, tallybook_now(),
         jsonb_build_object('tier', NEW.tier, 'previous_tier', OLD.tier));
     RETURN NULL;
 END $$;
@@ -154,40 +154,40 @@ CREATE TRIGGER tell AFTER UPDATE OF tier ON accounts
     FOR EACH ROW WHEN (NEW.tier <> OLD.tier) EXECUTE FUNCTION tell_tier();
 
 CREATE FUNCTION tell_transition() RETURNS trigger LANGUAGE plpgsql
-SET search_path = pg_catalog AS $$
+SET search_path FROM CURRENT AS $$
 BEGIN
-    PERFORM public.tell_endpoints(
+    PERFORM tell_endpoints(
         'subscription.changed', account_id, NEW.effective_at,
         jsonb_build_object('subscription_id', id, 'customer_id', customer_id,
-                           'transition_id', public.public_id('trn', NEW.id),
+                           'transition_id', public_id('trn', NEW.id),
                            'state', NEW.to_state, 'previous_state', NEW.from_state,
                            'event_id', NEW.event_id))
-       FROM public.subscriptions WHERE id = NEW.subscription_id;
+       FROM subscriptions WHERE id = NEW.subscription_id;
     RETURN NULL;
 END $$;
 CREATE CONSTRAINT TRIGGER tell AFTER INSERT ON transitions DEFERRABLE INITIALLY DEFERRED
     FOR EACH ROW EXECUTE FUNCTION tell_transition();
 
 CREATE FUNCTION tell_purchase() RETURNS trigger LANGUAGE plpgsql
-SET search_path = pg_catalog AS $$
+SET search_path FROM CURRENT AS $$
 BEGIN
-    PERFORM public.tell_endpoints(
+    PERFORM tell_endpoints(
         'purchase.opened', account_id, NEW.opened_at,
-        jsonb_build_object('journal_id', public.public_id('jrn', NEW.journal_id),
+        jsonb_build_object('journal_id', public_id('jrn', NEW.journal_id),
                            'payment', NEW.payment_key, 'pack', NEW.pack, 'credits', NEW.credits,
                            'paid', NEW.paid, 'currency', NEW.currency, 'event_id', NEW.event_id))
-       FROM public.backings WHERE id = NEW.backing_id;
+       FROM backings WHERE id = NEW.backing_id;
     RETURN NULL;
 END $$;
 CREATE TRIGGER tell AFTER INSERT ON purchases FOR EACH ROW EXECUTE FUNCTION tell_purchase();
 
 -- A refund counts or fails, or grows; a dispute opens, is lost or is won.
 CREATE FUNCTION tell_money_back() RETURNS trigger LANGUAGE plpgsql
-SET search_path = pg_catalog AS $$
+SET search_path FROM CURRENT AS $$
 BEGIN
-    PERFORM public.tell_endpoints(
+    PERFORM tell_endpoints(
         CASE NEW.kind WHEN 'dispute' THEN 'purchase.disputed' ELSE 'purchase.refunded' END,
-        backings.account_id, public.tallybook_now(),
+        backings.account_id, tallybook_now(),
         jsonb_build_object('payment', NEW.payment_key, 'id', NEW.id, 'amount', NEW.amount,
                            'status', CASE WHEN NEW.kind <> 'dispute'
                                           THEN CASE NEW.standing WHEN 'out' THEN 'failed'
@@ -198,7 +198,7 @@ BEGIN
                            'paid', purchases.paid, 'currency', purchases.currency,
                            'credits', purchases.credits, 'credits_taken', backings.taken,
                            'credits_frozen', backings.frozen))
-       FROM public.purchases JOIN public.backings ON backings.id = purchases.backing_id
+       FROM purchases JOIN backings ON backings.id = purchases.backing_id
       WHERE purchases.payment_key = NEW.payment_key;
     RETURN NULL;
 END $$;
@@ -210,11 +210,11 @@ CREATE CONSTRAINT TRIGGER tell_change AFTER UPDATE ON money_back DEFERRABLE INIT
     EXECUTE FUNCTION tell_money_back();
 
 CREATE FUNCTION tell_run() RETURNS trigger LANGUAGE plpgsql
-SET search_path = pg_catalog AS $$
+SET search_path FROM CURRENT AS $$
 BEGIN
-    PERFORM public.tell_endpoints(
-        TG_ARGV[0], NULL, public.tallybook_now(),
-        jsonb_build_object('run_id', public.public_id('run', NEW.id), 'on', NEW.day_on,
+    PERFORM tell_endpoints(
+        TG_ARGV[0], NULL, tallybook_now(),
+        jsonb_build_object('run_id', public_id('run', NEW.id), 'on', NEW.day_on,
                            'opening', NEW.opening, 'expected', NEW.expected,
                            'issued', NEW.issued, 'issued_credits', NEW.issued_credits,
                            'skipped', NEW.skipped, 'failed', NEW.failed,
@@ -229,10 +229,10 @@ CREATE TRIGGER tell_failed AFTER UPDATE OF failed ON runs
     FOR EACH ROW WHEN (NEW.failed > OLD.failed) EXECUTE FUNCTION tell_run('run.failed');
 
 CREATE FUNCTION tell_parked() RETURNS trigger LANGUAGE plpgsql
-SET search_path = pg_catalog AS $$
+SET search_path FROM CURRENT AS $$
 BEGIN
-    PERFORM public.tell_endpoints(
-        'event.parked', NULL, public.tallybook_now(),
+    PERFORM tell_endpoints(
+        'event.parked', NULL, tallybook_now(),
         jsonb_build_object('event_id', NEW.id, 'type', NEW.type,
                            'subscription_id', NEW.subscription_id,
                            'customer_id', NEW.customer_id));

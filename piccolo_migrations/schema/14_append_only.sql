@@ -1,6 +1,6 @@
 -- Refuse to change or remove a row.
 CREATE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql
-SET search_path = pg_catalog AS $$
+SET search_path FROM CURRENT AS $$
 BEGIN
     -- The owner erases a person's data: no other role has the right to update these tables.
     IF TG_OP = 'UPDATE' AND current_setting('tallybook.erasing', true) = 'on' THEN
@@ -30,7 +30,7 @@ END $$;
 
 -- An event's verdict changes; what Stripe sent does not.
 CREATE FUNCTION keep_payload() RETURNS trigger LANGUAGE plpgsql
-SET search_path = pg_catalog AS $$
+SET search_path FROM CURRENT AS $$
 BEGIN
     IF current_setting('tallybook.erasing', true) IS DISTINCT FROM 'on'
        AND ROW(NEW.id, NEW.type, NEW.created_at, NEW.received_at, NEW.payload)

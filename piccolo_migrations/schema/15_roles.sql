@@ -22,20 +22,25 @@ BEGIN
     END LOOP;
 END $$;
 
-REVOKE ALL ON ALL TABLES IN SCHEMA public FROM PUBLIC;
-REVOKE ALL ON ALL SEQUENCES IN SCHEMA public FROM PUBLIC;
-REVOKE ALL ON ALL ROUTINES IN SCHEMA public FROM PUBLIC;
-REVOKE CREATE ON SCHEMA public FROM PUBLIC;
-GRANT USAGE ON SCHEMA public TO tallybook_app, tallybook_read, tallybook_clock;
+-- The server and the auditors read every table; the hashes of the keys and of sessions are the
+-- server's alone.
+DO $$
+BEGIN
+    EXECUTE replace($grants$
+        REVOKE ALL ON ALL TABLES IN SCHEMA book FROM PUBLIC;
+        REVOKE ALL ON ALL SEQUENCES IN SCHEMA book FROM PUBLIC;
+        REVOKE ALL ON ALL ROUTINES IN SCHEMA book FROM PUBLIC;
+        REVOKE CREATE ON SCHEMA book FROM PUBLIC;
+        GRANT USAGE ON SCHEMA book TO PUBLIC; -- as PostgreSQL does with its own
+        GRANT USAGE ON SCHEMA book TO tallybook_app, tallybook_read, tallybook_clock;
+        GRANT SELECT ON ALL TABLES IN SCHEMA book TO tallybook_app, tallybook_read;
+        GRANT SELECT ON ALL SEQUENCES IN SCHEMA book TO tallybook_app, tallybook_read;
+    $grants$, 'SCHEMA book', format('SCHEMA %I', current_schema()));
+END $$;
 GRANT EXECUTE ON FUNCTION tallybook_now TO tallybook_app, tallybook_read, tallybook_clock;
 GRANT EXECUTE ON FUNCTION tell_endpoints, public_id TO tallybook_app; -- by triggers, as who writes
 GRANT EXECUTE ON FUNCTION forget_messages, add_api_key, revoke_api_key, spend_plainly
     TO tallybook_app;
-
--- The server and the auditors read every table; the hashes of the keys
--- and sessions are the server's alone.
-GRANT SELECT ON ALL TABLES IN SCHEMA public TO tallybook_app, tallybook_read;
-GRANT SELECT ON ALL SEQUENCES IN SCHEMA public TO tallybook_app, tallybook_read;
 REVOKE SELECT ON api_keys, console_sessions FROM tallybook_read;
 
 -- The server adds rows to these tables and changes none,

@@ -4,20 +4,20 @@ DO $$
 DECLARE
     made text[] := ARRAY(
         SELECT format('VIEW IF EXISTS %I', viewname) FROM pg_views
-         WHERE schemaname = 'public' AND viewowner = current_user
+         WHERE schemaname = current_schema() AND viewowner = current_user
         UNION ALL
         SELECT format('TABLE IF EXISTS %I', tablename) FROM pg_tables
-         WHERE schemaname = 'public' AND tableowner = current_user AND tablename <> 'migration'
+         WHERE schemaname = current_schema() AND tableowner = current_user AND tablename <> 'migration'
         UNION ALL
         SELECT format('ROUTINE IF EXISTS %s', oid::regprocedure) FROM pg_proc
-         WHERE pronamespace = 'public'::regnamespace AND proowner = current_user::regrole
+         WHERE pronamespace = current_schema()::regnamespace AND proowner = current_user::regrole
         UNION ALL
         SELECT format('TYPE IF EXISTS %I', relname) FROM pg_class
-         WHERE relkind = 'c' AND relnamespace = 'public'::regnamespace
+         WHERE relkind = 'c' AND relnamespace = current_schema()::regnamespace
            AND relowner = current_user::regrole
         UNION ALL
         SELECT format('DOMAIN IF EXISTS %I', typname) FROM pg_type
-         WHERE typtype = 'd' AND typnamespace = 'public'::regnamespace
+         WHERE typtype = 'd' AND typnamespace = current_schema()::regnamespace
            AND typowner = current_user::regrole
     );
     name text;

@@ -92,10 +92,10 @@ def test_what_is_least_wanted_gives_way_at_a_narrow_terminal_alone() -> None:
 # What does something, or prints a thing that is no list: a key, a file, a sentence.
 NO_JSON = """
 account adjust, account close, account grant, account merge, account rename, account reopen,
-account resume, account return, account suspend, close-month, demo, env, events scrub,
-evidence compare, evidence of, evidence receipt, import, keys create, keys revoke, keys rotate,
-ledger erase, ledger export, migrate, seal key, seal now, serve, simulate, tiers apply, up,
-webhooks delete, webhooks put, webhooks roll, worker, grants run
+account resume, account return, account suspend, book create, close-month, demo, env,
+events scrub, evidence compare, evidence of, evidence receipt, grants run, import, keys create,
+keys revoke, keys rotate, ledger erase, ledger export, migrate, seal key, seal now, serve,
+simulate, tiers apply, up, webhooks delete, webhooks put, webhooks roll, worker
 """
 
 

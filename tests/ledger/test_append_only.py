@@ -252,7 +252,7 @@ async def test_the_reading_role_reads_all_but_the_keys(roles: Roles) -> None:
             for table in await all_tables(connection)
             if await is_refused(connection, f"SELECT * FROM {table}")
         ]
-    assert refused == ["api_keys"]
+    assert refused == ["api_keys", "console_sessions"]
 
 
 async def test_the_reading_role_can_answer_an_auditor(roles: Roles) -> None:

@@ -196,7 +196,7 @@ EDITS = {
     "REVOKE SELECT ON entries FROM tallybook_read": "rights of tallybook_read on entries is",
     "GRANT UPDATE ON SEQUENCE holds_id_seq TO tallybook_app": "on holds_id_seq is not as shipped",
     "GRANT EXECUTE ON FUNCTION tallybook_now TO PUBLIC": "rights of everybody on tallybook_now()",
-    "GRANT CREATE ON SCHEMA public TO tallybook_app": "rights of tallybook_app on schema public",
+    "GRANT CREATE ON SCHEMA public TO tallybook_app": "rights of tallybook_app on the schema",
     "ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT UPDATE ON TABLES TO tallybook_app": (
         "default rights of postgres on r does not belong there"
     ),
