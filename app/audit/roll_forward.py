@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Final
 
 import msgspec
@@ -121,6 +122,9 @@ def _source(lot_source: str, row: Record | None) -> SourceForward:
     return SourceForward(lot_source=str(lot_source), **_whole(row or {}))
 
 
-def _whole(row: Mapping[str, object]) -> dict[str, int]:
-    """The sums, which are numeric: 2**63 is fewer than ten million of the largest amounts."""
-    return {name: int(str(sum_)) for name, sum_ in row.items() if name != "lot_source"}
+def _whole(row: Mapping[str, Decimal]) -> dict[str, int]:
+    """The sums, which are numeric: 2**63 is fewer than ten million of the largest amounts.
+
+    As text such a number may be 1E+12, which int() takes from no text.
+    """
+    return {name: int(sum_) for name, sum_ in row.items() if name != "lot_source"}

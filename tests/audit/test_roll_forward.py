@@ -153,3 +153,18 @@ async def test_breakage_and_deferred_credits_stand_with_what_was_paid_for(api: A
     assert (by["debt"]["spent"], by["debt"]["repaid"], by["debt"]["closing"]) == (4, 4, 0)
     gift = by["promotional"]
     assert (gift["granted"], gift["repaid"], gift["closing"]) == (10, -4, 6)
+
+
+async def test_sums_as_large_as_amounts_may_be_are_told(api: Api) -> None:
+    """PostgreSQL's numeric writes the trillion as 1E+12."""
+    await api.put("/api/v1/accounts/user-1", {})
+    await api.client.post(
+        "/api/v1/accounts/user-1/adjustments",
+        json={"amount": 10**12, "reason": "the largest there is"},
+        headers=api.headers("operator", **{"Idempotency-Key": "k"}),
+    )
+    later = NOW + timedelta(hours=1)
+    await api.set_clock(later)
+    told = await rolled(api, NOW - timedelta(days=1), later, by="lot_source")
+    assert (told["granted"], told["adjusted"], told["closing"]) == (5, 10**12, 10**12 + 5)
+    assert closes(told)
