@@ -9,10 +9,12 @@ from litestar import Request, Response, get, post
 from litestar.datastructures import State
 from litestar.params import PathParameter
 
+from app.audit import life_cycle
 from app.console import forms
 from app.console.access import HOME, corrects, reads
 from app.console.frame import address, done, show
 from app.errors import RefusedError
+from app.html.filters import day
 from app.infrastructure import ids
 from app.infrastructure.db import Database
 from app.ledger.clawbacks import Policy
@@ -57,7 +59,7 @@ async def reverse(request: Request[Any, Any, Any], state: State) -> Response[Any
             request,
             "confirm.html",
             here=f"{HOME}/corrections",
-            heading=f"Take back {_what(act)}",
+            heading=f"Take back {await _what(state, act)}",
             facts=facts(came),
             told=sentence(came),
             reason=act.reason,
@@ -110,9 +112,12 @@ async def _reverse(
     return await run.reverse_run(state.book, number, order, dry_run=dry_run, within_s=WITHIN_S)
 
 
-def _what(act: ReversalForm) -> str:
-    kind = "journal" if act.journal_id else "event" if act.event_id else "run"
-    return f"the {kind} {act.journal_id or act.event_id or act.run_id}"
+async def _what(state: State, act: ReversalForm) -> str:
+    if act.run_id is not None:
+        number = ids.number(ids.RUN, act.run_id)
+        row = await life_cycle.run(state.book.database, number, act.run_id)
+        return f"the run of {day(row['day_on'])}"
+    return f"the journal {act.journal_id}" if act.journal_id else f"the event {act.event_id}"
 
 
 def _place(act: ReversalForm) -> str:
@@ -145,6 +150,8 @@ def sentence(came: Reversed) -> str:
     told = [f"{came.requested:,} credits {would}reversed"]
     if came.clawed:
         told.append(f"{came.clawed:,} of them taken from what is left")
+    elif came.expired == came.requested > 0:
+        told.append("all of which had expired already, so that nobody's balance changes")
     if came.shortfall:
         told.append(f"{came.shortfall:,} {would}{policy.get(came.policy, came.policy)}")
     return ", ".join(told) + ("; it goes on." if came.state == "going" else ".")

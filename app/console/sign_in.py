@@ -13,6 +13,7 @@ from app.console.access import (
     HOME,
     SIGN_IN,
     SignInError,
+    cookie_name,
     may_read,
     opens,
     reads,
@@ -63,6 +64,8 @@ async def sign_in(request: Request[Any, Any, Any], state: State) -> Response[Any
         return _form(request, then, 401, error.detail)
     except ForbiddenError as error:
         return _form(request, then, 403, error.detail)
+    # Who signs in again leaves no session behind that nobody has the cookie of.
+    await sessions.end(state.book.database, request.cookies.get(cookie_name(request), ""))
     token = await sessions.begin(state.book.database, key.id)
     return Redirect(then, status_code=303, cookies=[session_cookie(request, token)])
 

@@ -114,6 +114,13 @@ async def test_a_session_ends_after_its_hours_though_it_is_used(
     assert await database.fetchval("SELECT count(*) FROM console_sessions") == 0
 
 
+async def test_signing_in_again_ends_the_session_before(
+    auditor: Browser, api: Api, database: Database
+) -> None:
+    await signed_in(auditor, api.tokens["operator"])
+    assert await database.fetchval("SELECT count(*) FROM console_sessions") == 1
+
+
 async def test_signing_out_ends_this_session_alone(
     new_browser: Callable[[], Browser], api: Api
 ) -> None:
