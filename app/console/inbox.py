@@ -15,8 +15,8 @@ from app.audit.life_cycle import EventQuery
 from app.console import forms
 from app.console.access import HOME, corrects, reads
 from app.console.frame import address, done, show
+from app.console.reversals import POLICIES
 from app.infrastructure.db import Database
-from app.ledger.clawbacks import Policy
 from app.web.http.forms import form
 from app.web.http.parameters import EventId
 from app.web.http.patterns import EVENT_TYPE, STRIPE_ID
@@ -95,7 +95,7 @@ async def event(event_id: EventId, request: Request[Any, Any, Any], state: State
         whole=_written(payload),
         deliveries=await life_cycle.deliveries(database, event_id),
         made=made.rows,
-        policies=[(str(one), str(one).replace("_", " ")) for one in Policy],
+        policies=POLICIES,
     )
 
 

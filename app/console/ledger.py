@@ -15,6 +15,7 @@ from app.audit.entries import EntryQuery
 from app.console import forms, timeline
 from app.console.access import HOME, reads
 from app.console.frame import address, reader_zone, show
+from app.console.reversals import POLICIES
 from app.infrastructure import ids
 from app.infrastructure.db import Database, Record
 from app.ledger.idempotency import key_if_given
@@ -147,10 +148,3 @@ async def journal(
 
 def _account(rows: list[Record]) -> str | None:
     return rows[0]["account_id"] if rows else None
-
-
-POLICIES: Final = (
-    ("write_off", "is written off"),
-    ("debt", "is owed by the account"),
-    ("reject", "forbids it"),
-)

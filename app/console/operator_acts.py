@@ -11,9 +11,9 @@ from litestar.datastructures import State
 from app.console import forms
 from app.console.access import HOME, reads
 from app.console.frame import address, show
+from app.console.reversals import POLICIES
 from app.infrastructure import sql
 from app.infrastructure.db import Database
-from app.ledger.clawbacks import Policy
 from app.operators.acts import OperatorAct
 
 PATH: Final = f"{HOME}/corrections"
@@ -46,7 +46,7 @@ async def corrections(request: Request[Any, Any, Any], state: State) -> Response
         rows=rows,
         kinds=forms.choices(OperatorAct),
         going=await database.fetch(*_SQL["going"]()),
-        policies=[(str(one), str(one).replace("_", " ")) for one in Policy],
+        policies=POLICIES,
         next_path=address(PATH, act=asked.act, before=rows[-1]["id"]) if more else None,
         first_path=address(PATH, act=asked.act) if asked.before != _LAST else None,
     )

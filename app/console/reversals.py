@@ -29,6 +29,12 @@ from app.web.http.patterns import STRIPE_ID, id_pattern
 PATH: Final = f"{HOME}/reversals"
 WITHIN_S: Final = 4.0  # the tick goes on with what is left
 REFRESH_S: Final = 3
+# What becomes of credits that are spent already, as forms offer it.
+POLICIES: Final = (
+    (str(Policy.WRITE_OFF), "is written off"),
+    (str(Policy.DEBT), "is owed by the account"),
+    (str(Policy.REJECT), "forbids it"),
+)
 ReversalId = Annotated[str, PathParameter(pattern=id_pattern(ids.REVERSAL))]
 
 

@@ -15,8 +15,8 @@ from app.audit import life_cycle
 from app.console import forms
 from app.console.access import HOME, corrects, reads
 from app.console.frame import done, show
+from app.console.reversals import POLICIES
 from app.infrastructure import ids
-from app.ledger.clawbacks import Policy
 from app.reversals.run_again import run_again
 from app.runs.plan import plan
 from app.runs.run import Ticked, run_due
@@ -28,11 +28,6 @@ ROWS: Final = 50
 RUN_SECONDS_MAX: Final = 4.0  # the tick goes on with what is left
 REFRESH_S: Final = 3
 RunId = Annotated[str, PathParameter(pattern=id_pattern(ids.RUN))]
-POLICIES: Final = (
-    (str(Policy.WRITE_OFF), "is written off"),
-    (str(Policy.DEBT), "is owed by the account"),
-    (str(Policy.REJECT), "forbids it"),
-)
 SKIPPED: Final = {
     "skipped_by_use": "opened before by their own use",
     "skipped_dormant": "dormant: nobody uses them",

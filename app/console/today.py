@@ -24,7 +24,7 @@ from app.infrastructure import clock, sql
 from app.infrastructure.db import Database, Record
 
 DAYS: Final = 30
-EVENTS_MAX: Final = 10_000
+EVENTS_MAX: Final = 5_000
 ALERTS_SHOWN: Final = 8
 ALERTS_PAGE: Final = 100
 RUNS_SHOWN: Final = 5
@@ -89,7 +89,7 @@ async def alerts(request: Request[Any, Any, Any], state: State) -> Response[Any]
 
 async def _findings(state: State) -> list[Finding]:
     """What the doctor says of the work at hand, and whether this server can serve."""
-    found = await work.findings(state.book.database, Surroundings(variables=os.environ))
+    found = await work.at_hand(state.book.database, Surroundings(variables=os.environ))
     try:
         ready = await state.readiness.get()
     except TallybookError as error:

@@ -2,7 +2,7 @@
 -- The newest :most events that came within the last day, by their verdicts.
 SELECT verdict, count(*) AS events
   FROM (SELECT verdict, received_at FROM events ORDER BY number DESC LIMIT :most) AS newest
- WHERE received_at > tallybook_now() - interval '24 hours'
+ WHERE received_at > (SELECT tallybook_now()) - interval '24 hours'
  GROUP BY verdict ORDER BY verdict
 
 -- name: alerts

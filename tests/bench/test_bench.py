@@ -27,6 +27,7 @@ TINY = {
     "inbox-events": 300,
     "history-events": 5,
     "deliveries": 30,
+    "page-accounts": 2_000,
     "seal-entries": 2_000,
     "grant-accounts": 30,
     "grant-accounts-max": 300,
