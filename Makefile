@@ -119,12 +119,13 @@ READS ?= 20
 WEBHOOK_CUSTOMERS ?= 1000
 INBOX_EVENTS ?= 1000000
 HISTORY_EVENTS ?= 1000
+PAGE_ACCOUNTS ?= 100000
 SEAL_ENTRIES ?= 1000000
 GRANT_ACCOUNTS ?= 10000
 GRANT_ACCOUNTS_MAX ?= 200000
 GRANT_SPENDS_S ?= 15
 DELIVERIES ?= 2000
-PARTS ?= uniform hot http limits webhooks deliveries reads seals grants
+PARTS ?= uniform hot http limits webhooks deliveries reads pages seals grants
 
 # wrk sends what is measured over HTTP; only Debian's packages have it.
 bench: install ## measure speed as ratios to floors (OUT=FILE for JSON; ROUNDS=â€¦ and other sizes)
@@ -133,7 +134,7 @@ bench: install ## measure speed as ratios to floors (OUT=FILE for JSON; ROUNDS=â
 	  --accounts $(ACCOUNTS) --callers $(CALLERS) --rounds $(ROUNDS) --round-s $(ROUND_S) \
 	  --warm-up-s $(WARM_UP_S) --entries $(ENTRIES) --entries-max $(ENTRIES_MAX) --reads $(READS) \
 	  --webhook-customers $(WEBHOOK_CUSTOMERS) --inbox-events $(INBOX_EVENTS) \
-	  --history-events $(HISTORY_EVENTS) --deliveries $(DELIVERIES) --seal-entries $(SEAL_ENTRIES) --grant-accounts $(GRANT_ACCOUNTS) \
+	  --history-events $(HISTORY_EVENTS) --deliveries $(DELIVERIES) --page-accounts $(PAGE_ACCOUNTS) --seal-entries $(SEAL_ENTRIES) --grant-accounts $(GRANT_ACCOUNTS) \
 	  --grant-accounts-max $(GRANT_ACCOUNTS_MAX) --grant-spends-s $(GRANT_SPENDS_S)
 
 # Hours, and 30 GB: alone on a machine. What it must show: flat from the default sizes to these.

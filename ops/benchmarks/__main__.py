@@ -17,6 +17,7 @@ from ops.benchmarks import (
     grants,
     http_spends,
     limits,
+    pages,
     reads,
     seals,
     seed,
@@ -63,6 +64,10 @@ async def _grants(server: Server, _ledger: Ledger, sizes: Sizes) -> list[Figure]
     return await grants.measure(server, sizes)
 
 
+async def _pages(server: Server, _ledger: Ledger, sizes: Sizes) -> list[Figure]:
+    return await pages.measure(server, sizes)
+
+
 async def _seals(server: Server, ledger: Ledger, sizes: Sizes) -> list[Figure]:
     return await seals.measure(server, ledger, sizes)
 
@@ -75,6 +80,7 @@ PARTS: Mapping[str, Callable[[Server, Ledger, Sizes], Awaitable[list[Figure]]]] 
     "webhooks": _webhooks,
     "deliveries": _deliveries,
     "reads": _reads,
+    "pages": _pages,
     "seals": _seals,
     "grants": _grants,
 }

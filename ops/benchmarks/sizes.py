@@ -20,6 +20,7 @@ class Sizes(msgspec.Struct, frozen=True, kw_only=True):
     inbox_events: int  # that a full inbox holds
     history_events: int  # of one subscription that is long known
     deliveries: int  # webhook messages of one round
+    page_accounts: int  # of the large book whose pages are loaded
     seal_entries: int  # of the ledger that is sealed at once
     grant_accounts: int  # whose day is opened in the small ledger
     grant_accounts_max: int  # in the large one
