@@ -95,6 +95,7 @@ async def test_a_changed_link_tells_nothing(pages: Pages, acts: Acts) -> None:
         answer = await pages.get(f"{path[:-4]}AAAA{way}")
         assert answer.status_code == 403
         assert answer.headers["content-type"] == "text/html; charset=utf-8"
+        assert "This link does not work" in answer.text
         assert "user-1" not in answer.text
         assert "Tallybook" not in answer.text
     for act in ("checkout", "portal"):

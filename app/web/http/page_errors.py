@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from litestar import Request, Response
 
+from app.errors import PageLinkError
 from app.html.pages import page
 from app.html.zones import zone_of
 from app.web.http import problems
@@ -80,9 +81,12 @@ def _as_page(told: Callable[[Any, Any], Response[dict[str, object]]]) -> Any:
         problem = told(request, error)
         body = problem.content
         status = problem.status_code or 500
+        remedy = _REMEDIES.get(status)
         to_customer = request.route_handler.opt.get("access") is Access.LINK
         heading = _HEADINGS.get(status, str(body["title"]))
         detail = str(body["detail"])
+        if body["code"] == PageLinkError.code:
+            heading, remedy = "This link does not work", _REMEDIES[410]
         if to_customer:
             detail = _TO_CUSTOMERS.get(status, detail)
         if body["code"] == "not_found":
@@ -92,6 +96,7 @@ def _as_page(told: Callable[[Any, Any], Response[dict[str, object]]]) -> Any:
             status,
             heading,
             detail,
+            remedy=remedy,
             headers=problem.headers,
             **(_framed(request) if to_customer else {}),
         )
