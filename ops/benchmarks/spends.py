@@ -12,7 +12,7 @@ from hashlib import sha256
 from app.book import Book
 from app.errors import TallybookError
 from app.infrastructure.db import opened
-from app.ledger.idempotency import RequestKey
+from app.ledger.idempotency import RequestKey, key_of
 from app.spending.orders import SpendOrder
 from app.spending.queue import SpendQueue
 from ops.benchmarks.figures import Figure, at_least
@@ -100,5 +100,5 @@ def order_of(account: int) -> SpendOrder:
         account_id=f"bench-{account}",
         amount=1,
         actor="bench",
-        key=RequestKey(key, sha256(key.encode()).digest()),
+        key=RequestKey(key_of(key, b""), sha256(key.encode()).digest()),
     )
