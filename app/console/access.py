@@ -20,7 +20,7 @@ from app.infrastructure.settings import Settings
 from app.operators import sessions
 from app.operators.keys import ApiKey, Keyring, Scope
 from app.operators.sessions import Session
-from app.web.http import rate_limits
+from app.web.http import books, rate_limits
 from app.web.http.access import Access, access
 from app.web.http.forms import over_https
 
@@ -151,7 +151,7 @@ def session_cookie(request: Request[Any, Any, Any], token: str | None) -> Cookie
     return Cookie(
         key=cookie_name(request),
         value=token or "",
-        path=HOME,
+        path=books.path_of(request) + HOME,
         max_age=None if token else 0,
         httponly=True,
         secure=is_secure(request),

@@ -7,14 +7,13 @@ from typing import Annotated, Any, Final
 import msgspec
 from litestar import Request, Response, get
 from litestar.datastructures import State
-from litestar.response import Redirect
 
 from app.audit import entries
 from app.audit.accounts import AccountQuery
 from app.audit.accounts import accounts as accounts_page
 from app.console import forms
 from app.console.access import HOME, reads
-from app.console.frame import address, show
+from app.console.frame import address, lead, show
 from app.infrastructure import ids, sql
 from app.infrastructure.db import Database
 from app.ledger.kinds import BALANCE_MAX
@@ -59,7 +58,7 @@ async def accounts(request: Request[Any, Any, Any], state: State) -> Response[An
     if asked.q is not None:
         place = await place_of(database, asked.q)
         if place is not None:
-            return Redirect(place, status_code=303)
+            return lead(request, place)
     filters = AccountQuery(
         tier=asked.tier,
         state=asked.state,

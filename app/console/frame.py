@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import partial
 from typing import Any, Final
 from urllib.parse import quote, urlencode
 from zoneinfo import ZoneInfo
 
 from litestar import Request, Response
+from litestar.datastructures import Cookie
 from litestar.response import Redirect
 
 from app.console.access import FORM_TOKEN, HOME, may_correct
@@ -18,6 +20,7 @@ from app.infrastructure.ids import random_token
 from app.operators import sessions
 from app.operators.keys import ApiKey, Keyring
 from app.operators.sessions import Notice, Session
+from app.web.http import books
 
 NAV: Final = (
     (HOME, "Today"),
@@ -47,8 +50,9 @@ def show(
     state = request.scope["state"]
     session: Session | None = state.get("session")
     key: ApiKey | None = state.get("key")
-    back = quote(local_address(request), safe="")
-    return page(
+    below = books.path_of(request)
+    back = quote(below + local_address(request), safe="")
+    shown = page(
         f"console/{template}",
         status=status,
         # Not no-referrer, by which browsers would not say where a form comes from.
@@ -68,6 +72,16 @@ def show(
         address=address,
         **context,
     )
+    if below:
+        # Of a further book: every address of the console is below the book's. No text of others
+        # can have this in it, for its quotes are escaped.
+        shown.content = shown.content.replace(f'"{HOME}', f'"{below}{HOME}')
+    return shown
+
+
+def lead(request: Request[Any, Any, Any], path: str, cookies: Iterable[Cookie] = ()) -> Redirect:
+    """Lead to a page of this book's console."""
+    return Redirect(books.path_of(request) + path, status_code=303, cookies=list(cookies))
 
 
 def _nav(key: ApiKey | None) -> list[tuple[str, str]]:
@@ -82,7 +96,7 @@ async def done(
     """Lead to a page after an act, which says once what came of it."""
     session: Session = request.scope["state"]["session"]
     await sessions.say(request.app.state.book.database, session, Notice(text, tone))
-    return Redirect(path, status_code=303)
+    return lead(request, path)
 
 
 def reader_zone(request: Request[Any, Any, Any]) -> ZoneInfo:

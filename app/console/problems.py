@@ -7,10 +7,9 @@ from typing import Any, Final
 import structlog
 from litestar import Request, Response
 from litestar.exceptions import HTTPException, ValidationException
-from litestar.response import Redirect
 
 from app.console.access import HOME, SIGN_IN, ForeignFormError, SignInError
-from app.console.frame import address, local_address, show
+from app.console.frame import address, lead, local_address, show
 from app.errors import TallybookError
 from app.web.http.problems import DATABASE_AWAY, HEADINGS, status_of
 
@@ -43,7 +42,7 @@ _BY_STATUS: Final = {
 def of_sign_in(request: Request[Any, Any, Any], error: SignInError) -> Response[Any]:
     """Lead to the form, and back from there; an act that was sent is not done."""
     if request.method == "GET":
-        return Redirect(address(SIGN_IN, next=local_address(request)), status_code=303)
+        return lead(request, address(SIGN_IN, next=local_address(request)))
     return _page(
         request,
         401,

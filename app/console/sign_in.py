@@ -6,7 +6,6 @@ from typing import Any
 
 from litestar import Request, Response, get, post
 from litestar.datastructures import State
-from litestar.response import Redirect
 
 from app.console import forms
 from app.console.access import (
@@ -20,7 +19,7 @@ from app.console.access import (
     session_cookie,
     signed_in,
 )
-from app.console.frame import show
+from app.console.frame import lead, show
 from app.errors import ForbiddenError, TallybookError, UnauthenticatedError
 from app.html.zones import local_path
 from app.operators import sessions
@@ -50,7 +49,7 @@ async def sign_in_page(request: Request[Any, Any, Any]) -> Response[Any]:
         await signed_in(request)
     except SignInError:
         return _form(request, then)
-    return Redirect(then, status_code=303)
+    return lead(request, then)
 
 
 @post(SIGN_IN, status_code=200, **opens())
@@ -67,7 +66,7 @@ async def sign_in(request: Request[Any, Any, Any], state: State) -> Response[Any
     # Who signs in again leaves no session behind that nobody has the cookie of.
     await sessions.end(state.book.database, request.cookies.get(cookie_name(request), ""))
     token = await sessions.begin(state.book.database, key.id)
-    return Redirect(then, status_code=303, cookies=[session_cookie(request, token)])
+    return lead(request, then, [session_cookie(request, token)])
 
 
 @post(f"{HOME}/sign-out", status_code=200, **reads())
@@ -99,8 +98,7 @@ async def _key(request: Request[Any, Any, Any], state: State, token: str) -> Api
 
 
 def _signed_out(request: Request[Any, Any, Any]) -> Response[Any]:
-    cookies = [session_cookie(request, None)]
-    return Redirect(SIGN_IN, status_code=303, cookies=cookies)
+    return lead(request, SIGN_IN, [session_cookie(request, None)])
 
 
 def _then(path: str) -> str:

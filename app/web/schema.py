@@ -14,7 +14,7 @@ from litestar.response import Redirect
 from litestar.types import ControllerRouterHandler
 
 from app.html import assets
-from app.web.http import openapi_page
+from app.web.http import books, openapi_page
 from app.web.http.access import Access, access
 from app.web.http.openapi import describe
 
@@ -33,7 +33,7 @@ def get_root(request: Request[Any, Any, Any]) -> Redirect:
     """Lead a browser to the console; to any other caller nothing is served here."""
     if "text/html" not in request.headers.get("accept", ""):
         raise NotFoundException
-    return Redirect(CONSOLE)
+    return Redirect(books.path_of(request) + CONSOLE)
 
 
 @get("/schema/openapi.json", media_type="application/json", **_UNDESCRIBED)

@@ -7,9 +7,11 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, Final, cast
 
 from litestar import Litestar
+from litestar.connection import ASGIConnection
 from litestar.types import Receive, Scope, Send
 
 PREFIX: Final = "/books/"
+_BELOW: Final = "tallybook.below"
 
 
 def serve(app: Litestar, books: Mapping[str, Litestar]) -> None:
@@ -21,7 +23,8 @@ def serve(app: Litestar, books: Mapping[str, Litestar]) -> None:
     async def dispatch(scope: Scope, receive: Receive, send: Send) -> None:
         name, _, rest = scope["path"].removeprefix(PREFIX).partition("/")
         if scope["path"].startswith(PREFIX) and name in books:
-            inner = {**scope, "path": f"/{rest}", "raw_path": _below(scope, name)}
+            below = {_BELOW: f"{PREFIX}{name}"}
+            inner = {**scope, "path": f"/{rest}", "raw_path": _below(scope, name), **below}
             await books[name](cast("Scope", inner), receive, send)
         else:
             await own(scope, receive, send)
@@ -35,6 +38,12 @@ def serve(app: Litestar, books: Mapping[str, Litestar]) -> None:
 
     app.asgi_handler = dispatch
     app._lifespan_managers.append(open_all)
+
+
+def path_of(connection: ASGIConnection[Any, Any, Any, Any]) -> str:
+    """The path that a further book's own paths are below; empty for the first book."""
+    below: str = cast("Any", connection.scope).get(_BELOW, "")
+    return below
 
 
 def _below(scope: Any, name: str) -> bytes:
