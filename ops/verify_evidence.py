@@ -300,6 +300,7 @@ def check_names(one, entries):
     """Each name under which an account was sealed; the last of them, if it is told."""
     known = {name["hash"]: name for name in one["names"]}
     for name in one["names"]:
+        require((name["name"] is None) == (name["salt"] is None), "a name is told by half")
         if name["name"] is not None:
             check_hidden(name["salt"], name["name"], name["hash"], f"the name {name['name']}")
     for entry in entries:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 
 import asyncpg
@@ -11,13 +12,14 @@ from app.book import Book
 from app.infrastructure.db import Database
 from app.seals import comparing, notes, recompute, sealer, stored
 from app.seals.checkpoint import Head
+from app.seals.withhold import withhold_texts
 from app.verify.verify import ALL, verify
 from ops.verify_evidence import RefusedError
 from ops.verify_evidence import verify as verify_file
 from tests.acts import Acts
 from tests.api_client import Api
 from tests.conftest import Server, open_database
-from tests.seals.acts import evidence_of, open_and_spend
+from tests.seals.acts import evidence_of, open_and_spend, resigned
 
 ACCOUNT = "(SELECT id FROM accounts WHERE external_id = 'user-1')"
 LAST = f"(SELECT max(id) FROM entries WHERE account_id = {ACCOUNT})"
@@ -177,6 +179,31 @@ async def test_what_no_leaf_covers_is_not_found_by_evidence(
 ) -> None:
     await forge(sealed, edit)
     assert verify_file(await evidence_of(book.database, "user-1"))
+
+
+async def test_a_key_that_is_declared_erased_is_withheld_and_cannot_be_told_otherwise(
+    sealed: Database, book: Book
+) -> None:
+    """Who rules the database can keep a text from an auditor, and put no other in its place."""
+    number = await sealed.fetchval(f"SELECT {ACCOUNT}")
+    async with sealed.transaction():
+        await withhold_texts(sealed, [number])
+    await forge(
+        sealed,
+        f"""UPDATE journals SET idempotency_key = 'x' || id WHERE kind = 'spend' AND id IN (
+                SELECT journal_id FROM entries WHERE account_id = {ACCOUNT})""",
+    )
+    told = await evidence_of(book.database, "user-1")
+    assert verify_file(told)
+    assert [one["act"] for one in json.loads(told)["entries"]][-1] is None
+    assert [one async for one in recompute.wrong_seals(book.database)] == []
+    before = json.loads(told)
+    before["entries"][-1]["act"] = {
+        "salt": "00" * 16,
+        "value": {"actor": "x", "idempotency_key": "x", "request_hash": None},
+    }
+    with pytest.raises(RefusedError, match="is not what was sealed"):
+        verify_file(resigned(before))
 
 
 async def test_a_catalogues_content_is_covered_by_the_head(sealed: Database, book: Book) -> None:
