@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from contextlib import suppress
 from datetime import date, datetime, timedelta
 from functools import partial
 from typing import Final
@@ -163,21 +162,19 @@ async def _skip_dormant(nudge: Nudge) -> None:
 async def _side_by_side(nudge: Nudge, zone: str, at_once: int) -> None:
     """Chunk after chunk in each of so many places; none waits for what another has locked.
 
-    All but the first stand idle while others are at work on the database.
+    All but the first that has not ended stand idle while others are at work on the database.
     """
-    ended = asyncio.Event()
+    places = set(range(at_once))
 
     async def chunks(place: int) -> None:
         try:
-            while nudge.in_time and not ended.is_set():
-                if place and await nudge.pace.others_at_work():
-                    with suppress(TimeoutError):
-                        await asyncio.wait_for(ended.wait(), IDLE_S)
+            while nudge.in_time:
+                if place != min(places) and await nudge.pace.others_at_work():
+                    await asyncio.sleep(IDLE_S)
                 elif not await nudge.pace.chunk(partial(_bulk, nudge, zone)):
                     break
         finally:
-            if not place:
-                ended.set()
+            places.discard(place)
 
     # All come to their end, so that nothing is at work any more when one has failed.
     ends = await asyncio.gather(*(chunks(n) for n in range(at_once)), return_exceptions=True)
