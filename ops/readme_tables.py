@@ -42,6 +42,8 @@ def _told(access: Access, who: str) -> str:
         return "yes"
     if who in {*SCOPES.get(access, ()), *([Scope.OPERATOR] if access in SCOPES else [])}:
         return "yes"
+    if access is Access.LINK:  # no key opens it, nor is any missed
+        return "403"
     return "403" if who in GOOD_KEYS and access is not Access.CRON else "401"
 
 
