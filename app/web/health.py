@@ -60,8 +60,9 @@ async def readiness(state: State) -> Ready:
         )
     await _require_spends(state)
     late = await state.book.database.fetchval(
-        """SELECT exists(SELECT FROM accounts
-                          WHERE due_at < (SELECT tallybook_now()) - interval '5 minutes')"""
+        # By min(), which is one look at the index: EXISTS reads every account where none is late.
+        """SELECT coalesce(min(due_at) < (SELECT tallybook_now()) - interval '5 minutes', false)
+             FROM accounts"""
     )
     limiter: Limiter | None = state.limiter
     away = limiter is not None and limiter.away
