@@ -27,6 +27,7 @@ from app.html.accents import path_of
 from app.html.pages import page
 from app.infrastructure.db import Record
 from app.web.exports import FORMULA_STARTS
+from app.web.http import books
 from app.web.http.access import Access, access, page_link
 from app.web.http.forms import form, origin, refuse_other_sites
 from app.web.http.page_errors import PAGE
@@ -154,7 +155,7 @@ async def buy(request: Request[Any, Any, Any], state: State) -> Response[str]:
     followed, account = await _opened(request, state)
     if sent.price not in {offer.price for offer in followed.link.offers}:
         raise NotFoundException
-    here = origin(request) + request.url.path.rpartition("/")[0]
+    here = origin(request) + _path(request)
     back = followed.link.return_url
     wanted = Purchase(
         price=sent.price,
@@ -171,7 +172,7 @@ async def manage(request: Request[Any, Any, Any], state: State) -> Response[str]
     """Open Stripe's portal, and lead there."""
     refuse_other_sites(request)
     followed, account = await _opened(request, state)
-    here = origin(request) + request.url.path.rpartition("/")[0]
+    here = origin(request) + _path(request)
     back = followed.link.return_url or f"{here}?back=portal"
     opened = await open_portal(state.book, account.public_id, back, None)
     return _onward(request, state, followed, account, opened.url)
@@ -180,6 +181,11 @@ async def manage(request: Request[Any, Any, Any], state: State) -> Response[str]
 async def _opened(request: Request[Any, Any, Any], state: State) -> tuple[Followed, AccountView]:
     followed = await page_links.follow(state.book, page_link(request))
     return followed, await view_of_account(state.book, followed.number)
+
+
+def _path(request: Request[Any, Any, Any]) -> str:
+    """The page's own path, also in a further book."""
+    return f"{books.path_of(request)}/pages/{request.path_params['token']}"
 
 
 def _page(
@@ -197,7 +203,7 @@ def _page(
         zone=ZoneInfo(account.time_zone),
         theme=link.theme,
         accent_path=path_of(link.accent) if link.accent else None,
-        path=f"/pages/{request.path_params['token']}",
+        path=_path(request),
         ends_at=followed.ends_at,
         now=followed.now,
         **context,

@@ -14,7 +14,7 @@ from app.accounts import page_links
 from app.accounts.page_links import OFFERS_MAX, Offer, PageWish, Theme
 from app.html.accents import PATTERN
 from app.web.hosted_pages import PageUrl, PriceId, require_ours
-from app.web.http import problems
+from app.web.http import books, problems
 from app.web.http.access import Access, access
 from app.web.http.forms import origin
 from app.web.http.instants import Instant, instant
@@ -90,5 +90,5 @@ async def create_page_link(
     token, ends_at = await page_links.create(
         state.book, state.settings.key_pepper, account_id, wish
     )
-    path = f"{PATH}/{token}"
+    path = f"{books.path_of(request)}{PATH}/{token}"
     return PageLinkAnswer(url=origin(request) + path, path=path, expires_at=instant(ends_at))

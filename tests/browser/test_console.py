@@ -32,6 +32,21 @@ async def test_the_door_is_a_page_for_everybody(somebody: Reader) -> None:
     await somebody.look("console-sign-in")
 
 
+async def test_on_a_phone_the_menu_opens_by_the_keyboard(somebody: Reader) -> None:
+    await sign_in(somebody, "auditor")
+    page = somebody.page
+    await page.set_viewport_size({"width": 390, "height": 844})
+    await page.get_by_text("Menu", exact=True).focus()
+    await page.keyboard.press("Enter")
+    menu = page.get_by_role("navigation", name="Menu")
+    await expect(menu.get_by_role("link", name="Inbox")).to_be_in_viewport()
+    await expect(page.get_by_role("button", name="Sign out", exact=True)).to_be_in_viewport()
+    await somebody.look("console-menu")
+    await page.set_viewport_size({"width": 390, "height": 844})
+    await menu.get_by_role("link", name="Inbox").click()
+    await expect(page.get_by_role("heading", level=1)).to_have_text("Inbox")
+
+
 @pytest.mark.timeout(600)
 async def test_every_page_of_the_console_is_one_for_everybody(
     somebody: Reader, book: ServedBook

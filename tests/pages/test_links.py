@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
@@ -16,6 +17,7 @@ from app.accounts.page_links import Offer, PageLink
 from app.errors import PageLinkError
 from app.infrastructure.db import Database
 from app.infrastructure.settings import Settings
+from app.web.http import books
 from tests.acts import Acts
 from tests.api_client import open_api
 from tests.conftest import NOW, new_server, open_database
@@ -206,3 +208,23 @@ async def test_a_page_has_the_application_s_colour_and_theme(pages: Pages, acts:
     # Dark on yellow; on white the yellow is a brown that can be read.
     assert "--accent-fill:#ffd400;--on-accent:#14171f" in style.text
     assert "--accent:light-dark(#836d00,#ffd400)" in style.text
+
+
+async def test_in_a_further_book_every_address_is_that_book_s(pages: Pages, acts: Acts) -> None:
+    app = pages.api.client._transport.app  # type: ignore[attr-defined]
+    own, managers = app.asgi_handler, list(app._lifespan_managers)
+    books.serve(app, {"acme": app})
+    try:
+        answer = await pages.api.client.post(
+            "/books/acme/api/v1/accounts/user-1/page-links",
+            json={},
+            headers=pages.api.headers("service"),
+        )
+        path = answer.json()["path"]
+        assert path.startswith("/books/acme/pages/")
+        for way in ("", "/statement?month=2026-01"):
+            html = (await pages.get(path + way)).text
+            for address in re.findall(r'(?:href|action)="([^"#]+)"', html):
+                assert address.startswith((path, "/assets/"))
+    finally:
+        app.asgi_handler, app._lifespan_managers = own, managers

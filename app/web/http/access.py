@@ -148,7 +148,7 @@ async def _check_link(connection: ASGIConnection[Any, Any, Any, Any]) -> None:
     except PageLinkError:
         await rate_limits.of_address(connection)
         raise
-    await rate_limits.of_page(connection, link.number)
+    await rate_limits.of_page(connection, f"{link.number}-{link.opened_us}")
     connection.scope["state"]["page_link"] = link
 
 

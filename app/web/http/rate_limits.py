@@ -33,11 +33,11 @@ async def of_address(connection: ASGIConnection[Any, Any, Any, Any]) -> None:
         await _take(connection, limits.of_address, f"address:{bucket_of(caller_ip(connection))}")
 
 
-async def of_page(connection: ASGIConnection[Any, Any, Any, Any], number: int) -> None:
+async def of_page(connection: ASGIConnection[Any, Any, Any, Any], account: str) -> None:
     """Count a look at this account's page; RateLimitedError if there were too many."""
     limits: RateLimits | None = connection.app.state.settings.rate_limits
     if limits is not None:
-        await _take(connection, limits.of_address, f"page:{number}")
+        await _take(connection, limits.of_address, f"page:{account}")
 
 
 def caller_ip(connection: ASGIConnection[Any, Any, Any, Any]) -> Address | None:
