@@ -34,7 +34,7 @@ Assistants = Literal["off", "read", "corrections"]
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """What one process needs to know; see the README's table for each name.
+    """What one process needs to know; see ops/reference.md for each name.
 
     Secrets are never printed: ``repr`` leaves them out.
     """
@@ -68,7 +68,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         return f"Settings(environment={self.environment!r}, livemode={self.livemode!r})"
 
 
-# name in the environment → what it is for; the README's table is held to this by a test.
+# name in the environment → what it is for; ops/reference.md is held to this by a test.
 NAMES: Final[Mapping[str, str]] = {
     "DATABASE_URL": "the application's role on PostgreSQL 15 or later",
     "DATABASE_READ_URL": "an auditor's own login to PostgreSQL; `migrate` lets it read, no more",

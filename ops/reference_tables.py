@@ -1,4 +1,4 @@
-"""Print the README's generated tables: routes by caller, and codes of errors."""
+"""Write the generated tables of ops/reference.md: routes by caller, and codes of errors."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from app.operators.keys import Scope
 from app.web.http import codes
 from app.web.http.access import SCOPES, Access
 
-README: Final = Path(__file__).parent.parent / "README.md"
+PAGE: Final = Path(__file__).with_name("reference.md")
 GOOD_KEYS: Final = ("auditor", "read", "spend", "service", "operator")
 CALLERS: Final = ("none", *GOOD_KEYS, "revoked", "expired")
 
@@ -55,21 +55,21 @@ def errors() -> str:
     )
 
 
-def written(readme: str) -> str:
-    """The README with both tables as they are to be."""
+def written(page: str) -> str:
+    """The page with both tables as they are to be."""
     for name, table in (("routes", routes()), ("errors", errors())):
         begin, end = f"<!-- {name} -->\n", f"<!-- end of {name} -->"
-        readme = re.sub(f"{begin}.*?{end}", lambda _: f"{begin}{table}{end}", readme, flags=re.S)  # noqa: B023
-    return readme
+        page = re.sub(f"{begin}.*?{end}", lambda _: f"{begin}{table}{end}", page, flags=re.S)  # noqa: B023
+    return page
 
 
 def main() -> None:
-    """Write them into the README; with --check only say whether they stand there."""
-    before = README.read_text(encoding="utf-8")
+    """Write them into the page; with --check only say whether they stand there."""
+    before = PAGE.read_text(encoding="utf-8")
     after = written(before)
     if "--check" in sys.argv[1:]:
-        sys.exit(None if after == before else "Run: python -m ops.readme_tables")
-    README.write_text(after, encoding="utf-8")
+        sys.exit(None if after == before else "Run: python -m ops.reference_tables")
+    PAGE.write_text(after, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The README's tables of routes and of errors are generated, and the running service keeps them."""
+"""The tables of routes and of errors are generated, and the running service keeps them."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from tests.contract.test_routes import callers, filled
 __all__ = ["callers"]  # a fixture is found by its name
 
 ROOT = Path(__file__).parents[2]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "ops/reference.md").read_text(encoding="utf-8")
 CALLERS = {"none": "nobody"}  # what the table calls whom the tests call otherwise
 
 
 def table(name: str) -> list[list[str]]:
-    found = re.search(f"<!-- {name} -->\n(.*?)<!-- end of {name} -->", README, re.DOTALL)
+    found = re.search(f"<!-- {name} -->\n(.*?)<!-- end of {name} -->", PAGE, re.DOTALL)
     assert found
     return [
         [cell.strip().strip("`") for cell in line.strip("|").split("|")]
@@ -34,7 +34,7 @@ def table(name: str) -> list[list[str]]:
 def test_both_tables_are_what_the_code_declares() -> None:
     # In a process of its own: a test may have imported errors that no route raises.
     done = subprocess.run(
-        [sys.executable, "-m", "ops.readme_tables", "--check"],
+        [sys.executable, "-m", "ops.reference_tables", "--check"],
         cwd=ROOT,
         capture_output=True,
         text=True,
