@@ -28,7 +28,7 @@ LASTS_S_MAX: Final = 7 * 86_400
 LABEL_CHARS_MAX: Final = 60
 
 
-class PageOffer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class PageOfferBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A price that the page offers by Checkout, and the button's text; else the catalogue's."""
 
     price: PriceId
@@ -51,7 +51,7 @@ class PageLinkBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     theme: Theme = "auto"
     accent: Annotated[str, msgspec.Meta(pattern=PATTERN)] | None = None
     return_url: PageUrl | None = None
-    offers: Annotated[list[PageOffer], msgspec.Meta(max_length=OFFERS_MAX)] = []
+    offers: Annotated[list[PageOfferBody], msgspec.Meta(max_length=OFFERS_MAX)] = []
 
 
 class PageLinkAnswer(View, frozen=True, kw_only=True):
