@@ -57,6 +57,7 @@ class ModelHold:
     """What was reserved of which lots."""
 
     parts: list[tuple[ModelLot, int]]
+    taken_at: datetime
     ends: datetime
     amount: int
     state: str = "held"
@@ -342,7 +343,7 @@ class AccountModel:
         parts = self._draw(amount)
         for lot, part in parts:
             lot.held += part
-        hold = ModelHold(parts, self.now + timedelta(seconds=seconds), amount)
+        hold = ModelHold(parts, self.now, self.now + timedelta(seconds=seconds), amount)
         self.holds.append(hold)
         return hold
 
@@ -381,6 +382,14 @@ class AccountModel:
         if not held and not free:
             raise RefusedByModel("hold_expired")
         return held, free, 0
+
+    def extend(self, hold: ModelHold, seconds: int) -> None:
+        self.post_due()
+        self._must_be_open(hold)
+        ends = self.now + timedelta(seconds=seconds)
+        if ends > hold.taken_at + timedelta(days=7):
+            raise RefusedByModel("hold_too_long")
+        hold.ends = ends
 
     def release(self, hold: ModelHold) -> None:
         self.post_due()

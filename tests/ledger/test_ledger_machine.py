@@ -214,6 +214,14 @@ class LedgerMachine(RuleBasedStateMachine):
         self.journals.append((answer.journal_id, name, journal))
 
     @precondition(lambda self: self.holds)
+    @rule(index=indexes, seconds=st.sampled_from([60, 40_000, 86_400]))
+    def an_extension(self, index: int, seconds: int) -> None:
+        number, name, held = self.holds[-1 - index % len(self.holds)]
+        answer = self.ask(hold.extend(self.book, number, seconds, self.order()))
+        refusal = expected(lambda: self.models[name].extend(held, seconds))
+        assert answer == refusal if refusal else not isinstance(answer, str)
+
+    @precondition(lambda self: self.holds)
     @rule(index=indexes)
     def a_release(self, index: int) -> None:
         number, name, held = self.holds[-1 - index % len(self.holds)]
