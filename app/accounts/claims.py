@@ -1,4 +1,4 @@
-"""What events claim of a customer's account; the tie is a function of the set of claims."""
+"""Claims of events about whose account a customer is. All claims together decide the tie."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Said(msgspec.Struct, frozen=True, kw_only=True):
-    """What one event says; an empty ``external_id`` names nobody.
+    """A claim of one event; an empty ``external_id`` names nobody.
 
     ``latest`` is what the object's latest snapshot says, where the caller knows it better than
     by the events' own times.

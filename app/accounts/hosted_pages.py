@@ -27,7 +27,7 @@ QUANTITY_KEY: Final = "tallybook_quantity"  # how many of it, where the session 
 
 
 class Purchase(msgspec.Struct, frozen=True, kw_only=True):
-    """What is to be bought, and where Stripe sends the buyer afterwards."""
+    """The price and quantity to buy, and where Stripe sends the buyer afterwards."""
 
     price: str
     success_url: str

@@ -53,7 +53,7 @@ def move_backing(
 
 
 def move_clawbacks(lot: Lot, moved: Lot, source: AccountDay, target: AccountDay) -> None:
-    """What waits for a release of the lot waits for that of the moved one."""
+    """Let clawbacks that wait for a release of the lot wait for one of the moved lot."""
     for clawback in [
         clawback for clawback in source.clawbacks if clawback.lot is lot and clawback.pending
     ]:

@@ -77,12 +77,12 @@ async def is_a_customers(book: Book, external_id: str, besides: str | None) -> b
 
 
 def unknown(public_id: str) -> AccountUnknownError:
-    """What is said of an id that no account has."""
+    """The error for an id that no account has."""
     return AccountUnknownError(f"No account has the id {public_id!r}.", account_id=public_id)
 
 
 async def require(book: Book, public_id: str) -> int:
-    """The same, or AccountUnknownError."""
+    """The internal id behind a public id; raises AccountUnknownError without one."""
     number = await find(book, public_id)
     if number is None:
         raise unknown(public_id)
@@ -122,7 +122,7 @@ async def lock_id(book: Book, external_id: str) -> None:
 
 
 async def try_lock_id(book: Book, external_id: str) -> bool:
-    """The same where a customer's lock is held already: waiting now could be for ever."""
+    """Lock the id if nobody has it. With a customer's lock held, waiting could deadlock."""
     return await book.database.fetchval(  # type: ignore[no-any-return]
         "SELECT pg_try_advisory_xact_lock(hashtextextended($1, $2))", external_id, ID_LOCK
     )

@@ -1,4 +1,4 @@
-"""Signed, expiring links to an account's page; nothing of them is stored.
+"""Signed links to an account's page, which expire. They are not stored.
 
 The key is derived from the pepper, so that whoever reads the database can sign none. A link names
 the account's row and when that was opened: it follows the account through renames, merges and

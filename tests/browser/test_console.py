@@ -28,7 +28,7 @@ async def sign_in(somebody: Reader, scope: str) -> None:
 
 
 async def test_the_door_is_a_page_for_everybody(somebody: Reader) -> None:
-    await somebody.open("/console")
+    assert await somebody.open("/console") == 200
     await somebody.look("console-sign-in")
 
 

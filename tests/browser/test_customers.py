@@ -49,7 +49,8 @@ async def test_a_statement_is_printed_and_downloaded(somebody: Reader, book: Ser
 async def test_a_page_in_the_application_s_colour_and_theme(
     somebody: Reader, book: ServedBook
 ) -> None:
-    await somebody.open(await link(book, "ben-1", accent="#ffd400", theme="dark"))
+    page = await link(book, "ben-1", accent="#ffd400", theme="dark")
+    assert await somebody.open(page) == 200
     await somebody.look("customer-accent")
 
 

@@ -27,7 +27,7 @@ async def test_a_zone_is_chosen_by_keyboard_and_kept(somebody: Reader) -> None:
 
 
 async def test_the_choice_of_a_zone_is_a_page_for_everybody(somebody: Reader) -> None:
-    await somebody.open("/zone")
+    assert await somebody.open("/zone") == 200
     await somebody.look("zone")
 
 

@@ -302,6 +302,8 @@ async def test_an_operators_key_and_an_applications_may_read_the_same(
     keyed = journal(idempotency_key="key-2", request_hash=HASH)
     for kind in ("spend", "grant"):
         await insert(connection, "journals", {**keyed, "kind": kind})
+    same = "SELECT count(*) FROM journals WHERE idempotency_key = 'key-2'"
+    assert await connection.fetchval(same) == 2
 
 
 async def test_a_journal_is_reversed_once(connection: asyncpg.Connection) -> None:
