@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from importlib.metadata import version
@@ -18,6 +18,7 @@ from litestar.types import ControllerRouterHandler
 from app.audit.export import Exports
 from app.audit.gauges import Gauges
 from app.audit.horizon import Horizons
+from app.audit.readings import Readings
 from app.book import Book, book_of, close_stripe, settings_of
 from app.console.routes import CONSOLE
 from app.console.verify import Verifier
@@ -103,8 +104,22 @@ def furnish(app: Litestar, settings: Settings, counts: Metrics | None = None) ->
     )
     state = app.state
     state.update({**_state(settings, book, spending), "metrics": counts, "limiter": limiter})
+    state.replica = _replica(settings)
+    state.readings = Readings(book.database, state.replica, counts.report)
     state.readiness = Looks(partial(health.readiness, state))
     state.scrapes = Looks(partial(metrics.scrape, state))
+
+
+def _replica(settings: Settings) -> Database | None:
+    """The replica's pool: a server starts without the replica, and asks it when a report comes."""
+    if settings.database_replica_url is None:
+        return None
+    return Database(
+        settings.database_replica_url,
+        settings.pool_size_max,
+        pool_size_min=0,
+        application="tallybook reports",
+    )
 
 
 def _routes(settings: Settings) -> list[ControllerRouterHandler]:
@@ -125,7 +140,11 @@ async def _lifespan(app: Litestar) -> AsyncIterator[None]:
     book: Book = app.state.book
     counts: Metrics = app.state.metrics
     limiter: Limiter | None = app.state.limiter
-    async with checked(book.database), kept_open(app.state.spending.database):
+    async with AsyncExitStack() as stack:
+        await stack.enter_async_context(checked(book.database))
+        await stack.enter_async_context(kept_open(app.state.spending.database))
+        if app.state.replica is not None:
+            await stack.enter_async_context(kept_open(app.state.replica))
         if limiter is not None:
             await limiter.open()
         keyring: Keyring = app.state.keyring

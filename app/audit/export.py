@@ -13,7 +13,7 @@ import msgspec
 
 from app.audit import entries
 from app.audit.entries import EntryQuery
-from app.audit.horizon import Horizon
+from app.audit.horizon import Horizon, Horizons
 from app.errors import BusyError
 from app.infrastructure.db import Database, Record
 
@@ -73,6 +73,13 @@ async def stream(
             epoch=await database.fetchval("SELECT epoch FROM book"),
         )
     )
+
+
+async def begin(
+    database: Database, horizons: Horizons, query: EntryQuery, form: Form
+) -> AsyncGenerator[bytes, None]:
+    """Return the `stream` up to the horizon of now."""
+    return stream(database, await horizons.find(database), query, form)
 
 
 async def _chunks(

@@ -80,7 +80,7 @@ class Horizons:
         is a standby.
         """
         # First the floor: whoever locks an account from now on records nothing before it.
-        floor = await _raise_floor(database)
+        floor = await raise_floor(database)
         drawn = await _drawn(database, "entries_id_seq")
         # A second statement: whoever drew an id by then held its account's lock already.
         if not await _writers_end(database, "accounts"):
@@ -134,7 +134,7 @@ async def _writers_end(database: Database, table: str) -> bool:
     return True
 
 
-async def _raise_floor(database: Database) -> datetime:
+async def raise_floor(database: Database) -> datetime:
     """The book's floor, raised to now if it is older than a tenth of a second.
 
     Each writer reads it with its account's lock and records nothing before it, also when the clock

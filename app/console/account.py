@@ -66,7 +66,7 @@ async def account(
     zone = reader_zone(request)
     start = now - timedelta(days=int(asked.days))
     figure = await _balance(database, owners.numbers, start, now, zone)
-    line = await timeline.line(database, state.horizons, owners, asked.cursor, asked.until)
+    line = await state.readings.ask(timeline.line, owners, asked.cursor, asked.until)
     here = f"{PATH}/{account_id}"
     on = day_of(stands.time_zone, now).on
     return show(
@@ -99,7 +99,7 @@ async def explain(
     as_of = forms.instant(asked.as_of, reader_zone(request), "as_of")
     stands = await view(state.book, account_id)
     async with state.reports.room():
-        found = await explained(state.book.database, state.horizons, account_id, as_of)
+        found = await state.readings.ask(explained, account_id, as_of)
     granted = await state.book.database.fetch(
         *_SQL["granted"](lot_ids=[lot.number for lot in found.lots])
     )
@@ -125,7 +125,7 @@ async def why(
     asked = forms.query(request, WhyQuery)
     first = None if asked.month is None else date.fromisoformat(f"{asked.month}-01")
     async with state.reports.room():
-        told = await told_why(state.book.database, state.horizons, account_id, asked.on, first)
+        told = await state.readings.ask(told_why, account_id, asked.on, first)
     path = f"{PATH}/{account_id}"
     before, after = _beside(told.on, told.days)
     span = {

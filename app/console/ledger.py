@@ -68,9 +68,8 @@ class LedgerQuery(msgspec.Struct, frozen=True, kw_only=True):
 async def ledger(request: Request[Any, Any, Any], state: State) -> Response[Any]:
     """A page of entries, the newest first."""
     asked = forms.query(request, LedgerQuery)
-    database: Database = state.book.database
     query = await entry_query(request, state, asked)
-    page = await entries.page(database, state.horizons, query, asked.cursor, ROWS)
+    page = await state.readings.ask(entries.page, query, asked.cursor, ROWS)
     sent = forms.sent(asked)
     return show(
         request,

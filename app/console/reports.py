@@ -58,13 +58,12 @@ class ExportQuery(LedgerQuery, frozen=True, kw_only=True):
 async def roll_forward_page(request: Request[Any, Any, Any], state: State) -> Response[Any]:
     """What the balance was, what came and went, and what it is; asked for, since it reads much."""
     asked = forms.query(request, RollQuery)
-    database: Database = state.book.database
     start, end = await _span(request, state, asked.month, asked.from_, asked.to)
     moved = None
     if start is not None and end is not None:
         async with state.reports.room():
-            moved = await roll_forward(
-                database, state.horizons, start, end, asked.account_id, by_lot_source=True
+            moved = await state.readings.ask(
+                roll_forward, start, end, asked.account_id, by_lot_source=True
             )
     return show(
         request,
@@ -73,7 +72,7 @@ async def roll_forward_page(request: Request[Any, Any, Any], state: State) -> Re
         asked=forms.sent(asked),
         moved=moved,
         flows=FLOWS,
-        months=await _months(database),
+        months=await _months(state.book.database),
         export_path=moved
         and address(
             f"{EXPORT}",
@@ -93,7 +92,7 @@ async def trial_balance_page(request: Request[Any, Any, Any], state: State) -> R
         now = asked.as_of == "now"
         at = None if now else forms.instant(asked.as_of, reader_zone(request), "as_of")
         async with state.reports.room():
-            stood = await trial_balance(state.book.database, state.horizons, at)
+            stood = await state.readings.ask(trial_balance, at)
     return show(request, "trial_balance.html", here=PATH, as_of=asked.as_of or "now", stood=stood)
 
 
@@ -115,7 +114,6 @@ async def export_page(request: Request[Any, Any, Any], state: State) -> Response
 async def export_file(request: Request[Any, Any, Any], state: State) -> Streamed:
     """The entries as one file, as over HTTP: it ends in its count and checksum."""
     asked = forms.query(request, ExportQuery)
-    database: Database = state.book.database
     state.exports.require_room()
     query = await entry_query(request, state, asked)
     if asked.month is not None:
@@ -123,7 +121,7 @@ async def export_file(request: Request[Any, Any, Any], state: State) -> Streamed
         query = msgspec.structs.replace(query, recorded_from=start, recorded_to=end)
     query = msgspec.structs.replace(query, order="asc")
     form = FORMS[asked.format]
-    chunks = export.stream(database, await state.horizons.find(database), query, form)
+    chunks = await state.readings.ask(export.begin, query, form)
     name = f"entries-{asked.month}" if asked.month else "entries"
     return Streamed(
         state.exports.counted(chunks),

@@ -9,14 +9,17 @@ from typing import Final
 from app.doctor.finding import Finding, fail, ok, ok_or_fail, warn
 from app.doctor.surroundings import Surroundings
 from app.errors import ConfigurationError
-from app.infrastructure import clock, migrations
+from app.infrastructure import clock, migrations, variables
 from app.infrastructure.checked_database import server_faults, setting_faults
 from app.infrastructure.db import Database
 from app.operators.keys import DEVELOPMENT_IDS, is_pepper
+from app.spending import queue, turns
 from app.tables.clock_and_catalogues import DevClock
 from app.tables.keys_and_operators import ApiKeys
 from app.verify.verify import verify_structure
 
+POOL_SIZE: Final = 16
+OF_SPENDS: Final = queue.CONNECTIONS + turns.CONNECTIONS
 SKEW_SECONDS_WARN: Final = 2.0
 SKEW_SECONDS_MAX: Final = 30.0  # a tenth of what a webhook's signature may be late
 
@@ -32,6 +35,7 @@ async def findings(database: Database, around: Surroundings) -> list[Finding]:
         await _migrations(database),
         await _structure(database),
         await _durability(database),
+        await _connections(database, around),
         await _development_keys(database, around),
     ]
 
@@ -132,6 +136,24 @@ async def _pepper(database: Database, around: Surroundings) -> Finding:
         return ok("pepper", "is the one of this book's keys" if pepper else "is not known here")
     said = "TALLYBOOK_KEY_PEPPER is not the one with which this book's keys were made"
     return fail("pepper", said, "give every server and `keys` the same, else all keys are refused")
+
+
+async def _connections(database: Database, around: Surroundings) -> Finding:
+    """Whether one more server process of ours would find room, as at a rollout."""
+    told = await database.fetchrow(
+        """SELECT current_setting('max_connections')::integer
+                  - current_setting('superuser_reserved_connections')::integer AS room,
+                  (SELECT sum(numbackends)::integer FROM pg_stat_database) AS used"""
+    )
+    assert told is not None
+    name = "TALLYBOOK_POOL_SIZE_MAX"
+    of_book = variables.number(around.read(name), name, [], 1, POOL_SIZE) + OF_SPENDS
+    more = of_book * (1 + len(variables.parts_of(around.read("TALLYBOOK_BOOKS"))))
+    said = f"{told['used']} of {told['room']} are in use; a server process opens up to {more}"
+    if told["used"] + more > told["room"]:
+        remedy = f"raise max_connections, or lower {name}; see ops/scale.md"
+        return warn("connections", said, remedy)
+    return ok("connections", said)
 
 
 async def _durability(database: Database) -> Finding:

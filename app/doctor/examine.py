@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import asyncpg
 
 from app.doctor import database as schema
-from app.doctor import outside, roles, secrecy, work
+from app.doctor import outside, replica, roles, secrecy, work
 from app.doctor.finding import Finding, Level, fail
 from app.doctor.surroundings import Surroundings
 from app.errors import TallybookError
 from app.infrastructure.books import in_book
 from app.infrastructure.db import Database, opened
+
+_AWAY: Final = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
 
 
 async def examine(around: Surroundings) -> list[Finding]:
@@ -31,8 +35,9 @@ async def _of_database(around: Surroundings) -> list[Finding]:
     try:
         async with opened(in_named_book(around, url)) as database:
             found = await _of_book(database, around)
+            found += await _of_replica(database, around)
         return found + await _of_reader(around)
-    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+    except _AWAY as error:
         said = f"cannot be asked: {type(error).__name__}: {error}"
         return [fail("database", said, "look at DATABASE_URL, DATABASE_READ_URL and the server")]
 
@@ -47,6 +52,19 @@ async def _of_book(database: Database, around: Surroundings) -> list[Finding]:
     found = await schema.findings(database, around)
     found += [member, *await roles.findings(database)]
     return found + await work.findings(database, around)
+
+
+async def _of_replica(database: Database, around: Surroundings) -> list[Finding]:
+    url = around.read("DATABASE_REPLICA_URL")
+    if url is None:
+        return []
+    try:
+        async with opened(in_named_book(around, url)) as there:
+            return await replica.findings(database, there)
+    except _AWAY as error:
+        said = f"cannot be asked: {type(error).__name__}: {error}"
+        remedy = "look at DATABASE_REPLICA_URL and its server; the primary answers meanwhile"
+        return [fail("replica", said, remedy)]
 
 
 async def _of_reader(around: Surroundings) -> list[Finding]:

@@ -9,7 +9,7 @@ from typing import Final
 from urllib.parse import parse_qs, urlsplit
 
 from app.doctor.finding import Finding, fail, ok, ok_or_fail, warn
-from app.doctor.surroundings import Surroundings, host_of, is_loopback
+from app.doctor.surroundings import Surroundings, host_of, hosts_of, is_loopback
 from app.errors import ConfigurationError
 from app.infrastructure import settings
 
@@ -19,6 +19,7 @@ SECRETS: Final = (
 FILES: Final = (
     *(*SECRETS, "TALLYBOOK_SEAL_KEY"),
     *("DATABASE_URL", "DATABASE_OWNER_URL", "DATABASE_READ_URL", "REDIS_URL"),
+    "DATABASE_REPLICA_URL",
 )
 
 
@@ -94,9 +95,9 @@ def _wires(around: Surroundings) -> list[Finding]:
     if around.url is not None:
         found.append(_tls(around.url))
     plain = []
-    for name in ("DATABASE_URL", "DATABASE_READ_URL"):
+    for name in ("DATABASE_URL", "DATABASE_READ_URL", "DATABASE_REPLICA_URL"):
         url = around.read(name)
-        if url and not is_loopback(host_of(url)):
+        if url and not all(map(is_loopback, hosts_of(url))):
             modes = parse_qs(urlsplit(url).query).get("sslmode", [])
             if not {"require", "verify-ca", "verify-full"} & {*modes}:
                 plain.append(name)

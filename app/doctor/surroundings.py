@@ -69,3 +69,9 @@ def is_loopback(host: str | None) -> bool:
 def host_of(url: str) -> str | None:
     """The host that a URL names."""
     return urlsplit(url).hostname
+
+
+def hosts_of(url: str) -> list[str | None]:
+    """The hosts of a database's address, which may name several with commas between."""
+    _, _, hosts = urlsplit(url).netloc.rpartition("@")
+    return [urlsplit(f"//{one}").hostname for one in hosts.split(",")]

@@ -70,6 +70,8 @@ def environment_of(book: str, environment: Mapping[str, str]) -> dict[str, str]:
         if name.removesuffix("_FILE").endswith(ending)
     }
     stated = {name.removesuffix("_FILE") for name in own} | set(_ITS_OWN)
+    if "DATABASE_URL" in stated:  # another server, whose replica is another, too
+        stated.add("DATABASE_REPLICA_URL")
     shared = {
         name: value
         for name, value in environment.items()

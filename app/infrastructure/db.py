@@ -201,6 +201,7 @@ class Database:
         url: str,
         pool_size_max: int = 16,
         *,
+        pool_size_min: int = 1,
         application: str = "tallybook",
         command_timeout_s: float | None = COMMAND_TIMEOUT_S,
         patience: Patience = PATIENCE,
@@ -208,32 +209,46 @@ class Database:
         self.url = url
         self._patience = patience
         self._pool_size_max = pool_size_max
+        self._pool_size_min = pool_size_min
         self._application = application
         self._command_timeout_s = command_timeout_s
         self.engine = Engine(config={"dsn": url}, extensions=())
 
     async def open(self) -> None:
-        """Start the pool; raises what asyncpg raises when the database is away."""
+        """Start the pool; raises what asyncpg raises when the database is away.
+
+        With ``pool_size_min`` 0 nobody is asked yet, and nothing is raised.
+        """
         await self.engine.start_connection_pool(
-            min_size=1,
+            min_size=self._pool_size_min,
             max_size=self._pool_size_max,
             timeout=CONNECT_TIMEOUT_S,
             command_timeout=self._command_timeout_s,
             # The default RESET ALL costs a round trip, half of a pooled fetchrow. Safe while we
             # use nothing but SET LOCAL, no session locks and no LISTEN on pooled connections.
             reset=_keep_session,
-            server_settings={
-                "application_name": self._application,
-                **pins_of(self.url),
-                # What is looked up is in memory or on flash. At PostgreSQL's 4.0, for disks that
-                # turn, the planner mistrusts the plans that it has made, and a spend's statements
-                # are planned anew each time: a third of what they cost.
-                "random_page_cost": "1.1",
-                "lock_timeout": str(self._patience.lock_ms),
-                "statement_timeout": str(self._patience.statement_ms),
-                "idle_in_transaction_session_timeout": str(self._patience.idle_in_transaction_ms),
-            },
+            init=self._begin_session,
+            server_settings={"application_name": self._application},
         )
+
+    async def _begin_session(self, connection: asyncpg.Connection) -> None:
+        """Set what holds for the whole session, by one round trip for a new connection.
+
+        As a start's parameters PgBouncer would refuse them or, told to ignore them, drop them.
+        """
+        settings = {
+            **pins_of(self.url),
+            # What is looked up is in memory or on flash. At PostgreSQL's 4.0, for disks that turn,
+            # the planner mistrusts the plans that it has made, and a spend's statements are planned
+            # anew each time: a third of what they cost.
+            "random_page_cost": "1.1",
+            "lock_timeout": str(self._patience.lock_ms),
+            "statement_timeout": str(self._patience.statement_ms),
+            "idle_in_transaction_session_timeout": str(self._patience.idle_in_transaction_ms),
+        }
+        # None of them holds a quote. Without arguments no statement is prepared for it.
+        stated = (f"set_config('{name}', '{value}', false)" for name, value in settings.items())
+        await connection.execute(f"SELECT {', '.join(stated)}")
 
     async def close(self) -> None:
         """End the pool, waiting for connections in use."""

@@ -146,6 +146,12 @@ class Metrics:
             "Calls let through since Redis did not answer.",
             registry=own,
         )
+        self._reports = Counter(
+            "tallybook_reports",
+            "Reports read where there is a replica, by which server answered.",
+            ["answered_by"],
+            registry=own,
+        )
         self._pool = Gauge(
             "tallybook_pool_connections",
             "Connections to the database.",
@@ -164,6 +170,10 @@ class Metrics:
         """One delivery that was answered 200."""
         self._webhooks.labels(event_type if event_type in TYPES else "other", verdict).inc()
         self.webhook_seconds.observe(seconds)
+
+    def report(self, answered_by: str) -> None:
+        """One report of a book that has a replica."""
+        self._reports.labels(answered_by).inc()
 
     def pool(self, *, used: int, idle: int, at_most: int) -> None:
         """How this process' pool stands."""

@@ -40,6 +40,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     database_url: str
+    database_replica_url: str | None = None
     redis_url: str | None = None
     stripe_webhook_secrets: tuple[str, ...] = ()
     stripe_api_key: str | None = None
@@ -71,6 +72,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 # name in the environment → what it is for; ops/reference.md is held to this by a test.
 NAMES: Final[Mapping[str, str]] = {
     "DATABASE_URL": "the application's role on PostgreSQL 15 or later",
+    "DATABASE_REPLICA_URL": "the same role on a streaming replica, which then answers reports",
     "DATABASE_READ_URL": "an auditor's own login to PostgreSQL; `migrate` lets it read, no more",
     "DATABASE_OWNER_URL": "the schema's owner, for `migrate`, `keys`, `tiers apply`; no server's",
     "REDIS_URL": "arq's nudges and the rate limits; both do without it",
@@ -110,6 +112,8 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
     problems: list[str] = []
     settings = Settings(
         database_url=in_book(values["DATABASE_URL"] or "", values["TALLYBOOK_BOOK"]),
+        database_replica_url=values["DATABASE_REPLICA_URL"]
+        and in_book(values["DATABASE_REPLICA_URL"], values["TALLYBOOK_BOOK"]),
         books=variables.parts_of(values["TALLYBOOK_BOOKS"]),
         redis_url=values["REDIS_URL"],
         stripe_webhook_secrets=variables.parts_of(values["STRIPE_WEBHOOK_SECRET"]),

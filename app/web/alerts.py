@@ -71,7 +71,7 @@ async def list_alerts(
     """List the alerts that rose, oldest first; ask again with `next_cursor` to follow them."""
     database = state.book.database
     query = AlertQuery(kind=kind, of_account=await entries.of_account(database, account_id))
-    rows, next_cursor = await alerts(database, state.horizons, query, cursor, limit)
+    rows, next_cursor = await state.readings.ask(alerts, query, cursor, limit)
     return AlertList(data=[_answer(row) for row in rows], next_cursor=next_cursor)
 
 

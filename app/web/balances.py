@@ -130,7 +130,7 @@ async def explain_balance(account_id: AccountId, state: State, as_of: At = None)
     """
     at = instant_if_given(as_of, "as_of")
     async with state.reports.room():
-        found = await explain(state.book.database, state.horizons, account_id, at)
+        found = await state.readings.ask(explain, account_id, at)
     return view_of(
         ExplainAnswer,
         found,

@@ -143,7 +143,7 @@ async def list_entries(
         recorded_to=instant_if_given(recorded_to, "recorded_to"),
         order=order,
     )
-    page = await entries.page(database, state.horizons, query, cursor, limit)
+    page = await state.readings.ask(entries.page, query, cursor, limit)
     return EntryList(
         data=[entry_answer(row) for row in page.rows],
         next_cursor=page.next_cursor,
@@ -160,7 +160,7 @@ async def list_entries(
 async def get_journal(journal_id: JournalId, state: State) -> JournalAnswer:
     """One act: who, why, when, from what source, and its entries."""
     number = ids.number(ids.JOURNAL, journal_id)
-    row, its_entries = await journals.find(state.book.database, number, journal_id)
+    row, its_entries = await state.readings.ask_posted(journals.find, number, journal_id)
     return view_of(
         JournalAnswer,
         row,

@@ -111,7 +111,7 @@ async def list_events(
         of_account=await entries.of_account(database, account_id),
         order=order,
     )
-    page = await life_cycle.events(database, state.horizons, query, cursor, limit)
+    page = await state.readings.ask(life_cycle.events, query, cursor, limit)
     return EventList(data=[_answer(row) for row in page.rows], next_cursor=page.next_cursor)
 
 

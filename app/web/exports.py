@@ -163,7 +163,7 @@ async def export_entries(
         recorded_from=instant_if_given(recorded_from, "recorded_from"),
         recorded_to=instant_if_given(recorded_to, "recorded_to"),
     )
-    chunks = export.stream(database, await state.horizons.find(database), query, form)
+    chunks = await state.readings.ask(export.begin, query, form)
     return Streamed(
         exports.counted(chunks),
         media_type=form.media_type,

@@ -73,7 +73,7 @@ async def get_trial_balance(state: State, as_of: At = None) -> TrialBalanceAnswe
     """Sum up each account's debits and credits as the ledger stood at `complete_to`, or `as_of`."""
     at = instant_if_given(as_of, "as_of")
     async with state.reports.room():
-        stood = await trial_balance(state.book.database, state.horizons, at)
+        stood = await state.readings.ask(trial_balance, at)
     return view_of(TrialBalanceAnswer, stood, accounts=stood.lines)
 
 
@@ -93,12 +93,7 @@ async def get_roll_forward(
     """Sum up all that came and went in `[from, to)` by `recorded_at`; it closes to the credit."""
     start, end = parse_instant(from_, "from"), parse_instant(to, "to")
     async with state.reports.room():
-        moved = await roll_forward(
-            state.book.database,
-            state.horizons,
-            start,
-            end,
-            account_id,
-            by_lot_source=by is not None,
+        moved = await state.readings.ask(
+            roll_forward, start, end, account_id, by_lot_source=by is not None
         )
     return view_of(RollForwardAnswer, moved, from_=instant(moved.start), to=instant(moved.end))

@@ -54,7 +54,7 @@ async def list_operator_acts(
     limit: Limit = 100,
 ) -> OperatorActList:
     """List operators' acts; append-only, each written in the transaction of the act itself."""
-    page = await acts(state.book.database, state.horizons, act, cursor, limit)
+    page = await state.readings.ask(acts, act, cursor, limit)
     return OperatorActList(data=[_answer(row) for row in page.rows], next_cursor=page.next_cursor)
 
 

@@ -178,7 +178,7 @@ async def list_reversals(
         run_id=row_number(ids.RUN, run_id),
         order=order,
     )
-    page = await reversals(database, state.horizons, query, cursor, limit)
+    page = await state.readings.ask(reversals, query, cursor, limit)
     return ReversalList(data=[_told(row) for row in page.rows], next_cursor=page.next_cursor)
 
 

@@ -194,7 +194,7 @@ async def list_runs(
     state: State, order: FromQuery[Order] = "asc", cursor: Cursor = None, limit: Limit = 100
 ) -> RunList:
     """The daily runs by id: expected, issued, skipped, failed, not opened."""
-    page = await life_cycle.runs(state.book.database, state.horizons, cursor, limit, order)
+    page = await state.readings.ask(life_cycle.runs, cursor, limit, order)
     return RunList(data=[_answer(row) for row in page.rows], next_cursor=page.next_cursor)
 
 

@@ -104,9 +104,7 @@ async def list_transitions(
     subscription_id: SubscriptionId, state: State, cursor: Cursor = None, limit: Limit = 100
 ) -> TransitionList:
     """A subscription's steps through the state machine, oldest first, with the event of each."""
-    page = await life_cycle.transitions(
-        state.book.database, state.horizons, subscription_id, cursor, limit
-    )
+    page = await state.readings.ask(life_cycle.transitions, subscription_id, cursor, limit)
     return TransitionList(
         data=[
             view_of(TransitionAnswer, row, id=ids.public(ids.TRANSITION, row["id"]))

@@ -96,7 +96,7 @@ async def get_usage(
         of_account=await entries.of_account(database, account_id),
     )
     async with state.reports.room():
-        page = await usage(database, query, cursor, limit)
+        page = await state.readings.ask_posted(usage, query, cursor, limit)
     rows = [_answer(row, query, page) for row in page.rows]
     return UsageList(data=rows, next_cursor=page.next_cursor)
 

@@ -92,7 +92,7 @@ async def explain_why(
     """Say where an account's credits went: on a date, in a month, or today."""
     first = None if month is None else date.fromisoformat(f"{month}-01")
     async with state.reports.room():
-        told = await why(state.book.database, state.horizons, account_id, on, first)
+        told = await state.readings.ask(why, account_id, on, first)
     flows = told.flows
     return view_of(
         WhyAnswer,

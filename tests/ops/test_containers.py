@@ -368,5 +368,6 @@ def test_the_example_of_the_environment_names_real_settings_and_no_secret() -> N
 def test_the_compose_file_passes_every_setting() -> None:
     """But for those of other services and of development."""
     elsewhere = {"DATABASE_OWNER_URL", "DATABASE_READ_URL", "TALLYBOOK_ENV", "TALLYBOOK_CLOCK"}
+    elsewhere.add("DATABASE_REPLICA_URL")  # compose has one PostgreSQL
     passed = {name.removesuffix("_FILE") for name in COMPOSE["x-environment"]}
     assert set(settings.NAMES) - passed == elsewhere
