@@ -13,9 +13,10 @@ from typing import Final
 import asyncpg
 
 from app.embedded.ports import free_port
-from app.embedded.postgres import EmbeddedPostgres, Passwords, find_binaries
+from app.embedded.postgres import DATABASE, EmbeddedPostgres, Passwords, find_binaries
 from app.embedded.program import Guard
 from app.infrastructure import migrations
+from tests.conftest import on_database
 
 STANDBY: Final = "standby"  # its name in synchronous_standby_names
 PASSWORDS: Final = Passwords(superuser="s" * 20, owner="o" * 20, application="a" * 20)
@@ -46,7 +47,7 @@ class Streaming:
 
 
 async def _value(url: str, statement: str) -> object:
-    connection = await asyncpg.connect(url)
+    connection = await asyncpg.connect(on_database(url, DATABASE))
     try:
         return await connection.fetchval(statement)
     finally:
