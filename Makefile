@@ -2,7 +2,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help install demo run test test-llm fuzz bench bench-full mutants soak stripe-peers check lock clean
+.PHONY: help install demo run test test-llm fuzz bench bench-full bench-peers mutants soak stripe-peers check lock clean
 
 # PYTHON=… names the Python to use, else the first of these that fits; PORT=… and DATA=… reach
 # `demo` and `run`; JOBS is how many tests run beside one another.
@@ -141,6 +141,24 @@ bench: install ## measure speed as ratios to floors (OUT=FILE for JSON; ROUNDS=�
 bench-full: install ## the same at 10 million sealed entries, a million accounts a day, ten million entries
 	@$(MAKE) bench SEAL_ENTRIES=10000000 GRANT_ACCOUNTS_MAX=1000000 ENTRIES_MAX=10000000
 
+# Others beside ours. Their packages stand in a folder of their own; pgledger, which no registry has, is
+# fetched by whoever runs this: PEERS is the folder that has pgledger/ in it.
+RIVALS := .bench-peers
+RIVALS_PYTHON ?= fastapi==0.165.0 uvicorn[standard]==0.54.0 asyncpg==0.32.0 dj-stripe==2.11.0 \
+  psycopg[binary]==3.3.9 gunicorn==27.0.1
+RIVALS_NODE ?= @supabase/stripe-sync-engine@0.48.5
+WRITE ?=
+
+bench-peers: install ## measure floors, ours and peers in one run (PEERS=FOLDER; WRITE=1: into the page)
+	@[ -f $(RIVALS)/.python ] || { $(VENV)/bin/python -m venv --clear $(RIVALS) && \
+	  $(RIVALS)/bin/python -m pip --disable-pip-version-check install --quiet $(RIVALS_PYTHON) && \
+	  touch $(RIVALS)/.python; }
+	@[ -f $(RIVALS)/.node ] || { npm install --silent --no-audit --no-fund --prefix $(RIVALS)/node $(RIVALS_NODE) && \
+	  touch $(RIVALS)/.node; } || echo "Without npm, stripe-sync-engine is left out."
+	@$(VENV)/bin/python -m ops.benchmarks.peers --python $(RIVALS)/bin/python \
+	  $(if $(PEERS),--pgledger "$(PEERS)/pgledger") $(if $(WRITE),--write) \
+	  $$([ ! -f $(RIVALS)/.node ] || echo --modules $(RIVALS)/node)
+
 mutants: install ## plant faults and see the tests find them (ONLY=text, JOBS=n side by side)
 	@$(VENV)/bin/python -m ops.mutants --only "$(ONLY)" --jobs $(JOBS)
 
@@ -154,12 +172,12 @@ soak: install ## load a real book, restart its parts, check that nothing is lost
 
 # localstripe, a Stripe that nobody here wrote, stands in an environment of its own.
 LOCALSTRIPE ?= 1.15.10
-PEERS := .stripe-peers
+STRIPES := .stripe-peers
 
 stripe-peers: install ## drive localstripe and our pretend Stripe by Stripe's SDK, compare the ends
-	@[ -x $(PEERS)/bin/localstripe ] || { $(VENV)/bin/python -m venv --clear $(PEERS) && \
-	  $(PEERS)/bin/python -m pip --disable-pip-version-check install --quiet localstripe==$(LOCALSTRIPE); }
-	@$(VENV)/bin/python -m ops.stripe_peers --localstripe $(PEERS)/bin/localstripe
+	@[ -x $(STRIPES)/bin/localstripe ] || { $(VENV)/bin/python -m venv --clear $(STRIPES) && \
+	  $(STRIPES)/bin/python -m pip --disable-pip-version-check install --quiet localstripe==$(LOCALSTRIPE); }
+	@$(VENV)/bin/python -m ops.stripe_peers --localstripe $(STRIPES)/bin/localstripe
 
 # LiteLLM is large, and stands in an environment of its own.
 LITELLM ?= 1.110.2
@@ -190,4 +208,4 @@ lock: ## write requirements.txt anew from pyproject.toml (UPGRADE=1: newer versi
 	echo "requirements.txt holds $$(grep -c == requirements.txt) packages."
 
 clean: ## remove .venv and caches; .tallybook, the data, stays
-	rm -rf $(VENV) $(PEERS) $(LLM) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(STRIPES) $(RIVALS) $(LLM) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -26,10 +26,12 @@ from ops.benchmarks import (
     wrk,
 )
 from ops.benchmarks.figures import Figure
+from ops.benchmarks.quiet import Machine
 from ops.benchmarks.server import Ledger, Server, make_ledger, server
 from ops.benchmarks.sizes import Sizes
 
 console = Console()
+FIRST_LOOK_S = 5.0
 
 
 async def _uniform(server: Server, ledger: Ledger, sizes: Sizes) -> list[Figure]:
@@ -86,7 +88,7 @@ PARTS: Mapping[str, Callable[[Server, Ledger, Sizes], Awaitable[list[Figure]]]] 
 }
 
 
-async def measure(server: Server, sizes: Sizes, parts: list[str]) -> list[Figure]:
+async def measure(server: Server, sizes: Sizes, parts: list[str], machine: Machine) -> list[Figure]:
     """The figures of these parts, in order."""
     if not wrk.is_here():
         console.print(wrk.REMEDY)
@@ -94,6 +96,7 @@ async def measure(server: Server, sizes: Sizes, parts: list[str]) -> list[Figure
     await seed.seed(ledger, sizes.accounts, sizes.accounts)
     measured = []
     for name in parts:
+        machine.look()
         console.print(f"Measuring {name} …")
         measured += await PARTS[name](server, ledger, sizes)
     return measured
@@ -111,10 +114,14 @@ def main() -> None:
     out, parts = given.pop("out"), given.pop("parts")
     # A terminated bench takes its server and folder with it, as an interrupted one does.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    machine = Machine()
+    machine.look(FIRST_LOOK_S)
+    console.print(machine.told())
     with server() as running:
         # By the event loop that granian serves with.
-        measured = uvloop.run(measure(running, Sizes(**given), parts))
+        measured = uvloop.run(measure(running, Sizes(**given), parts, machine))
     console.print(figures.table(measured))
+    console.print(f"{machine.described()}. {machine.told()}")
     if out is not None:
         out.write_bytes(msgspec.json.format(msgspec.json.encode(measured), indent=2) + b"\n")
 

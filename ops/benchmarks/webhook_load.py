@@ -21,16 +21,20 @@ BEGAN: Final = datetime(2026, 1, 1, tzinfo=UTC)
 NAME: Final = "NAME"  # stands in the bodies where a customer's name goes
 _EVENT: Final = "evt_bench_NAME_002"
 _CREATED: Final = 1_000_000_007  # stands where the event's time goes
+UPDATED: Final = "customer.subscription.updated"
+IGNORED: Final = (
+    "payment_method.attached"  # a type that moves no subscription, with the same object
+)
 
 
 class Bodies:
     """The bytes of events: built once, with the names and times put in for each."""
 
-    def __init__(self) -> None:
+    def __init__(self, kind: str = UPDATED) -> None:
         one = FakeSubscription("bench", NAME, PRO_MONTHLY, BEGAN)
         one.be_known()
         (update,) = one.set_metadata(BEGAN, "team", "red")
-        self._update = orjson.dumps({**update, "created": _CREATED, "id": _EVENT})
+        self._update = orjson.dumps({**update, "created": _CREATED, "id": _EVENT, "type": kind})
 
     def update(self, customer: int, event: str, created: int) -> bytes:
         """That the customer's subscription stands as it stood."""
@@ -41,9 +45,9 @@ class Bodies:
         )
 
 
-def updates(secret: str, customers: int, created_from: int) -> Iterator[bytes]:
-    """One update after the other, no two of one second, each newer than those before."""
-    bodies = Bodies()
+def updates(secret: str, customers: int, created_from: int, kind: str = UPDATED) -> Iterator[bytes]:
+    """One event after the other, no two of one second, each newer than those before."""
+    bodies = Bodies(kind)
     for created in count(created_from):
         customer = random.randint(1, customers)  # noqa: S311 - it spreads the load
         body = bodies.update(customer, f"evt_bench_{created}", created)

@@ -1,0 +1,1 @@
+"""Spends and webhooks of others beside ours, in one run: `make bench-peers`."""
