@@ -118,7 +118,7 @@ SELECT coalesce(from_state, '') AS before, to_state AS after, count(*) AS count 
 
 
 CREDITS: Final = """
-SELECT flow, tier, sum(credits)::bigint AS credits FROM usage_days, LATERAL (VALUES
+SELECT flow, tier, sum(credits)::bigint AS credits FROM usage_totals, LATERAL (VALUES
     ('granted', granted), ('spent', spent), ('expired', expired)) AS flows (flow, credits)
  GROUP BY flow, tier ORDER BY flow, tier
 """

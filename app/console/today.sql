@@ -15,7 +15,6 @@ SELECT alerts.id, kind, alerts.tier, threshold, value, effective_at, raised_at, 
 -- name: folded
 -- The days of a report, by day and tier, of what is folded; and of each the credits that were granted,
 -- bought, spent and expired.
-SELECT day_on, tier, sum(granted + purchased)::bigint AS granted,
-       sum(spent - returned)::bigint AS spent, sum(expired)::bigint AS expired
-  FROM usage_days WHERE day_on >= :start AND day_on < :end
- GROUP BY day_on, tier ORDER BY day_on, tier
+SELECT day_on, tier, granted + purchased AS granted, spent - returned AS spent, expired
+  FROM usage_totals WHERE day_on >= :start AND day_on < :end
+ ORDER BY day_on, tier

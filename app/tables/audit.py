@@ -51,8 +51,25 @@ class UsageDays(Table, tablename="usage_days"):
     use_reversed = BigInt(null=False, default=0)
 
 
+class UsageTotals(Table, tablename="usage_totals"):
+    """The same in all, by day and tier alone."""
+
+    day_on = Date(primary_key=True, null=False, default=None)
+    tier = Text(primary_key=True, null=False, default=None)
+    granted = BigInt(null=False, default=0)
+    purchased = BigInt(null=False, default=0)
+    refunded = BigInt(null=False, default=0)
+    spent = BigInt(null=False, default=0)
+    returned = BigInt(null=False, default=0)
+    expired = BigInt(null=False, default=0)
+    reversed = BigInt(null=False, default=0)
+    adjusted = BigInt(null=False, default=0)
+    transferred = BigInt(null=False, default=0)
+    use_reversed = BigInt(null=False, default=0)
+
+
 class UsageFold(Table, tablename="usage_fold"):
-    """The last entry that usage_days counts."""
+    """The last entry that usage_days and usage_totals count."""
 
     only_row = Boolean(primary_key=True, null=False, default=True)
     entry_id = BigInt(null=False, default=0)

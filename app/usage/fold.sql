@@ -39,6 +39,27 @@ SELECT counted.*, coalesce(day.day_on, (at AT TIME ZONE 'UTC')::date) AS day_on,
        coalesce(sum(change) FILTER (WHERE kind = 'transfer'), 0)::bigint AS transferred,
        coalesce(sum(change) FILTER (WHERE kind = 'reversal' AND of_use), 0)::bigint AS use_reversed
 
+-- part: sums
+-- The same columns, summed from rows that have them.
+       sum(granted)::bigint AS granted, sum(purchased)::bigint AS purchased,
+       sum(refunded)::bigint AS refunded, sum(spent)::bigint AS spent,
+       sum(returned)::bigint AS returned, sum(expired)::bigint AS expired,
+       sum(reversed)::bigint AS reversed, sum(adjusted)::bigint AS adjusted,
+       sum(transferred)::bigint AS transferred, sum(use_reversed)::bigint AS use_reversed
+
+-- part: added
+-- What is counted is added to what stands.
+    granted = stands.granted + excluded.granted,
+    purchased = stands.purchased + excluded.purchased,
+    refunded = stands.refunded + excluded.refunded,
+    spent = stands.spent + excluded.spent,
+    returned = stands.returned + excluded.returned,
+    expired = stands.expired + excluded.expired,
+    reversed = stands.reversed + excluded.reversed,
+    adjusted = stands.adjusted + excluded.adjusted,
+    transferred = stands.transferred + excluded.transferred,
+    use_reversed = stands.use_reversed + excluded.use_reversed
+
 -- part: days
 -- The rows of usage_days as the entries between two have them.
 WITH moved AS (SELECT * FROM entry_changes WHERE id > :after AND id <= :to),
@@ -56,45 +77,62 @@ SELECT max(id) FROM (SELECT id FROM entries WHERE id > :after AND id <= :horizon
                       ORDER BY id LIMIT :limit) AS chunk
 
 -- name: fold
--- Count the entries of a chunk.
+-- Count the entries of a chunk, by label and member, and in all.
 -- include: usage/fold.sql days
+, in_all AS (
+    INSERT INTO usage_totals AS stands (
+        day_on, tier, granted, purchased, refunded, spent, returned, expired,
+        reversed, adjusted, transferred, use_reversed)
+    SELECT day_on, tier,
+-- include: usage/fold.sql sums
+      FROM days GROUP BY day_on, tier
+    ON CONFLICT (day_on, tier) DO UPDATE SET
+-- include: usage/fold.sql added
+)
 INSERT INTO usage_days AS stands (
     day_on, tier, label, member, granted, purchased, refunded, spent, returned, expired,
     reversed, adjusted, transferred, use_reversed)
 SELECT * FROM days
 ON CONFLICT (day_on, tier, label, member) DO UPDATE SET
-    granted = stands.granted + excluded.granted,
-    purchased = stands.purchased + excluded.purchased,
-    refunded = stands.refunded + excluded.refunded,
-    spent = stands.spent + excluded.spent,
-    returned = stands.returned + excluded.returned,
-    expired = stands.expired + excluded.expired,
-    reversed = stands.reversed + excluded.reversed,
-    adjusted = stands.adjusted + excluded.adjusted,
-    transferred = stands.transferred + excluded.transferred,
-    use_reversed = stands.use_reversed + excluded.use_reversed
+-- include: usage/fold.sql added
 
 -- name: forget
 -- Set every count to nothing.
+WITH in_all AS (
+    UPDATE usage_totals SET granted = 0, purchased = 0, refunded = 0, spent = 0, returned = 0,
+           expired = 0, reversed = 0, adjusted = 0, transferred = 0, use_reversed = 0
+)
 UPDATE usage_days SET granted = 0, purchased = 0, refunded = 0, spent = 0, returned = 0,
        expired = 0, reversed = 0, adjusted = 0, transferred = 0, use_reversed = 0
 
 -- name: differences
 -- Where a count is not what the entries up to the last one that was folded say.
 -- include: usage/fold.sql days
-SELECT format('usage of %s on %s%s: %s %s stands; its entries say %s', day_on, tier,
+, kept AS (
+    SELECT 'usage' AS counts, * FROM usage_days
+     UNION ALL
+    SELECT 'all usage', day_on, tier, '', '', granted, purchased, refunded, spent, returned,
+           expired, reversed, adjusted, transferred, use_reversed FROM usage_totals
+), said AS (
+    SELECT 'usage' AS counts, * FROM days
+     UNION ALL
+    SELECT 'all usage', day_on, tier, '', '',
+-- include: usage/fold.sql sums
+      FROM days GROUP BY day_on, tier
+)
+SELECT format('%s of %s on %s%s: %s %s stands; its entries say %s', counts, day_on, tier,
               CASE WHEN label || member <> '' THEN format(' for %s by %s', label, member) END,
               counted, stands, says)
-  FROM usage_days FULL JOIN days USING (day_on, tier, label, member)
+  FROM kept FULL JOIN said USING (counts, day_on, tier, label, member)
  CROSS JOIN LATERAL (VALUES
-       ('granted', usage_days.granted, days.granted),
-       ('purchased', usage_days.purchased, days.purchased),
-       ('refunded', usage_days.refunded, days.refunded),
-       ('spent', usage_days.spent, days.spent),
-       ('returned', usage_days.returned, days.returned),
-       ('expired', usage_days.expired, days.expired),
-       ('reversed', usage_days.reversed, days.reversed),
-       ('adjusted', usage_days.adjusted, days.adjusted),
-       ('transferred', usage_days.transferred, days.transferred),
-       ('use_reversed', usage_days.use_reversed, days.use_reversed)) AS one (counted, stands, says)
+       ('granted', kept.granted, said.granted),
+       ('purchased', kept.purchased, said.purchased),
+       ('refunded', kept.refunded, said.refunded),
+       ('spent', kept.spent, said.spent),
+       ('returned', kept.returned, said.returned),
+       ('expired', kept.expired, said.expired),
+       ('reversed', kept.reversed, said.reversed),
+       ('adjusted', kept.adjusted, said.adjusted),
+       ('transferred', kept.transferred, said.transferred),
+       ('use_reversed', kept.use_reversed, said.use_reversed)) AS one (counted, stands, says)
  WHERE coalesce(stands, 0) <> coalesce(says, 0)

@@ -94,7 +94,8 @@ async def usage(database: Database, query: UsageQuery, cursor: str | None, limit
         if query.of_account is None and By.ACCOUNT not in query.by:
             folded_to = await database.fetchval("SELECT entry_id FROM usage_fold")
             values = _values(query, after, limit + 1)
-            rows = await database.fetch(*_SQL["of_all"](after=folded_to, to=_LAST, **values))
+            folded = _SQL["of_all" if query.of_use else "of_all_tiers"]
+            rows = await database.fetch(*folded(after=folded_to, to=_LAST, **values))
         else:
             async for numbers in _accounts(database, query, after):
                 values = _values(query, after, limit + 1 - len(rows))

@@ -5,11 +5,7 @@ SELECT * FROM (
            CASE WHEN :by_day THEN day_on END AS day_on, CASE WHEN :by_tier THEN tier END AS tier,
            CASE WHEN :by_label THEN label END AS label,
            CASE WHEN :by_member THEN member END AS member,
-           sum(granted)::bigint AS granted, sum(purchased)::bigint AS purchased,
-           sum(refunded)::bigint AS refunded, sum(spent)::bigint AS spent,
-           sum(returned)::bigint AS returned, sum(expired)::bigint AS expired,
-           sum(reversed)::bigint AS reversed, sum(adjusted)::bigint AS adjusted,
-           sum(transferred)::bigint AS transferred, sum(use_reversed)::bigint AS use_reversed
+-- include: usage/fold.sql sums
       FROM counted
      WHERE (:start::date IS NULL OR day_on >= :start) AND (:end::date IS NULL OR day_on < :end)
        AND (:tier::text IS NULL OR tier = :tier) AND (:label::text IS NULL OR label = :label)
@@ -28,6 +24,17 @@ SELECT * FROM (
 -- include: usage/fold.sql days
 , counted AS (
     SELECT 0::bigint AS present_id, * FROM usage_days UNION ALL SELECT 0, * FROM days
+)
+-- include: usage/report.sql page
+
+-- name: of_all_tiers
+-- The same of a report that tells apart no labels and members: what is folded in all, and the entries
+-- after it.
+-- include: usage/fold.sql days
+, counted AS (
+    SELECT 0::bigint AS present_id, day_on, tier, '' AS label, '' AS member, granted, purchased,
+           refunded, spent, returned, expired, reversed, adjusted, transferred, use_reversed
+      FROM usage_totals UNION ALL SELECT 0, * FROM days
 )
 -- include: usage/report.sql page
 

@@ -232,7 +232,7 @@ CHECKS: Final[Mapping[str, tuple[str, str]]] = {
                OR accounts.joined_to IS DISTINCT FROM coalesce(holding.joined_to, holding.id)""",
     ),
     "usage by day is what its entries say": (
-        "SELECT count(*) FROM usage_days",
+        "SELECT (SELECT count(*) FROM usage_days) + (SELECT count(*) FROM usage_totals)",
         DIFFERENCES,
     ),
     **CROSS_CHECKS,

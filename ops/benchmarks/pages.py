@@ -61,6 +61,10 @@ SELECT day, tier, 'label-' || label, 'member-' || member, 100, 50, 50
        unnest(ARRAY['FREE', 'PRO', 'ENTERPRISE']) AS tier,
        generate_series(1, 20) AS label, generate_series(1, least(50, $1::bigint / 1000)) AS member
 """
+_TOTALS: Final = """
+INSERT INTO usage_totals (day_on, tier, granted, spent, expired)
+SELECT day_on, tier, sum(granted), sum(spent), sum(expired) FROM usage_days GROUP BY day_on, tier
+"""
 
 
 async def measure(server: Server, sizes: Sizes) -> list[Figure]:
@@ -87,6 +91,7 @@ async def _book(server: Server, name: str, accounts: int) -> Ledger:
     try:
         await connection.execute(_MORE, accounts)
         await connection.execute(_USAGE, accounts)
+        await connection.execute(_TOTALS)
         await connection.execute(
             "UPDATE usage_fold SET entry_id = (SELECT max(id) FROM entries), alerted_to = entry_id"
         )

@@ -42,7 +42,24 @@ CREATE TABLE usage_days (
     PRIMARY KEY (day_on, tier, label, member)
 );
 
--- The last entry that usage_days counts.
+-- The same in all, by day and tier alone: a few rows a day, however many labels and members there are.
+CREATE TABLE usage_totals (
+    day_on date NOT NULL,
+    tier text NOT NULL,
+    granted bigint NOT NULL DEFAULT 0,
+    purchased bigint NOT NULL DEFAULT 0,
+    refunded bigint NOT NULL DEFAULT 0,
+    spent bigint NOT NULL DEFAULT 0,
+    returned bigint NOT NULL DEFAULT 0,
+    expired bigint NOT NULL DEFAULT 0,
+    reversed bigint NOT NULL DEFAULT 0,
+    adjusted bigint NOT NULL DEFAULT 0,
+    transferred bigint NOT NULL DEFAULT 0,
+    use_reversed bigint NOT NULL DEFAULT 0,
+    PRIMARY KEY (day_on, tier)
+);
+
+-- The last entry that usage_days and usage_totals count.
 CREATE TABLE usage_fold (
     only_row boolean PRIMARY KEY DEFAULT true CHECK (only_row),
     entry_id bigint NOT NULL DEFAULT 0,

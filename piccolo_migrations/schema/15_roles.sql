@@ -55,7 +55,7 @@ GRANT INSERT ON
 GRANT INSERT ON
     accounts, aliases, customers, claims, brought_use, moved_use, lots, holds, reversals, runs,
     run_not_opened, events, subscriptions, backings, money_back, reconciliations, sightings,
-    usage_days, alert_counts, key_uses, webhook_endpoints, webhook_messages,
+    usage_days, usage_totals, alert_counts, key_uses, webhook_endpoints, webhook_messages,
     seal_tiles, seal_leaves, seal_balances, seal_balance_tiles, console_sessions, asked_verifications
     TO tallybook_app;
 -- removes these alone, as people sign out,
@@ -90,6 +90,7 @@ BEGIN
         ('reconciliations', '{id, hour_at, started_by, dry_run, since_at, started_at}'),
         ('sightings', '{subscription_id}'),
         ('usage_days', '{day_on, tier, label, member}'),
+        ('usage_totals', '{day_on, tier}'),
         ('key_uses', '{key_id}'),
         ('usage_fold', '{only_row}'),
         ('alert_counts', '{kind}'),

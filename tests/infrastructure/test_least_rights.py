@@ -46,6 +46,7 @@ KEPT = {
     "reconciliations": {"id", "hour_at", "started_by", "dry_run", "since_at", "started_at"},
     "sightings": {"subscription_id"},
     "usage_days": {"day_on", "tier", "label", "member"},
+    "usage_totals": {"day_on", "tier"},
     "key_uses": {"key_id"},
     "usage_fold": {"only_row"},
     "alert_counts": {"kind"},

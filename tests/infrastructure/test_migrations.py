@@ -72,6 +72,7 @@ MUTABLE = {
     "reconciliations",
     "sightings",
     "usage_days",
+    "usage_totals",
     "key_uses",
     "usage_fold",
     "alert_counts",

@@ -161,6 +161,10 @@ DAMAGE = {
        UPDATE usage_days SET spent = spent - 1 WHERE day_on = '2026-01-02' AND spent > 0""": (
         "usage of 2026-01-02 on FREE: spent 2 stands; its entries say 3"
     ),
+    "UPDATE usage_totals SET expired = expired + 1 WHERE day_on = '2026-01-02'": (
+        "all usage of 2026-01-02 on FREE: expired"
+    ),
+    "DELETE FROM usage_totals": "all usage of 2026-01-01 on FREE: granted",
     "UPDATE purchases SET credits = credits + 1": "purchase",
     # what events derive
     "UPDATE subscriptions SET tier = 'ENTERPRISE'": "tier ENTERPRISE stands; its facts say PRO",
@@ -232,6 +236,7 @@ async def test_the_last_use_is_mended(superuser: Database, database: Database) -
 
 async def test_usage_is_mended_day_by_day(superuser: Database, database: Database) -> None:
     await superuser.execute("UPDATE usage_days SET spent = spent + 5, purchased = purchased + 1")
+    await superuser.execute("UPDATE usage_totals SET granted = 7")
     found = {check.name: check.differences for check in await verify(database)}
     assert len(found["usage by day is what its entries say"]) >= 4
     await fold.refold(database)
