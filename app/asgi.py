@@ -21,7 +21,6 @@ from app.audit.horizon import Horizons
 from app.audit.readings import Readings
 from app.book import Book, book_of, close_stripe, settings_of
 from app.console.routes import CONSOLE
-from app.console.verify import Verifier
 from app.infrastructure import logs, traces
 from app.infrastructure import settings as settings_module
 from app.infrastructure.checked_database import checked
@@ -34,6 +33,7 @@ from app.operators.keys import Keyring
 from app.spending import queue, turns
 from app.spending.queue import SpendQueue
 from app.spending.turns import Turns
+from app.verify.asked import Verifier
 from app.web import health, metrics, schema
 from app.web.http import access, body, books, problems, request_log
 from app.web.http.bounded import Looks, Reports

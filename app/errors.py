@@ -189,6 +189,12 @@ class RunUnknownError(UnknownThingError):
     code = "run_unknown"
 
 
+class VerificationUnknownError(UnknownThingError):
+    """No verification that was asked for has this id."""
+
+    code = "verification_unknown"
+
+
 class SealUnknownError(UnknownThingError):
     """No such seal was made, or none covers this tile."""
 

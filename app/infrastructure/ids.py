@@ -23,6 +23,7 @@ REVERSAL: Final = "rev"
 ACT: Final = "act"
 ALERT: Final = "alr"
 MESSAGE: Final = "msg"
+VERIFICATION: Final = "ver"
 
 
 def public(prefix: str, number: int) -> str:

@@ -34,6 +34,7 @@ from app.web import (
     seals,
     subscriptions,
     usage,
+    verifications,
     why,
 )
 from app.web.http.access import ANY_KEY
@@ -62,8 +63,10 @@ READS: Final[Sequence[HTTPRouteHandler]] = (
     ledger.get_roll_forward,
     usage.get_usage,
     alerts.list_alerts,
-    reversals.get_reversal,
     seals.list_seals,
+    verifications.verify,
+    verifications.list_verifications,
+    verifications.get_verification,
 )
 CORRECTIONS: Final[Sequence[HTTPRouteHandler]] = (
     reversals.reverse,

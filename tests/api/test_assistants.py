@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+import asyncpg
 import httpx2
 import msgspec
 import pytest
@@ -97,6 +98,30 @@ async def test_a_tool_answers_as_its_route_does(database: Database, settings: Se
         failed, body = await call(client, "list_entries", account_id="user-1", cursor=None)
         assert not failed
         assert [entry["kind"] for entry in body["data"]] == ["grant", "spend"]
+
+
+async def test_an_assistant_verifies_and_reads_what_was_found(
+    database: Database, settings: Settings, superuser: asyncpg.Connection
+) -> None:
+    async with serving(database, settings, "read") as api, api.tools("auditor") as client:
+        verifier = api.client._transport.app.state.verifier  # type: ignore[attr-defined]
+        failed, begun = await call(client, "verify")
+        assert not failed
+        await verifier.wait()
+        _, found = await call(client, "get_verification", verification_id=begun["id"])
+        assert (found["state"], found["done_count"]) == ("clean", found["check_count"])
+        assert found == (await api.get(f"/api/v1/verifications/{begun['id']}")).json()
+
+        await superuser.execute(
+            "SET session_replication_role = replica; UPDATE accounts SET free = free + 1"
+        )
+        _, begun = await call(client, "verify")
+        await verifier.wait()
+        _, listed = await call(client, "list_verifications", limit=1)
+        (found,) = listed["data"]
+        assert (found["id"], found["state"]) == (begun["id"], "differs")
+        wrong = {check["name"]: check["differences"] for check in found["checks"]}
+        assert "account 1" in str(wrong["every account's sides are the sum of its entries"])
 
 
 async def test_a_tool_is_open_to_whom_its_route_is_open(

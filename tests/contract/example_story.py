@@ -54,6 +54,21 @@ MESSAGE: Final = {
     "last_error": None,
     "delivered_at": None,
 }
+VERIFICATION: Final = {
+    "id": "ver_0000000000003",
+    "state": "clean",
+    "asked_by": "0anna00001",
+    "started_at": "2026-01-31T09:30:00.000000Z",
+    "finished_at": "2026-01-31T09:30:02.400000Z",
+    "check_count": 1,
+    "done_count": 1,
+    "difference_count": 0,
+    "error": None,
+    "checks": [
+        {"name": "every account's sides are the sum of its entries", "rows": 12, "differences": []}
+    ],
+}
+BEGUN: Final = {"state": "going", "finished_at": None, "done_count": 0, "checks": []}
 ENDPOINTS: Final = "/api/v1/webhook-endpoints"
 
 CHECKPOINT: Final = (
@@ -111,8 +126,8 @@ PAGE: Final = (
     "WzEsMTc2OTg0OTIwMDAwMDAwMCwxNzY5ODU1NDAwXQ.FlqOTnFi6oRgLZbXkS7fWlv1E9XnLjnJcQ3m0lqYp4c"
 )
 # Seals are signed by random keys, over random salts. Stripe's pages are Stripe's; secrets are
-# random, and webhooks are sent by the world's clock; the metrics are many, and a few lines tell
-# their form.
+# random; webhooks are sent, and verifications timed, by the world's clock; the metrics are many,
+# and a few lines tell their form.
 WRITTEN: Final[dict[str, Any]] = {
     f"POST {ACCOUNT}/checkout-sessions": {
         "body": {"price": "price_pack_100", "success_url": "https://shop.example/thanks"},
@@ -164,6 +179,12 @@ WRITTEN: Final[dict[str, Any]] = {
         "200": MESSAGE | {"attempt_count": 0},
     },
     f"GET {ACCOUNT}/evidence": {"200": EVIDENCE},
+    "POST /api/v1/verifications": {
+        "202": {**VERIFICATION, **BEGUN},
+        "200": {**VERIFICATION, **BEGUN},
+    },
+    "GET /api/v1/verifications": {"200": {"data": [VERIFICATION], "next_cursor": None}},
+    "GET /api/v1/verifications/{verification_id}": {"200": VERIFICATION},
     "GET /api/v1/seals": {"200": {"data": [SEAL], "next_cursor": None}},
     "GET /api/v1/seals/tiles/{level}/{number}": {
         "200": {"application/octet-stream": "the hashes, 32 bytes each"}
@@ -216,6 +237,7 @@ class Story:
             "level": 0,
             "number": 0,
             "message_id": MESSAGE["id"],
+            "verification_id": VERIFICATION["id"],
         }
         self.operations: dict[str, Any] = json.loads(json.dumps(WRITTEN))
 

@@ -23,6 +23,7 @@ GOOD = {
     "run_id": "run_0000000000001",
     "reversal_id": "rev_0000000000001",
     "event_id": "evt_1",
+    "verification_id": "ver_0000000000001",
     "endpoint_id": "main",
     "message_id": "msg_0000000000001",
     "subscription_id": "sub_1",

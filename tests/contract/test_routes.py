@@ -40,6 +40,7 @@ PLACES = {
     "number": "0",
     "endpoint_id": "endpoint-1",
     "message_id": "msg_0000000000001",
+    "verification_id": "ver_0000000000001",
     "token": "no-link",
 }
 EVERYBODY = {

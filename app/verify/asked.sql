@@ -28,7 +28,7 @@ SELECT id, asked_by, started_at, finished_at, check_count, checks::text AS check
        jsonb_array_length(checks) AS done_count,
        (SELECT coalesce(sum(jsonb_array_length(one -> 'differences')), 0)
           FROM jsonb_array_elements(checks) AS one)::bigint AS difference_count
-  FROM asked_verifications ORDER BY id DESC LIMIT :limit
+  FROM asked_verifications WHERE id < :before ORDER BY id DESC LIMIT :limit
 
 -- name: verdict
 -- The last whole verification, whoever asked for it, here or at the machine.

@@ -1,0 +1,131 @@
+"""Verifications that are asked for over HTTP, in the console or by an assistant.
+
+One goes on at a time. It runs as a task of the server that was asked, on a connection of its own,
+and writes how far it is to its row, which every server reads. It beats every few seconds; one
+whose server died does not, and another may begin.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import aclosing, suppress
+from typing import Final
+
+import asyncpg
+import msgspec
+import structlog
+
+from app.audit import cursor as cursors
+from app.audit.cursor import PAST_EVERY_NUMBER, Page
+from app.errors import VerificationUnknownError
+from app.infrastructure import sql
+from app.infrastructure.db import Database, Record, opened
+from app.verify.verify import ALL, Check, store_verdict, verifying
+
+log = structlog.get_logger(__name__)
+
+BEAT_S: Final = 3.0
+SILENT_S_MAX: Final = 30.0  # after so long without a beat its server is taken for dead
+_SQL: Final = sql.beside(__file__)
+_AWAY: Final = (
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    OSError,
+    TimeoutError,
+)
+
+
+class Verifier:
+    """The verification that this server is at, if any."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._task: asyncio.Task[None] | None = None
+
+    async def begin(self, asked_by: str) -> int | None:
+        """Begin one and return its number; None where another goes on, here or elsewhere."""
+        await self._database.execute(*_SQL["bury"](silent_s=SILENT_S_MAX))
+        number: int | None = await self._database.fetchval(
+            *_SQL["begin"](asked_by=asked_by, check_count=len(ALL))
+        )
+        if number is not None:
+            self._task = asyncio.create_task(self._run(number))
+        return number
+
+    async def wait(self) -> None:
+        """Wait for the one under way."""
+        if self._task is not None:
+            await asyncio.wait({self._task})
+
+    async def close(self) -> None:
+        """End the one under way: its row says that it was broken off."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait({self._task})
+
+    async def _run(self, number: int) -> None:
+        checks: list[Check] = []
+        beating = asyncio.create_task(self._beat(number))
+        error = None
+        try:
+            # Without a limit: one check of a large ledger takes minutes.
+            async with opened(self._database.url, 1, command_timeout_s=None) as patient:
+                async with aclosing(verifying(patient)) as found:
+                    async for check in found:
+                        checks.append(check)
+                        await self._note(number, checks)
+                await store_verdict(patient, checks)
+        except asyncio.CancelledError:
+            error = "The server ended."
+            raise
+        except Exception as failed:
+            log.exception("verify_failed")
+            error = f"{type(failed).__name__}: the server's log tells more."
+        finally:
+            beating.cancel()
+            with suppress(*_AWAY):
+                await self._database.execute(*_SQL["finish"](id=number, error=error))
+
+    async def _note(self, number: int, checks: list[Check]) -> None:
+        text = msgspec.json.encode(checks).decode()
+        await self._database.execute(*_SQL["note"](id=number, checks=text))
+
+    async def _beat(self, number: int) -> None:
+        while True:
+            await asyncio.sleep(BEAT_S)
+            with suppress(*_AWAY):
+                await self._database.execute(*_SQL["beat"](id=number))
+
+
+async def page(database: Database, cursor: str | None, limit: int) -> Page:
+    """One page, the newest first; raises InvalidCursorError."""
+    query = "verifications"
+    before = cursors.decode_number(cursor, query, PAST_EVERY_NUMBER)
+    return cursors.page(await newest(database, limit + 1, before), limit, query)
+
+
+async def newest(database: Database, limit: int, before: int = PAST_EVERY_NUMBER) -> list[Record]:
+    """Those of a lower number than `before`, the newest first."""
+    await database.execute(*_SQL["bury"](silent_s=SILENT_S_MAX))
+    return await database.fetch(*_SQL["newest"](before=before, limit=limit))
+
+
+async def asked(database: Database, number: int | None, public_id: str) -> Record:
+    """One of them; raises VerificationUnknownError."""
+    rows = await newest(database, 1, (number or 0) + 1)
+    if not rows or rows[0]["id"] != number:
+        raise VerificationUnknownError(
+            f"There is no verification {public_id!r}.", verification_id=public_id
+        )
+    return rows[0]
+
+
+async def last_verdict(database: Database) -> Record | None:
+    """The last whole verification, here or at the machine."""
+    return await database.fetchrow(*_SQL["verdict"]())
+
+
+def checks_of(row: Record) -> list[Check]:
+    """The checks of a verification that are done."""
+    return msgspec.json.decode(row["checks"], type=list[Check])
