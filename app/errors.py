@@ -4,15 +4,9 @@ TallybookError
 ├── InvalidRequestError         the request is not what the schema says
 │   └── SlowBodyError           its body did not arrive in time
 ├── RefusedError                well formed, but refused
-│   ├── UnknownZoneError
-│   ├── InvalidCursorError
-│   ├── BeyondHorizonError
-│   ├── PriceUnknownError
-│   ├── ReturnUrlError
-│   ├── RunDateError
-│   ├── HoldTooLongError
-│   ├── WebhookUrlError
-│   └── KeyReusedError
+│   ├── UnknownZoneError / InvalidCursorError / BeyondHorizonError
+│   ├── PriceUnknownError / ReturnUrlError / RunDateError / HoldTooLongError
+│   └── WebhookUrlError / KeyReusedError
 ├── UnknownThingError           there is no such …
 │   ├── AccountUnknownError
 │   ├── JournalUnknownError
