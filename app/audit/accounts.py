@@ -26,15 +26,47 @@ class AccountQuery(msgspec.Struct, frozen=True, kw_only=True):
     suspended: bool | None = None
     customer_id: str | None = None
 
+    @property
+    def indexed(self) -> bool:
+        """Whether an index finds the page: none has the credits, which each spend changes."""
+        by_balance = (self.available_lt, self.available_gte) != (None, None)
+        return not by_balance or self.customer_id is not None
 
-async def accounts(database: Database, query: AccountQuery, cursor: str | None, limit: int) -> Page:
+
+async def accounts(
+    database: Database,
+    query: AccountQuery,
+    cursor: str | None,
+    limit: int,
+    looked_max: int | None = None,
+) -> Page:
     """One page in the order in which they were opened; raises InvalidCursorError.
 
     What is due and not posted is not seen: a tick old at most, and a dormant account stands as it
-    was last opened.
+    was last opened. With ``looked_max`` a page that no index finds ends after as many accounts as
+    that, however few of them it tells; its cursor goes on after them.
     """
     after = cursors.decode_number(cursor, query)
+    last = None
+    if looked_max is not None and not query.indexed:
+        last = await database.fetchval(*_SQL["nth"](after=after, before_it=looked_max - 1))
     rows = await database.fetch(
-        *_SQL["page"](**msgspec.structs.asdict(query), after=after, limit=limit + 1)
+        *_SQL["page"](**_filters(query), after=after, last=last, limit=limit + 1)
     )
-    return cursors.page(rows, limit, query)
+    page = cursors.page(rows, limit, query)
+    if page.next_cursor is None and last is not None:
+        return Page(page.rows, cursors.encode(str(last), query))
+    return page
+
+
+def _filters(query: AccountQuery) -> dict[str, object]:
+    """The filters as the statement takes them: what is not given is None."""
+    owing = query.debt_gt is not None and query.debt_gt >= 0
+    return {
+        **msgspec.structs.asdict(query),
+        "closed": query.closed or None,
+        "not_closed": query.closed is False or None,
+        "suspended": query.suspended or None,
+        "not_suspended": query.suspended is False or None,
+        "owing": owing or None,
+    }

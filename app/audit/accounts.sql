@@ -15,15 +15,24 @@ SELECT accounts.*, public_id, tied.id AS customer_id, living.state,
                                               subscriptions.state)
                       LIMIT 1) AS living ON true
  WHERE joined_to IS NULL AND accounts.id > :after
-   AND (:tier::text IS NULL OR accounts.tier = :tier)
-   AND (:state::text IS NULL OR living.state = :state)
-   AND (:available_lt::bigint IS NULL
-        OR CASE WHEN suspended_at IS NULL THEN free ELSE 0 END < :available_lt)
-   AND (:available_gte::bigint IS NULL
-        OR CASE WHEN suspended_at IS NULL THEN free ELSE 0 END >= :available_gte)
-   AND (:debt_gt::bigint IS NULL OR debt > :debt_gt)
-   AND (:closed::boolean IS NULL OR (closed_at IS NOT NULL) = :closed)
-   AND (:suspended::boolean IS NULL OR (suspended_at IS NOT NULL) = :suspended)
-   AND (:customer_id::text IS NULL
-        OR accounts.id = (SELECT account_id FROM customers WHERE customers.id = :customer_id))
+   AND accounts.id <= :last                                               -- given: last
+   AND accounts.tier = :tier                                              -- given: tier
+   AND living.state = :state                                              -- given: state
+   AND accounts.id IN (SELECT account_id FROM subscriptions               -- given: state
+                        WHERE subscriptions.state = :state                -- given: state
+                          AND account_id > :after)                        -- given: state
+   AND CASE WHEN suspended_at IS NULL THEN free ELSE 0 END < :available_lt   -- given: available_lt
+   AND CASE WHEN suspended_at IS NULL THEN free ELSE 0 END >= :available_gte -- given: available_gte
+   AND debt > :debt_gt                                                    -- given: debt_gt
+   AND debt > 0                                                           -- given: owing
+   AND closed_at IS NOT NULL                                              -- given: closed
+   AND closed_at IS NULL                                                  -- given: not_closed
+   AND suspended_at IS NOT NULL                                           -- given: suspended
+   AND suspended_at IS NULL                                               -- given: not_suspended
+   AND accounts.id = (SELECT account_id FROM customers                    -- given: customer_id
+                       WHERE customers.id = :customer_id)                 -- given: customer_id
  ORDER BY accounts.id LIMIT :limit
+
+-- name: nth
+-- The account that comes after so many others.
+SELECT id FROM accounts WHERE id > :after ORDER BY id OFFSET :before_it LIMIT 1

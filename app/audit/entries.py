@@ -103,9 +103,18 @@ _WITHIN_ACCOUNT: Final = {
 
 
 async def page(
-    database: Database, horizons: Horizons, query: EntryQuery, cursor: str | None, limit: int
+    database: Database,
+    horizons: Horizons,
+    query: EntryQuery,
+    cursor: str | None,
+    limit: int,
+    looked_max: int | None = None,
 ) -> EntryPage:
-    """One page by id, within the horizon; raises InvalidCursorError."""
+    """One page by id, within the horizon; raises InvalidCursorError.
+
+    With ``looked_max`` a page by kind or source alone ends after as many entries as that, however
+    few of them it tells; its cursor goes on after them.
+    """
     after = cursors.decode_number(cursor, query.asked) if cursor is not None else None
     horizon = await horizons.find(database)
     condition, values = where(query, horizon)
@@ -116,6 +125,10 @@ async def page(
         beyond = ">" if query.order == "asc" else "<"
         of_last = ", ".join(order.values()).format(f"${len(values)}")
         condition += f" AND ({', '.join(order)}) {beyond} ({of_last})"
+    stop = await _stop(database, query, after, looked_max) if looked_max is not None else None
+    if stop is not None:
+        values.append(stop)
+        condition += f" AND entries.id {'<=' if query.order == 'asc' else '>='} ${len(values)}"
     values.append(limit + 1)
     in_order = ", ".join(f"{column} {query.order}" for column in order)
     rows = await database.fetch(
@@ -123,9 +136,26 @@ async def page(
     )
     more = len(rows) > limit
     rows = rows[:limit]
-    return EntryPage(
-        rows, cursors.encode(str(rows[-1]["id"]), query.asked) if more else None, horizon
+    last = rows[-1]["id"] if more else stop
+    return EntryPage(rows, cursors.encode(str(last), query.asked) if last else None, horizon)
+
+
+async def _stop(
+    database: Database, query: EntryQuery, after: int | None, looked_max: int
+) -> int | None:
+    """The last of the entries that a page looks at; None where the list ends before.
+
+    Entries of a kind or of lots of a source have no index: each would cost every spend.
+    """
+    given = {name for name in _CONDITIONS if getattr(query, name) is not None}
+    if not given or given - {"kind", "lot_source"}:
+        return None
+    up = query.order == "asc"
+    start = after if after is not None else 0 if up else cursors.PAST_EVERY_NUMBER
+    stop: int | None = await database.fetchval(
+        *_SQL["nth_up" if up else "nth_down"](after=start, before_it=looked_max - 1)
     )
+    return stop
 
 
 def where(query: EntryQuery, horizon: Horizon) -> tuple[str, list[object]]:

@@ -11,3 +11,11 @@ WITH named AS (
 SELECT accounts.id
   FROM accounts JOIN named ON accounts.id = named.id OR accounts.joined_to = named.id
  ORDER BY accounts.id
+
+-- name: nth_up
+-- The entry that comes after so many others.
+SELECT id FROM entries WHERE id > :after ORDER BY id OFFSET :before_it LIMIT 1
+
+-- name: nth_down
+-- The same downwards.
+SELECT id FROM entries WHERE id < :after ORDER BY id DESC OFFSET :before_it LIMIT 1

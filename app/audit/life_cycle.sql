@@ -2,9 +2,9 @@
 -- One page of subscriptions by Stripe's id.
 SELECT subscriptions.*, account_names.public_id AS public_account_id
   FROM subscriptions JOIN account_names USING (account_id)
- WHERE (:account_ids::bigint[] IS NULL OR subscriptions.account_id = ANY(:account_ids))
-   AND (:state::text IS NULL OR subscriptions.state = :state)
-   AND subscriptions.id > :after
+ WHERE subscriptions.id > :after
+   AND subscriptions.account_id = ANY(:account_ids::bigint[])  -- given: account_ids
+   AND subscriptions.state = :state                            -- given: state
  ORDER BY subscriptions.id LIMIT :limit
 
 -- name: subscription
@@ -18,26 +18,27 @@ SELECT * FROM transitions
  WHERE subscription_id = :subscription_id AND id > :after AND id <= :horizon
  ORDER BY id LIMIT :limit
 
--- name: events_up
--- One page of the inbox in order of receipt, without the payloads, which may be half a megabyte.
+-- part: events
+-- The inbox without the payloads, which may be half a megabyte.
 SELECT id, number, type, api_version, livemode, created_at, received_at, verdict, verdict_reason,
        subscription_id, customer_id, attempt_count, next_attempt_at, error, delivery_count
   FROM events
- WHERE (:verdict::text IS NULL OR verdict = :verdict) AND (:type::text IS NULL OR type = :type)
-   AND (:subscription_id::text IS NULL OR subscription_id = :subscription_id)
-   AND (:customer_ids::text[] IS NULL OR customer_id = ANY(:customer_ids))
-   AND number > :after AND number <= :horizon
+ WHERE number <= :horizon
+   AND verdict = :verdict                        -- given: verdict
+   AND type = :type                              -- given: type
+   AND subscription_id = :subscription_id        -- given: subscription_id
+   AND customer_id = ANY(:customer_ids::text[])  -- given: customer_ids
+
+-- name: events_up
+-- One page of the inbox in order of receipt.
+-- include: audit/life_cycle.sql events
+   AND number > :after
  ORDER BY number LIMIT :limit
 
 -- name: events_down
 -- The newest first.
-SELECT id, number, type, api_version, livemode, created_at, received_at, verdict, verdict_reason,
-       subscription_id, customer_id, attempt_count, next_attempt_at, error, delivery_count
-  FROM events
- WHERE (:verdict::text IS NULL OR verdict = :verdict) AND (:type::text IS NULL OR type = :type)
-   AND (:subscription_id::text IS NULL OR subscription_id = :subscription_id)
-   AND (:customer_ids::text[] IS NULL OR customer_id = ANY(:customer_ids))
-   AND number < :after AND number <= :horizon
+-- include: audit/life_cycle.sql events
+   AND number < :after
  ORDER BY number DESC LIMIT :limit
 
 -- name: event

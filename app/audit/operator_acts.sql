@@ -6,5 +6,5 @@ SELECT operator_acts.*, coalesce(operator_acts.reason, notes.reason) AS told_rea
   LEFT JOIN notes ON notes.journal_id = operator_acts.journal_id
   LEFT JOIN account_names USING (account_id)
  WHERE operator_acts.id > :after AND operator_acts.id <= :horizon
-   AND (:act::text IS NULL OR act = :act)
+   AND act = :act  -- given: act
  ORDER BY operator_acts.id LIMIT :limit

@@ -6,16 +6,18 @@ SELECT reversals.*, account_names.public_id AS public_account_id
 -- One page of reversals, oldest first: an account's with its parts of runs, else without parts.
 -- include: audit/reversals.sql told
  WHERE reversals.id > :after AND reversals.id <= :horizon
-   AND (:account_ids::bigint[] IS NULL AND part_of IS NULL OR account_id = ANY(:account_ids))
-   AND (:run_id::bigint IS NULL OR of_run_id = :run_id)
+   AND account_id = ANY(:account_ids::bigint[])  -- given: account_ids
+   AND part_of IS NULL                           -- absent: account_ids
+   AND of_run_id = :run_id                       -- given: run_id
  ORDER BY reversals.id LIMIT :limit
 
 -- name: down
 -- The newest first.
 -- include: audit/reversals.sql told
  WHERE reversals.id < :after AND reversals.id <= :horizon
-   AND (:account_ids::bigint[] IS NULL AND part_of IS NULL OR account_id = ANY(:account_ids))
-   AND (:run_id::bigint IS NULL OR of_run_id = :run_id)
+   AND account_id = ANY(:account_ids::bigint[])  -- given: account_ids
+   AND part_of IS NULL                           -- absent: account_ids
+   AND of_run_id = :run_id                       -- given: run_id
  ORDER BY reversals.id DESC LIMIT :limit
 
 -- name: one

@@ -22,6 +22,8 @@ from statemachine import State as SubscriptionState
 
 PATH: Final = f"{HOME}/accounts"
 ROWS: Final = 50
+LOOKED_MAX: Final = 30_000  # of a page by credits, some 30 ms
+FILTERS: Final = forms.names_of(AccountQuery)
 _SQL: Final = sql.beside(__file__)
 Credits = Annotated[int, msgspec.Meta(ge=-BALANCE_MAX, le=BALANCE_MAX)]
 StripeId = Annotated[str, msgspec.Meta(pattern=STRIPE_ID)]
@@ -59,18 +61,9 @@ async def accounts(request: Request[Any, Any, Any], state: State) -> Response[An
         place = await place_of(database, asked.q)
         if place is not None:
             return lead(request, place)
-    filters = AccountQuery(
-        tier=asked.tier,
-        state=asked.state,
-        available_lt=asked.available_lt,
-        available_gte=asked.available_gte,
-        debt_gt=asked.debt_gt,
-        closed=asked.closed,
-        suspended=asked.suspended,
-        customer_id=asked.customer_id,
-    )
+    filters = AccountQuery(**{name: getattr(asked, name) for name in FILTERS})
     async with state.reports.room():
-        page = await accounts_page(database, filters, asked.cursor, ROWS)
+        page = await accounts_page(database, filters, asked.cursor, ROWS, LOOKED_MAX)
     _, catalogue = await state.book.catalogues.present(database)
     sent = forms.sent(asked)
     return show(
@@ -79,6 +72,7 @@ async def accounts(request: Request[Any, Any, Any], state: State) -> Response[An
         here=PATH,
         asked=sent,
         rows=page.rows,
+        looked=forms.looked(page.rows, ROWS, page.next_cursor, LOOKED_MAX),
         filtered=not {"q", "cursor"}.issuperset(sent),
         tiers=forms.choices(tier.name for tier in catalogue.tiers),
         states=forms.choices(SubscriptionState),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import UTC, datetime, tzinfo
 from typing import Annotated, Any, Final, TypeVar
 
@@ -100,6 +100,11 @@ def pages(path: str, asked: dict[str, str], next_cursor: str | None) -> dict[str
         "next_path": address(path, **others, cursor=next_cursor) if next_cursor else None,
         "first_path": address(path, **others) if "cursor" in asked else None,
     }
+
+
+def looked(rows: Sequence[object], most: int, next_cursor: str | None, looked_max: int) -> int:
+    """How many were looked at where a page ends before it is full, else 0."""
+    return looked_max if next_cursor is not None and len(rows) < most else 0
 
 
 def choices(values: Iterable[object]) -> list[tuple[str, str]]:

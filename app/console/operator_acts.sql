@@ -5,7 +5,8 @@ SELECT operator_acts.*, coalesce(operator_acts.reason, notes.reason) AS told_rea
   FROM operator_acts
   LEFT JOIN notes ON notes.journal_id = operator_acts.journal_id
   LEFT JOIN account_names USING (account_id)
- WHERE operator_acts.id < :before AND (:act::text IS NULL OR act = :act)
+ WHERE operator_acts.id < :before
+   AND act = :act  -- given: act
  ORDER BY operator_acts.id DESC LIMIT :limit
 
 -- name: going

@@ -17,7 +17,7 @@ from app.reconcile.store import compared_once, taken_over
 
 LATE: Final = "5 minutes"
 SEAL_LATE: Final = "10 minutes"
-SEALS_COUNTED_MAX: Final = 10_000
+COUNTED_MAX: Final = 10_000
 REDIS_SECONDS_MAX: Final = 3.0
 _WORKER: Final = "a worker (`tallybook worker`) or a scheduler that calls /api/cron/reset-credits"
 
@@ -61,11 +61,15 @@ async def _catalogue(database: Database, around: Surroundings) -> Finding:
 
 async def _due(database: Database) -> Finding:
     late = await database.fetchval(
-        f"""SELECT count(*) FROM accounts
-             WHERE due_at < (SELECT tallybook_now()) - interval '{LATE}'"""
+        f"""SELECT count(*) FROM (
+                SELECT FROM accounts
+                 WHERE due_at < (SELECT tallybook_now()) - interval '{LATE}'
+                 ORDER BY due_at LIMIT {COUNTED_MAX}) AS late"""
     )
     if late:
-        return fail("due", f"{late} accounts wait for more than {LATE}", f"start {_WORKER}")
+        least = "at least " if late == COUNTED_MAX else ""
+        said = f"{least}{late} accounts wait for more than {LATE}"
+        return fail("due", said, f"start {_WORKER}")
     return ok("due", f"no account waits for more than {LATE}")
 
 
@@ -135,10 +139,10 @@ async def _seals(database: Database, around: Surroundings) -> Finding:
         f"""SELECT count(*) FROM (
                SELECT FROM entries WHERE id > (SELECT coalesce(max(entry_id), 0) FROM seals)
                   AND recorded_at < (SELECT tallybook_now()) - interval '{SEAL_LATE}'
-                ORDER BY id LIMIT {SEALS_COUNTED_MAX}) AS late"""
+                ORDER BY id LIMIT {COUNTED_MAX}) AS late"""
     )
     if due:
-        least = "at least " if due == SEALS_COUNTED_MAX else ""
+        least = "at least " if due == COUNTED_MAX else ""
         said = f"{least}{due} entries have waited for a seal for more than {SEAL_LATE}"
         return fail("seals", said, "see ops/runbook.md, TallybookSealDue")
     return ok("seals", f"no entry has waited for a seal for more than {SEAL_LATE}")

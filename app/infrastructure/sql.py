@@ -17,6 +17,13 @@ A part is no statement by itself; statements include it, and each other's files'
     -- include: ledger/statement.sql locked
     SELECT count(*) FROM locked
 
+A line of a filter says which value it is for. Where that is None the line is left out, so that the
+plan is made for the filters that are given, and finds their indexes. A plan that is shared by all
+(``:kind IS NULL OR kind = :kind``) walks the whole table::
+
+    SELECT id FROM lots WHERE id > :after
+       AND kind = :kind                          -- given: kind
+
 In the module of the same name::
 
     _SQL: Final = sql.beside(__file__)
@@ -36,40 +43,67 @@ from typing import Final
 
 _HEAD: Final = re.compile(r"^-- (name|part): (\w+)$", re.MULTILINE)
 _INCLUDE: Final = re.compile(r"^-- include: ([\w/]+\.sql) (\w+)$", re.MULTILINE)
+_GIVEN: Final = re.compile(r"^.*-- (given|absent): (\w+)$\n?", re.MULTILINE)
 _ROOT: Final = Path(__file__).parents[1]  # the folder that includes are relative to
 # Strings, comments and casts are passed over, so that a colon in them is no parameter.
 _TOKEN: Final = re.compile(r"'(?:[^']|'')*'|--[^\n]*|::|:(?P<parameter>[a-z_][a-z0-9_]*)")
 
 
 class Statement:
-    """One statement: its name, the text that PostgreSQL gets, and its parameters in order."""
+    """One statement: its name, the text that PostgreSQL gets, and its parameters in order.
 
-    __slots__ = ("name", "parameters", "text")
+    Of one with filters, ``text`` has all of them.
+    """
+
+    __slots__ = ("_filters", "_source", "_texts", "name", "parameters", "text", "wanted")
 
     def __init__(self, name: str, source: str) -> None:
-        numbers: dict[str, int] = {}
-
-        def numbered(token: re.Match[str]) -> str:
-            parameter = token["parameter"]
-            if parameter is None:
-                return token[0]
-            return f"${numbers.setdefault(parameter, len(numbers) + 1)}"
-
         self.name = name
-        self.text = _TOKEN.sub(numbered, source.strip())
-        self.parameters = tuple(numbers)
+        self._source = source.strip() + "\n"
+        self._filters = frozenset(found[2] for found in _GIVEN.finditer(self._source))
+        self.text, self.parameters = _numbered(self._source)
+        self.wanted = self._filters | set(self.parameters)
+        self._texts: dict[frozenset[str], tuple[str, tuple[str, ...]]] = {}
 
     def __call__(self, **values: object) -> tuple[str, *tuple[object, ...]]:
         """The text and the values in the order of their numbers, for `Database`'s methods.
 
         Raises TypeError when a parameter has no value, or a value no parameter.
         """
-        if values.keys() != set(self.parameters):
+        if values.keys() != self.wanted:
             raise TypeError(
-                f"{self.name} takes {', '.join(self.parameters) or 'nothing'};"
+                f"{self.name} takes {', '.join(sorted(self.wanted)) or 'nothing'};"
                 f" given: {', '.join(values) or 'nothing'}."
             )
-        return self.text, *(values[parameter] for parameter in self.parameters)
+        text, parameters = self.text, self.parameters
+        if self._filters:
+            text, parameters = self._filtered(
+                frozenset(one for one in self._filters if values[one] is not None)
+            )
+        return text, *(values[parameter] for parameter in parameters)
+
+    def _filtered(self, given: frozenset[str]) -> tuple[str, tuple[str, ...]]:
+        """The text and its parameters where these filters alone are given."""
+        if given not in self._texts:
+            kept = _GIVEN.sub(
+                lambda line: line[0] if (line[2] in given) == (line[1] == "given") else "",
+                self._source,
+            )
+            self._texts[given] = _numbered(kept)
+        return self._texts[given]
+
+
+def _numbered(source: str) -> tuple[str, tuple[str, ...]]:
+    """The text with numbers in place of names, and the names in their order."""
+    numbers: dict[str, int] = {}
+
+    def number(token: re.Match[str]) -> str:
+        parameter = token["parameter"]
+        if parameter is None:
+            return token[0]
+        return f"${numbers.setdefault(parameter, len(numbers) + 1)}"
+
+    return _TOKEN.sub(number, source.strip()), tuple(numbers)
 
 
 def beside(module: str | Path) -> Mapping[str, Statement]:

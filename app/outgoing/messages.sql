@@ -3,10 +3,11 @@ SELECT message.*, endpoint.id AS endpoint_id, account_names.public_id AS public_
   FROM webhook_messages AS message
   JOIN webhook_endpoints AS endpoint ON endpoint.number = endpoint_number
   LEFT JOIN account_names USING (account_id)
- WHERE (:endpoint_id::text IS NULL OR endpoint.id = :endpoint_id)
-   AND (:type::text IS NULL OR message.type = :type)
-   AND (:state::text IS NULL OR message.state = :state)
-   AND (:account_ids::bigint[] IS NULL OR message.account_id = ANY(:account_ids))
+ WHERE true
+   AND endpoint.id = :endpoint_id                        -- given: endpoint_id
+   AND message.type = :type                              -- given: type
+   AND message.state = :state                            -- given: state
+   AND message.account_id = ANY(:account_ids::bigint[])  -- given: account_ids
 
 -- name: newest
 -- The newest messages before one, newest first.
@@ -17,7 +18,8 @@ SELECT message.*, endpoint.id AS endpoint_id, account_names.public_id AS public_
 -- name: page
 -- One page of messages, oldest first; one where an id is given.
 -- include: outgoing/messages.sql filtered
-   AND (:id::bigint IS NULL OR message.id = :id) AND message.id > :after AND message.id <= :horizon
+   AND message.id > :after AND message.id <= :horizon
+   AND message.id = :id                                  -- given: id
  ORDER BY message.id LIMIT :limit
 
 -- name: redeliver

@@ -126,7 +126,7 @@ RETURNING kind, account_id, tier, threshold, value
 -- One page of alerts, oldest first.
 SELECT alerts.*, account_names.public_id AS public_account_id
   FROM alerts JOIN account_names USING (account_id)
- WHERE (:kind::text IS NULL OR kind = :kind)
-   AND (:account_ids::bigint[] IS NULL OR account_id = ANY(:account_ids))
-   AND alerts.id > :after AND alerts.id <= :horizon
+ WHERE alerts.id > :after AND alerts.id <= :horizon
+   AND kind = :kind                              -- given: kind
+   AND account_id = ANY(:account_ids::bigint[])  -- given: account_ids
  ORDER BY alerts.id LIMIT :limit

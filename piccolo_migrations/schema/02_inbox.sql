@@ -26,6 +26,8 @@ CREATE INDEX events_parked ON events (received_at) WHERE verdict = 'parked';
 CREATE INDEX events_subscription ON events (subscription_id, created_at)
     WHERE subscription_id IS NOT NULL;
 CREATE UNIQUE INDEX events_number ON events (number);
+CREATE INDEX events_verdict ON events (verdict, number);
+CREATE INDEX events_type ON events (type, number);
 CREATE INDEX events_customer ON events (customer_id, number) WHERE customer_id IS NOT NULL;
 
 -- Other bytes of an event that was parked: Stripe sends one event in the shape of each endpoint.

@@ -38,6 +38,11 @@ CREATE INDEX accounts_due ON accounts (due_at, id);
 CREATE INDEX accounts_joined ON accounts (joined_to) WHERE joined_to IS NOT NULL;
 CREATE INDEX accounts_dormant ON accounts (time_zone)
     WHERE due_at > day_ends_at AND closed_at IS NULL AND suspended_at IS NULL;
+-- For lists of few among many. None is of what each spend changes.
+CREATE INDEX accounts_tier ON accounts (tier, id);
+CREATE INDEX accounts_owing ON accounts (id) WHERE debt > 0;
+CREATE INDEX accounts_closed ON accounts (id) WHERE closed_at IS NOT NULL;
+CREATE INDEX accounts_suspended ON accounts (id) WHERE suspended_at IS NOT NULL;
 
 -- Ids that accounts had before they were renamed or merged into another: they keep working. Some are
 -- an account's present id again.

@@ -43,6 +43,7 @@ CREATE TABLE subscriptions (
     settled_catalogue_id bigint REFERENCES catalogues ON DELETE RESTRICT
 );
 CREATE INDEX subscriptions_account ON subscriptions (account_id);
+CREATE INDEX subscriptions_state ON subscriptions (state, account_id);
 CREATE INDEX subscriptions_customer ON subscriptions (customer_id);
 CREATE INDEX subscriptions_catalogue ON subscriptions (catalogue_id, id) WHERE state <> 'canceled';
 

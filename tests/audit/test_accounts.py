@@ -6,6 +6,8 @@ from datetime import timedelta
 
 import pytest
 
+from app.audit.accounts import AccountQuery, accounts
+from app.infrastructure.db import Database
 from tests.acts import DAY, Acts, subscribe
 from tests.conftest import NOW
 from tests.stripe_events import make_subscription_event
@@ -73,6 +75,21 @@ async def test_each_filter_lets_through_what_it_says(people, api) -> None:
     assert await ids(api, suspended=True) == ["suspended"]
     assert await ids(api, customer_id="cus_pro") == ["pro"]
     assert await ids(api, customer_id="cus_nobody") == []
+
+
+async def test_a_page_that_looks_at_few_ends_and_goes_on(people, database: Database) -> None:
+    query, cursor, found, pages = AccountQuery(available_gte=20), None, list[str](), 0
+    while True:
+        page = await accounts(database, query, cursor, 10, looked_max=3)
+        found += [row["public_id"] for row in page.rows]
+        pages += 1
+        if (cursor := page.next_cursor) is None:
+            break
+    assert found == ["pro", "late"]
+    assert pages == 3  # of eight accounts, three at a time
+    # What an index finds is one page, however few were looked at.
+    page = await accounts(database, AccountQuery(tier="PRO"), None, 10, looked_max=1)
+    assert ([row["public_id"] for row in page.rows], page.next_cursor) == (["pro", "late"], None)
 
 
 async def test_a_row_says_what_the_account_says(people, api) -> None:

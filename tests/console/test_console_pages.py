@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from datetime import timedelta
+from html import unescape
 
 import pytest
 
 from app.accounts.put import put
 from app.book import Book
+from app.console import accounts, ledger
 from app.infrastructure.db import Database
 from tests.api_client import Api
 from tests.conftest import NOW
@@ -35,6 +38,31 @@ async def test_an_account_is_found_by_every_id_of_it(
     page = await auditor.get("/console/accounts", tier="PRO", closed="false", cursor="")
     assert "user-1" in page
     assert "No account passes" in await auditor.get("/console/accounts", tier="FREE")
+
+
+async def test_a_page_that_looked_at_a_part_says_so_and_goes_on(
+    auditor: Browser, api: Api, book: Book, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("user-1", "user-2", "user-3"):
+        await put(book, name, None, None, "tests")
+    (await api.spend("user-1", 3, "k")).raise_for_status()
+    await api.set_clock(LATER)
+    monkeypatch.setattr(accounts, "LOOKED_MAX", 2)
+    monkeypatch.setattr(ledger, "LOOKED_MAX", 2)
+    for path, filters in (
+        ("/console/accounts", {"available_gte": "6"}),
+        ("/console/ledger", {"kind": "reversal"}),
+    ):
+        page = await auditor.get(path, **filters)
+        assert "None of the first 2 that this page looked at" in page
+        pages = 1
+        while found := re.search(r'rel="next" href="([^"]+)"', page):
+            page = await auditor.get(unescape(found[1]))
+            pages += 1
+        assert pages >= 2
+        assert "passes these filters" in page
+    # What has an index is told whole.
+    assert "user-3" in await auditor.get("/console/accounts", tier="FREE")
 
 
 async def test_where_did_my_credits_go_is_two_clicks_from_the_account(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,31 @@ def test_a_missing_and_a_needless_value_are_refused(tmp_path: Path) -> None:
         statement()
     with pytest.raises(TypeError, match="given: a, b"):
         statement(a=1, b=2)
+
+
+def test_a_filter_that_is_not_given_is_left_out(tmp_path: Path) -> None:
+    text = """-- name: page
+-- Filtered.
+SELECT :a::int
+ WHERE true
+   AND kind = :kind        -- given: kind
+   AND open                -- absent: kind
+   AND id IN (SELECT :b    -- given: b
+                   + :a)   -- given: b
+   AND closed              -- given: closed
+ LIMIT :limit
+"""
+    page = sql.read(_write(tmp_path, text))["page"]
+    told, *values = page(a=1, kind=None, b=None, closed=None, limit=9)
+    kept = "-- Filtered.\nSELECT $1::int\n WHERE true\n   AND open -- absent: kind\n LIMIT $2"
+    assert re.sub(r" +--", " --", told) == kept
+    assert values == [1, 9]
+    told, *values = page(a=1, kind=0, b=2, closed=True, limit=9)
+    assert told.count("AND") == 3
+    assert "LIMIT $4" in told
+    assert values == [1, 0, 2, 9]
+    with pytest.raises(TypeError, match="page takes a, b, closed, kind, limit; given: a"):
+        page(a=1)
 
 
 @pytest.mark.parametrize(
