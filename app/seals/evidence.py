@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any, Final
 
-import msgspec
+import orjson
 
 from app.audit import entries as audited
 from app.errors import AccountUnknownError, NotSealedError
@@ -121,7 +121,7 @@ async def _entries(
         entries.append(
             {
                 "index": index,
-                "leaf": msgspec.structs.asdict(leaf),
+                "leaf": orjson.loads(leaf),
                 "act": _salted(salts[:SALT_BYTES], act),
                 "text": _salted(salts[SALT_BYTES:], text),
             }

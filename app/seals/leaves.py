@@ -6,8 +6,8 @@ under which key; ``text``, the application's own words. Each part can be withhel
 forgetting its salt, and the proofs stand. ``nth`` counts an account's entries from one: a file that
 leaves one out has a gap.
 
-PostgreSQL writes the hidden parts as canonical JSON, and msgspec the leaf: a million entries are
-sealed at once after an import.
+PostgreSQL writes the leaf as canonical JSON, with places for what it does not know: a million
+entries are sealed at once after an import.
 """
 
 from __future__ import annotations
@@ -62,11 +62,11 @@ class Leaf(msgspec.Struct, kw_only=False):
     text: str | None
 
 
-MEMBERS: Final = len(Leaf.__struct_fields__)
-_ACT, _TEXT = MEMBERS, MEMBERS + 1  # of a row
-
 leaf_bytes: Final = msgspec.json.Encoder().encode
-"""The canonical bytes of a leaf."""
+"""The canonical bytes of a leaf that was made here; those of the ledger are `leaf_of`."""
+
+read: Final = msgspec.json.Decoder(Leaf).decode
+"""The leaf of its bytes."""
 
 
 class Erased(NamedTuple):
@@ -91,7 +91,7 @@ def salted(salt: bytes, value: object) -> str:
 
 def act_of(row: Record) -> dict[str, str | None]:
     """The part of a row that says who acted."""
-    return orjson.loads(row[_ACT])  # type: ignore[no-any-return]
+    return _act(*row[_ACT])
 
 
 def text_of(row: Record) -> dict[str, str | None] | None:
@@ -101,20 +101,47 @@ def text_of(row: Record) -> dict[str, str | None] | None:
 
 def leaf_of(
     row: Record, salts: bytes, name: str | None, nth: int, erased: Erased = NOTHING_ERASED
-) -> Leaf:
-    """The leaf of a row of ``leaves.sql``.
+) -> bytes:
+    """The canonical bytes of a row of ``leaves.sql``.
 
     ``salts`` are its two; ``name`` is the hash of its account's name.
     """
-    leaf = Leaf(*row[:MEMBERS])
-    leaf.act = erased.act or sha256(salts[:SALT_BYTES] + row[_ACT]).hexdigest()
-    leaf.name, leaf.nth = name, nth
-    at = leaf.recorded_at
-    leaf.effective_at = leaf.effective_at or at
-    leaf.journal_effective_at = leaf.journal_effective_at or at
-    leaf.journal_recorded_at = leaf.journal_recorded_at or at
-    if erased.text is not None:
-        leaf.text = erased.text
-    elif row[_TEXT] is not None:
-        leaf.text = sha256(salts[SALT_BYTES:] + row[_TEXT]).hexdigest()
-    return leaf
+    told, effective, acted, kept, leaf, actor, key, request, hidden = row[_TOLD:]
+    at = _instant(told)
+    act, text = erased
+    if act is None:
+        act = sha256(salts[:SALT_BYTES] + orjson.dumps(_act(actor, key, request))).hexdigest()
+    if text is None and hidden is not None:
+        text = sha256(salts[SALT_BYTES:] + hidden.encode()).hexdigest()
+    members = (
+        act,
+        at if effective is None else _instant(effective),
+        at if acted is None else _instant(acted),
+        at if kept is None else _instant(kept),
+        "null" if name is None else f'"{name}"',
+        nth,
+        at,
+        "null" if text is None else f'"{text}"',
+    )
+    return (leaf % members).encode()  # type: ignore[no-any-return]
+
+
+# Of a row: what a leaf is made of begins here; then the columns of who acted, and of the words.
+_TOLD: Final = 5
+_ACT: Final = slice(10, 13)
+_TEXT: Final = 13
+
+
+def _act(actor: str, key: str | None, request_hash: bytes | None) -> dict[str, str | None]:
+    """Its members in the order of their names."""
+    told = None if request_hash is None else request_hash.hex()
+    return {"actor": actor, "idempotency_key": key, "request_hash": told}
+
+
+def _instant(told: str) -> str:
+    """An instant as canonical JSON has it, of PostgreSQL's: six digits of a second, or none."""
+    whole = told[1:-1]
+    return f"{whole}Z" if len(whole) == _SECONDS else f"{whole:0<26}Z"
+
+
+_SECONDS: Final = len("2026-01-01T12:00:00")

@@ -1,30 +1,37 @@
 -- part: leaf
--- An entry with its journal, as a leaf says it, by the names of its members in their order; then
--- what enters as hashes, as canonical JSON: who acted, and the application's words, if there are any.
--- PostgreSQL writes a string in JSON as RFC 8785 has it. An instant is null if it is that of the
--- entry's record, as it mostly is: a fifth of the sealer's time went into reading the others.
-SELECT entries.account_id AS account, NULL AS act, entries.amount, entries.credit, entries.debit,
-       entries.debt_after, nullif(entries.effective_at, entries.recorded_at) AS effective_at,
-       entries.id AS entry, journals.event_id AS event,
-       entries.free_after, entries.held_after, entries.hold_id AS hold, entries.journal_id AS journal,
-       nullif(journals.effective_at, entries.recorded_at) AS journal_effective_at,
-       journals.kind AS journal_kind,
-       nullif(journals.recorded_at, entries.recorded_at) AS journal_recorded_at, entries.kind, entries.lot_id AS lot,
-       lots.priority AS lot_priority, lots.source AS lot_source, NULL AS name, NULL AS nth,
-       entries.recorded_at, entries.reverses_entry_id AS reverses,
-       journals.reverses_journal_id AS reverses_journal, journals.run_id AS run, journals.source,
-       NULL AS text,
-       convert_to(concat('{"actor":', to_json(actor),
-                         ',"idempotency_key":', coalesce(to_json(idempotency_key)::text, 'null'),
-                         ',"request_hash":',
-                         coalesce('"' || encode(request_hash, 'hex') || '"', 'null'), '}'),
-                  'UTF8') AS hidden_act,
+-- An entry with its journal: what a seal needs of it, and its leaf as canonical JSON. `%s` stands for
+-- what is not known here: the hash of who acted, four instants, the hash of the name, nth, and the hash
+-- of the application's words. What enters as hashes follows. An instant is null if it is that of the
+-- entry's record, as it mostly is. Of a column of closed words none needs escaping.
+-- As one text it costs half of what its columns did, in PostgreSQL and here.
+SELECT entries.account_id AS account, entries.id AS entry, entries.free_after, entries.held_after,
+       entries.debt_after, to_json(entries.recorded_at AT TIME ZONE 'UTC')::text AS recorded_at,
+       CASE WHEN entries.effective_at <> entries.recorded_at
+            THEN to_json(entries.effective_at AT TIME ZONE 'UTC')::text END AS effective_at,
+       CASE WHEN journals.effective_at <> entries.recorded_at
+            THEN to_json(journals.effective_at AT TIME ZONE 'UTC')::text END AS journal_effective_at,
+       CASE WHEN journals.recorded_at <> entries.recorded_at
+            THEN to_json(journals.recorded_at AT TIME ZONE 'UTC')::text END AS journal_recorded_at,
+       concat('{"account":', entries.account_id, ',"act":"%s","amount":', entries.amount,
+              ',"credit":"', entries.credit, '","debit":"', entries.debit,
+              '","debt_after":', entries.debt_after, ',"effective_at":"%s","entry":', entries.id,
+              ',"event":', coalesce(replace(to_json(journals.event_id)::text, '%', '%%'), 'null'),
+              ',"free_after":', entries.free_after, ',"held_after":', entries.held_after,
+              ',"hold":', coalesce(entries.hold_id::text, 'null'),
+              ',"journal":', entries.journal_id, ',"journal_effective_at":"%s","journal_kind":"',
+              journals.kind, '","journal_recorded_at":"%s","kind":"', entries.kind,
+              '","lot":', entries.lot_id, ',"lot_priority":', lots.priority,
+              ',"lot_source":"', lots.source, '","name":%s,"nth":%s,"recorded_at":"%s","reverses":',
+              coalesce(entries.reverses_entry_id::text, 'null'),
+              ',"reverses_journal":', coalesce(journals.reverses_journal_id::text, 'null'),
+              ',"run":', coalesce(journals.run_id::text, 'null'),
+              ',"source":"', journals.source, '","text":%s}') AS leaf,
+       journals.actor, journals.idempotency_key, journals.request_hash,
        CASE WHEN num_nonnulls(label, member, metadata, reason) > 0 THEN
-       convert_to(concat('{"label":', coalesce(to_json(label::text)::text, 'null'),
-                         ',"member":', coalesce(to_json(member::text)::text, 'null'),
-                         ',"metadata":', coalesce(to_json(metadata::text)::text, 'null'),
-                         ',"reason":', coalesce(to_json(reason)::text, 'null'), '}'),
-                  'UTF8') END AS hidden_text
+       concat('{"label":', coalesce(to_json(label::text)::text, 'null'),
+              ',"member":', coalesce(to_json(member::text)::text, 'null'),
+              ',"metadata":', coalesce(to_json(metadata::text)::text, 'null'),
+              ',"reason":', coalesce(to_json(reason)::text, 'null'), '}') END AS hidden_text
   FROM entries
   JOIN journals ON journals.id = entries.journal_id
   JOIN lots ON lots.id = entries.lot_id

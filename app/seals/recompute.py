@@ -14,7 +14,7 @@ from app.infrastructure.db import Database, Record
 from app.seals import balance_tree, leaves, notes
 from app.seals.balance_tree import Balance
 from app.seals.checkpoint import Head, text_hash
-from app.seals.leaves import NOTHING_ERASED, SALTS_BYTES, Erased, Leaf
+from app.seals.leaves import NOTHING_ERASED, SALTS_BYTES, Erased
 from app.seals.log_tree import Edge, leaf_hash
 from app.seals.sealer import ENTRY_ID_BYTES
 from app.seals.tiles_on_disk import TilesOnDisk
@@ -31,7 +31,8 @@ class Sealed(NamedTuple):
 
     entry: int
     row: Record | None
-    leaf: Leaf | None
+    leaf: bytes | None
+    nth: int = 0  # of its account's entries
 
 
 class Names:
@@ -116,11 +117,11 @@ async def sealed(database: Database) -> AsyncGenerator[Sealed, None]:
                 counts[row["account"]],
                 erased.get(entry, NOTHING_ERASED),
             )
-            yield Sealed(entry, row, leaf)
+            yield Sealed(entry, row, leaf, counts[row["account"]])
 
 
-async def leaves_of(database: Database) -> AsyncGenerator[Leaf, None]:
-    """Every leaf that log and ledger both have, in the order of the log."""
+async def leaves_of(database: Database) -> AsyncGenerator[bytes, None]:
+    """The bytes of every leaf that log and ledger both have, in the order of the log."""
     async with aclosing(sealed(database)) as found:
         async for one in found:
             if one.leaf is not None:
@@ -148,7 +149,7 @@ async def _differences(database: Database, ledger: _Ledger) -> AsyncGenerator[st
                 where = "the ledger" if one.row is None else "the log"
                 yield f"entry {one.entry} is not in {where}, though it is below a seal"
             if one.row is not None and one.leaf is not None:
-                ledger.add(one.row, one.leaf)
+                ledger.add(one.row, one.leaf, one.nth)
         while head is not None:
             for text in ledger.differences(head):
                 yield text
@@ -166,12 +167,12 @@ class _Ledger:
         self._root = b""
         self._before: tuple[int, bytes] | None = None
 
-    def add(self, row: Record, leaf: Leaf) -> None:
-        self._hashes.append(leaf_hash(leaves.leaf_bytes(leaf)))
+    def add(self, row: Record, leaf: bytes, nth: int) -> None:
+        self._hashes.append(leaf_hash(leaf))
         self._changed[row["account"]] = Balance(
             account=row["account"],
             entry=row["entry"],
-            entries=leaf.nth,
+            entries=nth,
             free=row["free_after"],
             held=row["held_after"],
             debt=row["debt_after"],

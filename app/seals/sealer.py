@@ -9,7 +9,8 @@ import asyncio
 import os
 import time
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
+from hashlib import sha256
 from typing import Final
 
 from app.audit.horizon import Horizon, Horizons
@@ -18,9 +19,10 @@ from app.errors import BusyError
 from app.infrastructure import migrations, sql
 from app.infrastructure.db import Database, Record
 from app.seals import balance_tree, cose, leaves, notes
+from app.seals.backlog import Backlog
 from app.seals.balance_tree import Balance
 from app.seals.checkpoint import Head, text_hash
-from app.seals.log_tree import TILE_HASHES, Edge, leaf_hash
+from app.seals.log_tree import TILE_HASHES, Edge
 from app.seals.notes import Signer
 
 _SQL: Final = sql.beside(__file__)
@@ -44,13 +46,17 @@ async def seal(book: Book, within_s: float) -> int | None:
         horizon = await Horizons().find(book.database)
     except BusyError:
         return None
-    while await _seal_chunk(book.database, signers, horizon) and time.monotonic() < ends_at:
-        continue
+    backlog = Backlog(book.database, horizon)
+    while await _seal_chunk(book.database, signers, horizon, backlog):
+        if time.monotonic() >= ends_at:
+            break
     newest = await book.database.fetchrow(*_SQL["newest"]())
     return newest["size"] if newest else None
 
 
-async def _seal_chunk(database: Database, signers: tuple[Signer, ...], horizon: Horizon) -> bool:
+async def _seal_chunk(
+    database: Database, signers: tuple[Signer, ...], horizon: Horizon, backlog: Backlog
+) -> bool:
     """Write the next seal; whether there may be more to do."""
     async with database.transaction():
         if not await database.fetchval(*_SQL["try_lock"]()):
@@ -68,8 +74,10 @@ async def _seal_chunk(database: Database, signers: tuple[Signer, ...], horizon: 
         chunk = await _Chunk.load(database, rows, newest["size"] if newest else 0)
         await chunk.write_log()
         await chunk.write_balances()
-        await _sign(chunk, signers, newest, await _complete_to(database, rows, horizon))
-        return len(rows) == CHUNK_LEAVES
+        more = len(rows) == CHUNK_LEAVES
+        complete_to = await backlog.complete_to(rows[-1]["entry"]) if more else horizon.complete_to
+        await _sign(chunk, signers, newest, complete_to)
+        return more
 
 
 class _Chunk:
@@ -103,17 +111,17 @@ class _Chunk:
         """Append the leaves, and count each account's entries on."""
         salts = os.urandom(len(self.rows) * leaves.SALTS_BYTES)
         counts = {account: one.entries for account, one in self.balances.items()}
-        first, hashes, last = self.edge.size, [], dict[int, Record]()
-        for number, row in enumerate(self.rows):
-            account = row["account"]
-            counts[account] = nth = counts.get(account, 0) + 1
-            last[account] = row
-            at = number * leaves.SALTS_BYTES
-            own = salts[at : at + leaves.SALTS_BYTES]
-            leaf = leaves.leaf_of(row, own, self.names[account], nth)
-            hashes.append(leaf_hash(leaves.leaf_bytes(leaf)))
-            if number % LEAVES_AT_ONCE == 0:
-                await asyncio.sleep(0)
+        first, hashes, last = self.edge.size, list[bytes](), dict[int, Record]()
+        for begin in range(0, len(self.rows), LEAVES_AT_ONCE):
+            await asyncio.sleep(0)
+            for number, row in enumerate(self.rows[begin : begin + LEAVES_AT_ONCE], begin):
+                account = row[0]  # by its place: a name costs a look-up
+                counts[account] = nth = counts.get(account, 0) + 1
+                last[account] = row
+                at = number * leaves.SALTS_BYTES
+                own = salts[at : at + leaves.SALTS_BYTES]
+                leaf = leaves.leaf_of(row, own, self.names[account], nth)
+                hashes.append(sha256(b"\0" + leaf).digest())
         self.balances = {
             account: Balance(
                 account,
@@ -216,15 +224,6 @@ async def _sign(
     )
     keys = [one.told for one in signers]
     await database.execute(*_SQL["write_keys"](size=head.size, keys=keys))
-
-
-async def _complete_to(database: Database, rows: Sequence[Record], horizon: Horizon) -> datetime:
-    """The instant up to which all that was recorded is in the log with these entries."""
-    left: datetime | None = await database.fetchval(
-        *_SQL["next_recorded_at"](entry_id=rows[-1]["entry"], up_to=horizon.entry_id)
-    )
-    before = left - timedelta(microseconds=1) if left else horizon.complete_to
-    return min(before, horizon.complete_to)
 
 
 async def _names(

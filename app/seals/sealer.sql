@@ -1,6 +1,8 @@
 -- name: try_lock
--- Take the sealer's lock for this transaction; false where another one seals.
-SELECT pg_try_advisory_xact_lock('seals'::regclass::oid::int, 0)
+-- Take the sealer's lock for this transaction; false where another one seals. It reads by one
+-- process: more would take from spends the cores that they wait for.
+SELECT pg_try_advisory_xact_lock('seals'::regclass::oid::int, 0),
+       set_config('max_parallel_workers_per_gather', '0', true)
 
 -- name: newest
 -- The newest seal.
@@ -36,10 +38,6 @@ SELECT account_names.account_id, public_id, sealed.name, sealed.hash
       SELECT name, hash FROM seal_names WHERE seal_names.account_id = account_names.account_id
        ORDER BY since_entry_id DESC LIMIT 1) AS sealed ON true
  WHERE account_names.account_id = ANY(:account_ids::bigint[])
-
--- name: next_recorded_at
--- When the first of the entries after one was recorded.
-SELECT min(recorded_at) FROM entries WHERE id > :entry_id AND id <= :up_to
 
 -- name: write_tiles
 -- Write tiles of the log, new ones and those that grew.

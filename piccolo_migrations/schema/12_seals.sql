@@ -45,7 +45,9 @@ CREATE TABLE seal_leaves (
     entry_ids bytea NOT NULL,
     salts bytea NOT NULL
 );
+-- Salts cannot be compressed, and for ids PostgreSQL's compression takes 3 ms a row, a third of a seal.
 ALTER TABLE seal_leaves ALTER salts SET STORAGE EXTERNAL;
+ALTER TABLE seal_leaves ALTER entry_ids SET STORAGE EXTERNAL;
 
 -- The names under which accounts were sealed, from an entry on; erased ones keep the hash alone.
 CREATE TABLE seal_names (

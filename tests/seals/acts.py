@@ -28,7 +28,7 @@ async def open_and_spend(book: Book, account_id: str, amount: int) -> None:
 
 async def leaves_of(database: Database) -> list[leaves.Leaf]:
     """Every sealed entry's leaf, from the ledger and the salts."""
-    return [leaf async for leaf in recompute.leaves_of(database)]
+    return [leaves.read(leaf) async for leaf in recompute.leaves_of(database)]
 
 
 async def evidence_of(
