@@ -105,7 +105,7 @@ def test_one_module_writes_a_subscriptions_state_and_one_the_ledger() -> None:
     assert writers("UPDATE subscriptions") == {"app/accounts/join.py"}
     assert writers("(INSERT INTO|UPDATE) (events|deliveries)\\b") == {
         "app/webhooks/inbox.sql",
-        "app/commands/erase.sql",  # the owner's, of who it was
+        "app/erasure/erase.sql",  # the owner's, of who it was
     }
     assert writers("INSERT INTO (journals|entries|lots)") == {
         "app/ledger/statement.sql",

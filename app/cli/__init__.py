@@ -1,44 +1,170 @@
-"""The command line: each command translates its words and calls one use case."""
+"""The command line: a file for each command, imported once it is named, so that help is quick."""
 
 from __future__ import annotations
 
 import os
 import sys
-from importlib import metadata
-from pathlib import Path
-from typing import Annotated
+from collections.abc import Iterator, MutableMapping
+from importlib import import_module, metadata
+from typing import Annotated, Any, Final, NamedTuple
 
 import typer
+from typer.core import TyperCommand, TyperGroup
 
-from app.cli.account import account, import_
-from app.cli.account import why as why_account
-from app.cli.book import book as book_commands
-from app.cli.events import events
-from app.cli.grants import grants
-from app.cli.keys import keys
-from app.cli.ledger import ledger
-from app.cli.reversals import reversals, reverse
-from app.cli.seals import evidence, seal
-from app.cli.simulate import EXAMPLES, simulate
-from app.cli.tiers import tiers
-from app.cli.webhooks import webhooks
-from app.cli.words import (
-    AsJson,
-    BookDir,
-    Clock,
-    DataDir,
-    Port,
-    TiersFile,
-    Why,
-    console,
-    refusals,
-    run,
-    say_all,
-)
-from app.commands.why import why
+from app.cli.words import command, console, group, refusals, say_all
+
+
+class Place(NamedTuple):
+    """Where a command stands: a function or a group of a module; and its line in the help."""
+
+    module: str
+    name: str
+    help: str
+
+
+COMMANDS: Final = {
+    "account": Place(
+        "account",
+        "account",
+        "One account, by the application's or the customer's id: look, give, correct.",
+    ),
+    "book": Place("book", "book", "The books of a database: tenants, or test beside live."),
+    "keys": Place("keys", "keys", "API keys: shown once, stored hashed."),
+    "tiers": Place("tiers", "tiers", "The catalogue: which price buys which tier."),
+    "grants": Place("grants", "grants", "The daily grants: run them, see what they did."),
+    "events": Place("events", "events", "Stripe's events as they were received."),
+    "ledger": Place(
+        "ledger", "ledger", "The ledger: check it, export it, rebuild what is derived from it."
+    ),
+    "seal": Place("seals", "seal", "Seals: signed heads over the ledger, see ops/seals.md."),
+    "evidence": Place(
+        "seals", "evidence", "Evidence: files that prove a balance offline, see ops/seals.md."
+    ),
+    "webhooks": Place(
+        "webhooks", "webhooks", "Webhooks that we send: endpoints, and the messages to them."
+    ),
+    "up": Place(
+        "processes",
+        "up",
+        "Run PostgreSQL, Redis, the server and a worker, all of them on this machine.",
+    ),
+    "env": Place(
+        "env",
+        "print_environment",
+        "Print a running book's addresses, secrets and keys for the shell: "
+        '`eval "$(tallybook env)"`.',
+    ),
+    "demo": Place(
+        "processes",
+        "demo",
+        "Like `up`, and play the sample tape: some customers over some weeks, by signed webhooks.",
+    ),
+    "reverse": Place(
+        "reversals",
+        "reverse",
+        "Take back a mistake by entries that run against it; nothing is edited. Once: again "
+        "changes nothing.",
+    ),
+    "reversals": Place(
+        "reversals",
+        "list_reversals",
+        "List what was taken back: when, by whom, why, and what fell short.",
+    ),
+    "why": Place(
+        "why", "tell_why", "Say where an account's credits went: today, on a date, or in a month."
+    ),
+    "import": Place(
+        "import_accounts",
+        "import_file",
+        "Open accounts, tie their customers and give their opening balances, from CSV or NDJSON.",
+    ),
+    "simulate": Place(
+        "simulate",
+        "simulate",
+        "Play Stripe's life cycles as signed webhooks, without a Stripe account.",
+    ),
+    "serve": Place("processes", "serve", "Serve HTTP; settings come from the environment."),
+    "worker": Place(
+        "processes",
+        "worker",
+        "Tick every minute: what is due is granted, queued events are tried again.",
+    ),
+    "migrate": Place(
+        "migrate",
+        "migrate",
+        "Bring the database up to date, as DATABASE_OWNER_URL (else DATABASE_URL).",
+    ),
+    "doctor": Place(
+        "doctor",
+        "doctor",
+        "Check an installation against the rollout's list; exit code 1 where something failed.",
+    ),
+    "close-month": Place(
+        "close_month", "close_month", "Check a month and write the pack that an accountant keeps."
+    ),
+    "reconcile": Place(
+        "reconcile",
+        "reconcile",
+        "Fetch the events that Stripe could not deliver, and compare subscriptions and payments.",
+    ),
+}
+# Those that ask at a terminal for what was not said with --reason.
+ASKING: Final = {"reconcile"}
+
+
+class _Modules(MutableMapping[str, Any]):
+    """The commands by name, each made when it is asked for."""
+
+    def __init__(self) -> None:
+        self._made: dict[str, Any] = {}
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in self._made:
+            self._made[name] = _load(name)
+        return self._made[name]
+
+    def __setitem__(self, name: str, made: Any) -> None:
+        self._made[name] = made
+
+    def __delitem__(self, name: str) -> None:
+        del self._made[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(COMMANDS)
+
+    def __len__(self) -> int:
+        return len(COMMANDS)
+
+
+def _load(name: str) -> Any:
+    place = COMMANDS[name]
+    found = getattr(import_module(f"app.cli.{place.module}"), place.name)
+    if not isinstance(found, typer.Typer):
+        alone = group("")
+        command(alone, name, asks=name in ASKING)(found)
+        found = alone
+    made = typer.main.get_command(found)
+    made.name = name
+    return made
+
+
+class _Commands(TyperGroup):
+    """All commands; their list is shown without importing what they do."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.commands = _Modules()
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Show each command's line of `COMMANDS`."""
+        lines = {name: TyperCommand(name, help=place.help) for name, place in COMMANDS.items()}
+        self.commands = lines  # type: ignore[assignment]  # a mapping of Typer's own commands
+        super().format_help(ctx, formatter)
+
 
 app = typer.Typer(
     name="tallybook",
+    cls=_Commands,
     help="Credits for Stripe subscriptions, on an append-only ledger. To begin: `tallybook demo`.",
     no_args_is_help=True,
     pretty_exceptions_show_locals=False,  # they may hold secrets
@@ -80,163 +206,6 @@ def _work_on(book: str) -> None:
     variables = environment_of(book, os.environ)
     os.environ.clear()
     os.environ.update(variables)
-
-
-app.add_typer(account, name="account")
-app.add_typer(book_commands, name="book")
-app.add_typer(keys, name="keys")
-app.add_typer(tiers, name="tiers")
-app.add_typer(grants, name="grants")
-app.add_typer(events, name="events")
-app.add_typer(ledger, name="ledger")
-app.add_typer(seal, name="seal")
-app.add_typer(evidence, name="evidence")
-app.add_typer(webhooks, name="webhooks")
-
-
-@app.command()
-def up(
-    port: Port = 8787,
-    data_dir: DataDir = Path(".tallybook"),
-    tiers: TiersFile = None,
-    clock: Clock = None,
-) -> None:
-    """Run PostgreSQL, Redis, the server and a worker, all of them on this machine.
-
-    Once ready it writes `dev.json` into the data folder: addresses, secrets, API keys.
-    """
-    from app.embedded.up import up as start
-
-    run(start(port=port, data_dir=data_dir, tiers=tiers, clock=clock, announce=console))
-
-
-@app.command()
-def env(data_dir: BookDir = None) -> None:
-    """Print a running book's addresses, secrets and keys for the shell: `eval "$(tallybook env)"`.
-
-    Then `curl "$BASE_URL/api/v1/accounts" -H "Authorization: Bearer $SERVICE_KEY"` works, and psql
-    by `$DATABASE_URL`.
-    """
-    from app.commands.environment import print_environment
-
-    with refusals():
-        print_environment(console, data_dir)
-
-
-@app.command()
-def demo(port: Port = 8787, data_dir: DataDir = Path(".tallybook-demo")) -> None:
-    """Like `up`, and play the sample tape: some customers over some weeks, by signed webhooks.
-
-    Its book stands in a folder of its own, since its time is not the world's.
-    With DEMO_EXIT=1 it ends after the tape; its exit code tells whether the result was right.
-    """
-    from app.demo import play_and_stay
-
-    leave = os.environ.get("DEMO_EXIT", "") not in ("", "0")
-    run(play_and_stay(port=port, data_dir=data_dir, console=console, leave=leave))
-
-
-app.command("reverse")(reverse)
-app.command("reversals")(reversals)
-app.command("why")(why_account)
-app.command("import")(import_)
-app.command("simulate", epilog=EXAMPLES)(simulate)
-
-
-@app.command()
-def serve(
-    port: Port = 8000,
-    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
-    workers: Annotated[int, typer.Option(min=1, max=64, help="Server processes.")] = 1,
-) -> None:
-    """Serve HTTP; settings come from the environment."""
-    from app.server import serve as start
-
-    with refusals():
-        start(host, port, workers)
-
-
-@app.command()
-def worker() -> None:
-    """Tick every minute: what is due is granted, queued events are tried again."""
-    from app.worker import work
-
-    run(work())
-
-
-@app.command()
-def migrate() -> None:
-    """Bring the database up to date, as DATABASE_OWNER_URL (else DATABASE_URL).
-
-    Safe to start on many servers at once: one migrates, the others wait.
-    """
-    from app.commands.migrate import migrate as command
-
-    run(command(console))
-
-
-@app.command()
-def doctor(
-    url: Annotated[
-        str | None, typer.Option(help="Where the service answers, as its callers see it.")
-    ] = None,
-    data_dir: BookDir = None,
-    tiers: Annotated[
-        Path | None,
-        typer.Option(exists=True, dir_okay=False, help="The catalogue that should be applied."),
-    ] = None,
-    as_json: AsJson = False,
-) -> None:
-    """Check an installation against the rollout's list; exit code 1 where something failed.
-
-    With a URL it sends a signed, harmless event, which the inbox keeps as ignored.
-    """
-    from app.commands.book import running_folder
-    from app.commands.doctor import doctor as command
-
-    run(command(console, url, running_folder(data_dir), tiers, as_json=as_json))
-
-
-@app.command("close-month")
-def close_month(
-    month: Annotated[str, typer.Argument(metavar="YYYY-MM", help="A month that is over, in UTC.")],
-    output: Annotated[
-        Path | None, typer.Option(file_okay=False, help="The folder; else close-YYYY-MM.")
-    ] = None,
-    data_dir: BookDir = None,
-) -> None:
-    """Check a month and write the pack that an accountant keeps.
-
-    Roll-forward by lot source (breakage, deferred credits), trial balance, usage by tier, all
-    entries, the checks, and checksums of all. The exit code is 1 where something does not hold.
-    """
-    from app.cli.words import errors_console
-    from app.commands.close_month import close_month as command
-
-    run(command(console, errors_console, month, output, data_dir))
-
-
-@app.command()
-def reconcile(
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Show the drift and mend nothing.")
-    ] = False,
-    since: Annotated[
-        int, typer.Option(min=1, max=30, metavar="DAYS", help="How far back events are fetched.")
-    ] = 30,
-    reason: Why = None,
-    as_json: AsJson = False,
-    data_dir: BookDir = None,
-) -> None:
-    """Fetch the events that Stripe could not deliver, and compare subscriptions and payments.
-
-    What differs is mended through the same door as a webhook. The exit code is 1 where something
-    stays unmended, and with --dry-run where anything was found. Needs STRIPE_API_KEY.
-    """
-    from app.commands.reconcile import reconcile as command
-
-    said = reason if dry_run else why(reason)
-    run(command(console, since, data_dir, said, dry_run=dry_run, as_json=as_json))
 
 
 def main() -> None:

@@ -1,37 +1,86 @@
-"""`tallybook account` and `tallybook reverse`."""
+"""`tallybook account`: what operators do without curl."""
 
 from __future__ import annotations
 
+import secrets
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from app.cli.words import AsJson, BookDir, console, group, parse_instant, run
+from app.accounts import names, standing
+from app.accounts.names import NameOrder
+from app.accounts.view import AccountView, view
+from app.audit.accounts import AccountQuery, accounts
+from app.audit.explain import Behind, explain
+from app.audit.horizon import Horizons
+from app.cli import account_credits
+from app.cli.account_credits import SIDES, AccountArgument, view_within
+from app.cli.listing import Change, Listing, by_name, plain, show_json
+from app.cli.which_book import acting, opened_book
+from app.cli.words import (
+    AsJson,
+    Because,
+    BookDir,
+    DryRun,
+    command,
+    console,
+    group,
+    parse_instant,
+    tell_more,
+)
+from app.infrastructure import ids
+from app.ledger.idempotency import request_key
+from app.operators.acts import at_the_machine
+
+PAGE_ACCOUNTS = 1_000
 
 account = group("One account, by the application's or the customer's id: look, give, correct.")
 
-AccountId = Annotated[str, typer.Argument(metavar="ACCOUNT")]
-Because = Annotated[str, typer.Option("--reason", help="Why; kept for auditors.")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what it would do; change nothing.")]
-Key = Annotated[
-    str | None,
-    typer.Option("--key", help="An idempotency key: the act happens once, however often it runs."),
-]
 
-
-@account.command("show")
-def account_show(account_id: AccountId, as_json: AsJson = False, data_dir: BookDir = None) -> None:
+@command(account, "show")
+async def show(
+    account_id: AccountArgument, as_json: AsJson = False, data_dir: BookDir = None
+) -> None:
     """Show tier, balance and lots."""
-    from app.commands.account import show
+    async with opened_book(data_dir) as book:
+        one = await view(book, account_id)
+    facts, lots = _facts(one), _lots(one)
+    if as_json:
+        members = {name: plain(value) for name, value in facts.items()}
+        show_json(console, {**members, "lots": lots.members()})
+        return
+    by_name(facts).show(console)
+    lots.show(console)
 
-    run(show(console, account_id, data_dir, as_json=as_json))
+
+def _facts(one: AccountView) -> dict[str, object]:
+    return {
+        "account": one.public_id,
+        "customer": one.customer_id,
+        "tier": one.tier,
+        "state": one.state,
+        **{side: getattr(one, side) for side in SIDES},
+        "next grant (UTC)": one.next_grant_at,
+        "time zone": one.time_zone,
+        "closed (UTC)": one.closed_at,
+        "suspended (UTC)": one.suspended_at,
+        "also known as": list(one.aliases),
+    }
 
 
-@account.command("explain")
-def account_explain(
-    account_id: AccountId,
+def _lots(one: AccountView) -> Listing:
+    lots = Listing("lot", "source", "free", "held", "ends (UTC)", title="In burn order")
+    for lot in one.lots:
+        number = ids.public(ids.LOT, lot.number)
+        lots.add(number, lot.source, lot.free, lot.held, lot.expires_at)
+    return lots
+
+
+@command(account, "explain")
+async def explain_account(
+    account_id: AccountArgument,
     as_of: Annotated[
         datetime | None,
         typer.Option(parser=parse_instant, metavar="INSTANT", help="As the ledger stood then."),
@@ -40,13 +89,36 @@ def account_explain(
     data_dir: BookDir = None,
 ) -> None:
     """List the entries behind what is left of each lot, the newest first."""
-    from app.commands.account import explain_account
+    listing = Listing(
+        *("entry", "lot", "source", "kind", "change", "recorded (UTC)", "journal", "event"),
+        "reason",
+        least=("lot", "event", "journal", "reason"),
+    )
 
-    run(explain_account(console, account_id, as_of, data_dir, as_json=as_json))
+    def add(behind: Behind, lot: str, source: str) -> None:
+        for row in behind.entries:
+            listing.add(
+                ids.public(ids.ENTRY, row["id"]),
+                lot,
+                source,
+                row["kind"],
+                Change(row["change"]),
+                row["recorded_at"],
+                ids.public(ids.JOURNAL, row["journal_id"]),
+                row["event_id"],
+                row["reason"],
+            )
+
+    async with opened_book(data_dir) as book:
+        found = await explain(book.database, Horizons(), account_id, as_of)
+    for lot in found.lots:
+        add(lot.behind, ids.public(ids.LOT, lot.number), lot.source)
+    add(found.owed, "", "debt")
+    listing.show(console, as_json=as_json)
 
 
-@account.command("list")
-def account_list(
+@command(account, "list")
+async def list_accounts(
     tier: Annotated[str | None, typer.Option(help="Of this tier.")] = None,
     state: Annotated[
         str | None, typer.Option(help="created, active, past_due or canceled.")
@@ -63,9 +135,6 @@ def account_list(
     data_dir: BookDir = None,
 ) -> None:
     """List accounts as last posted, in the order in which they were opened."""
-    from app.audit.accounts import AccountQuery
-    from app.commands.account import list_accounts
-
     query = AccountQuery(
         tier=tier,
         state=state,
@@ -75,172 +144,115 @@ def account_list(
         closed=closed,
         suspended=suspended,
     )
-    run(list_accounts(console, query, limit, data_dir, as_json=as_json))
-
-
-@account.command("grant")
-def account_grant(
-    account_id: AccountId,
-    amount: Annotated[int, typer.Argument(min=1, max=10**12, help="Whole credits.")],
-    reason: Because,
-    expires: Annotated[
-        datetime | None,
-        typer.Option(parser=parse_instant, metavar="INSTANT", help="When they end; else never."),
-    ] = None,
-    purchased: Annotated[
-        bool, typer.Option("--purchased", help="They were paid for elsewhere.")
-    ] = False,
-    key: Key = None,
-    dry_run: DryRun = False,
-    data_dir: BookDir = None,
-) -> None:
-    """Give credits: a gift, unless they were paid for."""
-    from app.commands.account import grant, keyed_order
-    from app.spending.grants import GrantSource
-
-    source = GrantSource.PURCHASED if purchased else GrantSource.PROMOTIONAL
-    order = keyed_order(reason, key, data_dir, "grant", account_id, amount, expires, source)
-    run(grant(console, account_id, amount, order, expires, source, data_dir, dry_run=dry_run))
-
-
-@account.command("adjust", context_settings={"ignore_unknown_options": True})
-def account_adjust(
-    account_id: AccountId,
-    amount: Annotated[int, typer.Argument(help="Signed: -5 takes five, in burn order.")],
-    reason: Because,
-    key: Key = None,
-    dry_run: DryRun = False,
-    data_dir: BookDir = None,
-) -> None:
-    """Correct a balance by hand."""
-    from app.commands.account import adjust, keyed_order
-
-    order = keyed_order(reason, key, data_dir, "adjust", account_id, amount)
-    run(adjust(console, account_id, amount, order, data_dir, dry_run=dry_run))
-
-
-@account.command("return")
-def account_return(
-    account_id: AccountId,
-    reason: Because,
-    spend: Annotated[str | None, typer.Option(help="The spend's id, jrn_….")] = None,
-    hold: Annotated[str | None, typer.Option(help="The hold whose captures come back.")] = None,
-    of_key: Annotated[str | None, typer.Option(help="The spend's idempotency key.")] = None,
-    amount: Annotated[
-        int | None, typer.Option(min=1, help="So much; else all that is left.")
-    ] = None,
-    key: Key = None,
-    dry_run: DryRun = False,
-    data_dir: BookDir = None,
-) -> None:
-    """Return a spend, or part of it, to the lots that it came from."""
-    from app.commands.account import keyed_order, return_credits
-    from app.commands.book import key_secret
-    from app.infrastructure import ids
-    from app.ledger.idempotency import key_if_given
-    from app.reversals.returns import ReturnOrder
-
-    wanted = ReturnOrder(
-        spend=None if spend is None else ids.number(ids.JOURNAL, spend) or 0,
-        hold=None if hold is None else ids.number(ids.HOLD, hold) or 0,
-        of_key=key_if_given(of_key, key_secret(data_dir)),
-        amount=amount,
+    listing = Listing(
+        *("account", "customer", "tier", "state", "available", "balance", "closed"),
+        least=("closed", "balance", "customer"),
     )
-    order = keyed_order(reason, key, data_dir, "return", account_id, spend, hold, of_key, amount)
-    run(return_credits(console, account_id, wanted, order, data_dir, dry_run=dry_run))
+    async with opened_book(data_dir) as book:
+        cursor = None
+        while len(listing.rows) < limit:
+            room = min(limit - len(listing.rows), PAGE_ACCOUNTS)
+            page = await accounts(book.database, query, cursor, room)
+            for row in page.rows:
+                listing.add(
+                    row["public_id"],
+                    row["customer_id"],
+                    row["tier"],
+                    row["state"],
+                    row["available"],
+                    row["free"] + row["held"] - row["debt"],
+                    row["closed_at"],
+                )
+            cursor = page.next_cursor
+            if cursor is None:
+                break
+    listing.show(console, as_json=as_json)
+    if cursor is not None:
+        tell_more(limit)
 
 
-@account.command("rename")
-def account_rename(
-    account_id: AccountId,
+command(account, "grant")(account_credits.grant)
+command(account, "adjust", context_settings={"ignore_unknown_options": True})(
+    account_credits.adjust
+)
+command(account, "return")(account_credits.return_credits)
+
+
+@command(account, "rename")
+async def rename(
+    account_id: AccountArgument,
     to: Annotated[str, typer.Argument(help="The new id; the old one keeps working.")],
     reason: Because,
     dry_run: DryRun = False,
     data_dir: BookDir = None,
 ) -> None:
     """Give the account another id."""
-    from app.commands.account import name
-
-    run(name(console, "rename", account_id, to, reason, data_dir, dry_run=dry_run))
+    await _name("rename", account_id, to, reason, data_dir, dry_run=dry_run)
 
 
-@account.command("merge")
-def account_merge(
-    account_id: AccountId,
+@command(account, "merge")
+async def merge(
+    account_id: AccountArgument,
     into: Annotated[str, typer.Argument(help="The account that has everything then.")],
     reason: Because,
     dry_run: DryRun = False,
     data_dir: BookDir = None,
 ) -> None:
     """Move all that the account has into another; its id then means that one."""
-    from app.commands.account import name
-
-    run(name(console, "merge", account_id, into, reason, data_dir, dry_run=dry_run))
+    await _name("merge", account_id, into, reason, data_dir, dry_run=dry_run)
 
 
-@account.command("suspend")
-def account_suspend(account_id: AccountId, reason: Because, data_dir: BookDir = None) -> None:
+async def _name(
+    act: str, account_id: str, to: str, reason: str, data_dir: Path | None, *, dry_run: bool
+) -> None:
+    by = at_the_machine(reason)
+    key = request_key(f"cli:{secrets.token_hex(12)}", "CLI", act, [account_id, to])
+    do = names.rename if act == "rename" else names.merge
+    async with opened_book(data_dir) as book, acting(book, dry_run=dry_run):
+        await do(book, account_id, to, NameOrder(by=by, key=key))
+        one = await view_within(book, to)
+    would = "A dry run, nothing was changed: " if dry_run else ""
+    console.print(
+        f"{would}{account_id} is known as {to}: {one.tier}, {one.available:,} available.",
+        highlight=False,
+    )
+
+
+@command(account, "suspend")
+async def suspend(account_id: AccountArgument, reason: Because, data_dir: BookDir = None) -> None:
     """Let it spend and hold nothing until it is resumed."""
-    _stand("suspend", account_id, reason, data_dir)
+    async with opened_book(data_dir) as book:
+        await standing.suspend(book, account_id, at_the_machine(reason))
+        one = await view(book, account_id)
+    _tell_standing(one, account_id, "is suspended: it can spend and hold nothing")
 
 
-@account.command("resume")
-def account_resume(account_id: AccountId, reason: Because, data_dir: BookDir = None) -> None:
+@command(account, "resume")
+async def resume(account_id: AccountArgument, reason: Because, data_dir: BookDir = None) -> None:
     """Let a suspended account spend again."""
-    _stand("resume", account_id, reason, data_dir)
+    async with opened_book(data_dir) as book:
+        await standing.resume(book, account_id, at_the_machine(reason))
+        one = await view(book, account_id)
+    _tell_standing(one, account_id, "can spend and hold again")
 
 
-@account.command("close")
-def account_close(account_id: AccountId, reason: Because, data_dir: BookDir = None) -> None:
+@command(account, "close")
+async def close(account_id: AccountArgument, reason: Because, data_dir: BookDir = None) -> None:
     """End its grants; what it has can be spent."""
-    _stand("close", account_id, reason, data_dir)
+    async with opened_book(data_dir) as book:
+        await standing.close(book, account_id, at_the_machine(reason))
+        one = await view(book, account_id)
+    _tell_standing(one, account_id, "is closed: it gets no grants any more")
 
 
-@account.command("reopen")
-def account_reopen(account_id: AccountId, reason: Because, data_dir: BookDir = None) -> None:
+@command(account, "reopen")
+async def reopen(account_id: AccountArgument, reason: Because, data_dir: BookDir = None) -> None:
     """Give a closed account its days again."""
-    _stand("reopen", account_id, reason, data_dir)
+    async with opened_book(data_dir) as book:
+        await standing.reopen(book, account_id, at_the_machine(reason))
+        one = await view(book, account_id)
+    _tell_standing(one, account_id, "is open again")
 
 
-def _stand(act: str, account_id: str, reason: str, data_dir: BookDir) -> None:
-    from app.commands.account import stand
-
-    run(stand(console, act, account_id, reason, data_dir))
-
-
-def why(
-    account_id: AccountId,
-    on: Annotated[
-        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="A date of the account's own.")
-    ] = None,
-    month: Annotated[
-        datetime | None, typer.Option(formats=["%Y-%m"], metavar="YYYY-MM", help="Or a month.")
-    ] = None,
-    as_json: AsJson = False,
-    data_dir: BookDir = None,
-) -> None:
-    """Say where an account's credits went: today, on a date, or in a month.
-
-    Sentences that close from what there was to what there is, then the acts behind them.
-    """
-    from app.commands.why_account import tell_why
-
-    first = month and month.date()
-    run(tell_why(console, account_id, on and on.date(), first, data_dir, as_json=as_json))
-
-
-def import_(
-    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False)],
-    reason: Because,
-    dry_run: DryRun = False,
-    data_dir: BookDir = None,
-) -> None:
-    """Open accounts, tie their customers and give their opening balances, from CSV or NDJSON.
-
-    Columns: account_id, amount, reference, source (promotional or purchased), expires_at,
-    stripe_customer_id, time_zone, reason. The account and the reference are a line's key: the same
-    file again changes nothing, and one that was broken off goes on.
-    """
-    from app.commands.importing import import_file
-
-    run(import_file(console, file, reason, data_dir, dry_run=dry_run))
+def _tell_standing(one: AccountView, account_id: str, told: str) -> None:
+    console.print(f"{account_id} {told}; {one.available:,} available.", highlight=False)

@@ -1,21 +1,37 @@
-"""`tallybook events`."""
+"""`tallybook events`: list, replay and scrub what Stripe sent."""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import AsyncIterator, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Final, Literal
 
 import typer
 
-from app.cli.words import AsJson, BookDir, Why, console, group, run
-from app.commands.why import why
+from app.audit import life_cycle
+from app.audit.entries import of_account
+from app.audit.horizon import Horizons
+from app.audit.life_cycle import EventQuery
+from app.book import Book
+from app.cli.listing import Listing
+from app.cli.which_book import opened_book, opened_by_owner
+from app.cli.words import AsJson, BookDir, Why, command, console, errors_console, group
+from app.erasure.erase import scrub
+from app.errors import EventUnknownError
+from app.operators.acts import Operator, at_the_machine
+from app.webhooks.inbox import Verdict
+from app.webhooks.replay import parked as parked_events
+from app.webhooks.replay import replay
+
+_OPEN: Final = (Verdict.PARKED, Verdict.QUEUED)
 
 events = group("Stripe's events as they were received.")
 
 VerdictName = Literal["applied", "stale", "ignored", "parked", "refused", "queued"]
 
 
-@events.command("list")
-def events_list(
+@command(events, "list")
+async def list_events(
     verdict: Annotated[VerdictName | None, typer.Option(help="Only those of this verdict.")] = None,
     account: Annotated[
         str | None, typer.Option(help="Of the customers that are tied to this account.")
@@ -28,21 +44,37 @@ def events_list(
     data_dir: BookDir = None,
 ) -> None:
     """List the newest events with their verdicts and reasons."""
-    from app.audit.life_cycle import EventQuery
-    from app.commands.events import list_events
-
-    query = EventQuery(
-        verdict=verdict,
-        type=event_type,
-        subscription_id=subscription,
-        customer_id=customer,
-        order="desc",
+    async with opened_book(data_dir) as book:
+        query = EventQuery(
+            verdict=verdict,
+            type=event_type,
+            subscription_id=subscription,
+            customer_id=customer,
+            of_account=await of_account(book.database, account),
+            order="desc",
+        )
+        page = await life_cycle.events(book.database, Horizons(), query, None, limit)
+    listing = Listing(
+        *("event", "received", "type", "verdict", "tries", "next try", "reason"),
+        least=("tries", "next try", "received"),
     )
-    run(list_events(console, query, account, limit, data_dir, as_json=as_json))
+    for row in page.rows:
+        listing.add(
+            row["id"],
+            row["received_at"],
+            row["type"],
+            row["verdict"],
+            row["attempt_count"],
+            row["next_attempt_at"],
+            row["verdict_reason"],
+        )
+    listing.show(console, as_json=as_json)
+    if page.next_cursor is not None:
+        errors_console.print("There are more: --limit shows them.", style="dim")
 
 
-@events.command("scrub")
-def events_scrub(
+@command(events, "scrub", asks=True)
+async def scrub_events(
     older_than: Annotated[
         int, typer.Option("--older-than", min=1, metavar="DAYS", help="Received so long ago.")
     ],
@@ -54,13 +86,15 @@ def events_scrub(
     Ids, amounts and times stay, so that replay and verify work. Only the schema's owner may:
     DATABASE_OWNER_URL names its login. A timer that runs it is a rule for how long people are kept.
     """
-    from app.commands.erase import scrub_events
+    by = at_the_machine(reason)
+    before = datetime.now(UTC) - timedelta(days=older_than)
+    async with opened_by_owner(data_dir, command_timeout_s=None) as database:
+        count = await scrub(database, before, by)
+    console.print(f"Took the personal members out of {count:,} events.", highlight=False)
 
-    run(scrub_events(console, older_than, why(reason), data_dir))
 
-
-@events.command("replay")
-def events_replay(
+@command(events, "replay", asks=True)
+async def replay_events(
     event_ids: Annotated[
         list[str] | None, typer.Argument(metavar="EVENT_ID", help="Such as `list` shows.")
     ] = None,
@@ -68,13 +102,33 @@ def events_replay(
     reason: Why = None,
     as_json: AsJson = False,
     data_dir: BookDir = None,
-) -> None:
+) -> int:
     """Try stored events again; what was applied is not applied twice.
 
     The exit code is 1 where one stays parked, is queued for another try or is not known.
     """
-    from app.commands.events import replay_events
-
     if bool(event_ids) == parked:
         raise typer.BadParameter("name events, or say --parked")
-    run(replay_events(console, event_ids or [], why(reason), data_dir, as_json=as_json))
+    by = at_the_machine(reason)
+    listing = Listing("event", "outcome", "reason")
+    code = 0
+    async with opened_book(data_dir) as book:
+        async for event_id in _named(event_ids) if event_ids else parked_events(book):
+            outcome, why = await _replay(book, event_id, by)
+            code = max(code, int(outcome == "unknown" or outcome in _OPEN))
+            listing.add(event_id, outcome, why)
+    listing.show(console, as_json=as_json)
+    return code
+
+
+async def _named(event_ids: Sequence[str]) -> AsyncIterator[str]:
+    for event_id in event_ids:
+        yield event_id
+
+
+async def _replay(book: Book, event_id: str, by: Operator) -> tuple[str, str]:
+    try:
+        done = await replay(book, event_id, by)
+    except EventUnknownError as error:
+        return "unknown", error.detail
+    return str(done.outcome), done.reason

@@ -8,7 +8,11 @@ from typing import Annotated, Final
 
 import typer
 
-from app.cli.words import console, errors_console, parse_instant, run
+from app.cli.words import command, console, errors_console, group, parse_instant
+from app.simulate import simulation
+from app.simulate.address import Address
+from app.simulate.disorder import Disorder
+from app.simulate.pretend_stripe.serve import serve
 
 START_DEFAULT: Final = datetime(2026, 1, 1, tzinfo=UTC)
 EXAMPLES: Final = """
@@ -99,7 +103,11 @@ StripePort = Annotated[
 ]
 
 
-def simulate(
+simulate = group("")
+
+
+@command(simulate, "simulate", epilog=EXAMPLES)
+async def play(
     life_cycles: LifeCycles = None,
     list_: List = False,
     customers: Customers = None,
@@ -117,7 +125,7 @@ def simulate(
     concurrency: Concurrency = 8,
     api_version: ApiVersion = "2026-08-26.dahlia",
     stripe: StripePort = None,
-) -> None:
+) -> int:
     """Play Stripe's life cycles as signed webhooks, without a Stripe account.
 
     Each named life cycle once, or a random population; then what must have come of each customer,
@@ -126,17 +134,11 @@ def simulate(
     Where `up --clock` runs, its clock moves with the story, and a month takes seconds; any other
     book gets the events with their dates, and its clock is left alone.
     """
-    from app.simulate import simulation
-    from app.simulate.address import Address
-    from app.simulate.disorder import Disorder
-
     if list_:
-        raise typer.Exit(simulation.list_life_cycles(console))
+        return simulation.list_life_cycles(console)
     address = Address(to=to, secret=secret, key=key, data_dir=data_dir)
     if stripe is not None:
-        from app.simulate.pretend_stripe.serve import serve
-
-        run(serve(console, address, tiers, stripe))
+        return await serve(console, address, tiers, stripe)
     plan = simulation.Plan(
         names=life_cycles or [],
         customers=customers,
@@ -148,4 +150,4 @@ def simulate(
         concurrency=concurrency,
         api_version=api_version,
     )
-    run(simulation.simulate(console, errors_console, address, plan))
+    return await simulation.simulate(console, errors_console, address, plan)

@@ -1,13 +1,16 @@
-"""What every command shares: consoles, common options, the way from an error to a sentence."""
+"""What every command shares: consoles, common options, and how a function becomes a command."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Iterator
+import sys
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import wraps
+from inspect import iscoroutinefunction
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final, TypeVar
 
 import typer
 from rich.console import Console
@@ -16,6 +19,8 @@ from app.errors import TallybookError
 
 console = Console()
 errors_console = Console(stderr=True)
+
+DRY_RUN: Final = "A dry run: nothing was changed."
 
 Port = Annotated[
     int, typer.Option(min=0, max=65_535, help="The HTTP port on loopback; 0 picks a free one.")
@@ -29,9 +34,12 @@ BookDir = Annotated[
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+# The reason of an act: where it is asked for (`ask_reason`), and where it must be said.
 Why = Annotated[
     str | None, typer.Option("--reason", help="Why; kept in the list of what operators did.")
 ]
+Because = Annotated[str, typer.Option("--reason", help="Why; kept for auditors.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what it would do; change nothing.")]
 TiersFile = Annotated[
     Path | None,
     typer.Option("--tiers", exists=True, dir_okay=False, help="The catalogue of a first start."),
@@ -61,9 +69,56 @@ def say_all(*, verbose: bool) -> None:
     _said["verbose"] = verbose
 
 
-def group(help_text: str) -> typer.Typer:
-    """A group of commands that shows its help where none of them is named."""
-    return typer.Typer(help=help_text, no_args_is_help=True)
+def group(help_text: str, **options: Any) -> typer.Typer:
+    """A group of commands that shows its help if none of them is named."""
+    return typer.Typer(
+        help=help_text,
+        no_args_is_help=True,
+        add_completion=False,
+        rich_markup_mode="markdown",
+        **options,
+    )
+
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+
+
+def command(
+    of: typer.Typer, name: str, *, asks: bool = False, **options: Any
+) -> Callable[[_Function], _Function]:
+    """Make a command of a function: its parameters are the words, its docstring is the help.
+
+    A coroutine function is run to its exit code; None is 0. With ``asks`` the reason is asked for
+    first, unless it is a dry run: once the loop runs, Ctrl-C would not end the question. The
+    function itself stays as it is.
+    """
+
+    def add(function: _Function) -> _Function:
+        @wraps(function)
+        def started(**words: Any) -> None:
+            if asks and not words.get("dry_run"):
+                words["reason"] = ask_reason(words["reason"])
+            run(function(**words))
+
+        of.command(name, **options)(started if iscoroutinefunction(function) else function)
+        return function
+
+    return add
+
+
+def ask_reason(reason: str | None) -> str | None:
+    """The reason that was said; who sits at a terminal is asked, a script is not held up."""
+    if reason is not None or not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return reason
+    asked: str = typer.prompt(
+        "Why (kept for auditors; Enter for none)", default="", show_default=False, err=True
+    )
+    return asked
+
+
+def tell_more(limit: int) -> None:
+    """Say on standard error that a list is longer."""
+    errors_console.print(f"There are more than {limit}: --limit shows them.", style="dim")
 
 
 def run(coroutine: Coroutine[Any, Any, int | None]) -> None:
@@ -79,7 +134,7 @@ def run(coroutine: Coroutine[Any, Any, int | None]) -> None:
 @contextmanager
 def refusals() -> Iterator[None]:
     """End with exit code 1 and a sentence, not a traceback, for what the user can mend."""
-    from app.commands.sentences import sentence
+    from app.cli.sentences import sentence
 
     try:
         yield

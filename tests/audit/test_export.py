@@ -15,12 +15,11 @@ import asyncpg
 import httpx
 import pytest
 from litestar.exceptions import LitestarException
-from rich.console import Console
 
 from app.audit import export
 from app.audit.entries import EntryQuery
 from app.audit.horizon import Horizon, Horizons
-from app.commands import ledger as commands
+from app.cli.ledger import export_ledger
 from app.errors import BusyError
 from app.infrastructure.db import Database
 from app.web.exports import FORMS, FormName
@@ -242,13 +241,18 @@ async def test_its_description_names_both_media_types(api: Api) -> None:
 
 
 async def test_the_command_writes_the_same_bytes(
-    api: Api, database: Database, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    api: Api,
+    database: Database,
+    server: Server,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     await spent(api, database, 2)
     monkeypatch.setenv("DATABASE_URL", server.application_url)
-    output, told = tmp_path / "entries.csv", io.StringIO()
+    output = tmp_path / "entries.csv"
     while not output.exists() or not output.stat().st_size:
         with suppress(BusyError):
-            assert await commands.export_ledger(Console(file=told), "csv", output, None) == 0
+            await export_ledger("csv", output)
     assert output.read_bytes() == (await exported(api, format="csv")).content
-    assert "Exported" in told.getvalue()
+    assert "Exported" in capsys.readouterr().err

@@ -19,7 +19,7 @@ from typer.testing import CliRunner
 from app.allowance import catalogue
 from app.cli import app as cli
 from app.cli import words
-from app.commands.listing import Change, Listing
+from app.cli.listing import Change, Listing
 from app.infrastructure.settings import Settings
 from tests.api_client import Api
 from tests.conftest import NOW, Server

@@ -12,14 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from rich.console import Console
 from structlog.testing import capture_logs
 
 from app.accounts.put import put
 from app.allowance.catalogue import default_text
 from app.book import Book
-from app.commands import keys as key_commands
-from app.commands.tiers import apply_tiers
+from app.cli import keys as key_commands
+from app.cli.tiers import apply_tiers
 from app.infrastructure.db import Database
 from app.infrastructure.settings import Settings
 from app.operators.acts import Operator, OperatorAct, record
@@ -167,25 +166,24 @@ async def test_pages_follow_one_another_by_cursor(api: Api, book: Book) -> None:
 
 
 @pytest.fixture
-def at_the_machine(monkeypatch: pytest.MonkeyPatch, server: Server, settings: Settings) -> Console:
+def at_the_machine(monkeypatch: pytest.MonkeyPatch, server: Server, settings: Settings) -> None:
     monkeypatch.setenv("DATABASE_URL", server.application_url)
     monkeypatch.setenv("DATABASE_OWNER_URL", server.owner_url)
     monkeypatch.setenv("TALLYBOOK_KEY_PEPPER", settings.key_pepper)
     monkeypatch.setenv("STRIPE_WEBHOOK_SECRET", settings.stripe_webhook_secrets[0])
-    return Console(quiet=True)
 
 
 async def test_what_is_done_at_the_machine_is_recorded_too(
-    at_the_machine: Console, api: Api, tmp_path: Path, database: Database
+    at_the_machine: None, api: Api, tmp_path: Path, database: Database
 ) -> None:
-    await key_commands.create_key(at_the_machine, "shop", ["service"], None, [], "a new shop")
+    await key_commands.create_key("shop", ["service"], reason="a new shop")
     key_id = await database.fetchval("SELECT id FROM api_keys WHERE name = 'shop'")
-    await key_commands.rotate_key(at_the_machine, key_id, 60, "a year is over")
-    await key_commands.revoke_key(at_the_machine, key_id, None)
-    assert await key_commands.revoke_key(at_the_machine, key_id, "again") == 1
+    await key_commands.rotate_key(key_id, 60, "a year is over")
+    await key_commands.revoke_key(key_id, None)
+    assert await key_commands.revoke_key(key_id, "again") == 1
     file = tmp_path / "tiers.toml"
     await asyncio.to_thread(file.write_text, default_text() + "\n# changed\n", encoding="utf-8")
-    await apply_tiers(at_the_machine, file, None, "new prices", dry_run=False, yes=True)
+    await apply_tiers(file, yes=True, reason="new prices")
     told = await listed(api)
     assert [(one["act"], one["reason"]) for one in told] == [
         ("key_created", "a new shop"),

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import io
 import json
 from collections import Counter
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from rich.console import Console
 
 from app.allowance.catalogue import CatalogueError, default_text, parse
 from app.allowance.catalogues import newest
 from app.book import Book
-from app.commands import tiers as commands
+from app.cli import tiers as commands
 from app.infrastructure.db import Database
 from app.runs.catalogue_preview import Moves, Preview, preview
 from tests.api_client import Api
@@ -177,40 +175,36 @@ def written(folder: Path, content: str) -> Path:
 
 
 async def test_the_commands_show_the_change_and_apply_it_only_when_asked(
-    customers: Api, database: Database, data_dir: Path
+    customers: Api, database: Database, data_dir: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = written(data_dir, CHANGES["more for FREE"])
-    said = io.StringIO()
-    console = Console(file=said, width=160)
-    assert await commands.check_tiers(console, file, data_dir) == 0
-    assert "daily_credits 5 → 8" in said.getvalue()
-    assert "Today 0 accounts get more and 0 less" in said.getvalue()
-    assert "next day 5 get more a day and 0 less." in said.getvalue()
-    await commands.apply_tiers(console, file, data_dir, None, dry_run=True, yes=False)
+    await commands.check_tiers(file, data_dir=data_dir)
+    said = capsys.readouterr().out
+    assert "daily_credits 5 → 8" in said
+    assert "Today 0 accounts get more and 0 less" in said
+    assert "next day 5 get more a day and 0 less." in said
+    await commands.apply_tiers(file, dry_run=True, data_dir=data_dir)
     assert await database.fetchval("SELECT count(*) FROM catalogues") == 1
-    await commands.apply_tiers(console, file, data_dir, None, dry_run=False, yes=True)
+    await commands.apply_tiers(file, yes=True, data_dir=data_dir)
     assert await database.fetchval("SELECT count(*) FROM catalogues") == 2
-    await commands.show_tiers(console, 1, data_dir)
-    assert "daily_credits = 5" in said.getvalue()
-    await commands.list_tiers(console, data_dir)
-    assert "tallybook tiers" in said.getvalue()
+    await commands.show_tiers(1, data_dir=data_dir)
+    assert "daily_credits = 5" in capsys.readouterr().out
+    await commands.list_tiers(data_dir=data_dir)
+    assert "tallybook tiers" in capsys.readouterr().out
 
 
 async def test_a_wrong_file_is_refused_by_file_key_and_remedy(data_dir: Path) -> None:
-    console = Console(file=io.StringIO())
     with pytest.raises(CatalogueError) as refused:
-        await commands.check_tiers(console, written(data_dir, "[tiers.FREE]\n"), None)
+        await commands.check_tiers(written(data_dir, "[tiers.FREE]\n"))
     assert "new.toml: tiers.FREE.daily_credits is missing; add daily_credits" in str(refused.value)
     (data_dir / "new.toml").write_bytes(b"\xff")
     with pytest.raises(CatalogueError, match="byte 0 is no UTF-8; save the file as UTF-8"):
-        await commands.check_tiers(console, data_dir / "new.toml", None)
+        await commands.check_tiers(data_dir / "new.toml")
 
 
 async def test_without_a_database_only_the_file_is_checked(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("DATABASE_URL", "postgresql://nobody@127.0.0.1:1/none")
-    said = io.StringIO()
-    file = written(folder, default_text())
-    assert await commands.check_tiers(Console(file=said, width=160), file, None) == 0
-    assert "only the file was checked" in said.getvalue()
+    await commands.check_tiers(written(folder, default_text()))
+    assert "only the file was checked" in capsys.readouterr().out

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import subprocess
 import sys
@@ -15,11 +14,10 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from rich.console import Console
 
 from app.accounts.put import put
 from app.book import Book
-from app.commands.erase import erase_account
+from app.cli.ledger import erase
 from app.errors import NotSealedError
 from app.infrastructure.db import Database
 from app.seals import log_tree, notes, sealer, stored
@@ -114,7 +112,7 @@ async def either(
     if request.param == "erased":
         monkeypatch.setenv("DATABASE_URL", server.owner_url)
         monkeypatch.setenv("TALLYBOOK_KEY_PEPPER", PEPPER)
-        await erase_account(Console(file=io.StringIO()), "user-1", "asked for")
+        await erase("user-1", "asked for")
     name = await busy.database.fetchval(
         """SELECT public_id FROM account_names JOIN entries USING (account_id)
             WHERE entries.kind = 'hold'"""
@@ -237,7 +235,7 @@ async def test_what_is_withheld_breaks_no_proof_and_reveals_nothing(
 ) -> None:
     monkeypatch.setenv("DATABASE_URL", server.owner_url)
     monkeypatch.setenv("TALLYBOOK_KEY_PEPPER", PEPPER)
-    await erase_account(Console(file=io.StringIO()), "user-1", "asked for")
+    await erase("user-1", "asked for")
     name = await busy.database.fetchval("SELECT public_id FROM account_names WHERE account_id = 1")
     assert [one async for one in wrong_seals(busy.database)] == []
     file = await evidence_of(busy.database, name)
@@ -264,7 +262,7 @@ async def test_another_account_of_an_erased_journal_keeps_its_proof(
     assert before["entries"][-1]["text"]["value"]["reason"].startswith("a rendering")
     monkeypatch.setenv("DATABASE_URL", server.owner_url)
     monkeypatch.setenv("TALLYBOOK_KEY_PEPPER", PEPPER)
-    await erase_account(Console(file=io.StringIO()), "user-1", "asked for")
+    await erase("user-1", "asked for")
     after = await evidence_of(busy.database, "user-2")
     assert verify(after)
     assert json.loads(after)["entries"][-1]["text"] is None

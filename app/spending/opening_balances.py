@@ -1,4 +1,8 @@
-"""`tallybook import`: accounts, their customers and their opening balances, from a file."""
+"""Accounts, their customers and their opening balances, from a file of another system.
+
+A line's key is its account and its reference, so that the same file again changes nothing, and one
+that was broken off goes on.
+"""
 
 from __future__ import annotations
 
@@ -10,13 +14,9 @@ from pathlib import Path
 from typing import Annotated, Any, Final
 
 import msgspec
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
 from app.accounts.put import put
 from app.book import Book
-from app.commands.account import DRY_RUN, acting
-from app.commands.book import key_secret, opened_book
 from app.errors import RefusedError, TallybookError
 from app.infrastructure import ids
 from app.infrastructure.clock import NEVER
@@ -51,8 +51,8 @@ class Row(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     reason: Annotated[str, msgspec.Meta(min_length=1, max_length=500)] | None = None
 
 
-class Told(msgspec.Struct):
-    """What came of the lines so far."""
+class Imported(msgspec.Struct):
+    """Counts of the lines so far, and a sentence for each that was refused."""
 
     opened: int = 0
     granted: int = 0
@@ -64,70 +64,37 @@ class Told(msgspec.Struct):
 Line = tuple[int, Row]
 
 
-async def import_file(
-    console: Console, file: Path, reason: str, data_dir: Path | None, *, dry_run: bool
-) -> int:
-    """Check the whole file, then carry it out line by line; 1 where a line was refused.
-
-    A line's key is its account and its reference, so that the same file again changes nothing, and
-    one that was broken off goes on.
-    """
-    lines = read(file)
-    secret, told = key_secret(data_dir), Told()
-    columns = (*Progress.get_default_columns()[:1], BarColumn(), MofNCompleteColumn())
-    bar = Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True), transient=True)
-    async with opened_book(data_dir) as book:
-        with bar:
-            task = bar.add_task("Importing", total=len(lines))
-            for start in range(0, len(lines), CHUNK_ROWS):
-                chunk = lines[start : start + CHUNK_ROWS]
-                async with acting(book, dry_run=dry_run):
-                    await _carry_out(book, chunk, reason, secret, told)
-                bar.advance(task, len(chunk))
-    for refusal in told.refused[:SHOWN_MAX]:
-        console.print(refusal, style="red", markup=False, soft_wrap=True)
-    if len(told.refused) > SHOWN_MAX:
-        console.print(f"… and {len(told.refused) - SHOWN_MAX:,} more.", style="red")
-    console.print(
-        f"{len(lines):,} lines: {told.opened:,} accounts opened, {told.granted:,} grants of "
-        f"{told.credits:,} credits, {told.stood:,} stood already, {len(told.refused):,} refused.",
-        highlight=False,
-    )
-    if dry_run:
-        console.print(DRY_RUN)
-    return 1 if told.refused else 0
-
-
-async def _carry_out(
-    book: Book, chunk: Sequence[Line], reason: str, secret: bytes, told: Told
+async def carry_out(
+    book: Book, chunk: Sequence[Line], reason: str, secret: bytes, done: Imported
 ) -> None:
+    """Open, tie and grant what the lines say, and count it in ``done``."""
     by = at_the_machine(reason)
     wanted: list[tuple[int, GrantOrder]] = []
     lines = [(number, row, _order(row, by.actor, reason, secret)) for number, row in chunk]
     erased = await idempotency.erased(book.database, [order.order.key for *_, order in lines])
     for number, row, order in lines:
         if order.order.key.key in erased:  # nothing opens the account of a person again
-            told.stood += 1
+            done.stood += 1
             continue
         try:
             _, new = await put(
                 book, row.account_id, row.stripe_customer_id, row.time_zone, by.actor
             )
         except TallybookError as error:
-            told.refused.append(f"Line {number}: {error.detail}")
+            done.refused.append(f"Line {number}: {error.detail}")
             continue
-        told.opened += new
+        done.opened += new
         if row.amount:
             wanted.append((number, order))
     results = await grant_many(book, [order for _, order in wanted])
     for (number, order), result in zip(wanted, results, strict=True):
         if not isinstance(result, Done):
-            told.refused.append(f"Line {number}: {result.detail}")
+            done.refused.append(f"Line {number}: {result.detail}")
         elif result.replayed:
-            told.stood += 1
+            done.stood += 1
         else:
-            told.granted += 1
-            told.credits += order.amount
+            done.granted += 1
+            done.credits += order.amount
 
 
 def _order(row: Row, actor: str, reason: str, secret: bytes) -> GrantOrder:

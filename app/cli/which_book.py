@@ -158,3 +158,13 @@ async def opened_book(data_dir: Path | None = None) -> AsyncIterator[Book]:
             yield book
         finally:
             await close_stripe(book)
+
+
+@asynccontextmanager
+async def acting(book: Book, *, dry_run: bool) -> AsyncIterator[None]:
+    """Keep what is done within, or with ``dry_run`` do it and roll it back."""
+    if dry_run:
+        async with book.database.rehearsal():
+            yield
+    else:
+        yield

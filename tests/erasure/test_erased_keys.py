@@ -24,8 +24,8 @@ from ops.verify_evidence import verify
 from tests.acts import Acts
 from tests.api_client import Api
 from tests.conftest import PEPPER, Server, open_database
+from tests.erasure.test_erase import JANE, erase, everything
 from tests.invariants import differences
-from tests.ledger.test_erase import JANE, erase, everything
 from tests.seals.acts import evidence_of
 
 TRACES = (JANE, "jane.doe")  # shorter ones may stand in a hash
@@ -192,19 +192,18 @@ async def test_another_pepper_erases_nothing(
 ) -> None:
     async with open_database(server.owner_url, 1) as owner:
         await keep_pepper(owner, PEPPER)
-    monkeypatch.setattr("tests.ledger.test_erase.PEPPER", "another-pepper-of-the-tests")
+    monkeypatch.setattr("tests.erasure.test_erase.PEPPER", "another-pepper-of-the-tests")
     with pytest.raises(ConfigurationError, match="Nothing was changed"):
         await erase(monkeypatch, server.owner_url)
     assert await database.fetchval("SELECT count(*) FROM erased_keys") == 0
 
 
 CHILD = """
-import asyncio, io, sys
-from rich.console import Console
-from app.commands.erase import erase_account
+import asyncio, sys
+from app.cli.ledger import erase
 from tests.faults.test_crash_points import die_at
 die_at(int(sys.argv[1]))
-asyncio.run(erase_account(Console(file=io.StringIO()), sys.argv[2], "asked for"))
+asyncio.run(erase(sys.argv[2], "asked for"))
 """
 
 

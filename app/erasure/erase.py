@@ -1,4 +1,4 @@
-"""`tallybook ledger erase`: a person's data goes; every entry, total and proof stands.
+"""A person's data goes; every entry, total and proof stands.
 
 What Stripe sent keeps ids, amounts, times and prices; names, addresses, e-mail, telephone numbers,
 tax ids, cards and free text become null. The application's ids of the account are replaced by one
@@ -10,21 +10,18 @@ schema's owner does it, in one transaction, and its act is recorded.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from typing import Any, Final
+from datetime import datetime
+from typing import Any, Final, NamedTuple
 
 import orjson
-from rich.console import Console
 
 from app.accounts.open import require
 from app.book import Book
-from app.commands.book import key_pepper, opened_by_owner
 from app.infrastructure import ids, sql
 from app.infrastructure.db import Database, Record
 from app.ledger import idempotency
 from app.operators import acts
-from app.operators.acts import OperatorAct
+from app.operators.acts import Operator, OperatorAct
 from app.operators.keys import keep_pepper
 from app.seals.withhold import withhold_names, withhold_texts
 
@@ -45,33 +42,26 @@ _WHO: Final = """
 PERSONAL: Final = frozenset(_WHO.split())
 
 
-async def erase_account(
-    console: Console, public_id: str, reason: str | None = None, data_dir: Path | None = None
-) -> int:
-    """`tallybook ledger erase`."""
-    pepper = key_pepper(data_dir)
-    async with (
-        opened_by_owner(data_dir, command_timeout_s=None) as database,
-        database.transaction(),
-    ):
+class Erased(NamedTuple):
+    """Counts of what lost its texts, and the account's id from now on."""
+
+    journals: int
+    events: int
+    name: str
+
+
+async def erase_account(database: Database, public_id: str, by: Operator, pepper: str) -> Erased:
+    """Erase the person of an account and record the act, in one transaction of the owner's."""
+    async with database.transaction():
         await keep_pepper(database, pepper)
-        number = await require(Book(database), public_id)
-        erased = await erase(database, number, idempotency.secret_of(pepper))
-        by = acts.at_the_machine(reason)
-        await acts.record(database, OperatorAct.ERASE, by, account_id=number)
-    console.print(
-        f"Erased the text of {erased['journals']} journals and of {erased['events']} events; every "
-        f"entry stands. The account is {erased['name']} now.",
-        highlight=False,
-    )
-    return 0
+        account_id = await require(Book(database), public_id)
+        erased = await _erase(database, account_id, idempotency.secret_of(pepper))
+        await acts.record(database, OperatorAct.ERASE, by, account_id=account_id)
+    return erased
 
 
-async def erase(database: Database, account_id: int, key_secret: bytes) -> dict[str, object]:
-    """Erase a person's data in the caller's transaction; what it came to.
-
-    Every statement of it writes what stands already where it was done before.
-    """
+async def _erase(database: Database, account_id: int, key_secret: bytes) -> Erased:
+    """Erase in the caller's transaction; done again, each statement changes nothing."""
     await database.execute(*_SQL["begin"]())
     owners = [row["id"] for row in await database.fetch(*_SQL["owners"](account_id=account_id))]
     known = await database.fetchrow(*_SQL["names"](owners=owners))
@@ -94,7 +84,7 @@ async def erase(database: Database, account_id: int, key_secret: bytes) -> dict[
     await database.execute(*_SQL["erase_members"](journal_ids=journals))
     for statement in ("erase_reversals", "erase_acts"):
         await database.execute(*_SQL[statement](owners=owners))
-    return {"journals": len(journals), "events": len(events), "name": name}
+    return Erased(len(journals), len(events), name)
 
 
 async def _erase_keys(
@@ -218,30 +208,24 @@ def _renamed(text: str | None, new: Mapping[str, str]) -> str | None:
     return text
 
 
-async def scrub_events(
-    console: Console, days: int, reason: str | None = None, data_dir: Path | None = None
-) -> int:
-    """`tallybook events scrub`: what is older keeps no personal members; for a timer."""
-    before = datetime.now(UTC) - timedelta(days=days)
+async def scrub(database: Database, before: datetime, by: Operator) -> int:
+    """Take the personal members out of events received before; the count of those that had some."""
     count = after = 0
-    async with opened_by_owner(data_dir, command_timeout_s=None) as database:
-        while True:
-            async with database.transaction():
-                await database.execute(*_SQL["begin"]())
-                rows = await database.fetch(
-                    *_SQL["old_events"](before=before, after=after, limit=EVENTS_AT_ONCE)
-                )
-                if not rows:
-                    break
-                for row in rows:
-                    left = impersonal(row["payload"], {})
-                    if left != row["payload"]:
-                        count += 1
-                        await database.execute(*_SQL["scrub_event"](id=row["id"], payload=left))
-                after = rows[-1]["number"]
+    while True:
         async with database.transaction():
-            by = acts.at_the_machine(reason)
-            told = f"{count} events received before {before:%Y-%m-%d}"
-            await acts.record(database, OperatorAct.ERASE, by, subject=told)
-    console.print(f"Took the personal members out of {count:,} events.", highlight=False)
-    return 0
+            await database.execute(*_SQL["begin"]())
+            rows = await database.fetch(
+                *_SQL["old_events"](before=before, after=after, limit=EVENTS_AT_ONCE)
+            )
+            if not rows:
+                break
+            for row in rows:
+                left = impersonal(row["payload"], {})
+                if left != row["payload"]:
+                    count += 1
+                    await database.execute(*_SQL["scrub_event"](id=row["id"], payload=left))
+            after = rows[-1]["number"]
+    async with database.transaction():
+        told = f"{count} events received before {before:%Y-%m-%d}"
+        await acts.record(database, OperatorAct.ERASE, by, subject=told)
+    return count

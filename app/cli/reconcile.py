@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from pathlib import Path
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
-from rich.console import Console
+import typer
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from app.book import Book
-from app.commands.book import opened_book
-from app.commands.listing import Listing, show_json
+from app.cli.listing import Listing, show_json
+from app.cli.which_book import opened_book
+from app.cli.words import AsJson, BookDir, Why, console, errors_console
 from app.errors import StripeNotConfiguredError
 from app.infrastructure import clock
 from app.operators.acts import at_the_machine
@@ -32,37 +32,44 @@ _DOING: Final = {
 
 
 async def reconcile(
-    console: Console,
-    since_days: int,
-    data_dir: Path | None,
-    reason: str | None,
-    *,
-    dry_run: bool,
-    as_json: bool = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show the drift and mend nothing.")
+    ] = False,
+    since: Annotated[
+        int, typer.Option(min=1, max=30, metavar="DAYS", help="How far back events are fetched.")
+    ] = 30,
+    reason: Why = None,
+    as_json: AsJson = False,
+    data_dir: BookDir = None,
 ) -> int:
-    """`tallybook reconcile`."""
+    """Fetch the events that Stripe could not deliver, and compare subscriptions and payments.
+
+    What differs is mended through the same door as a webhook. The exit code is 1 where something
+    stays unmended, and with --dry-run where anything was found. Needs STRIPE_API_KEY.
+    """
+    by = at_the_machine(reason)
     shown: list[Finding] = []
     async with opened_book(data_dir) as book:
         if book.stripe is None:
             raise StripeNotConfiguredError(
                 "STRIPE_API_KEY is not set: without it Stripe cannot be asked."
             )
-        since = await clock.now(book.database) - timedelta(days=since_days)
-        one = await store.begin(book.database, at_the_machine(reason), since, dry_run=dry_run)
-        await _run(book, one, shown, Console(stderr=True))
+        start = await clock.now(book.database) - timedelta(days=since)
+        one = await store.begin(book.database, by, start, dry_run=dry_run)
+        await _run(book, one, shown)
     if as_json:
         told = msgspec.to_builtins(one.counts)
         drift = _drift(one, shown).members()
         show_json(console, {**told, "dry_run": dry_run, "notes": one.notes, "drift": drift})
     else:
-        _print(console, one, shown)
+        _print(one, shown)
     return 1 if one.counts.unmended or one.counts.not_compared else 0
 
 
-async def _run(book: Book, one: Reconciliation, shown: list[Finding], errors: Console) -> None:
+async def _run(book: Book, one: Reconciliation, shown: list[Finding]) -> None:
     assert book.stripe is not None
     columns = SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn()
-    with Progress(*columns, console=errors, transient=True) as progress:
+    with Progress(*columns, console=errors_console, transient=True) as progress:
         task = progress.add_task(_DOING[one.part])
 
         def tell(finding: Finding) -> None:
@@ -88,7 +95,7 @@ def _drift(one: Reconciliation, shown: list[Finding]) -> Listing:
     return listing
 
 
-def _print(console: Console, one: Reconciliation, shown: list[Finding]) -> None:
+def _print(one: Reconciliation, shown: list[Finding]) -> None:
     counts = one.counts
     if shown:
         _drift(one, shown).show(console)

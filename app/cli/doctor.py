@@ -3,25 +3,34 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
 
-from rich.console import Console
+import typer
 
-from app.commands.listing import Listing
+from app.cli.listing import Listing
+from app.cli.which_book import running_folder
+from app.cli.words import AsJson, BookDir, console
 from app.doctor.examine import examine
 from app.doctor.finding import Level
 from app.doctor.surroundings import surroundings
 
 
 async def doctor(
-    console: Console,
-    url: str | None,
-    data_dir: Path | None,
-    tiers: Path | None,
-    *,
-    as_json: bool = False,
+    url: Annotated[
+        str | None, typer.Option(help="Where the service answers, as its callers see it.")
+    ] = None,
+    data_dir: BookDir = None,
+    tiers: Annotated[
+        Path | None,
+        typer.Option(exists=True, dir_okay=False, help="The catalogue that should be applied."),
+    ] = None,
+    as_json: AsJson = False,
 ) -> int:
-    """1 where something failed; a warning alone is 0."""
-    found = await examine(surroundings(url, data_dir, tiers))
+    """Check an installation against the rollout's list; exit code 1 where something failed.
+
+    With a URL it sends a signed, harmless event, which the inbox keeps as ignored.
+    """
+    found = await examine(surroundings(url, running_folder(data_dir), tiers))
     title = "Is this installation ready?"
     if console.is_terminal and not as_json:  # three columns of sentences would be too narrow
         listing = Listing("check", "", "finding, and the remedy", title=title)

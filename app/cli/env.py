@@ -6,15 +6,26 @@ import shlex
 from collections.abc import Mapping
 from pathlib import Path
 
-from rich.console import Console
-
-from app.commands.book import key_pepper, running_book, running_folder, seal_keys
+from app.cli.which_book import key_pepper, running_book, running_folder, seal_keys
+from app.cli.words import BookDir, console, refusals
 from app.embedded.ports import LOOPBACK_NETWORKS
 from app.errors import ConfigurationError
 
 
-def print_environment(console: Console, data_dir: Path | None) -> None:
-    """`tallybook env`; raises ConfigurationError where no book runs."""
+def print_environment(data_dir: BookDir = None) -> None:
+    """Print a running book's addresses, secrets and keys for the shell: `eval "$(tallybook env)"`.
+
+    Then `curl "$BASE_URL/api/v1/accounts" -H "Authorization: Bearer $SERVICE_KEY"` works, and psql
+    by `$DATABASE_URL`.
+    """
+    with refusals():
+        for name, value in _exports(data_dir).items():
+            if value:
+                console.file.write(f"export {name}={shlex.quote(str(value))}\n")
+
+
+def _exports(data_dir: Path | None) -> dict[str, object]:
+    """Variables by name; raises ConfigurationError if no book runs."""
     folder = running_folder(data_dir)
     if folder is None:
         raise ConfigurationError(
@@ -24,7 +35,7 @@ def print_environment(console: Console, data_dir: Path | None) -> None:
     told = running_book(folder)
     keys = told["keys"]
     assert isinstance(keys, Mapping)
-    exports = {
+    return {
         "BASE_URL": told["base_url"],
         **{
             name: told[name.lower()]
@@ -40,6 +51,3 @@ def print_environment(console: Console, data_dir: Path | None) -> None:
         "TALLYBOOK_WEBHOOKS_PRIVATE": LOOPBACK_NETWORKS,
         **{f"{scope.upper()}_KEY": key for scope, key in keys.items()},
     }
-    for name, value in exports.items():
-        if value:
-            console.file.write(f"export {name}={shlex.quote(str(value))}\n")

@@ -1,4 +1,4 @@
-"""`tallybook close-month`: check a month, and write the pack that an accountant keeps."""
+"""Check a month, and write the pack that an accountant keeps."""
 
 from __future__ import annotations
 
@@ -6,29 +6,25 @@ import asyncio
 import csv
 import hashlib
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
 import msgspec
-from rich.console import Console
 
 from app.audit import export
 from app.audit.entries import EntryQuery
+from app.audit.export import Form
 from app.audit.horizon import Horizons
 from app.audit.roll_forward import RollForward, SourceForward, roll_forward
 from app.audit.trial_balance import TrialBalance, trial_balance
-from app.commands.book import database_url
-from app.commands.listing import Listing
 from app.errors import RefusedError
 from app.infrastructure import sql
-from app.infrastructure.db import Database, Record, opened
+from app.infrastructure.db import Database, Record
 from app.usage.report import By, UsageQuery, usage
 from app.verify.verify import verifying
-from app.web.exports import FORMS, FormName
-from app.web.http.instants import instant
 
 _SQL: Final = sql.beside(__file__)
 _MICROSECOND: Final = timedelta(microseconds=1)
@@ -40,59 +36,71 @@ USAGE: Final = (
 )
 
 
-class Found(msgspec.Struct, frozen=True):
+class Check(msgspec.Struct, frozen=True):
     """A line of the report: what must hold, what was found; ``holds`` None only wants attention."""
 
     name: str
     found: str
     holds: bool | None
 
+    @property
+    def word(self) -> str:
+        """As the report says it."""
+        return {True: "yes", False: "NO", None: "look"}[self.holds]
+
+
+class Closed(msgspec.Struct, frozen=True, kw_only=True):
+    """What was written: the month's movements, what was checked, and the files' SHA-256 by name."""
+
+    moved: RollForward
+    checks: Sequence[Check]
+    sums: Mapping[str, str]
+
 
 async def close_month(
-    console: Console, errors: Console, month: str, output: Path | None, data_dir: Path | None
-) -> int:
-    """Check the month, write the pack, and show both; 1 where something does not hold."""
+    database: Database, month: str, folder: Path, form: Form, watch: Callable[[str], None]
+) -> Closed:
+    """Check the month and write its pack into the folder, the entries in this form.
+
+    ``watch`` is told what begins. Raises RefusedError for a month that is not complete yet, and for
+    a folder that has files.
+    """
     start, end = month_of(month)
-    folder = output or Path(f"close-{month}")
-    if folder.exists() and any(folder.iterdir()):
+    if await asyncio.to_thread(lambda: folder.exists() and any(folder.iterdir())):
         raise RefusedError(f"{folder} has files already: name another with --output.")
-    async with opened(database_url(data_dir), command_timeout_s=None) as database:
-        horizons = Horizons()
-        about = await database.fetchrow(*_SQL["book"](end=end))
-        assert about is not None
-        horizon = await horizons.find(database)
-        if horizon.complete_to < end - _MICROSECOND:
-            raise RefusedError(
-                f"{month} is complete after {instant(end)}; the book is complete to "
-                f"{instant(horizon.complete_to)}."
-            )
-        moved = await roll_forward(database, horizons, start, end, by_lot_source=True)
-        stood = await trial_balance(database, horizons, end - _MICROSECOND)
-        with errors.status("verifying"):
-            checks = await _checks(database, start, end, moved, stood)
-        tiers = await _by_tier(database, start, end)
-        await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
-        files = {
-            "roll-forward.csv": _csv(("lot_source", *FLOWS), _forward(moved)),
-            "trial-balance.csv": _csv(
-                ("account", "debits", "credits", "balance"),
-                (msgspec.structs.astuple(line) for line in stood.lines),
-            ),
-            "usage-by-tier.csv": _csv(
-                ("tier", *USAGE), ((row["tier"], *(row[flow] for flow in USAGE)) for row in tiers)
-            ),
-            "checks.csv": _csv(
-                ("check", "found", "holds"), ((one.name, one.found, _word(one)) for one in checks)
-            ),
-            "README.txt": _about(month, about, moved).encode(),
-        }
-        with errors.status("exporting"):
-            sums = await _write(database, folder, files, start, end)
-    _show(console, month, moved, checks)
-    console.print(
-        f"{len(sums)} files in {folder}; `cd {folder} && sha256sum -c SHA256SUMS` checks."
-    )
-    return 1 if any(one.holds is False for one in checks) else 0
+    horizons = Horizons()
+    about = await database.fetchrow(*_SQL["book"](end=end))
+    assert about is not None
+    horizon = await horizons.find(database)
+    if horizon.complete_to < end - _MICROSECOND:
+        raise RefusedError(
+            f"{month} is complete after {_instant(end)}; the book is complete to "
+            f"{_instant(horizon.complete_to)}."
+        )
+    moved = await roll_forward(database, horizons, start, end, by_lot_source=True)
+    stood = await trial_balance(database, horizons, end - _MICROSECOND)
+    watch("verifying")
+    checks = await _checks(database, start, end, moved, stood)
+    tiers = await _by_tier(database, start, end)
+    await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
+    files = {
+        "roll-forward.csv": _csv(("lot_source", *FLOWS), _forward(moved)),
+        "trial-balance.csv": _csv(
+            ("account", "debits", "credits", "balance"),
+            (msgspec.structs.astuple(line) for line in stood.lines),
+        ),
+        "usage-by-tier.csv": _csv(
+            ("tier", *USAGE), ((row["tier"], *(row[flow] for flow in USAGE)) for row in tiers)
+        ),
+        "checks.csv": _csv(
+            ("check", "found", "holds"), ((one.name, one.found, one.word) for one in checks)
+        ),
+        "README.txt": _about(month, about, moved).encode(),
+    }
+    watch("exporting")
+    query = EntryQuery(recorded_from=start, recorded_to=end)
+    sums = await _write(database, folder, files, query, form)
+    return Closed(moved=moved, checks=checks, sums=sums)
 
 
 def month_of(text: str) -> tuple[datetime, datetime]:
@@ -106,7 +114,7 @@ def month_of(text: str) -> tuple[datetime, datetime]:
 
 async def _checks(
     database: Database, start: datetime, end: datetime, moved: RollForward, stood: TrialBalance
-) -> list[Found]:
+) -> list[Check]:
     runs = await database.fetchrow(*_SQL["runs"](start=start.date(), end=end.date()))
     events = await database.fetchrow(*_SQL["events"](start=start, end=end))
     assert runs is not None
@@ -120,24 +128,24 @@ async def _checks(
     shown = "; ".join(wrong[:3]) or "no difference"
     closes = all(_closes(one) for one in (moved, *(moved.by_lot_source or ())))
     return [
-        Found("the ledger verifies", f"{count} checks, {shown}", not wrong),
-        Found("the roll-forward closes", f"{moved.opening:,} to {moved.closing:,}", closes),
-        Found(
+        Check("the ledger verifies", f"{count} checks, {shown}", not wrong),
+        Check("the roll-forward closes", f"{moved.opening:,} to {moved.closing:,}", closes),
+        Check(
             "the trial balance is equal",
             f"{stood.debits:,} and {stood.credits:,}",
             stood.debits == stood.credits,
         ),
-        Found(
+        Check(
             "every run is done", f"{runs['runs']:,} runs, {runs['going']} going", not runs["going"]
         ),
-        Found("no grant failed", f"{runs['failed']:,}", not runs["failed"]),
-        Found(
+        Check("no grant failed", f"{runs['failed']:,}", not runs["failed"]),
+        Check(
             "every day was opened",
             f"{runs['not_opened']:,} not",
             None if runs["not_opened"] else True,
         ),
-        Found("no event waits", f"{events['queued']:,} queued", not events["queued"]),
-        Found("no event is parked", f"{events['parked']:,}", _or_look(events["parked"])),
+        Check("no event waits", f"{events['queued']:,} queued", not events["queued"]),
+        Check("no event is parked", f"{events['parked']:,}", _or_look(events["parked"])),
     ]
 
 
@@ -162,8 +170,8 @@ def _forward(moved: RollForward) -> Iterable[Sequence[object]]:
     yield from map(msgspec.structs.astuple, moved.by_lot_source or ())
 
 
-def _word(one: Found) -> str:
-    return {True: "yes", False: "NO", None: "look"}[one.holds]
+def _instant(at: datetime) -> str:
+    return f"{at.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%fZ}"
 
 
 def _csv(names: Sequence[str], rows: Iterable[Sequence[object]]) -> bytes:
@@ -174,8 +182,8 @@ def _csv(names: Sequence[str], rows: Iterable[Sequence[object]]) -> bytes:
 
 def _about(month: str, about: Record, moved: RollForward) -> str:
     return f"""\
-The books of {month}, by recorded_at from {instant(moved.start)} to before {instant(moved.end)}.
-Written {instant(about["now"])}; epoch {about["epoch"]}, catalogue {about["catalogue_id"]}.
+The books of {month}, by recorded_at from {_instant(moved.start)} to before {_instant(moved.end)}.
+Written {_instant(about["now"])}; epoch {about["epoch"]}, catalogue {about["catalogue_id"]}.
 
 roll-forward.csv   opening + granted + purchased - spent + returned - refunded - expired + adjusted
                    + transferred + reversed + repaid = closing, for each source of credits, for what
@@ -191,7 +199,7 @@ To check that no file was changed:   sha256sum -c SHA256SUMS
 
 
 async def _write(
-    database: Database, folder: Path, files: dict[str, bytes], start: datetime, end: datetime
+    database: Database, folder: Path, files: dict[str, bytes], query: EntryQuery, form: Form
 ) -> dict[str, str]:
     """Write the files and their checksums; the checksums."""
     sums = {}
@@ -199,9 +207,8 @@ async def _write(
         await asyncio.to_thread((folder / name).write_bytes, content)
         sums[name] = hashlib.sha256(content).hexdigest()
     digest = hashlib.sha256()
-    query = EntryQuery(recorded_from=start, recorded_to=end)
     horizon = await Horizons().find(database)
-    chunks = export.stream(database, horizon, query, FORMS[FormName.CSV])
+    chunks = export.stream(database, horizon, query, form)
     target = await asyncio.to_thread((folder / "entries.csv").open, "wb")
     try:
         async with aclosing(chunks):
@@ -214,17 +221,3 @@ async def _write(
     lines = "".join(f"{sums[name]}  {name}\n" for name in sorted(sums))
     await asyncio.to_thread((folder / "SHA256SUMS").write_text, lines)
     return sums
-
-
-def _show(console: Console, month: str, moved: RollForward, checks: Sequence[Found]) -> None:
-    listing = Listing(
-        "", "all", *(one.lot_source for one in moved.by_lot_source or ()), title=month
-    )
-    for name in FLOWS:
-        each = (getattr(one, name) for one in moved.by_lot_source or ())
-        listing.add(name, getattr(moved, name, 0), *each)
-    listing.show(console)
-    told = Listing("check", "found", "holds")
-    for one in checks:
-        told.add(one.name, one.found, _word(one))
-    told.show(console)

@@ -1,0 +1,1 @@
+"""Erasing people: what says who somebody is goes, what counts credits stands."""
