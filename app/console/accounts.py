@@ -22,6 +22,7 @@ from statemachine import State as SubscriptionState
 
 PATH: Final = f"{HOME}/accounts"
 ROWS: Final = 50
+NEAR_MAX: Final = 10  # ids that begin as what was looked for
 LOOKED_MAX: Final = 30_000  # of a page by credits, some 30 ms
 FILTERS: Final = forms.names_of(AccountQuery)
 _SQL: Final = sql.beside(__file__)
@@ -57,10 +58,12 @@ async def accounts(request: Request[Any, Any, Any], state: State) -> Response[An
     """The account that has this id, or a page of those that the filters let through."""
     asked = forms.query(request, AccountsQuery)
     database: Database = state.book.database
+    near: list[str] = []
     if asked.q is not None:
         place = await place_of(database, asked.q)
         if place is not None:
             return lead(request, place)
+        near = await _begin_so(database, asked.q)
     filters = AccountQuery(**{name: getattr(asked, name) for name in FILTERS})
     async with state.reports.room():
         page = await accounts_page(database, filters, asked.cursor, ROWS, LOOKED_MAX)
@@ -71,6 +74,7 @@ async def accounts(request: Request[Any, Any, Any], state: State) -> Response[An
         "accounts.html",
         here=PATH,
         asked=sent,
+        near=near,
         rows=page.rows,
         looked=forms.looked(page.rows, ROWS, page.next_cursor, LOOKED_MAX),
         filtered=not {"q", "cursor"}.issuperset(sent),
@@ -78,6 +82,12 @@ async def accounts(request: Request[Any, Any, Any], state: State) -> Response[An
         states=forms.choices(SubscriptionState),
         **forms.pages(PATH, sent, page.next_cursor),
     )
+
+
+async def _begin_so(database: Database, text: str) -> list[str]:
+    """Some ids of accounts that begin with this text."""
+    rows = await database.fetch(*_SQL["begin_so"](text=text, limit=NEAR_MAX))
+    return [row["external_id"] for row in rows if row["external_id"].startswith(text)]
 
 
 async def place_of(database: Database, wanted: str) -> str | None:

@@ -19,6 +19,7 @@ from app.html.filters import day, in_zone, number
 
 HEIGHT: Final = 200  # pixels, of which the lowest are the days'
 _BOTTOM: Final = 24
+_GUTTER: Final = 34  # pixels beside bars for the values of the lines; as styles.css has it
 _TOP: Final = 18
 _SERIES: Final = 8  # colours that the stylesheet has
 _WIDE: Final = 10_000  # units of a line's own coordinates
@@ -111,7 +112,7 @@ def stacked(
     kinds = ["alone"] if len(series) == 1 else [colour(place) for place in range(len(series))]
     totals = [sum(values[index] for values in series.values()) for index in range(len(days))]
     top = _nice(max([1, *totals]))
-    axis = _Axis(0, top)
+    axis = _Axis(0, top, _GUTTER)
     shown = names or {}
     bars: list[Markup] = []
     slot = 100 / max(1, len(days))
@@ -146,6 +147,7 @@ def stacked(
             title,
             summary,
             axis.lines() + Markup("").join(bars) + _day_labels(days, slot) + axis.labels(),
+            "plot bars",
         ),
         legend=[(kind, shown.get(name, name)) for kind, name in zip(kinds, series, strict=True)],
         heads=("Day", *(shown.get(name, name) for name in series), "All"),
@@ -189,10 +191,10 @@ def colour(place: int) -> str:
 
 
 class _Axis:
-    """The heights of values between a bottom and a top."""
+    """The heights of values between a bottom and a top; lines begin in the gutter on the left."""
 
-    def __init__(self, bottom: int, top: int) -> None:
-        self._bottom, self._top = bottom, top
+    def __init__(self, bottom: int, top: int, gutter: int = 0) -> None:
+        self._bottom, self._top, self._left = bottom, top, -gutter
 
     def depth(self, value: int) -> float:
         """How far below the plot's upper edge the value lies, in pixels."""
@@ -202,8 +204,8 @@ class _Axis:
     def lines(self) -> Markup:
         """Lines across at zero, the half and the top."""
         return Markup("").join(
-            Markup('<line class="grid" x1="0" x2="100%" y1="{0:.1f}" y2="{0:.1f}"/>').format(
-                self.depth(value)
+            Markup('<line class="grid" x1="{1}" x2="100%" y1="{0:.1f}" y2="{0:.1f}"/>').format(
+                self.depth(value), self._left
             )
             for value in self._marked()
         )
@@ -211,7 +213,7 @@ class _Axis:
     def labels(self) -> Markup:
         """The values of the lines above them; drawn last, or bars would hide them."""
         return Markup("").join(
-            _text("0", self.depth(value) - 4, number(value), "start", "tick value")
+            _text(str(self._left), self.depth(value) - 4, number(value), "start", "tick value")
             for value in self._marked()
             if value or self._bottom
         )
@@ -285,7 +287,7 @@ def _text(across: str, down: float, text: str, anchor: str, kind: str) -> Markup
     )
 
 
-def _svg(title: str, summary: str, inner: Markup) -> Markup:
+def _svg(title: str, summary: str, inner: Markup, kind: str = "plot") -> Markup:
     return Markup(
-        '<svg class="plot" width="100%" height="{}" role="img" aria-label="{}: {}">{}</svg>'
-    ).format(HEIGHT, title, summary, inner)
+        '<svg class="{}" width="100%" height="{}" role="img" aria-label="{}: {}">{}</svg>'
+    ).format(kind, HEIGHT, title, summary, inner)

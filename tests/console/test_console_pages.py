@@ -34,7 +34,11 @@ async def test_an_account_is_found_by_every_id_of_it(
         assert answer.headers["location"] == "/console/accounts/user-1", wanted
     answer = await auditor.client.get("/console/accounts", params={"q": "evt_1"})
     assert answer.headers["location"] == "/console/inbox/evt_1"
-    assert "Nothing has the id user-x" in await auditor.get("/console/accounts", q="user-x")
+    nearly = await auditor.get("/console/accounts", q="use")
+    assert "These begin so: <a" in nearly
+    assert 'href="/console/accounts/user-1">user-1</a>.' in nearly
+    answer = await auditor.get("/console/accounts", q="user-x")
+    assert "Nothing has the id user-x. Ids are compared letter by letter" in answer
     page = await auditor.get("/console/accounts", tier="PRO", closed="false", cursor="")
     assert "user-1" in page
     assert "No account passes" in await auditor.get("/console/accounts", tier="FREE")
