@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.async_api import expect
 
+from tests.browser.hands import sign_in
 from tests.browser.looking import IN_ONE_LOOP, Reader
 from tests.served_pages import ServedBook
 
@@ -17,14 +18,6 @@ _ID = re.compile(
     r"(?<=/)((evt|jrn|run|sub|lot|hld|rev|msg|cus|vrf)_[\w-]+|[a-z]+-1|\d+|tb_\w+|[a-z0-9]{10})(?=/|$)"
 )
 _LEFT_OUT = ("/export/", "format=", ".csv", "sign-out")
-
-
-async def sign_in(somebody: Reader, scope: str) -> None:
-    """Sign in at the console by the key of a scope."""
-    await somebody.open("/")
-    await somebody.page.get_by_label("Key").fill(somebody.book.keys[scope])
-    await somebody.page.get_by_role("button", name="Sign in").click()
-    await expect(somebody.page.get_by_role("heading", level=1)).to_be_visible()
 
 
 async def test_the_door_is_a_page_for_everybody(somebody: Reader) -> None:

@@ -8,42 +8,15 @@ import time
 from datetime import UTC, datetime
 
 import httpx
-from playwright.async_api import Page, expect
+from playwright.async_api import expect
 
 from app.webhooks.signature import sign
+from tests.browser.hands import sign_in
 from tests.browser.looking import IN_ONE_LOOP, Reader
 from tests.served_pages import SECRET, ServedBook
 from tests.stripe_events import make_subscription_event
 
 pytestmark = IN_ONE_LOOP
-
-
-class Hand:
-    """Clicks by what people read, and counts them."""
-
-    def __init__(self, page: Page) -> None:
-        self.page = page
-        self.clicks = 0
-
-    async def link(self, name: str, *, within: str = "body") -> None:
-        self.clicks += 1
-        await self.page.locator(within).get_by_role("link", name=name).first.click()
-
-    async def button(self, name: str) -> None:
-        self.clicks += 1
-        await self.page.get_by_role("button", name=name).first.click()
-
-    async def write(self, label: str, text: str) -> None:
-        await self.page.get_by_label(label).first.fill(text)
-
-
-async def sign_in(somebody: Reader, scope: str) -> Hand:
-    await somebody.page.set_viewport_size({"width": 1440, "height": 900})
-    await somebody.open("/console")
-    await somebody.page.get_by_label("API key").fill(somebody.book.keys[scope])
-    await somebody.page.get_by_role("button", name="Sign in").click()
-    await expect(somebody.page.get_by_role("heading", level=1)).to_have_text("Today")
-    return Hand(somebody.page)
 
 
 async def test_why_somebody_has_so_few_credits_is_two_clicks(somebody: Reader) -> None:
@@ -157,20 +130,3 @@ async def test_a_verification_shows_its_progress_and_its_end(somebody: Reader) -
     good = hand.page.get_by_text(re.compile("Every check holds"))
     await expect(good).to_be_visible(timeout=60_000)
     await somebody.look("console-verified")
-
-
-async def test_a_key_is_shown_once(somebody: Reader) -> None:
-    hand = await sign_in(somebody, "operator")
-    await somebody.open("/console/keys")
-    await hand.page.get_by_text("Make a key").click()
-    await hand.write("Who will hold it", "the shop")
-    await hand.page.get_by_label("service: all").check()
-    await hand.write("Reason", "a new back end")
-    await hand.button("Make it and show it once")
-    token = await hand.page.get_by_label("The secret").inner_text()
-    assert token.startswith("tb_")
-    await somebody.look("console-secret")
-    await hand.page.set_viewport_size({"width": 1440, "height": 900})
-    await hand.link("I have kept it")
-    await expect(hand.page.get_by_role("rowheader", name="the shop")).to_be_visible()
-    assert token not in await hand.page.content()

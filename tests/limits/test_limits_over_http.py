@@ -75,6 +75,24 @@ async def test_an_address_without_a_good_key_is_limited_and_good_keys_from_it_ar
     assert (await limited.get(ONE, "service")).status_code == 200
 
 
+async def test_wrong_keys_at_the_console_are_counted_and_then_refused(limited: Api) -> None:
+    sign_in = "/console/sign-in"
+    wrong = ["tb_0000000000_" + "0" * 40, "x"]
+    answers = [await limited.client.post(sign_in, data={"key": key}) for key in wrong]
+    assert [one.status_code for one in answers] == [401, 401]
+    refused = await limited.client.post(sign_in, data={"key": wrong[0]})
+    assert refused.status_code == 429
+    assert refused.headers["content-type"].startswith("text/html")
+    assert int(refused.headers["retry-after"]) > 0
+    assert "Wait for a minute" in refused.text
+    # A guess that is right is let in even then; whoever has it needs no further guess.
+    good = await limited.client.post(sign_in, data={"key": limited.tokens["auditor"]})
+    assert good.status_code == 303
+    # Over HTTP it is the same address.
+    bad = {"Authorization": "Bearer " + wrong[0]}
+    assert (await limited.client.get(ONE, headers=bad)).status_code == 429
+
+
 async def test_an_account_s_page_is_limited_and_so_are_links_that_are_none(limited: Api) -> None:
     headers = limited.headers("service")
     made = await limited.client.post(f"{ONE}/page-links", json={}, headers=headers)
