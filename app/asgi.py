@@ -15,6 +15,8 @@ from litestar.datastructures import State
 from litestar.plugins import PluginProtocol
 from litestar.types import ControllerRouterHandler
 
+from app.accounts.view import Views
+from app.audit.balance import Balances
 from app.audit.export import Exports
 from app.audit.gauges import Gauges
 from app.audit.horizon import Horizons
@@ -35,7 +37,7 @@ from app.spending.queue import SpendQueue
 from app.spending.turns import Turns
 from app.verify.asked import Verifier
 from app.web import health, metrics, schema
-from app.web.http import access, body, books, problems, request_log
+from app.web.http import access, answers, body, books, problems, request_log
 from app.web.http.bounded import Looks, Reports
 from app.web.http.problems import DATABASE_AWAY
 from app.web.routes import CLOCK_ROUTES, ROUTES
@@ -71,6 +73,7 @@ def routed(settings: Settings) -> Litestar:
         guards=[access.guard],
         exception_handlers=problems.HANDLERS,
         request_class=body.StrictRequest,
+        response_class=answers.JsonResponse,
         request_max_body_size=body.BODY_BYTES_MAX,
         openapi_config=None,
         lifespan=[_lifespan],
@@ -81,6 +84,7 @@ def routed(settings: Settings) -> Litestar:
     )
     access.require_declared(app)
     access.tell_all_methods(app)
+    access.guard_as_they_are(app)
     # Around it all: a middleware would not see what no route answers.
     app.asgi_handler = request_log.request_log(app.asgi_handler, app.state)
     return app
@@ -104,6 +108,7 @@ def furnish(app: Litestar, settings: Settings, counts: Metrics | None = None) ->
     )
     state = app.state
     state.update({**_state(settings, book, spending), "metrics": counts, "limiter": limiter})
+    state.balances = Balances(book.database, state.horizons)
     state.replica = _replica(settings)
     state.readings = Readings(book.database, state.replica, counts.report)
     state.readiness = Looks(partial(health.readiness, state))
@@ -159,6 +164,8 @@ async def _lifespan(app: Litestar) -> AsyncIterator[None]:
                 await keyring.store_uses()
             await app.state.verifier.close()
             await app.state.spends.close()
+            await app.state.views.close()
+            await app.state.balances.close()
             await app.state.webhook_groups.close()
             if limiter is not None:
                 await limiter.close()
@@ -173,6 +180,7 @@ def _state(settings: Settings, book: Book, spending: Book) -> dict[str, Any]:
         "book": book,
         "spending": spending,
         "spends": SpendQueue(spending),
+        "views": Views(book),
         "turns": Turns(),
         "webhook_groups": WebhookGroups(book),
         "keyring": Keyring(

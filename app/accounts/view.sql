@@ -22,11 +22,17 @@ SELECT accounts.*, account_names.public_id,
  WHERE accounts.id = :id
 
 -- name: read_named
--- The account behind the application's or the customer's id.
+-- The accounts behind ids, the applications' or the customers', each with the id that was asked for.
+SELECT asked.public_id AS asked, named.*
+  FROM unnest(:public_ids::text[]) AS asked (public_id)
+ CROSS JOIN LATERAL (
+           SELECT account_id FROM known_ids WHERE external_id = asked.public_id
+            UNION ALL
+           SELECT account_id FROM customers
+            WHERE id = asked.public_id AND account_id IS NOT NULL LIMIT 1) AS behind
+ CROSS JOIN LATERAL (
 -- include: accounts/view.sql columns
- WHERE accounts.id = (
--- include: accounts/open.sql behind
-       )
+            WHERE accounts.id = behind.account_id) AS named
 
 -- name: named
 -- The accounts behind many ids, the applications' or their customers'.

@@ -82,7 +82,8 @@ class AccountDay:
 
     def post_due(self, origin: Origin) -> None:
         """Post what is due by now, in time order: grace ends, lots' ends, the day's end."""
-        while (due := self._next_due()) <= self.now:
+        due = self._next_due()
+        while due <= self.now:
             self.changed = True
             self.posted_to = max(self.posted_to, due)
             if self.day is not None and due == self.day.ends_at and not self._waits:
@@ -91,7 +92,8 @@ class AccountDay:
                 self._release_overdue(due, origin)
                 self._lapse(due, origin, but=self._lots_of_day() if self._waits else ())
                 self.entitle(self.posted_to, origin)
-        noted, self.due_at = self.due_at, self._next_due()
+            due = self._next_due()
+        noted, self.due_at = self.due_at, due
         # A spend that empties a lot does not look for the next end: what is noted may be none.
         self.changed |= noted != self.due_at
 

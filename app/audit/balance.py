@@ -8,11 +8,14 @@ from typing import Final
 import msgspec
 
 from app.audit.entries import account_numbers
-from app.audit.horizon import Horizons
+from app.audit.horizon import Horizon, Horizons
 from app.errors import AccountUnknownError, BeyondHorizonError
 from app.infrastructure import sql
-from app.infrastructure.db import Database
+from app.infrastructure.db import Database, Record
+from app.infrastructure.group_commit import GroupQueue
 
+READS_AT_ONCE: Final = 4  # a slow writer holds up the horizon of one for a second at most
+READ_TOGETHER_MAX: Final = 100
 _SQL: Final = sql.beside(__file__)
 
 
@@ -25,6 +28,38 @@ class BalanceAsOf(msgspec.Struct, frozen=True):
     debt: int
     as_of: datetime
     complete_to: datetime
+
+
+class Balances:
+    """Balances of a book; those of now that are asked for at once are read together.
+
+    They share one horizon, found after the last of them was asked for.
+    """
+
+    def __init__(self, database: Database, horizons: Horizons) -> None:
+        self._database = database
+        self._horizons = horizons
+        self._reads = GroupQueue(self._now, drains_max=READS_AT_ONCE, group_max=READ_TOGETHER_MAX)
+
+    async def of(self, public_id: str, as_of: datetime | None) -> BalanceAsOf:
+        """Do as `balance` does."""
+        if as_of is not None:
+            return await balance(self._database, self._horizons, public_id, as_of)
+        found = await self._reads.put(public_id)
+        if found is None:
+            raise AccountUnknownError(f"No account has the id {public_id!r}.", account_id=public_id)
+        return found
+
+    async def close(self) -> None:
+        """Wait for what is being read."""
+        await self._reads.close()
+
+    async def _now(self, public_ids: list[str]) -> list[BalanceAsOf | None]:
+        horizon = await self._horizons.find(self._database)
+        asked = list(dict.fromkeys(public_ids))
+        rows = await self._database.fetch(*_SQL["now_of_many"](public_ids=asked))
+        found = {row["public_id"]: _balance(row, horizon) for row in rows}
+        return [found.get(public_id) for public_id in public_ids]
 
 
 async def balance(
@@ -52,6 +87,10 @@ async def balance(
         )
     )
     assert row is not None
+    return _balance(row, horizon)
+
+
+def _balance(row: Record, horizon: Horizon) -> BalanceAsOf:
     total = row["free"] + row["held"] - row["debt"]
     return BalanceAsOf(
         total, row["free"], row["held"], row["debt"], row["now"], horizon.complete_to

@@ -350,29 +350,36 @@ class _Pooled:
         self._engine = engine
 
     async def fetch(self, query: str, *args: Any) -> list[Record]:
-        async with self._connection() as connection:
-            return await connection.fetch(query, *args)  # type: ignore[no-any-return]
-
-    async def fetchrow(self, query: str, *args: Any) -> Record | None:
-        async with self._connection() as connection:
-            return await connection.fetchrow(query, *args)
-
-    async def fetchval(self, query: str, *args: Any) -> Any:
-        async with self._connection() as connection:
-            return await connection.fetchval(query, *args)
-
-    async def execute(self, query: str, *args: Any) -> str:
-        async with self._connection() as connection:
-            return await connection.execute(query, *args)  # type: ignore[no-any-return]
-
-    @asynccontextmanager
-    async def _connection(self) -> AsyncIterator[asyncpg.Connection]:
         connection = await self._engine.free_connection()
         try:
-            yield connection
+            return await connection.fetch(query, *args)  # type: ignore[no-any-return]
         finally:
-            if self._engine.pool:
-                await self._engine.pool.release(connection)
+            await self._give_back(connection)
+
+    async def fetchrow(self, query: str, *args: Any) -> Record | None:
+        connection = await self._engine.free_connection()
+        try:
+            return await connection.fetchrow(query, *args)
+        finally:
+            await self._give_back(connection)
+
+    async def fetchval(self, query: str, *args: Any) -> Any:
+        connection = await self._engine.free_connection()
+        try:
+            return await connection.fetchval(query, *args)
+        finally:
+            await self._give_back(connection)
+
+    async def execute(self, query: str, *args: Any) -> str:
+        connection = await self._engine.free_connection()
+        try:
+            return await connection.execute(query, *args)  # type: ignore[no-any-return]
+        finally:
+            await self._give_back(connection)
+
+    async def _give_back(self, connection: asyncpg.Connection) -> None:
+        if self._engine.pool:
+            await self._engine.pool.release(connection)
 
 
 async def _keep_session(connection: asyncpg.Connection) -> None:

@@ -10,6 +10,7 @@ ACCOUNT_ID: Final = r"[A-Za-z0-9._:@|+=~-]{1,128}"
 LABEL: Final = r"[A-Za-z0-9._:@|+=~/-]{1,128}"  # what an act was for, or who did it
 ALPHABET: Final = "0123456789abcdefghjkmnpqrstvwxyz"
 DIGITS: Final = 13  # 13 times 5 bits hold every bigint; fixed width keeps ids in the rows' order
+_PAIRS: Final = [one + other for one in ALPHABET for other in ALPHABET]
 _VALUES: Final = {digit: value for value, digit in enumerate(ALPHABET)}
 _ID_MAX: Final = 2**63 - 1
 
@@ -28,11 +29,11 @@ VERIFICATION: Final = "ver"
 
 def public(prefix: str, number: int) -> str:
     """``public("jrn", 42)`` reads ``jrn_000000000001a``."""
-    digits = ""
-    for _ in range(DIGITS):
-        number, value = divmod(number, 32)
-        digits = ALPHABET[value] + digits
-    return f"{prefix}_{digits}"
+    # Two digits at a time: an export writes millions of ids.
+    first = f"{prefix}_{ALPHABET[number >> 60]}{_PAIRS[number >> 50 & 1023]}"
+    middle = f"{_PAIRS[number >> 40 & 1023]}{_PAIRS[number >> 30 & 1023]}"
+    last = f"{_PAIRS[number >> 20 & 1023]}{_PAIRS[number >> 10 & 1023]}{_PAIRS[number & 1023]}"
+    return f"{first}{middle}{last}"
 
 
 def number(prefix: str, text: str) -> int | None:

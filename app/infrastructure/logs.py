@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from datetime import UTC, datetime
 from typing import Any
 
 import orjson
@@ -18,6 +19,7 @@ from structlog.typing import EventDict, WrappedLogger
 from app.infrastructure.settings import Settings
 
 _DETAIL = "\nDETAIL:"
+_requests = structlog.get_logger("tallybook.request")
 
 
 def configure(settings: Settings) -> None:
@@ -34,7 +36,7 @@ def configure(settings: Settings) -> None:
         end: list[Any] = [
             structlog.processors.ExceptionRenderer(tracebacks),
             _without_details,
-            structlog.processors.JSONRenderer(serializer=_dumps),
+            _json_of_requests if level <= logging.INFO else _json,
         ]
     else:
         plain = structlog.dev.plain_traceback
@@ -55,6 +57,23 @@ def configure(settings: Settings) -> None:
         )
     )
     logging.basicConfig(level=max(level, logging.WARNING), handlers=[handler], force=True)
+
+
+def request(**facts: object) -> None:
+    """The line of a request: what structlog's processors would write, for a third of their time."""
+    # As it is configured now: tests and commands configure it otherwise.
+    if structlog.get_config()["processors"][-1] is not _json_of_requests:
+        _requests.info("request", **facts)
+        return
+    line = {
+        **facts,
+        "event": "request",
+        **structlog.contextvars.get_contextvars(),
+        "level": "info",
+        "timestamp": f"{datetime.now(UTC).isoformat(timespec='microseconds')[:-6]}Z",
+    }
+    sys.stderr.write(f"{_dumps(line)}\n")
+    sys.stderr.flush()
 
 
 def of_command(*, verbose: bool) -> None:
@@ -90,3 +109,7 @@ def _without_details(_logger: WrappedLogger, _name: str, line: EventDict) -> Eve
 
 def _dumps(value: object, **_: object) -> str:
     return orjson.dumps(value, default=str).decode()
+
+
+_json = structlog.processors.JSONRenderer(serializer=_dumps)
+_json_of_requests = structlog.processors.JSONRenderer(serializer=_dumps)

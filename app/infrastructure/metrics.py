@@ -111,6 +111,7 @@ class Metrics:
             ["route", "method", "status"],
             registry=own,
         )
+        self._of_requests: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
         self._request_seconds = Histogram(
             "tallybook_http_seconds",
             "From a request's first byte to its answer's last.",
@@ -163,8 +164,16 @@ class Metrics:
     def request(self, route: str, method: str, status: int, seconds: float) -> None:
         """One request; ``route`` is the template, since a path holds ids."""
         known = method if method in METHODS else "other"
-        self._requests.labels(route, known, str(status)).inc()
-        self._request_seconds.labels(route).observe(seconds)
+        series = self._of_requests.get((route, known, status))
+        if series is None:  # to be found by its labels once: that costs more than to count
+            series = (
+                self._requests.labels(route, known, str(status)),
+                self._request_seconds.labels(route),
+            )
+            self._of_requests[route, known, status] = series
+        count, times = series
+        count.inc()
+        times.observe(seconds)
 
     def webhook(self, event_type: str, verdict: str, seconds: float) -> None:
         """One delivery that was answered 200."""

@@ -40,6 +40,11 @@ def use(tracer: Any) -> None:
     _tracer = tracer
 
 
+def are_made() -> bool:
+    """Whether anything is traced."""
+    return _tracer is not None
+
+
 def begin(name: str) -> Any:
     """A span below the present one, to be ended by `end`; None where nothing is traced."""
     return None if _tracer is None else _tracer.start_span(name)

@@ -237,6 +237,7 @@ class Keyring:
         self._monotonic = monotonic
         self._refused = DEVELOPMENT_IDS if production else frozenset()
         self._known: dict[str, ApiKey] = {}
+        self._opened: dict[str, ApiKey] = {}  # by their tokens, until the keys are read again
         self._read_at = float("-inf")
         self._reading = asyncio.Lock()
         self._used: dict[str, datetime] = {}
@@ -247,13 +248,21 @@ class Keyring:
         Raises ForbiddenError if the key may not be used from this address. Keys expire by wall
         time, also in a book whose clock is set.
         """
+        fresh = self._monotonic() < self._read_at + CACHE_SECONDS
+        key = self._opened.get(token) if fresh else None
+        if key is None:
+            key = await self._checked(token)
+            self._opened[token] = key
+        return self._good(key, address)
+
+    async def _checked(self, token: str) -> ApiKey:
         key_id, secret = _parts(token)
         key = await self._key(key_id)
         given = _hash(self._pepper, secret)
         # Compared even where there is no such key, so that the time tells nothing.
         if not hmac.compare_digest(given, key.secret_hash if key else bytes(32)) or key is None:
             raise UnauthenticatedError("This API key is not known.")
-        return self._good(key, address)
+        return key
 
     async def still_good(self, key_id: str, address: Address | None = None) -> ApiKey:
         """The key of this id, whose token was checked before, judged again; raises as `check`."""
@@ -314,6 +323,7 @@ class Keyring:
             )
             for row in rows
         }
+        self._opened = {}
         self._read_at = self._monotonic()
 
 

@@ -10,7 +10,6 @@ from litestar.datastructures import State
 from litestar.params import JSONBody
 
 from app.accounts.view import balances
-from app.audit.balance import balance
 from app.audit.explain import Behind, explain
 from app.infrastructure import ids
 from app.web.http import problems
@@ -113,7 +112,7 @@ class ExplainAnswer(View, frozen=True, kw_only=True):
 async def get_balance(account_id: AccountId, state: State, as_of: At = None) -> BalanceAnswer:
     """The balance as the ledger stood: now, or as of an instant up to `complete_to`."""
     at = instant_if_given(as_of, "as_of")
-    stood = await balance(state.book.database, state.horizons, account_id, at)
+    stood = await state.balances.of(account_id, at)
     return view_of(BalanceAnswer, stood)
 
 

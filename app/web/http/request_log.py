@@ -12,12 +12,10 @@ from litestar.datastructures import State
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.infrastructure import traces
+from app.infrastructure import logs, traces
 from app.infrastructure.ids import random_token
 from app.infrastructure.metrics import Metrics
 from app.web.http import rate_limits
-
-log = structlog.get_logger("tallybook.request")
 
 # Probes and scrapes come every few seconds and tell nothing.
 QUIET_PATHS = frozenset({"/health/live", "/health/ready", "/metrics"})
@@ -32,6 +30,8 @@ SECURITY_HEADERS = (
         b"default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
     ),
 )
+
+_SECURITY_NAMES: Final = frozenset(name for name, _ in SECURITY_HEADERS)
 
 
 def request_log(app: ASGIApp, state: State) -> ASGIApp:
@@ -59,13 +59,17 @@ def request_log(app: ASGIApp, state: State) -> ASGIApp:
                 ]
             await send(message)
 
-        told: dict[str, Any] = {"http.request.method": scope["method"], "request_id": request_id}
         try:
-            with traces.request(_headers(scope), told):
-                try:
-                    await app(scope, receive, sending)
-                finally:
-                    told |= {"http.route": _route(scope), "http.response.status_code": status}
+            if traces.are_made():
+                told: dict[str, Any] = {"http.request.method": scope["method"]}
+                told["request_id"] = request_id
+                with traces.request(_headers(scope), told):
+                    try:
+                        await app(scope, receive, sending)
+                    finally:
+                        told |= {"http.route": _route(scope), "http.response.status_code": status}
+            else:
+                await app(scope, receive, sending)
         finally:
             seconds = time.perf_counter() - started
             route = _route(scope)
@@ -85,6 +89,8 @@ def _with_security(
     X-Frame-Options knows no list of origins: a page that names some by its policy goes without.
     """
     stated = {name.lower() for name, _ in headers}
+    if stated.isdisjoint(_SECURITY_NAMES):  # most answers
+        return (*headers, *SECURITY_HEADERS)
     for name, value in headers:
         if name.lower() == b"content-security-policy" and b"frame-ancestors 'none'" not in value:
             stated.add(b"x-frame-options")
@@ -113,8 +119,7 @@ def _request_id(scope: Any) -> str:
 
 def _line(scope: Any, route: str, status: int, seconds: float) -> None:
     key = scope.get("state", {}).get("key")
-    log.info(
-        "request",
+    logs.request(
         method=scope["method"],
         route=route,
         status=status,
