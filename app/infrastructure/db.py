@@ -350,36 +350,24 @@ class _Pooled:
         self._engine = engine
 
     async def fetch(self, query: str, *args: Any) -> list[Record]:
-        connection = await self._engine.free_connection()
-        try:
-            return await connection.fetch(query, *args)  # type: ignore[no-any-return]
-        finally:
-            await self._give_back(connection)
+        return await self._run("fetch", query, args)  # type: ignore[no-any-return]
 
     async def fetchrow(self, query: str, *args: Any) -> Record | None:
-        connection = await self._engine.free_connection()
-        try:
-            return await connection.fetchrow(query, *args)
-        finally:
-            await self._give_back(connection)
+        return await self._run("fetchrow", query, args)
 
     async def fetchval(self, query: str, *args: Any) -> Any:
-        connection = await self._engine.free_connection()
-        try:
-            return await connection.fetchval(query, *args)
-        finally:
-            await self._give_back(connection)
+        return await self._run("fetchval", query, args)
 
     async def execute(self, query: str, *args: Any) -> str:
+        return await self._run("execute", query, args)  # type: ignore[no-any-return]
+
+    async def _run(self, method: str, query: str, args: tuple[Any, ...]) -> Any:
         connection = await self._engine.free_connection()
         try:
-            return await connection.execute(query, *args)  # type: ignore[no-any-return]
+            return await getattr(connection, method)(query, *args)
         finally:
-            await self._give_back(connection)
-
-    async def _give_back(self, connection: asyncpg.Connection) -> None:
-        if self._engine.pool:
-            await self._engine.pool.release(connection)
+            if self._engine.pool:
+                await self._engine.pool.release(connection)
 
 
 async def _keep_session(connection: asyncpg.Connection) -> None:
