@@ -191,6 +191,7 @@ def _held_of_day(source: AccountDay) -> int:
 
 def _held_lot(journal: JournalDraft, lot: Lot, source: AccountDay, target: AccountDay) -> Lot:
     moved = target.sheet.grant(journal, lot.source, 0, lot.expires_at, priority=lot.priority)
+    moved.granted_at = lot.granted_at
     if lot is source.lot:
         # Its use counts against the target's allowance already: given back it would count
         # twice, so a release of it lapses at once.

@@ -13,7 +13,8 @@ import httpx
 import msgspec
 
 from app.embedded.devbook import DevBook
-from app.simulate.steps import Delivery, Put, Spend
+from app.simulate.steps import Delivery, Put, Spend, Use
+from app.simulate.uses import request_of
 from app.webhooks.signature import sign
 
 WEBHOOK_PATH: Final = "/api/webhooks/stripe"
@@ -22,6 +23,7 @@ PAUSE_S_MIN: Final = 0.1
 PAUSE_S_MAX: Final = 2.0
 ANSWER_S_MAX: Final = 60.0  # moving the clock over weeks runs every day between
 PAGE_SIZE: Final = 1_000
+_REFUSALS: Final = (402, 409, 422)
 
 Answer = TypeVar("Answer", bound=msgspec.Struct)
 
@@ -44,6 +46,10 @@ class _Verdict(msgspec.Struct, frozen=True):
 
 class _PageLink(msgspec.Struct, frozen=True):
     path: str
+
+
+class _Made(msgspec.Struct, frozen=True):
+    id: str
 
 
 class _Clock(msgspec.Struct, frozen=True):
@@ -111,6 +117,7 @@ class BookClient:
         self._http = http
         self._patience_s = patience_s
         self._webhook_url = webhook_url
+        self._made: dict[str, str] = {}  # ids of spends and holds, by the key that made them
 
     async def deliver(self, delivery: Delivery) -> str:
         """Send the event as Stripe would; return the verdict."""
@@ -143,7 +150,24 @@ class BookClient:
         if response.status_code == 402 and _problem(response).code == "insufficient_credits":
             return False
         _expect(response, 201)
+        self._made[spend.key] = msgspec.json.decode(response.content, type=_Made).id
         return True
+
+    async def use(self, use: Use) -> str | None:
+        """Hold, capture, extend, release or return under its own key; the code of a refusal.
+
+        What was refused against the rules cannot be gone on with: `never_made`.
+        """
+        request = request_of(use, self._made)
+        if request is None:
+            return "never_made"
+        path, body = request
+        response = await self._call("POST", path, "service", body, key=use.key)
+        if response.status_code in _REFUSALS:
+            return _problem(response).code
+        _expect(response, 200, 201)
+        self._made.setdefault(use.key, msgspec.json.decode(response.content, type=_Made).id)
+        return None
 
     async def page_link(self, account_id: str) -> str:
         """Make a link to the account's page, good for a week."""

@@ -11,6 +11,7 @@ from typing import Final
 import orjson
 
 from app.simulate import stripe_objects
+from app.simulate.customer_jobs import Job
 from app.simulate.customer_purchases import UNKNOWN, Bought, Subscribed
 from app.simulate.expectation import ExpectedAccount
 from app.simulate.fake_purchase import PACK_KEY, FakePurchase
@@ -157,13 +158,13 @@ class Customer:
             self.accounts[self.account_id] = opened
         customer_id = self.customer_id if pays else None
         put = Put(account_id=self.account_id, customer_id=customer_id, time_zone=zone)
-        return self._act("signs up", put)
+        return self.acts("signs up", put)
 
     def spends(self, amount: int, reason: str) -> Step | None:
         """Spend credits, or ask for more than there are."""
         if not self.setting.with_application:
             return None
-        granted = self.expected().spend(self.now, amount)
+        granted = self.expected().spend(self.now, amount) is not None
         self._spends += 1
         spend = Spend(
             account_id=self.account_id,
@@ -173,13 +174,18 @@ class Customer:
             refused=not granted,
         )
         what = f"spends {amount}" if granted else f"asks for {amount}, more than there is"
-        return self._act(what, spend)
+        return self.acts(what, spend)
+
+    def job(self) -> Job:
+        """Begin a job of the account, which nobody has paid for yet."""
+        self._spends += 1
+        return Job(self, f"{self.setting.tag}-{self.name}-job-{self._spends}")
 
     def is_closed(self) -> Step:
         """Have an operator close the account."""
         self.reach()
         self.expected().close(self.now)
-        return self._act("is closed", Close(account_id=self.account_id))
+        return self.acts("is closed", Close(account_id=self.account_id))
 
     def repeat(self, step: Step, what: str) -> Step:
         """Have a step's acts happen again, or late."""
@@ -200,9 +206,10 @@ class Customer:
     def step(self, what: str, events: Sequence[JsonObject]) -> Step:
         """Have Stripe send these events now."""
         self.reach()
-        return self._act(what, *deliveries(events))
+        return self.acts(what, *deliveries(events))
 
-    def _act(self, what: str, *acts: Act) -> Step:
+    def acts(self, what: str, *acts: Act) -> Step:
+        """Make a step of what happens now."""
         return Step(at=self.now, story=f"{self.name} {what}", acts=acts)
 
     def _event(self, event_id: str, kind: str, about: JsonObject) -> JsonObject:

@@ -15,7 +15,7 @@ from app.simulate.book_client import Account, BookClient
 from app.simulate.disorder import Disorder, Outgoing, disturbed, in_time
 from app.simulate.expectation import ANY, Expected
 from app.simulate.roles import Role
-from app.simulate.steps import Close, Delivery, Put, Spend
+from app.simulate.steps import Close, Delivery, Put, Spend, Use
 
 WAVE: Final = 100  # stories that are told at one time if no clock has to be moved
 BATCH: Final = 256  # acts on their way between two moves of the clock
@@ -70,8 +70,9 @@ class Outcome:
     customers: Counter[str] = field(default_factory=Counter)
     dropped: Counter[str] = field(default_factory=Counter)
     spend_count: int = 0
+    use_count: int = 0  # holds, captures, extensions, releases, returns
     refused_count: int = 0
-    surprises: list[str] = field(default_factory=list)  # spends that ended against the rules
+    surprises: list[str] = field(default_factory=list)  # what ended against the rules
     compared_count: int = 0
     difference_count: int = 0
     found: list[Found] = field(default_factory=list)
@@ -196,16 +197,32 @@ class Engine:
                 await self._client.close_account(account_id)
             case Spend() as spend:
                 await self._spend(spend, one)
+            case use:
+                await self._use(use, one)
 
     async def _spend(self, spend: Spend, one: Outgoing) -> None:
-        past = self._clock_at is not None and one.at < self._clock_at
-        # A refusal is not stored: its key, tried on a later day, would be granted.
-        granted = not (past and spend.refused) and await self._client.spend(spend)
+        granted = not (self._is_past(one) and spend.refused) and await self._client.spend(spend)
         self.outcome.spend_count += granted
         self.outcome.refused_count += not granted
         if granted is spend.refused:
-            what = "granted" if granted else "refused"
-            self.outcome.surprises.append(f"{one.at:%Y-%m-%d %H:%M}  {one.story}: {what}")
+            self._be_surprised(one, "granted" if granted else "refused")
+
+    async def _use(self, use: Use, one: Outgoing) -> None:
+        if use.refused and self._is_past(one):
+            return
+        refused = await self._client.use(use)
+        self.outcome.use_count += refused is None
+        self.outcome.refused_count += refused is not None
+        if refused != use.refused:
+            must = f"must be {use.refused or 'granted'}"
+            self._be_surprised(one, f"{refused or 'granted'}, {must}")
+
+    def _is_past(self, one: Outgoing) -> bool:
+        """Whether its time is over. A refusal is not stored: its key might be granted later."""
+        return self._clock_at is not None and one.at < self._clock_at
+
+    def _be_surprised(self, one: Outgoing, what: str) -> None:
+        self.outcome.surprises.append(f"{one.at:%Y-%m-%d %H:%M}  {one.story}: {what}")
 
     async def _compare(self, roles: Sequence[Role]) -> None:
         accounts = [(role, name) for role in roles for name in role.customer.accounts]

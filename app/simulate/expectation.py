@@ -2,15 +2,25 @@
 
 A second reading of the rules, as small as can be: no lots, no journals, no database. It knows
 accounts in zones of a fixed offset and tiers that carry nothing over; it counts what was bought,
-and assumes that nobody spends of it.
+and assumes that nobody spends of it, nor buys while anything is owed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
+
+from app.simulate.expected_jobs import (
+    HOLD_MAX,
+    ExpectedHold,
+    ExpectedSpend,
+    Over,
+    Part,
+    Refusal,
+    come_back,
+)
 
 ANY: Final = "any customer"  # which customer the account shows is not compared
 _DAY: Final = timedelta(days=1)
@@ -79,6 +89,10 @@ class ExpectedAccount:
         self._tier = "FREE"
         self._granted = self._free = tiers["FREE"].daily_credits
         self._used = self._spent = self._expired = self._purchased = 0
+        self._day = 0  # the running day's number
+        self._owed = 0
+        self._repaid: list[Part] = []  # by which days' credits, the earliest first
+        self._holds: list[ExpectedHold] = []
 
     def activate(self, at: datetime, subscription: str, tier: str | None) -> None:
         """Have the subscription give this tier from now on, also after a failure."""
@@ -146,15 +160,79 @@ class ExpectedAccount:
         self._closed = False
         self._settle(at)
 
-    def spend(self, at: datetime, amount: int) -> bool:
-        """Spend the day's credits, all or nothing; return whether it is granted."""
+    def spend(self, at: datetime, amount: int) -> ExpectedSpend | None:
+        """Spend the day's credits, all or nothing; None where it is refused."""
         self._pass(at)
         if amount > self._free:
-            return False
-        self._free -= amount
-        self._used += amount
-        self._spent += amount
-        return True
+            return None
+        return ExpectedSpend(self._spent_of([self._draw(amount)]))
+
+    def hold(self, at: datetime, amount: int, lasts: timedelta) -> ExpectedHold | None:
+        """Reserve the day's credits; None where it is refused."""
+        self._pass(at)
+        if amount > self._free:
+            return None
+        self._draw(amount)
+        held = ExpectedHold(self._day, amount, at, at + lasts)
+        self._holds.append(held)
+        return held
+
+    def capture(
+        self, at: datetime, hold: ExpectedHold, amount: int, over: Over, *, final: bool
+    ) -> Refusal:
+        """Spend of a hold, and beyond it as ``over`` says; the last capture frees its rest."""
+        self._pass(at)
+        refusal = hold.refusal(at, amount, over)
+        if refusal is not None:
+            return refusal
+        held = min(amount, hold.left)
+        free = min(amount - held, self._free)
+        owed = amount - held - free if over == "debt" else 0
+        hold.left -= held
+        parts = [Part(hold.day, held), self._draw(free), Part(None, owed)]
+        self._owed += owed
+        hold.captures.append(ExpectedSpend(self._spent_of(parts)))
+        hold.closed = final
+        if final:
+            self._free_again(hold)
+            self._settle(at)
+        return None
+
+    def extend(self, at: datetime, hold: ExpectedHold, lasts: timedelta) -> Refusal:
+        """Have the hold last so long from now on."""
+        self._pass(at)
+        refusal = hold.refusal_of_change(at)
+        if refusal is None and at + lasts > hold.taken_at + HOLD_MAX:
+            refusal = "hold_too_long"
+        if refusal is None:
+            hold.ends_at = at + lasts
+        return refusal
+
+    def release(self, at: datetime, hold: ExpectedHold) -> Refusal:
+        """Give back all that the hold still holds."""
+        self._pass(at)
+        refusal = hold.refusal_of_change(at)
+        if refusal is None:
+            hold.closed = True
+            self._free_again(hold)
+            self._settle(at)
+        return refusal
+
+    def give_back(self, at: datetime, spends: Sequence[ExpectedSpend], amount: int) -> Refusal:
+        """Return so much of what was spent, the latest part first."""
+        self._pass(at)
+        back = come_back(spends, amount)
+        if back is None:
+            return "return_exceeds_spend"
+        owed = sum(part.amount for part in back if part.day is None)
+        # What was repaid of it meanwhile comes back to the days that repaid it.
+        repaid = come_back([ExpectedSpend(self._repaid)], max(0, owed - self._owed)) or []
+        self._owed = max(0, self._owed - owed)
+        for part in [*repaid, *back]:
+            if part.day is not None:
+                self._comes_back(part.day, part.amount)
+        self._settle(at)
+        return None
 
     def end(self, at: datetime) -> Expected:
         """Return how it stands at this instant."""
@@ -184,11 +262,46 @@ class ExpectedAccount:
         self._subscriptions[name] = one
         self._settle(at)
 
+    def _draw(self, amount: int) -> Part:
+        """Take free credits of the running day."""
+        self._free -= amount
+        self._used += amount
+        return Part(self._day, amount)
+
+    def _spent_of(self, parts: Sequence[Part]) -> list[Part]:
+        self._spent += sum(part.amount for part in parts)
+        return [part for part in parts if part.amount]
+
+    def _free_again(self, hold: ExpectedHold) -> None:
+        self._comes_back(hold.day, hold.left)
+        hold.left = 0
+
+    def _comes_back(self, day: int, amount: int) -> None:
+        """Have credits of this day free again; those of a day that is over expire."""
+        if day == self._day:
+            self._free += amount
+            self._used -= amount
+        else:
+            self._expired += amount
+
+    def _repay(self) -> None:
+        """Debt never stands beside free credits."""
+        amount = min(self._owed, self._free)
+        self._owed -= amount
+        self._repaid.append(self._draw(amount))
+
     def _pass(self, to: datetime) -> None:
-        """Let time pass: each midnight and each grace's end, in order."""
+        """Let time pass: each midnight, each hold's and each grace's end, in order."""
         while True:
             grace = self._next_grace_end()
-            if grace is not None and grace <= min(self._day_ends_at, to):
+            over = [hold for hold in self._holds if hold.left]
+            first = min(over, key=lambda hold: hold.ends_at, default=None)
+            if first is not None and first.ends_at <= min(
+                self._day_ends_at, to, *([grace] if grace else [])
+            ):
+                self._free_again(first)
+                self._settle(first.ends_at)
+            elif grace is not None and grace <= min(self._day_ends_at, to):
                 self._settle(grace)
             elif self._day_ends_at <= to:
                 self._begin_day()
@@ -216,14 +329,18 @@ class ExpectedAccount:
         self._used = 0
         self._free = 0 if self._closed else self._tiers[self._tier].daily_credits
         self._granted += self._free
+        self._day += 1
+        self._repay()
 
     def _settle(self, at: datetime) -> None:
         """Make the allowance rule true: max(0, allowance - used) is free today."""
         self._now = max(self._now, at)
         self._tier = self._best(at)
         if self._closed:
+            self._repay()
             return
         free = max(0, self._tiers[self._tier].daily_credits - self._used)
         self._granted += max(0, free - self._free)
         self._expired += max(0, self._free - free)
         self._free = free
+        self._repay()

@@ -54,9 +54,14 @@ def print_summary(console: Console, outcome: Outcome) -> bool:
     for remedy in troubles:
         console.print(remedy, style="red")
     _print_complaints(console, outcome)
+    _print_surprises(console, outcome)
     sentence, right = _judged(outcome)
     console.print(sentence, style="bold green" if right else "bold red", highlight=False)
-    return right and not troubles
+    if outcome.use_count or outcome.spend_count:
+        acts = f"{outcome.spend_count:,} spends and {outcome.use_count:,} other acts"
+        told = f"The application made {acts} of jobs; {outcome.refused_count:,} were refused."
+        console.print(told, style="dim", highlight=False)
+    return right and not troubles and not outcome.surprises
 
 
 def print_demo(console: Console, outcome: Outcome) -> bool:
@@ -65,8 +70,7 @@ def print_demo(console: Console, outcome: Outcome) -> bool:
     console.print(_people(outcome.found))
     _print_complaints(console, outcome)
     console.print(_by_verdict(outcome.verdict_counts))
-    for surprise in outcome.surprises:
-        console.print(f"✗ {surprise}, against the rules", style="red", markup=False)
+    _print_surprises(console, outcome)
     wrong = any(outcome.verdict_counts[name] for name in _WRONG_IN_DEMO)
     right = not (wrong or outcome.surprises or outcome.difference_count)
     head = (
@@ -81,6 +85,11 @@ def print_demo(console: Console, outcome: Outcome) -> bool:
     )
     console.print(head.append(told, style="not bold"))
     return right
+
+
+def _print_surprises(console: Console, outcome: Outcome) -> None:
+    for surprise in outcome.surprises:
+        console.print(f"✗ {surprise}, against the rules", style="red", markup=False)
 
 
 def _by_scenario(outcome: Outcome) -> Table:

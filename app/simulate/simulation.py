@@ -72,7 +72,7 @@ async def simulate(
     ) as client:
         try:
             manner = await _manner(client, target, plan, setting)
-            names = roles.check(plan.names, _met(setting.prices, manner))
+            names = roles.check(plan.names, _met(setting, manner))
             _announce(console, plan, setting, manner, target)
             return await _play(console, client, plan, setting, names, manner)
         except PlayError as error:
@@ -110,9 +110,11 @@ async def _manner(client: BookClient, target: Target, plan: Plan, setting: Setti
     )
 
 
-def _met(prices: PriceList, manner: Manner) -> frozenset[Need]:
-    in_order = manner.clock_at is not None and not manner.disorder.shuffle
-    return sold(prices) | (frozenset({Need.CLOCK}) if in_order else frozenset())
+def _met(setting: Setting, manner: Manner) -> frozenset[Need]:
+    # What an application does late it does on another day, with other credits.
+    in_time = manner.clock_at is not None and manner.clock_at <= setting.starts_at
+    in_order = in_time and not manner.disorder.shuffle
+    return sold(setting.prices) | (frozenset({Need.CLOCK}) if in_order else frozenset())
 
 
 def _announce(

@@ -52,7 +52,63 @@ class Close:
     account_id: str
 
 
-Act = Delivery | Put | Spend | Close
+@dataclass(frozen=True, kw_only=True)
+class Hold:
+    """The application reserves credits before it knows what a job costs."""
+
+    account_id: str
+    amount: int
+    expires_in_s: int
+    key: str
+    refused: str | None = None  # the code of the right answer, where that is a refusal
+
+
+@dataclass(frozen=True, kw_only=True)
+class Capture:
+    """It spends of the hold that it placed under `hold_key`."""
+
+    hold_key: str
+    amount: int
+    over: str
+    final: bool
+    key: str
+    refused: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Extend:
+    """It lets the hold last longer."""
+
+    hold_key: str
+    expires_in_s: int
+    key: str
+    refused: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Release:
+    """It gives back all of the hold."""
+
+    hold_key: str
+    key: str
+    refused: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Return:
+    """It gives back part of a spend or hold, named by its id or, `by_key`, by its own key."""
+
+    account_id: str
+    of_key: str
+    of_hold: bool
+    by_key: bool
+    amount: int
+    key: str
+    refused: str | None = None
+
+
+Use = Hold | Capture | Extend | Release | Return
+Act = Delivery | Put | Spend | Close | Use
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,16 +13,18 @@ from app.audit.roll_forward import SourceForward, roll_forward
 from app.audit.trial_balance import TrialBalanceLine, trial_balance
 from app.web.http import problems
 from app.web.http.access import Access, access
-from app.web.http.instants import INSTANT_PATTERN, Instant, instant
+from app.web.http.instants import MOMENT_PATTERN, Instant, instant
 from app.web.http.parameters import AccountFilter, At, instant_if_given, parse_instant
 from app.web.http.views import View, view_of
 
 From = Annotated[
     str,
-    QueryParameter(name="from", pattern=INSTANT_PATTERN, description="The first instant within."),
+    QueryParameter(
+        name="from", pattern=MOMENT_PATTERN, description="The first instant within, or a date."
+    ),
 ]
 To = Annotated[
-    str, QueryParameter(pattern=INSTANT_PATTERN, description="The first instant after; RFC 3339.")
+    str, QueryParameter(pattern=MOMENT_PATTERN, description="The first instant after, or a date.")
 ]
 
 

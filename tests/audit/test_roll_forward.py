@@ -168,3 +168,17 @@ async def test_sums_as_large_as_amounts_may_be_are_told(api: Api) -> None:
     told = await rolled(api, NOW - timedelta(days=1), later, by="lot_source")
     assert (told["granted"], told["adjusted"], told["closing"]) == (5, 10**12, 10**12 + 5)
     assert closes(told)
+
+
+async def test_a_date_alone_is_its_midnight_in_utc(api: Api) -> None:
+    await api.put("/api/v1/accounts/user-1", {})
+    await api.set_clock(NOW + timedelta(days=2))
+    await api.spend("user-1", 2, "key-1")
+    await api.set_clock(NOW + timedelta(days=3))
+    by_date = await read(api, PATH, **{"from": "2026-01-01", "to": "2026-01-04"})
+    assert by_date == await rolled(
+        api, NOW.replace(hour=0), NOW.replace(hour=0) + timedelta(days=3)
+    )
+    assert (by_date["from"], by_date["spent"]) == ("2026-01-01T00:00:00.000000Z", 2)
+    stood = await read(api, "/api/v1/accounts/user-1/balance", as_of="2026-01-03")
+    assert (stood["as_of"], stood["balance"]) == ("2026-01-03T00:00:00.000000Z", 5)

@@ -131,13 +131,13 @@ async def test_a_body_that_is_said_to_be_packed_is_refused(api: Api, content: by
     assert (await api.account("user-1"))["available"] == 5
 
 
-INSTANT = "an RFC 3339 instant, such as 2026-01-31T00:00:00Z (in a query + is %2B)"
+INSTANT = "a date or an RFC 3339 instant, such as 2026-01-31T00:00:00Z (in a query + is %2B)"
 
 
 @pytest.mark.parametrize(
     ("path", "detail"),
     [
-        ("ledger/entries?recorded_from=2026-01-01", f"recorded_from: Expected {INSTANT}"),
+        ("ledger/entries?recorded_from=2026-02-30", f"recorded_from: Expected {INSTANT}"),
         (
             "ledger/entries?recorded_to=2026-01-01T00:00:00+00:00",
             f"recorded_to: Expected {INSTANT}",

@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from itertools import count
 
 NEVER = datetime(9999, 12, 31, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -16,6 +17,9 @@ MINUTE = timedelta(minutes=1)
 ALLOWANCE = {"FREE": 5, "PRO": 20, "ENTERPRISE": 50}
 # Above a day, below it, and nothing.
 CARRY_OVER_MAX = {"FREE": 7, "PRO": 12, "ENTERPRISE": 0}
+
+
+ORDER = count(1)  # of what happens, across accounts
 
 
 class RefusedByModel(Exception):  # noqa: N818 - a refusal is no error of the model's
@@ -50,6 +54,11 @@ class ModelDay:
     carried: ModelLot | None
     allowed: int
     most: int
+    others: list[ModelLot] = field(default_factory=list)  # carried lots of accounts that joined
+
+    @property
+    def lots(self) -> list[ModelLot]:
+        return [self.own, *([self.carried] if self.carried else []), *self.others]
 
 
 @dataclass(eq=False)
@@ -132,13 +141,14 @@ class AccountModel:
 
     def __init__(self, now: datetime) -> None:
         self.now = now
-        self.tier = "FREE"
+        self.gives: dict[str, str] = {}  # which tier, by the customer who pays for it
         self.closed_at: datetime | None = None
         self.debt = 0
         self.lots: list[ModelLot] = []
         self.holds: list[ModelHold] = []
         self.clawbacks: list[ModelClawback] = []
-        self.repayments: list[tuple[ModelLot, int]] = []
+        self.repayments: list[tuple[int, ModelLot, int]] = []  # in order
+        self.brought: dict[ModelLot, int] = {}  # used of the days of accounts that joined today
         self.purchases: list[ModelPurchase] = []
         self.openings: list[ModelJournal] = []
         self.top_ups: list[ModelJournal] = []
@@ -148,6 +158,11 @@ class AccountModel:
         self.carried: ModelLot | None = None
         self.past: list[ModelDay] = []
         self._open_day(now, by_run=False)
+
+    @property
+    def tier(self) -> str:
+        """The best of what its subscriptions give."""
+        return max(["FREE", *self.gives.values()], key=ALLOWANCE.__getitem__)
 
     @property
     def closed(self) -> bool:
@@ -226,9 +241,15 @@ class AccountModel:
         if self.closed:
             self._lapse(ended)
             return
-        self._lapse(ended, but=(self.daily, self.carried))
         allowed = 0 if self.withdrawn else ALLOWANCE[self.tier]
+        allowed = max(0, allowed - sum(self.brought.values()))
         day = ModelDay(self.daily, self.carried, allowed, CARRY_OVER_MAX[self.tier])
+        day.others = [
+            lot
+            for lot in self.lots
+            if lot.source == "carried" and lot.ends == ended and lot is not self.carried
+        ]
+        self._lapse(ended, but=tuple(day.lots))
         self.past.append(day)
         self._open_day(self.now, by_run=by_run)
 
@@ -239,7 +260,7 @@ class AccountModel:
                 lot.free = 0
 
     def _open_day(self, now: datetime, *, by_run: bool) -> None:
-        self.day_ends, self.withdrawn = midnight_after(now), False
+        self.day_ends, self.withdrawn, self.brought = midnight_after(now), False, {}
         starts = self.day_ends - DAY
         self.carried = None
         if self.past and self.past[-1].most:
@@ -260,7 +281,7 @@ class AccountModel:
     def _carry(self, day: ModelDay, into: ModelLot | None) -> int:
         """What is free of a day's lots goes on as far as there is room; the rest lapses."""
         moved = 0
-        for lot in filter(None, (day.own, day.carried)):
+        for lot in day.lots:
             part = min(lot.free, day.most - into.carried_in) if into else 0
             lot.lapsed += lot.free - part
             lot.free = 0
@@ -304,14 +325,15 @@ class AccountModel:
         self.debt -= amount
         lot.free -= amount
         lot.used += amount
-        self.repayments.append((lot, amount))
+        self.repayments.append((next(ORDER), lot, amount))
 
     def settle(self) -> None:
         """max(0, allowance of the tier entitled now - used)."""
         if self.closed or self.daily is None or self.day_ends is None:
             return
         allowance = 0 if self.withdrawn else ALLOWANCE[self.tier]
-        difference = max(0, allowance - self.daily.used) - self.daily.free
+        used = self.daily.used + sum(self.brought.values())
+        difference = max(0, allowance - used) - self.daily.free
         self.daily.free += difference
         if difference > 0:
             self.top_ups.append(ModelJournal("top_up", (self.daily, difference)))
@@ -453,7 +475,7 @@ class AccountModel:
                 if one.lot is lot:
                     self._freeze(one)
         for lot in lots:
-            days = [n for n, day in enumerate(self.past) if lot in (day.own, day.carried)]
+            days = [n for n, day in enumerate(self.past) if lot in day.lots]
             if days and self.day_ends is not None:
                 self._carry_on(days[0])
             elif lot.ends <= at:
@@ -552,10 +574,10 @@ class AccountModel:
         one.lot.free -= amount
         one.lot.held += amount
 
-    def entitle(self, tier: str, made_at: datetime) -> None:
-        """A subscription that Stripe made then gives this tier, or ends."""
+    def entitle(self, customer: str, tier: str, made_at: datetime) -> None:
+        """A customer's subscription that Stripe made then gives this tier, or ends."""
         self.post_due()
-        self.tier = tier
+        self.gives[customer] = tier
         if tier != "FREE":
             self._come_back(made_at)
         self.settle()
@@ -571,6 +593,59 @@ class AccountModel:
     def close(self) -> None:
         self.post_due()
         self.closed_at = self.closed_at or self.now
+
+    def merge_into(self, other: AccountModel) -> None:
+        """All that this account has is the other's: lots, holds, debt, and what it used today.
+
+        Two days do not add up to two allowances: what is left of this one's lapses, and what was
+        used of it counts as used of the other's. What is held of it is held of the other's day.
+        """
+        if other.closed:
+            raise RefusedByModel("account_closed")
+        self.post_due()
+        other.post_due()
+        ends_here = self.daily if self.day_ends is not None else None
+        other.lots += self._in_order_of_moving()
+        for number, lot in enumerate(other.lots):
+            lot.number = number
+        if ends_here is not None:
+            ends_here.lapsed += ends_here.free
+            ends_here.free = 0
+            if not any(clawback.held for clawback in self._on(ends_here)):
+                self._hold_of(ends_here, other)
+            other.brought |= self.brought
+            other.brought[ends_here] = ends_here.used
+            ends_here.ends = self.now
+        other.holds += self.holds
+        other.clawbacks += self.clawbacks
+        other.purchases += self.purchases
+        other.repayments += self.repayments
+        other._repay(other.burnable())
+        other.settle()
+        other.debt += self.debt
+        other._repay(other.burnable())
+        other.gives |= self.gives
+        other.settle()
+
+    def _in_order_of_moving(self) -> list[ModelLot]:
+        """Packs, then what is free, then what is held, then what may still come back."""
+        packs = [one.lot for one in self.purchases]
+        free = [lot for lot in self.lots if lot.free]
+        held = [lot for hold in self.holds for lot, _ in hold.parts]
+        return list(dict.fromkeys([*packs, *free, *held, *self.lots]))
+
+    def _hold_of(self, lot: ModelLot, other: AccountModel) -> None:
+        """What is held of the day that ends here goes on in the other's day."""
+        assert other.daily is not None
+        for hold in self.holds:
+            for at, (one, part) in enumerate(hold.parts):
+                if one is lot and hold.state == "held":
+                    hold.parts[at] = (other.daily, part)
+                    lot.held -= part
+                    lot.used -= part
+                    lot.lapsed += part
+                    other.daily.held += part
+                    other.daily.used += part
 
     def reverse(self, journal: ModelJournal, policy: str) -> tuple[int, ...]:
         """requested, clawed, held, shortfall, expired, carried; again, the first answer."""
@@ -622,6 +697,8 @@ class AccountModel:
         lot.used += clawed
         clawback.clawed = clawed
         self._fall_short(clawback, short)
+        if policy == "debt" and lot in self.brought:  # what is owed is not used as well
+            self.brought[lot] -= min(short, self.brought[lot])
         answer = (amount, clawed, clawback.held, short, clawback.expired, 0)
         self.clawbacks.append(clawback)
         journal.clawback = clawback
@@ -648,11 +725,14 @@ class AccountModel:
                     undone = min(undone, self.debt)
                     self.debt -= undone
                     if any(one.clawback is clawback for one in self.purchases):
-                        self.repayments.append((lot, undone))
+                        self.repayments.append((next(ORDER), lot, undone))
                 clawback.undone += undone
                 back -= undone
                 lot.free -= undone
                 lot.used += undone
+            # What came back of a day that was brought here counts as used of it no more.
+            if lot in self.brought:
+                self.brought[lot] -= min(back, self.brought[lot])
             self._came_back([lot], self.now)
         lapsed = sum(lot.lapsed for lot in self.lots) - lapsed
         carried = self.carried.carried_in - carried_in if self.carried else 0
@@ -662,10 +742,11 @@ class AccountModel:
     def _undo_repayments(self, amount: int) -> list[tuple[ModelLot, int]]:
         """What lots paid of a debt that comes back, the latest first."""
         undone = []
-        for at, (lot, paid) in reversed(list(enumerate(self.repayments))):
+        self.repayments.sort(key=lambda one: one[0])
+        for at, (order, lot, paid) in reversed(list(enumerate(self.repayments))):
             part = max(0, min(paid, amount))
             amount -= part
-            self.repayments[at] = (lot, paid - part)
+            self.repayments[at] = (order, lot, paid - part)
             if part:
                 undone.append((lot, part))
         return undone

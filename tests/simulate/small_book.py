@@ -69,7 +69,7 @@ class SmallBook:
             self.refusals.append((key, self.now))
             return 402, {"code": "insufficient_credits"}
         assert self.spends.setdefault(key, body) == body, "one key, one body"
-        return 201, {}
+        return 201, {"id": f"jrn of {key}"}
 
     def _move(self, to: datetime) -> tuple[int, Any]:
         if to < self.now:

@@ -8,6 +8,7 @@ import pytest
 
 from app.allowance.catalogue import default_text, parse
 from app.simulate.expectation import Expected, ExpectedAccount, TierRules
+from app.simulate.expected_jobs import ExpectedHold
 from app.simulate.price_list import PriceList
 from app.simulate.stripe_objects import ENTERPRISE_MONTHLY, PRO_MONTHLY
 
@@ -195,3 +196,48 @@ def test_a_planned_end_changes_nothing_until_it_comes(account: ExpectedAccount) 
     account.cancel(OPENED + 2 * DAY, SUB)
     end = account.end(OPENED + 2 * DAY)
     assert (end.tier, end.ends) == ("FREE", {})
+
+
+def test_a_return_is_free_again_today_and_expires_tomorrow(account: ExpectedAccount) -> None:
+    spent = account.spend(OPENED, 5)
+    assert spent
+    assert account.give_back(OPENED, [spent], 2) is None
+    assert account.end(OPENED) == expected("FREE", None, 2, granted=5, spent=5, expired=0)
+    assert account.give_back(OPENED, [spent], 4) == "return_exceeds_spend"
+    assert account.give_back(OPENED + DAY, [spent], 3) is None
+    assert account.end(OPENED + DAY) == expected("FREE", None, 5, granted=10, spent=5, expired=5)
+
+
+def test_what_a_hold_does_not_cover_is_taken_owed_and_repaid(account: ExpectedAccount) -> None:
+    hold = account.hold(OPENED, 3, HOUR)
+    assert hold
+    assert account.capture(OPENED, hold, 9, "refuse", final=True) == "refused"
+    assert account.capture(OPENED, hold, 9, "debt", final=True) is None
+    assert account.capture(OPENED, hold, 1, "debt", final=True) == "hold_closed"
+    assert account.end(OPENED + DAY) == expected("FREE", None, 1, granted=10, spent=9, expired=0)
+    # 5 of it come back: the 4 that were owed are free again where they were repaid.
+    assert account.give_back(OPENED + DAY, hold.captures, 5) is None
+    assert account.end(OPENED + DAY) == expected("FREE", None, 5, granted=10, spent=9, expired=1)
+
+
+def test_a_hold_over_midnight_is_extended_and_its_rest_expires(account: ExpectedAccount) -> None:
+    hold = account.hold(OPENED, 4, HOUR)
+    assert hold
+    assert account.extend(OPENED, hold, DAY) is None
+    assert account.capture(OPENED + DAY - HOUR, hold, 1, "refuse", final=False) is None
+    assert account.end(OPENED + DAY) == expected("FREE", None, 5, granted=10, spent=1, expired=4)
+    assert account.extend(OPENED + DAY, hold, DAY) == "hold_expired"
+    assert account.extend(OPENED, ExpectedHold(0, 1, OPENED - 7 * DAY, OPENED + HOUR), HOUR) == (
+        "hold_too_long"
+    )
+
+
+def test_a_hold_beyond_the_tier_that_is_left_is_trimmed_at_its_release(
+    account: ExpectedAccount,
+) -> None:
+    account.activate(OPENED, SUB, "PRO")
+    hold = account.hold(OPENED, 15, HOUR)
+    assert hold
+    account.cancel(OPENED, SUB)
+    assert account.release(OPENED, hold) is None
+    assert account.end(OPENED) == expected("FREE", "canceled", 5, granted=20, spent=0, expired=15)

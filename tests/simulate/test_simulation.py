@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from app.allowance.catalogue import default_text
 from app.book import Book
 from app.errors import ConfigurationError
 from app.infrastructure.db import Database
@@ -97,6 +99,31 @@ async def test_what_needs_a_clock_ends_right_on_one(
     player = player_with_clock(api, folder, server.application_url)
     played = await player(names=[name], disorder=Disorder(duplicate=1.0))
     assert played.code == 0, played.text
+
+
+async def test_jobs_of_every_kind_end_where_the_model_says(
+    api: Api, server: Server, database: Database, folder: Path
+) -> None:
+    """Holds, captures into debt, extensions and returns beside changes of tier, over midnights."""
+    player = player_with_clock(api, folder, server.application_url)
+    played = await player(names=["jobs_all_day"], customers=8, days=12, seed=8)
+    assert played.code == 0, played.text
+    assert "✓ 8 accounts have" in played.text
+    assert re.search(r"made [1-9]\d* spends and [1-9]\d* other acts", played.text)
+    assert await differences(database) == []
+    with pytest.raises(ConfigurationError, match="from before the first day"):
+        await player(names=["jobs_all_day"], seed=9)
+
+
+async def test_jobs_that_end_against_the_rules_are_told(
+    api: Api, server: Server, folder: Path
+) -> None:
+    tiers = folder / "other.toml"
+    tiers.write_text(default_text().replace("daily_credits = 20", "daily_credits = 25"))
+    player = player_with_clock(api, folder, server.application_url)
+    played = await player(names=["job_half_done"], tiers=tiers)
+    assert played.code == 1
+    assert "spends 25 on a job: refused, against the rules" in played.text
 
 
 async def test_what_needs_a_clock_is_refused_without_one_or_out_of_order(

@@ -1,6 +1,6 @@
 """The stories that customers of Stripe may live through, by subject."""
 
-from app.simulate.scenarios import accounts, oddities, packs, subscriptions
+from app.simulate.scenarios import accounts, jobs, oddities, packs, subscriptions
 from app.simulate.scenarios.scenario import SCENARIOS, Need, Scenario, sold
 
 __all__ = [
@@ -8,6 +8,7 @@ __all__ = [
     "Need",
     "Scenario",
     "accounts",
+    "jobs",
     "oddities",
     "packs",
     "sold",

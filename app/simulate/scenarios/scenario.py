@@ -16,7 +16,10 @@ class Need(StrEnum):
 
     TWO_TIERS = "tiers of different daily credits in the catalogue"
     PACK = "a pack with a price in the catalogue"
-    CLOCK = "a book whose clock moves (`tallybook up --clock`), and events in their order"
+    CLOCK = (
+        "a book whose clock moves (`tallybook up --clock`) from before the first day (--start), "
+        "and events in their order"
+    )
 
 
 @dataclass(frozen=True)

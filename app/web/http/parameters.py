@@ -10,7 +10,7 @@ from litestar.params import HeaderParameter, PathParameter, QueryParameter
 from app.audit.entries import PAGE_SIZE_MAX
 from app.errors import InvalidRequestError
 from app.infrastructure import ids
-from app.web.http.instants import INSTANT_PATTERN
+from app.web.http.instants import MOMENT_PATTERN
 from app.web.http.patterns import ACCOUNT_ID, CURSOR, KEY, LABEL, STRIPE_ID, id_pattern
 
 NO_ROW: Final = 0  # an id that no row has: a well-formed id of nothing lists nothing
@@ -38,8 +38,8 @@ Cursor = Annotated[
 At = Annotated[
     str | None,
     QueryParameter(
-        pattern=INSTANT_PATTERN,
-        description="An RFC 3339 instant, such as 2026-01-31T00:00:00Z.",
+        pattern=MOMENT_PATTERN,
+        description="An RFC 3339 instant; a date alone is midnight in UTC: 2026-01-31.",
     ),
 ]
 AccountFilter = Annotated[str | None, QueryParameter(pattern=ACCOUNT_ID)]
@@ -57,12 +57,15 @@ MemberFilter = Annotated[str | None, QueryParameter(pattern=LABEL, description="
 def parse_instant(text: str, name: str) -> datetime:
     """The instant that a parameter or member of this name holds; raises InvalidRequestError.
 
-    What lies past the last instant that Python knows, by its offset, is that last one.
+    A date alone is its first instant in UTC. What lies past the last instant that Python knows, by
+    its offset, is that last one.
     """
     try:
         parsed = datetime.fromisoformat(text)
     except ValueError:
         raise InvalidRequestError(f"{name}: {text!r} is no RFC 3339 instant.") from None
+    if parsed.tzinfo is None:
+        return parsed.replace(tzinfo=UTC)
     try:
         return parsed.astimezone(UTC)
     except OverflowError:

@@ -10,7 +10,7 @@ from msgspec import inspect
 
 from app.infrastructure import ids
 from app.outgoing.endpoints import ENDPOINT_ID as ENDPOINT_ID_CHARACTERS
-from app.web.http.instants import INSTANT_PATTERN
+from app.web.http.instants import INSTANT_PATTERN, MOMENT_PATTERN
 
 # Each ends in `\Z`: Python's `$` lets a line end through. The description has the `$` of ECMA.
 ACCOUNT_ID: Final = rf"^{ids.ACCOUNT_ID}\Z"
@@ -53,10 +53,15 @@ _MEANINGS: Final = {
     TIER: "a tier's name: capitals, digits and _, such as PRO",
     BY: "some of day, tier, label, member, account, with commas between",
     PAGE_URL: "an http or https address without a user in it",
+    MOMENT_PATTERN: "a date or an RFC 3339 instant, such as 2026-01-31T00:00:00Z (in a query + is "
+    "%2B)",
     INSTANT_PATTERN: "an RFC 3339 instant, such as 2026-01-31T00:00:00Z (in a query + is %2B)",
     **{
         id_pattern(prefix): f"an id such as {ids.public(prefix, 42)}"
-        for prefix in (ids.JOURNAL, ids.LOT, ids.HOLD, ids.RUN, ids.REVERSAL, ids.MESSAGE)
+        for prefix in (
+            *(ids.JOURNAL, ids.LOT, ids.HOLD, ids.RUN, ids.REVERSAL, ids.MESSAGE),
+            ids.VERIFICATION,
+        )
     },
 }
 
