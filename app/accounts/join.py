@@ -52,7 +52,8 @@ async def join(
     )
     await load.reread(database, [days[target]])
     days[target].entitle(days[target].now, origin)
-    await store_days(database, days.values())
+    # A lot goes on in a later one: what was due opened lots of the source in this transaction too.
+    await store_days(database, [days[source], days[target]])
     await moved_lots.store(database, moved.items(), days[target].now)
     await database.execute(*_SQL["take_over_use"](source=source, target=target))
     await database.execute(*_SQL["end_joined"](source=source, target=target, never=NEVER))

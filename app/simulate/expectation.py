@@ -191,6 +191,9 @@ class ExpectedAccount:
         hold.left -= held
         parts = [Part(hold.day, held), self._draw(free), Part(None, owed)]
         self._owed += owed
+        if not held and not free and not owed:  # all of it is uncovered
+            hold.closed = final and hold.ends_at > at
+            return None
         hold.captures.append(ExpectedSpend(self._spent_of(parts)))
         hold.closed = final
         if final:

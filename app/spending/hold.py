@@ -87,27 +87,29 @@ async def capture(book: Book, hold_number: int | None, wanted: Capture, order: O
     async def draft(day: AccountDay) -> JournalDraft:
         hold = _open(day, row["id"]) or await _without_credits(book, day, row["id"], wanted.over)
         over = _over(day, hold, wanted)
-        header = day.sheet.begin(journal(_act(wanted), day, order))
+        held = min(wanted.amount, hold.left)
+        taken = held + sum(over)
+        header = day.sheet.begin(journal(_act(wanted, taken), day, order))
         header.label = header.label or row["label"]
         header.member = header.member or row["member"]
         origin = Origin("api", order.actor)
-        if not wanted.amount:
-            if hold.state is HoldState.EXPIRED:
-                raise HoldExpiredError("The hold has expired: nothing of it is left to release.")
-            day.release(header, hold, HoldState.RELEASED, day.now, origin)
+        if not taken:
+            # Nothing to take, or nothing to take it of: a hold that expired stays so.
+            if wanted.final and hold.state is not HoldState.EXPIRED:
+                day.release(header, hold, HoldState.RELEASED, day.now, origin)
         else:
-            if held := min(wanted.amount, hold.left):
+            if held:
                 day.capture(header, hold, held, origin, final=wanted.final)
-            if free_and_debt := sum(over):
+            if sum(over):
                 capture_more(day.sheet, header, hold, *over)
                 day.changed = True
                 day.refresh_due()
             if wanted.final:
                 hold.state = HoldState.CAPTURED
-            captured = held + free_and_debt
         header.answer = {
             **_answer(hold, row["public_id"]),
-            "uncovered": wanted.amount - captured if wanted.amount else 0,
+            "taken": taken,
+            "uncovered": wanted.amount - taken,
             "balance": day.sheet.balance,
             "available": day.sheet.available,
         }
@@ -116,8 +118,8 @@ async def capture(book: Book, hold_number: int | None, wanted: Capture, order: O
     return await keyed(book, row["account_id"], order, draft)
 
 
-def _act(wanted: Capture) -> Act:
-    if not wanted.amount:
+def _act(wanted: Capture, taken: int) -> Act:
+    if not taken:
         return Act.RELEASE
     return Act.CAPTURE if wanted.final else Act.PART_CAPTURE
 
@@ -131,8 +133,6 @@ def _over(day: AccountDay, hold: Hold, wanted: Capture) -> tuple[int, int]:
         raise RefusedError(f"The hold holds {hold.left} credits, not {wanted.amount}.")
     free = min(beyond, day.sheet.available)
     if wanted.over is Over.AVAILABLE:
-        if not free and not hold.left:
-            raise HoldExpiredError("The hold holds nothing, and nothing is available instead.")
         return free, 0
     if day.suspended:
         raise AccountSuspendedError("The account is suspended: it takes on no debt.")

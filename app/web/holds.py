@@ -140,9 +140,11 @@ async def capture_hold(
     )
     capturing = partial(holds.capture, state.spending, number, capture, wanted)
     done = await state.turns.act(hold_id, capturing)
-    spend_id = ids.public(ids.JOURNAL, done.journal_id) if data.amount else None
-    members = {**done.answer, "id": _public(done), "spend_id": spend_id}
+    members = {**done.answer, "id": _public(done)}
     members.pop("hold_id")
+    # Answers that were kept before it was told say it by their amount.
+    taken = members.pop("taken", data.amount)
+    members["spend_id"] = ids.public(ids.JOURNAL, done.journal_id) if taken else None
     return answered(msgspec.convert(members, CaptureAnswer), done.replayed, 200)
 
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 from typing import Any
 
 import asyncpg
 import pytest
 
+from app.allowance.catalogue import default_text
 from tests.acts import DAY, Acts, subscribe
+from tests.as_owner import apply_tiers
 from tests.conftest import NOW
 from tests.invariants import differences
 from tests.money_events import make_refund_event, make_session_event
@@ -250,4 +253,39 @@ async def test_merges_beside_events_spends_and_each_other_lose_nothing(acts, dat
         assert [answer.status_code for answer in answers[5:]] == [201] * 4
         account = await acts.api.account(one)
         assert (account["id"], account["tier"], account["balance"]) == (three, "PRO", 26)
+    assert await differences(database) == []
+
+
+@pytest.mark.parametrize(("source", "target"), [("user-1", "user-2"), ("user-2", "user-1")])
+async def test_two_are_merged_after_a_midnight_that_no_tick_has_posted(
+    acts, api, book, database, source, target
+) -> None:
+    """What was carried into the day that the merge opens moves too, whichever is the older."""
+    await apply_tiers(
+        book, default_text().replace("[tiers.FREE]", "[tiers.FREE]\ncarry_over_max = 10")
+    )
+    await api.put("/api/v1/accounts/user-2", {})
+    await api.set_clock(NOW + DAY)
+    await api.set_clock(NOW + 2 * DAY, tick=False)
+    answer = await merge(acts, source, target)
+    assert answer.status_code == 200, answer.text
+    # The day's 5 once, and of each what was carried: user-2 has carried since its first midnight.
+    assert answer.json()["available"] == 5 + 5 + 10
+    assert await differences(database) == []
+
+
+async def test_a_lot_that_is_held_whole_burns_in_its_turn_after_a_merge(
+    acts, api, database
+) -> None:
+    await api.put("/api/v1/accounts/user-2", {})
+    await acts.done(await acts.grant(4, priority=1))
+    hold_id = await acts.held(4)
+    other = Acts(api, "user-2")
+    await api.set_clock(NOW + timedelta(minutes=5))
+    await other.done(await other.grant(6, priority=1))
+    assert (await merge(acts, "user-1", "user-2")).status_code == 200
+    await other.done(await other.release(hold_id))
+    await other.done(await other.spend(4))
+    lots = (await api.account("user-2"))["lots"]
+    assert [lot["free"] for lot in lots if lot["source"] == "promotional"] == [6]
     assert await differences(database) == []

@@ -378,6 +378,10 @@ class AccountModel:
         if over == "refuse" and hold.ends <= self.now:
             raise RefusedByModel("hold_expired")
         held, free, debt = self._shares(hold, amount, over)
+        if not held and not free and not debt:  # all of it is uncovered
+            if final and hold.ends > self.now:
+                hold.last = True
+            return ModelJournal("nothing")
         taken: list[tuple[ModelLot | None, int]] = []
         if held:
             taken += self._give_back(hold, held, self.now, final=final)
@@ -401,8 +405,6 @@ class AccountModel:
         free = min(amount - held, sum(lot.free for lot in self.burnable()))
         if over == "debt":
             return held, free, amount - held - free
-        if not held and not free:
-            raise RefusedByModel("hold_expired")
         return held, free, 0
 
     def extend(self, hold: ModelHold, seconds: int) -> None:

@@ -221,7 +221,9 @@ class LedgerMachine(RuleBasedStateMachine):
             assert answer == journal
             return
         assert not isinstance(answer, str), answer
-        self.journals.append((answer.journal_id, name, journal))
+        assert answer.answer["uncovered"] == amount - sum(part for _, part in journal.taken)
+        if journal.taken:
+            self.journals.append((answer.journal_id, name, journal))
 
     @precondition(lambda self: self.holds)
     @rule(index=indexes, seconds=st.sampled_from([60, 40_000, 86_400]))

@@ -90,7 +90,9 @@ async def test_a_job_that_cost_nothing_releases_its_hold(pro, api, database) -> 
     assert (told["state"], told["spend_id"], told["available"]) == ("released", None, 20)
     expired = await pro.held(5, 60)
     await api.set_clock(NOW + timedelta(minutes=5))
-    assert code(await pro.capture(expired, 0, over="available")) == (409, "hold_expired")
+    assert code(await pro.capture(expired, 0)) == (409, "hold_expired")
+    told = (await pro.capture(expired, 0, over="available")).json()
+    assert (told["state"], told["spend_id"], told["uncovered"]) == ("expired", None, 0)
     assert await differences(database) == []
 
 
@@ -157,11 +159,35 @@ async def test_an_accounts_holds_are_listed_by_the_state_that_they_have_now(
     assert await differences(database) == []
 
 
-async def test_an_expired_hold_is_not_settled_of_nothing(pro, api, database) -> None:
+async def test_a_late_capture_that_finds_nothing_says_that_all_is_uncovered(
+    pro, api, database
+) -> None:
+    """It spends nothing; what becomes available later can still be taken, under another key."""
     hold_id = await pro.held(5, 60)
     await api.set_clock(NOW + timedelta(minutes=5))
     await pro.done(await pro.spend(20))
-    assert code(await pro.capture(hold_id, 5, over="available")) == (409, "hold_expired")
+    told = await pro.capture(hold_id, 5, over="available", key="late")
+    assert told.status_code == 200
+    body = told.json()
+    assert (body["captured"], body["uncovered"], body["spend_id"]) == (0, 5, None)
+    assert (body["state"], body["available"]) == ("expired", 0)
+    await pro.done(await pro.grant(3))
+    again = await pro.capture(hold_id, 5, over="available", key="late")
+    assert (again.json(), again.headers["idempotency-replayed"]) == (body, "true")
+    told = (await pro.capture(hold_id, 5, over="available")).json()
+    assert (told["captured"], told["uncovered"], told["state"]) == (3, 2, "captured")
+    assert await differences(database) == []
+
+
+async def test_a_used_up_hold_whose_last_capture_finds_nothing_is_over(pro, database) -> None:
+    hold_id = await pro.held(5)
+    await pro.done(await pro.spend(15))
+    assert (await pro.capture(hold_id, 5, final=False)).status_code == 200
+    told = (await pro.capture(hold_id, 2, final=False, over="available")).json()
+    assert (told["captured"], told["uncovered"], told["spend_id"]) == (5, 2, None)
+    told = (await pro.capture(hold_id, 2, over="available")).json()
+    assert (told["captured"], told["uncovered"], told["state"]) == (5, 2, "captured")
+    assert code(await pro.capture(hold_id, 2, over="available")) == (409, "hold_closed")
     assert await differences(database) == []
 
 

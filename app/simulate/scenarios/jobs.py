@@ -114,7 +114,7 @@ def _goes_on(c: Customer, job: Job) -> Iterator[Step]:
     if chance < 0.4 or not job.is_held:
         yield job.gives_back(amount, by=c.random.choice(("id", "key")) if not job.is_held else "id")
     elif chance < 0.7:
-        over: Over = c.random.choice(("refuse", "refuse", "debt"))
+        over: Over = c.random.choice(("refuse", "refuse", "available", "debt"))
         yield job.costs(amount, over=over, final=c.random.random() < 0.5)
     elif chance < 0.85:
         yield job.takes_longer(minutes=c.random.choice((2, 600)))
