@@ -21,6 +21,7 @@ from app.allowance.day import AccountDay
 from app.allowance.entitlement import Use
 from app.infrastructure import sql
 from app.infrastructure.db import Database
+from app.infrastructure.ids import AccountNumber
 
 # A day lasts so long at most, after a change of zone from UTC+14 to UTC-12.
 DAY_MAX: Final = timedelta(hours=50)
@@ -74,7 +75,9 @@ async def bring_joined(
     target.changed = True
 
 
-async def keep_use(database: Database, days: Sequence[AccountDay], used: Mapping[int, int]) -> None:
+async def keep_use(
+    database: Database, days: Sequence[AccountDay], used: Mapping[AccountNumber, int]
+) -> None:
     """Keep what each account had used of its running day before that was opened again."""
     for day in days:
         number = day.sheet.account_id
@@ -139,7 +142,7 @@ async def _uses(
     return [Use(*key, amount) for key, amount in amounts.items() if amount > 0]
 
 
-async def _add(database: Database, number: int, use: Use) -> None:
+async def _add(database: Database, number: AccountNumber, use: Use) -> None:
     await database.execute(
         *_SQL["add"](
             account_id=number,

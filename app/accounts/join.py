@@ -15,6 +15,7 @@ from app.book import Book
 from app.errors import RefusedError
 from app.infrastructure import sql
 from app.infrastructure.clock import NEVER
+from app.infrastructure.ids import AccountNumber, JournalNumber
 from app.ledger import moved_lots
 from app.ledger.holds import Hold, HoldState
 from app.ledger.kinds import BALANCE_MAX, Act, House, Kind, Side
@@ -24,8 +25,13 @@ _SQL: Final = sql.beside(__file__)
 
 
 async def join(
-    book: Book, source: int, target: int, origin: Origin, *, reason: str | None = None
-) -> int:
+    book: Book,
+    source: AccountNumber,
+    target: AccountNumber,
+    origin: Origin,
+    *,
+    reason: str | None = None,
+) -> JournalNumber:
     """Move everything of ``source`` to ``target``; the source stays, closed, for its entries.
 
     Returns the id of the transfer's journal, which keeps an operator's reason. The caller holds the
@@ -61,7 +67,7 @@ async def join(
     return journal.number
 
 
-async def may_join(book: Book, source: int, target: int) -> bool:
+async def may_join(book: Book, source: AccountNumber, target: AccountNumber) -> bool:
     """Whether an event may join the two.
 
     It must not bring anybody's debt to another account, and together they must not pass the
@@ -81,7 +87,11 @@ def _check_sums(source: AccountDay, target: AccountDay) -> None:
 
 
 async def move_subscriptions(
-    book: Book, subscription_ids: Sequence[str], source: int, target: int, origin: Origin
+    book: Book,
+    subscription_ids: Sequence[str],
+    source: AccountNumber,
+    target: AccountNumber,
+    origin: Origin,
 ) -> None:
     """Let another account receive these subscriptions from now on.
 

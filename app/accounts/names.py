@@ -13,6 +13,7 @@ from app.allowance.origin import Origin
 from app.book import Book
 from app.errors import AccountClosedError, AccountTakenError, KeyReusedError, RefusedError
 from app.infrastructure import sql
+from app.infrastructure.ids import AccountNumber
 from app.ledger import idempotency
 from app.ledger.idempotency import RequestKey
 from app.operators.acts import Operator, OperatorAct, record
@@ -30,7 +31,7 @@ class NameOrder(msgspec.Struct, frozen=True, kw_only=True):
 class Named(msgspec.Struct, frozen=True, kw_only=True):
     """The account that has the names now; ``replayed`` if an earlier request did it."""
 
-    number: int
+    number: AccountNumber
     replayed: bool
 
 
@@ -96,10 +97,12 @@ async def merge(book: Book, public_id: str, into: str, order: NameOrder) -> Name
     return Named(number=target, replayed=False)
 
 
-async def _lock_both(book: Book, public_id: str, into: str) -> tuple[int, int]:
+async def _lock_both(book: Book, public_id: str, into: str) -> tuple[AccountNumber, AccountNumber]:
     """Lock the two accounts and the customers of the first; a join may come first."""
     while True:
-        left: int | None = await book.database.fetchval(*_SQL["left_behind"](id=public_id))
+        left: AccountNumber | None = await book.database.fetchval(
+            *_SQL["left_behind"](id=public_id)
+        )
         source = await require(book, public_id) if left is None else left
         target = await require(book, into)
         if source == target:
@@ -112,7 +115,7 @@ async def _lock_both(book: Book, public_id: str, into: str) -> tuple[int, int]:
             return source, target
 
 
-async def _lock_customers(book: Book, number: int) -> None:
+async def _lock_customers(book: Book, number: AccountNumber) -> None:
     """Let no event tie a customer of the account, or move a subscription of it, meanwhile."""
     locked: set[str] = set()
     while True:
@@ -125,13 +128,13 @@ async def _lock_customers(book: Book, number: int) -> None:
         locked.update(more)
 
 
-async def _name(book: Book, number: int, to: str, had: str | None) -> None:
+async def _name(book: Book, number: AccountNumber, to: str, had: str | None) -> None:
     await book.database.execute("UPDATE accounts SET external_id = $2 WHERE id = $1", number, to)
     if had is not None:
         await _add_alias(book, number, had)
 
 
-async def _add_alias(book: Book, number: int, external_id: str) -> None:
+async def _add_alias(book: Book, number: AccountNumber, external_id: str) -> None:
     await book.database.execute(*_SQL["add_alias"](external_id=external_id, account_id=number))
 
 

@@ -13,6 +13,7 @@ from app.book import Book
 from app.errors import AccountUnknownError
 from app.infrastructure import sql
 from app.infrastructure.db import Record
+from app.infrastructure.ids import AccountNumber
 
 CUSTOMER_LOCK: Final = 0x0CC5  # seeds the customers' advisory locks
 ID_LOCK: Final = 0x0CC6  # and those of the application's ids, which are taken first
@@ -38,15 +39,17 @@ class Rank(IntEnum):
 TIES: Final = frozenset({Rank.PUT, Rank.CUSTOMER_METADATA, Rank.NAMED})
 
 
-async def find(book: Book, public_id: str) -> int | None:
+async def find(book: Book, public_id: str) -> AccountNumber | None:
     """The internal id behind the application's or the customer's id."""
-    number: int | None = await book.database.fetchval(*_SQL["find"](public_id=public_id))
+    number: AccountNumber | None = await book.database.fetchval(*_SQL["find"](public_id=public_id))
     return number
 
 
-async def known(book: Book, external_id: str) -> int | None:
+async def known(book: Book, external_id: str) -> AccountNumber | None:
     """Find the account that the application knows by this id, or knew by it."""
-    number: int | None = await book.database.fetchval(*_SQL["known"](external_id=external_id))
+    number: AccountNumber | None = await book.database.fetchval(
+        *_SQL["known"](external_id=external_id)
+    )
     return number
 
 
@@ -81,7 +84,7 @@ def unknown(public_id: str) -> AccountUnknownError:
     return AccountUnknownError(f"No account has the id {public_id!r}.", account_id=public_id)
 
 
-async def require(book: Book, public_id: str) -> int:
+async def require(book: Book, public_id: str) -> AccountNumber:
     """The internal id behind a public id; raises AccountUnknownError without one."""
     number = await find(book, public_id)
     if number is None:
@@ -89,7 +92,7 @@ async def require(book: Book, public_id: str) -> int:
     return number
 
 
-async def lock(book: Book, number: int) -> AccountDay:
+async def lock(book: Book, number: AccountNumber) -> AccountDay:
     """Lock the account; if it was joined meanwhile, the one that has everything now."""
     while True:
         day = (await load.lock(book.database, book.catalogues, [number]))[number]
@@ -98,7 +101,7 @@ async def lock(book: Book, number: int) -> AccountDay:
         number = day.joined_to
 
 
-async def insert(book: Book, external_id: str | None, time_zone: str) -> int | None:
+async def insert(book: Book, external_id: str | None, time_zone: str) -> AccountNumber | None:
     """A new account's row, its day not yet opened; None where the id is taken."""
     _, catalogue = await book.catalogues.present(book.database)
     return await book.database.fetchval(  # type: ignore[no-any-return]
@@ -106,7 +109,7 @@ async def insert(book: Book, external_id: str | None, time_zone: str) -> int | N
     )
 
 
-async def open_day(book: Book, number: int, origin: Origin) -> AccountDay:
+async def open_day(book: Book, number: AccountNumber, origin: Origin) -> AccountDay:
     """Lock a new account and open its first day; the caller stores it."""
     days = await load.lock(book.database, book.catalogues, [number])
     day = days[number]
@@ -135,13 +138,13 @@ async def lock_customer(book: Book, customer_id: str) -> None:
     )
 
 
-async def account_of(book: Book, customer_id: str) -> int | None:
+async def account_of(book: Book, customer_id: str) -> AccountNumber | None:
     """The account of a locked customer, if it is tied to any."""
     return await book.database.fetchval(  # type: ignore[no-any-return]
         "SELECT account_id FROM customers WHERE id = $1", customer_id
     )
 
 
-async def tie(book: Book, customer_id: str, number: int | None, rank: Rank) -> None:
+async def tie(book: Book, customer_id: str, number: AccountNumber | None, rank: Rank) -> None:
     """Point the customer to the account, or to none; the caller holds the customer's lock."""
     await book.database.execute(*_SQL["tie"](customer_id=customer_id, account_id=number, rank=rank))

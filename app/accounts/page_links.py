@@ -21,6 +21,7 @@ from app.accounts.open import unknown
 from app.book import Book
 from app.errors import PageLinkError, PageLinkExpiredError, PriceUnknownError
 from app.infrastructure import clock, sql
+from app.infrastructure.ids import AccountNumber
 
 OFFERS_MAX: Final = 8
 Theme = Literal["auto", "light", "dark"]
@@ -39,7 +40,7 @@ class Offer(msgspec.Struct, frozen=True, array_like=True):
 class PageLink(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
     """What a link says of its page; readable by whoever has it, and sealed by its signature."""
 
-    number: int
+    number: AccountNumber
     opened_us: int  # when the account was opened, in microseconds of Unix time
     expires_s: int  # Unix time
     theme: Theme = "auto"
@@ -110,7 +111,7 @@ class Followed(msgspec.Struct, frozen=True, kw_only=True):
     """A link that is good now, and the account that it leads to, by its internal id."""
 
     link: PageLink
-    number: int
+    number: AccountNumber
     opened_at: datetime
     now: datetime
 

@@ -16,13 +16,14 @@ from app.allowance.store import store_days
 from app.allowance.zones import known_zone
 from app.book import Book
 from app.errors import CustomerTakenError, UnknownZoneError
+from app.infrastructure.ids import AccountNumber
 
 CLEAR = ""  # in place of a customer's id: the account shall have none by PUT any more
 
 
 async def put(
     book: Book, external_id: str, customer_id: str | None, time_zone: str | None, actor: str
-) -> tuple[int, bool]:
+) -> tuple[AccountNumber, bool]:
     """Open or change the account in one transaction: its internal id, and whether it is new.
 
     None keeps what stands; `CLEAR` takes the application's own ties away. The id of a known
@@ -57,7 +58,7 @@ async def _account(
     customer: LockedCustomer | None,
     zone: str | None,
     origin: Origin,
-) -> tuple[int, bool]:
+) -> tuple[AccountNumber, bool]:
     database = book.database
     stands = await find(book, external_id)
     if stands is not None:
@@ -79,7 +80,7 @@ async def _account(
 
 
 async def _tie(
-    book: Book, number: int, customer: LockedCustomer, external_id: str, origin: Origin
+    book: Book, number: AccountNumber, customer: LockedCustomer, external_id: str, origin: Origin
 ) -> None:
     """Tie the customer, with what it had under its own id; its subscriptions follow."""
     if customer.rank is Rank.PUT and customer.account not in (None, number):
@@ -104,14 +105,14 @@ async def _tie(
     await ties.place(book, tied, origin)
 
 
-async def _unnamed(book: Book, number: int) -> bool:
+async def _unnamed(book: Book, number: AccountNumber) -> bool:
     """Whether the account has only its customer's id, and is no other's by now."""
     return await book.database.fetchval(  # type: ignore[no-any-return]
         "SELECT external_id IS NULL AND joined_to IS NULL FROM accounts WHERE id = $1", number
     )
 
 
-async def _clear(book: Book, number: int, origin: Origin) -> None:
+async def _clear(book: Book, number: AccountNumber, origin: Origin) -> None:
     """Take the application's ties of the account away: its customers are tied by events again."""
     rows = await book.database.fetch(
         "SELECT id FROM customers WHERE account_id = $1 AND rank = $2 ORDER BY id",
@@ -128,7 +129,7 @@ async def _clear(book: Book, number: int, origin: Origin) -> None:
         await ties.place(book, customer, origin)
 
 
-async def _change_zone(book: Book, number: int, zone: str, origin: Origin) -> None:
+async def _change_zone(book: Book, number: AccountNumber, zone: str, origin: Origin) -> None:
     days = await load.lock(book.database, book.catalogues, [number])
     day = days[number]
     if not known_zone(day.time_zone):  # tzdata dropped its name, which cannot tell any day to open

@@ -16,6 +16,7 @@ from app.allowance.entitlement import CataloguePricing
 from app.allowance.origin import Origin
 from app.allowance.store import store_days
 from app.book import Book
+from app.infrastructure.ids import AccountNumber
 from app.subscriptions import store
 from app.subscriptions.facts import SNAPSHOT_KINDS, Fact, FactKind
 from app.subscriptions.store import Asked, OwnerConflict, Reading, Settled
@@ -178,8 +179,8 @@ async def _said(book: Book, customer: LockedCustomer, reading: Reading) -> list[
 async def _settle(
     book: Book,
     reading: Reading,
-    stands: int | None,
-    number: int,
+    stands: AccountNumber | None,
+    number: AccountNumber,
     origin: Origin,
     *,
     owned: bool = False,

@@ -40,6 +40,7 @@ from app.allowance.store import store_days
 from app.book import Book
 from app.errors import BusyError
 from app.infrastructure import sql
+from app.infrastructure.ids import AccountNumber
 from statemachine import State
 
 _SQL: Final = sql.beside(__file__)
@@ -59,7 +60,7 @@ class ClaimOutcome(msgspec.Struct, frozen=True, kw_only=True):
     """What became of the claim, why, and the account that the customer has now, if any."""
 
     claimed: Claimed
-    account: int | None
+    account: AccountNumber | None
     reason: str
 
 
@@ -72,7 +73,7 @@ class LockedCustomer(msgspec.Struct, frozen=True, kw_only=True):
 
     id: str
     known: bool
-    account: int | None
+    account: AccountNumber | None
     external_id: str | None
     rank: Rank
     claims: Sequence[Claim]
@@ -136,12 +137,12 @@ async def lock(book: Book, customer_id: str, external_id: str | None) -> LockedC
     )
 
 
-async def account_of_customer(book: Book, customer_id: str, origin: Origin) -> int:
+async def account_of_customer(book: Book, customer_id: str, origin: Origin) -> AccountNumber:
     """Lock the customer and return its account, opened here if it is tied to none."""
     return await opened(book, await lock(book, customer_id, None), origin)
 
 
-async def opened(book: Book, customer: LockedCustomer, origin: Origin) -> int:
+async def opened(book: Book, customer: LockedCustomer, origin: Origin) -> AccountNumber:
     """The locked customer's account, opened here if it is tied to none."""
     settled = await settle(book, customer, origin, opens=True)
     assert settled.account is not None
@@ -222,7 +223,9 @@ async def _named(
     )
 
 
-async def _tied(book: Book, customer: LockedCustomer, number: int, rank: Rank) -> LockedCustomer:
+async def _tied(
+    book: Book, customer: LockedCustomer, number: AccountNumber, rank: Rank
+) -> LockedCustomer:
     await tie(book, customer.id, number, rank)
     external_id = await book.database.fetchval(
         "SELECT external_id FROM accounts WHERE id = $1", number
@@ -241,7 +244,7 @@ async def _receives(book: Book, customer: LockedCustomer) -> bool:
     )
 
 
-async def _open(book: Book, external_id: str | None, origin: Origin) -> int:
+async def _open(book: Book, external_id: str | None, origin: Origin) -> AccountNumber:
     number = await insert(book, external_id, "UTC")
     if number is None:
         raise BusyError(f"The account {external_id!r} is being opened at this moment.")
@@ -262,7 +265,7 @@ async def place(
 
 async def receiver(
     book: Book, customer: LockedCustomer, subscription_id: str, state: State, origin: Origin
-) -> int:
+) -> AccountNumber:
     """The account that receives a subscription of the settled customer, opened here if need be.
 
     A customer that nothing ties has an account of its own too, even if a browser's name receives
@@ -283,7 +286,7 @@ async def receiver(
 
 async def account_named(
     book: Book, customer: LockedCustomer | None, name: str, origin: Origin
-) -> int:
+) -> AccountNumber:
     """The account of this id, the application's or another customer's; opened here if need be."""
     if customer is not None and customer.account is not None and customer.external_id == name:
         return customer.account
@@ -293,7 +296,7 @@ async def account_named(
     return number if number is not None else await _open(book, name, origin)
 
 
-async def _known(book: Book, customer: LockedCustomer | None, name: str) -> int | None:
+async def _known(book: Book, customer: LockedCustomer | None, name: str) -> AccountNumber | None:
     """The account that the application named so; without one the name is locked, to give it."""
     number = await known(book, name)
     if number is not None or (customer is not None and name == customer.locked_id):

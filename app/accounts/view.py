@@ -16,6 +16,7 @@ from app.book import Book
 from app.infrastructure import sql
 from app.infrastructure.db import Record
 from app.infrastructure.group_commit import GroupQueue
+from app.infrastructure.ids import AccountNumber, LotNumber
 from app.ledger import post
 from app.ledger.sheet import Lot
 from statemachine import State
@@ -30,7 +31,7 @@ _MOST_ALIVE = (State.ACTIVE, State.PAST_DUE, State.CREATED, State.CANCELED)
 class LotView(msgspec.Struct, frozen=True, kw_only=True):
     """What is left of one grant, as posted."""
 
-    number: int
+    number: LotNumber
     source: str
     free: int
     held: int
@@ -106,7 +107,7 @@ async def _read_found(book: Book, public_id: str, row: Record | None) -> Account
     return await _read(book, row)
 
 
-async def view_of_account(book: Book, number: int) -> AccountView:
+async def view_of_account(book: Book, number: AccountNumber) -> AccountView:
     """The account of this internal id."""
     row = await book.database.fetchrow(*_SQL["read"](id=number))
     assert row is not None

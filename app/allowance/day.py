@@ -13,6 +13,7 @@ from app.allowance.origin import Origin
 from app.allowance.past_days import DAY_SOURCES, PastDay, burn_first, carry_on
 from app.allowance.zones import Day, day_of, first_start_of_later_date
 from app.infrastructure.clock import NEVER
+from app.infrastructure.ids import AccountNumber, RunNumber
 from app.ledger import backings, clawbacks, holds
 from app.ledger.backings import Backing
 from app.ledger.clawbacks import Clawback
@@ -46,11 +47,11 @@ class AccountDay:
     withdrawn: bool  # the running day's opening was reversed
     posted_to: datetime  # graces that ended by then are posted
     suspended_at: datetime | None = None
-    joined_to: int | None = None
+    joined_to: AccountNumber | None = None
     brought: Sequence[Use] = ()  # of accounts that were joined to it
     brought_until: datetime | None = None  # none of ``brought``, or of its givings', counts later
     dormant: bool = False  # runs skip it until it is used
-    runs: Mapping[Wave, int] = field(default_factory=dict)  # which run opens which day
+    runs: Mapping[Wave, RunNumber] = field(default_factory=dict)  # which run opens which day
     opened: list[OpenedDay] = field(default_factory=list)
     past: dict[date, PastDay] = field(default_factory=dict)  # as far as anything may come back
     holds: list[Hold] = field(default_factory=list)  # those that are open

@@ -17,6 +17,7 @@ from app.allowance.origin import Origin
 from app.allowance.zones import Day
 from app.infrastructure import sql
 from app.infrastructure.db import Database, Record
+from app.infrastructure.ids import AccountNumber
 from app.ledger import post, reserved
 from app.ledger.idempotency import RequestKey, StoredAnswer
 from app.ledger.post import Locked
@@ -53,8 +54,8 @@ class Drawable:
 
 
 async def lock(
-    database: Database, catalogues: Catalogues, numbers: Iterable[int]
-) -> dict[int, AccountDay]:
+    database: Database, catalogues: Catalogues, numbers: Iterable[AccountNumber]
+) -> dict[AccountNumber, AccountDay]:
     """Lock these accounts in order, and load sheet, day and givings of each."""
     return await _days(database, catalogues, await post.lock(database, numbers))
 
@@ -65,7 +66,7 @@ async def to_draw(
     rows: Sequence[Record],
     keys: Sequence[RequestKey],
     origin: Origin,
-) -> tuple[dict[int, Drawable], dict[str, StoredAnswer]]:
+) -> tuple[dict[AccountNumber, Drawable], dict[str, StoredAnswer]]:
     """Locked accounts with what is due on them posted, and what stands under the keys.
 
     Most accounts have nothing due; theirs is the short way of one statement.
@@ -82,7 +83,7 @@ async def to_draw(
 
 async def view(
     database: Database, catalogues: Catalogues, rows: Sequence[Record]
-) -> dict[int, AccountDay]:
+) -> dict[AccountNumber, AccountDay]:
     """The same of rows that were read without a lock: to compute and throw away."""
     return await _days(database, catalogues, await post.sheets_of(database, rows))
 
@@ -110,8 +111,8 @@ async def plain_view(
 
 
 async def _days(
-    database: Database, catalogues: Catalogues, locked: Mapping[int, Locked]
-) -> dict[int, AccountDay]:
+    database: Database, catalogues: Catalogues, locked: Mapping[AccountNumber, Locked]
+) -> dict[AccountNumber, AccountDay]:
     givings = await _givings(database, list(locked))
     present_id, present = await catalogues.known(database, givings[None][0]["catalogue_id"])
     brought = await _brought(database, [n for n, one in locked.items() if _counts(one.row)])
@@ -151,12 +152,12 @@ async def reread(database: Database, days: Iterable[AccountDay]) -> None:
 class _Brought:
     """Use of other accounts' days: by the account they were joined to, by a subscription."""
 
-    joined: dict[int, list[Use]]
+    joined: dict[AccountNumber, list[Use]]
     moved: dict[str, tuple[Use, ...]]
 
 
-async def _brought(database: Database, numbers: Sequence[int]) -> _Brought:
-    joined: dict[int, list[Use]] = defaultdict(list)
+async def _brought(database: Database, numbers: Sequence[AccountNumber]) -> _Brought:
+    joined: dict[AccountNumber, list[Use]] = defaultdict(list)
     moved: dict[str, tuple[Use, ...]] = defaultdict(tuple)
     rows = await database.fetch(*_SQL["brought"](account_ids=list(numbers))) if numbers else []
     for row in rows:
@@ -168,13 +169,15 @@ async def _brought(database: Database, numbers: Sequence[int]) -> _Brought:
     return _Brought(joined, moved)
 
 
-async def _givings(database: Database, numbers: Sequence[int]) -> dict[int | None, list[Record]]:
+async def _givings(
+    database: Database, numbers: Sequence[AccountNumber]
+) -> dict[AccountNumber | None, list[Record]]:
     """The rows of the accounts' subscriptions that give something; the newest catalogue's id.
 
     That id stands in a row of no account, for the price of one round trip.
     """
     rows = await database.fetch(*_SQL["givings"](account_ids=list(numbers)))
-    givings: dict[int | None, list[Record]] = {number: [] for number in (None, *numbers)}
+    givings: dict[AccountNumber | None, list[Record]] = {number: [] for number in (None, *numbers)}
     for row in rows:
         givings[row["account_id"]].append(row)
     return givings

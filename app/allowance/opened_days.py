@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from app.allowance.zones import Day
+from app.infrastructure.ids import AccountNumber, RunNumber
 from app.ledger.sheet import Lot
 
 
@@ -13,7 +14,7 @@ from app.ledger.sheet import Lot
 class OpenedDay:
     """A row of daily_grants to be."""
 
-    account_id: int
+    account_id: AccountNumber
     day: Day
     opening: int
     time_zone: str
@@ -22,7 +23,7 @@ class OpenedDay:
     previous_on: date | None
     lot: Lot
     carried: Lot | None
-    run_id: int | None
+    run_id: RunNumber | None
     after_dormancy: bool
     # What could be carried into it at most, and what the rule allowed when the day before ended.
     carry_over_max: int = 0

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from app.infrastructure.ids import RunNumber
+
 
 @dataclass(frozen=True, slots=True)
 class Origin:
@@ -12,4 +14,4 @@ class Origin:
     source: str
     actor: str
     event_id: str | None = None
-    run_id: int | None = None
+    run_id: RunNumber | None = None

@@ -12,6 +12,7 @@ from app.audit import cursor as cursors
 from app.audit.horizon import Horizon, Horizons
 from app.infrastructure import sql
 from app.infrastructure.db import Database, Record
+from app.infrastructure.ids import AccountNumber, HoldNumber, JournalNumber, LotNumber, RunNumber
 from app.ledger.idempotency import Key
 from app.ledger.kinds import LotSource
 
@@ -25,7 +26,7 @@ class OfAccount(msgspec.Struct, frozen=True):
     """A public id, and the accounts behind it: itself and those that were joined to it."""
 
     public_id: str
-    numbers: tuple[int, ...]
+    numbers: tuple[AccountNumber, ...]
 
     @property
     def asked(self) -> OfAccount:
@@ -38,11 +39,11 @@ class EntryQuery(msgspec.Struct, frozen=True, kw_only=True):
 
     of_account: OfAccount | None = None
     kind: str | None = None
-    journal_id: int | None = None
-    run_id: int | None = None
+    journal_id: JournalNumber | None = None
+    run_id: RunNumber | None = None
     event_id: str | None = None
-    lot_id: int | None = None
-    hold_id: int | None = None
+    lot_id: LotNumber | None = None
+    hold_id: HoldNumber | None = None
     label: str | None = None
     lot_source: LotSource | None = None
     idempotency_key: Key | None = None
@@ -181,7 +182,7 @@ def where(query: EntryQuery, horizon: Horizon) -> tuple[str, list[object]]:
     return " AND ".join(conditions), values
 
 
-async def of_journal(database: Database, journal_id: int) -> list[Record]:
+async def of_journal(database: Database, journal_id: JournalNumber) -> list[Record]:
     """A journal's entries, in order."""
     return await database.fetch(*_SQL["of_journal"](journal_id=journal_id))
 
@@ -193,7 +194,7 @@ async def of_account(database: Database, public_id: str | None) -> OfAccount | N
     return OfAccount(public_id, await account_numbers(database, public_id))
 
 
-async def account_numbers(database: Database, public_id: str) -> tuple[int, ...]:
+async def account_numbers(database: Database, public_id: str) -> tuple[AccountNumber, ...]:
     """The internal ids behind a public one: the account, and those that were joined to it."""
     rows = await database.fetch(*_SQL["account_ids"](public_id=public_id))
     return tuple(row["id"] for row in rows)

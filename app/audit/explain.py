@@ -18,6 +18,7 @@ from app.errors import AccountUnknownError
 from app.infrastructure import sql
 from app.infrastructure.clock import NEVER
 from app.infrastructure.db import Database, Record
+from app.infrastructure.ids import AccountNumber, LotNumber
 
 ENTRIES_PER_LOT_MAX: Final = 1_000
 ENTRIES_MAX: Final = 10_000  # over all lots, so that many of them do not make an answer of any size
@@ -35,7 +36,7 @@ class Behind(msgspec.Struct, frozen=True):
 class ExplainedLot(msgspec.Struct, frozen=True, kw_only=True):
     """A lot with something left: the free and the held of its entries sum up to it."""
 
-    number: int
+    number: LotNumber
     source: str
     free: int
     held: int
@@ -85,7 +86,7 @@ async def explain(
 
 
 async def _sides(
-    database: Database, numbers: Sequence[int], stood: BalanceAsOf | None
+    database: Database, numbers: Sequence[AccountNumber], stood: BalanceAsOf | None
 ) -> tuple[int, int, int]:
     if stood is not None:
         return stood.free, stood.held, stood.debt
@@ -95,7 +96,7 @@ async def _sides(
 
 
 async def _lots(
-    database: Database, numbers: Sequence[int], as_of: datetime | None
+    database: Database, numbers: Sequence[AccountNumber], as_of: datetime | None
 ) -> list[ExplainedLot]:
     if as_of is None:
         rows = await database.fetch(*_SQL["lots"](account_ids=numbers))

@@ -17,6 +17,7 @@ import msgspec
 
 from app.errors import BusyError
 from app.infrastructure.db import Database
+from app.infrastructure.ids import EntryNumber
 
 WAIT_SECONDS_MAX: Final = 1.0
 _POLL_SECONDS: Final = 0.005
@@ -62,7 +63,7 @@ LISTS: Final = {
 class Horizon(msgspec.Struct, frozen=True):
     """Every entry up to ``entry_id``, and all recorded by ``complete_to``, has been decided."""
 
-    entry_id: int
+    entry_id: EntryNumber
     complete_to: datetime
 
 
@@ -87,7 +88,8 @@ class Horizons:
             if self._last is None:
                 raise BusyError("A writer is taking long; ask again.")
             return self._last
-        self._last = Horizon(drawn, await _complete_to(database, drawn, floor))
+        entry_id = EntryNumber(drawn)
+        self._last = Horizon(entry_id, await _complete_to(database, entry_id, floor))
         return self._last
 
     async def of(self, database: Database, table: str) -> int:
@@ -154,7 +156,7 @@ async def raise_floor(database: Database) -> datetime:
     return raised or await database.fetchval("SELECT floor FROM book")
 
 
-async def _complete_to(database: Database, entry_id: int, floor: datetime) -> datetime:
+async def _complete_to(database: Database, entry_id: EntryNumber, floor: datetime) -> datetime:
     """The last instant of which no entry lies above the horizon.
 
     Who was under way when the floor was raised may have read the clock before and drawn its id

@@ -8,12 +8,13 @@ from app.audit import entries
 from app.errors import JournalUnknownError
 from app.infrastructure import sql
 from app.infrastructure.db import Database, Record
+from app.infrastructure.ids import JournalNumber
 
 _SQL: Final = sql.beside(__file__)
 
 
 async def find(
-    database: Database, number: int | None, public_id: str
+    database: Database, number: JournalNumber | None, public_id: str
 ) -> tuple[Record, list[Record]]:
     """The journal's row and its entries; JournalUnknownError without one."""
     row = number and await database.fetchrow(*_SQL["journal"](id=number))

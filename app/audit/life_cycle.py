@@ -13,6 +13,7 @@ from app.audit.horizon import Horizons
 from app.errors import EventUnknownError, RunUnknownError, SubscriptionUnknownError
 from app.infrastructure import sql
 from app.infrastructure.db import Database, Record
+from app.infrastructure.ids import NO_ROW, RunNumber
 from app.runs import run_row
 
 DELIVERIES_MAX: Final = 1_000  # of one event in one answer
@@ -154,9 +155,9 @@ async def runs(
     return cursors.page(rows, limit, query)
 
 
-async def run(database: Database, number: int | None, public_id: str) -> Record:
+async def run(database: Database, number: RunNumber | None, public_id: str) -> Record:
     """One run; raises RunUnknownError."""
-    rows = await run_row.runs_of(database, [number or 0])
+    rows = await run_row.runs_of(database, [number or RunNumber(NO_ROW)])
     if not rows:
         raise RunUnknownError(f"There is no run {public_id!r}.", run_id=public_id)
     return rows[0]

@@ -15,6 +15,7 @@ from app.audit.life_cycle import Order
 from app.errors import ReversalUnknownError
 from app.infrastructure import sql
 from app.infrastructure.db import Database, Record
+from app.infrastructure.ids import ReversalNumber, RunNumber
 from app.reversals import preview
 
 _SQL: Final = sql.beside(__file__)
@@ -27,7 +28,7 @@ class ReversalQuery(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     of_account: OfAccount | None = None
-    run_id: int | None = None
+    run_id: RunNumber | None = None
     order: Order = "asc"
 
     @property
@@ -54,7 +55,7 @@ async def reversals(
     return cursors.page(rows, limit, asked)
 
 
-async def reversal(database: Database, number: int | None) -> Record:
+async def reversal(database: Database, number: ReversalNumber | None) -> Record:
     """A reversal as far as it has come; raises ReversalUnknownError."""
     row = await database.fetchrow(*_SQL["one"](id=number or 0))
     if row is None:
@@ -63,9 +64,14 @@ async def reversal(database: Database, number: int | None) -> Record:
 
 
 async def taken_back(
-    database: Database, number: int | None, public_id: str, *, short: bool, cursor: str | None,
+    database: Database,
+    number: RunNumber | None,
+    public_id: str,
+    *,
+    short: bool,
+    cursor: str | None,
     limit: int,
-) -> Page:  # fmt: skip
+) -> Page:
     """One page of what was taken back of a run, or would be now, by account.
 
     Raises RunUnknownError and InvalidCursorError.

@@ -16,6 +16,7 @@ import msgspec
 from app.allowance.zones import day_of, starts_at
 from app.infrastructure import sql
 from app.infrastructure.db import Database, Record
+from app.infrastructure.ids import AccountNumber
 
 DAYS_OF_USE: Final = 30
 LABELS_MAX: Final = 6  # that have a colour of their own; the others are one
@@ -96,7 +97,7 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
     balance: int
 
 
-async def use(database: Database, number: int, zone: str, now: datetime) -> Use:
+async def use(database: Database, number: AccountNumber, zone: str, now: datetime) -> Use:
     """The use of the last days of this account, today included."""
     today = day_of(zone, now).on
     first = today - timedelta(days=DAYS_OF_USE - 1)
@@ -116,7 +117,7 @@ async def use(database: Database, number: int, zone: str, now: datetime) -> Use:
     )
 
 
-async def lots(database: Database, number: int, now: datetime) -> LotsLeft:
+async def lots(database: Database, number: AccountNumber, now: datetime) -> LotsLeft:
     """What is left of which lot, as posted, in the order in which a spend uses it."""
     rows = await database.fetch(*_SQL["lots_left"](number=number, now=now, limit=LOTS_MAX))
     return LotsLeft(
@@ -147,7 +148,7 @@ def months(zone: str, opened_at: datetime, now: datetime, most: int) -> list[dat
 
 
 async def statement(
-    database: Database, number: int, zone: str, month: date, now: datetime
+    database: Database, number: AccountNumber, zone: str, month: date, now: datetime
 ) -> Statement:
     """The statement of the month that begins on this date."""
     start, end = _bounds(zone, month)
@@ -162,7 +163,7 @@ async def statement(
 
 
 async def lines(
-    database: Database, number: int, zone: str, month: date
+    database: Database, number: AccountNumber, zone: str, month: date
 ) -> AsyncGenerator[list[Line], None]:
     """The acts of a month, in order, some thousand at a time.
 
@@ -191,7 +192,7 @@ async def lines(
         after_at, after_journal = rows[-1]["recorded_at"], rows[-1]["journal_id"]
 
 
-async def _opening(database: Database, number: int, start: datetime) -> int:
+async def _opening(database: Database, number: AccountNumber, start: datetime) -> int:
     opening: int = await database.fetchval(*_SQL["opening"](number=number, start=start))
     return opening
 

@@ -15,6 +15,7 @@ from app.audit.roll_forward import RollForward, roll_forward
 from app.errors import AccountUnknownError, RefusedError
 from app.infrastructure import sql
 from app.infrastructure.db import Database, Record
+from app.infrastructure.ids import JournalNumber
 
 MOVES_MAX: Final = 200
 FIRST: Final = date(2000, 1, 1)
@@ -34,14 +35,14 @@ class SpentFor(msgspec.Struct, frozen=True):
 class Move(msgspec.Struct, frozen=True, kw_only=True):
     """One journal that moved the balance, but for spends."""
 
-    journal_id: int
+    journal_id: JournalNumber
     kind: str
     change: int
     at: datetime
     actor: str
     reason: str | None
     event_id: str | None
-    reverses_journal_id: int | None
+    reverses_journal_id: JournalNumber | None
 
 
 class Correction(msgspec.Struct, frozen=True, kw_only=True):

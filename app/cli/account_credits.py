@@ -101,8 +101,8 @@ async def return_credits(
     if [spend, hold, of_key].count(None) != 2:
         raise RefusedError("Name one of --spend, --hold and --of-key.")
     wanted = ReturnOrder(
-        spend=None if spend is None else ids.number(ids.JOURNAL, spend) or 0,
-        hold=None if hold is None else ids.number(ids.HOLD, hold) or 0,
+        spend=None if spend is None else ids.row_number(ids.JOURNAL, spend),
+        hold=None if hold is None else ids.row_number(ids.HOLD, hold),
         of_key=key_if_given(of_key, key_secret(data_dir)),
         amount=amount,
     )

@@ -92,7 +92,7 @@ async def run_grants(
 async def _run(nudge: Nudging, data_dir: Path | None, reason: str | None, at_once: int) -> int:
     """Nudge until all is done; 1 if an account failed."""
     async with opened(database_url(data_dir), at_once + 2) as database:
-        book, run_ids = Book(database), set[int]()
+        book, run_ids = Book(database), set[ids.RunNumber]()
         by: Operator | None = at_the_machine(reason)
         with _Progress() as progress:
             done = False
@@ -119,7 +119,7 @@ class _Progress:
         columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()
         watched = errors_console.is_terminal
         self._bars = Progress(*columns, console=errors_console, disable=not watched, transient=True)
-        self._tasks: dict[int, TaskID] = {}
+        self._tasks: dict[ids.RunNumber, TaskID] = {}
 
     def __enter__(self) -> _Progress:
         self._bars.start()

@@ -18,6 +18,7 @@ from app.cli.words import DRY_RUN, AsJson, Because, BookDir, DryRun, console, er
 from app.errors import JournalUnknownError, RefusedError
 from app.infrastructure import ids
 from app.infrastructure.db import Record
+from app.infrastructure.ids import RunNumber
 from app.ledger.clawbacks import Policy
 from app.ledger.idempotency import request_key
 from app.operators.acts import at_the_machine
@@ -69,8 +70,9 @@ async def reverse(
             done = await reverse_event(book, event, order, dry_run=dry_run)
         else:
             done = await _reverse_run(book, run_id or "", order, dry_run=dry_run)
+            assert done.of_run_id is not None
             short = await preview.by_account(
-                book.database, done.of_run_id or 0, short=True, after=0, limit=ACCOUNTS_SHOWN + 1
+                book.database, done.of_run_id, short=True, after=0, limit=ACCOUNTS_SHOWN + 1
             )
     _tell(done, short, as_json=as_json)
 
@@ -98,20 +100,20 @@ def _tell(done: Reversed, short: list[Record], *, as_json: bool) -> None:
         listing.add(name, credits)
     listing.show(console)
     if done.of_run_id is not None:
-        _tell_of_run(done, short)
+        _tell_of_run(done, done.of_run_id, short)
     if done.dry_run:
         console.print(DRY_RUN)
     elif number is not None:
         console.print(f"Reversal {number}.", highlight=False)
 
 
-def _tell_of_run(done: Reversed, short: list[Record]) -> None:
+def _tell_of_run(done: Reversed, number: RunNumber, short: list[Record]) -> None:
     if short:
         whom = Listing("account", *SUMS, title="Who had spent some of it")
         for row in short[:ACCOUNTS_SHOWN]:
             whom.add(row["public_account_id"], *(row[name] for name in SUMS))
         whom.show(console)
-    run_id = ids.public(ids.RUN, done.of_run_id or 0)
+    run_id = ids.public(ids.RUN, number)
     console.print(
         f"{done.journal_count:,} journals, {done.skipped:,} skipped; {done.state}. "
         f"Account by account: tallybook grants taken-back {run_id}",
@@ -136,7 +138,7 @@ async def list_reversals(
     async with opened_book(data_dir) as book:
         query = ReversalQuery(
             of_account=await of_account(book.database, account),
-            run_id=None if run_id is None else ids.number(ids.RUN, run_id) or 0,
+            run_id=None if run_id is None else ids.row_number(ids.RUN, run_id),
             order="desc",
         )
         page = await audit.reversals(book.database, Horizons(), query, None, limit)

@@ -176,7 +176,7 @@ async def _redeliver_messages(
     code = 0
     async with opened_book(data_dir) as book:
         for message_id in message_ids:
-            number = ids.number(ids.MESSAGE, message_id) or 0
+            number = ids.row_number(ids.MESSAGE, message_id)
             try:
                 row = await messages.redeliver(book, number, by)
             except TallybookError as error:

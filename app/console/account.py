@@ -23,6 +23,7 @@ from app.console.frame import address, reader_zone, show
 from app.html.plots import Figure, Step, stepped
 from app.infrastructure import clock, sql
 from app.infrastructure.db import Database
+from app.infrastructure.ids import AccountNumber
 from app.web.http.parameters import AccountId
 from app.web.http.patterns import MONTH
 from app.web.why import FLOWS
@@ -169,7 +170,7 @@ def _months(on: date) -> list[date]:
 
 
 async def _balance(
-    database: Database, numbers: Sequence[int], start: datetime, end: datetime, zone: Any
+    database: Database, numbers: Sequence[AccountNumber], start: datetime, end: datetime, zone: Any
 ) -> Figure:
     """The balance as it stepped; of several accounts that were joined, their sum."""
     given = {"account_ids": list(numbers), "since": start}

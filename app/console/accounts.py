@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Final
 
 import msgspec
@@ -29,7 +30,7 @@ _SQL: Final = sql.beside(__file__)
 Credits = Annotated[int, msgspec.Meta(ge=-BALANCE_MAX, le=BALANCE_MAX)]
 StripeId = Annotated[str, msgspec.Meta(pattern=STRIPE_ID)]
 # Where an id of ours leads that is no account's.
-_PLACES: Final = {
+_PLACES: Final[Mapping[ids.Prefix[Any], str]] = {
     ids.JOURNAL: HOME + "/ledger/journals/{}",
     ids.RUN: HOME + "/runs/{}",
     ids.REVERSAL: HOME + "/reversals/{}",

@@ -110,12 +110,12 @@ async def _reverse(
     state: State, act: ReversalForm, order: ReversalOrder, *, dry_run: bool
 ) -> Reversed:
     if act.journal_id is not None:
-        number = ids.number(ids.JOURNAL, act.journal_id)
-        return await journal.reverse_journal(state.book, number, order, dry_run=dry_run)
+        journal_id = ids.number(ids.JOURNAL, act.journal_id)
+        return await journal.reverse_journal(state.book, journal_id, order, dry_run=dry_run)
     if act.event_id is not None:
         return await reverse_event(state.book, act.event_id, order, dry_run=dry_run)
-    number = ids.number(ids.RUN, act.run_id or "")
-    return await run.reverse_run(state.book, number, order, dry_run=dry_run, within_s=WITHIN_S)
+    run_id = ids.number(ids.RUN, act.run_id or "")
+    return await run.reverse_run(state.book, run_id, order, dry_run=dry_run, within_s=WITHIN_S)
 
 
 async def _what(state: State, act: ReversalForm) -> str:

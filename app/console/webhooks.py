@@ -97,7 +97,7 @@ async def message(
 ) -> Response[Any]:
     """One message: what it says, and how its delivery went."""
     database: Database = state.book.database
-    number = ids.number(ids.MESSAGE, message_id) or 0
+    number = ids.row_number(ids.MESSAGE, message_id)
     rows = await newest_before(database, MessageQuery(), number + 1, 1)
     if not rows or rows[0]["id"] != number:
         raise WebhookMessageUnknownError(
@@ -120,7 +120,7 @@ async def redeliver_one(
 ) -> Response[Any]:
     """Send a message again."""
     act = await form(request, forms.ActForm)
-    number = ids.number(ids.MESSAGE, message_id) or 0
+    number = ids.row_number(ids.MESSAGE, message_id)
     await forms.once(request, act, partial(redeliver, state.book, number))
     return await done(request, f"{PATH}/messages/{message_id}", "It is sent again.")
 

@@ -19,6 +19,7 @@ from app.accounts.open import require
 from app.book import Book
 from app.infrastructure import ids, sql
 from app.infrastructure.db import Database, Record
+from app.infrastructure.ids import AccountNumber
 from app.ledger import idempotency
 from app.operators import acts
 from app.operators.acts import Operator, OperatorAct
@@ -60,7 +61,7 @@ async def erase_account(database: Database, public_id: str, by: Operator, pepper
     return erased
 
 
-async def _erase(database: Database, account_id: int, key_secret: bytes) -> Erased:
+async def _erase(database: Database, account_id: AccountNumber, key_secret: bytes) -> Erased:
     """Erase in the caller's transaction; done again, each statement changes nothing."""
     await database.execute(*_SQL["begin"]())
     owners = [row["id"] for row in await database.fetch(*_SQL["owners"](account_id=account_id))]
@@ -88,7 +89,7 @@ async def _erase(database: Database, account_id: int, key_secret: bytes) -> Eras
 
 
 async def _erase_keys(
-    database: Database, owners: Sequence[int], journals: Sequence[int], secret: bytes
+    database: Database, owners: Sequence[AccountNumber], journals: Sequence[int], secret: bytes
 ) -> None:
     """Let keyed hashes stand for the keys of these journals, and of operators' acts."""
     asked = {"owners": owners, "journal_ids": journals}
@@ -108,9 +109,9 @@ async def _erase_keys(
     await database.execute(*_SQL["erase_acts_keys"](owners=owners))
 
 
-def _new_names(account_id: int, old: Sequence[str]) -> dict[str, str]:
+def _new_names(account_id: AccountNumber, old: Sequence[str]) -> dict[str, str]:
     """A name for each that goes: the account's number in other words, and a number more."""
-    said = ids.public("erased", account_id).replace("_", "-")
+    said = ids.public(ids.ERASED, account_id).replace("_", "-")
     return {name: f"{said}.{n}" if n else said for n, name in enumerate(old)}
 
 
@@ -143,7 +144,7 @@ async def _erase_events(
                 await database.execute(*_SQL[f"write_{table.removesuffix('s')}"](**values))
 
 
-async def _erase_use(database: Database, owners: Sequence[int]) -> None:
+async def _erase_use(database: Database, owners: Sequence[AccountNumber]) -> None:
     """Let what members used count for no member."""
     rows = await database.fetch(*_SQL["members_use"](owners=list(owners)))
     flows = ("spent", "returned", "reversed", "use_reversed")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime, timedelta, tzinfo
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import jinja2
 from markupsafe import Markup
@@ -106,7 +106,10 @@ def data_size(size: int) -> str:
     return f"{size / 1_000:,.0f} kB" if size < 1_000_000 else f"{size / 1_000_000:,.1f} MB"
 
 
-def public_id(number: int | None, prefix: str) -> str:
+_Number = TypeVar("_Number", bound=int)
+
+
+def public_id(number: _Number | None, prefix: ids.Prefix[_Number]) -> str:
     """The public id of a row's number, such as ``jrn_000000000001a``; a dash for None."""
     return NOTHING if number is None else ids.public(prefix, number)
 

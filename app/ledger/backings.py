@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
+from app.infrastructure.ids import BackingNumber, EntryNumber
 from app.ledger import clawbacks
 from app.ledger.clawbacks import Clawback, Policy
 from app.ledger.kinds import House, Kind, Side
@@ -34,14 +35,14 @@ class Backing:
     closed: bool = False
     gift: bool = False
     payer_debt: int = 0
-    number: int | None = None
+    number: BackingNumber | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Manner:
     """How a settling is written: as Stripe's refunds, or as the reversal of these entries."""
 
-    reverses: tuple[tuple[int, int], ...] = ()  # (entry, amount)
+    reverses: tuple[tuple[EntryNumber, int], ...] = ()  # (entry, amount)
     policy: Policy = Policy.DEBT
     owed_elsewhere: bool = False
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from app.infrastructure.ids import EntryNumber, ReversalNumber
 from app.ledger.kinds import House, Kind, Side
 from app.ledger.sheet import JournalDraft, Lot, Sheet
 
@@ -30,7 +31,7 @@ class Clawback:
     """
 
     lot: Lot
-    entry_id: int | None
+    entry_id: EntryNumber | None
     house: House
     policy: Policy
     requested: int
@@ -41,7 +42,7 @@ class Clawback:
     pending: int = 0
     shortfall_reversed: int = 0
     waived: int = 0
-    number: int | None = None
+    number: ReversalNumber | None = None
     changed: bool = False
     kind: Kind = Kind.REVERSAL
     owed_elsewhere: bool = False  # what falls short is another account's debt

@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Final
 
 from app.infrastructure.clock import NEVER
+from app.infrastructure.ids import AccountNumber, HoldNumber
 from app.ledger.kinds import House, Kind, LotSource, Side
 from app.ledger.sheet import JournalDraft, Lot, Sheet
 
@@ -29,8 +30,8 @@ class HoldState(StrEnum):
 class Hold:
     """A reservation; ``parts`` say what it holds of which lot, in drawing order."""
 
-    number: int
-    account_id: int
+    number: HoldNumber
+    account_id: AccountNumber
     amount: int
     expires_at: datetime
     state: HoldState = HoldState.HELD

@@ -18,6 +18,7 @@ import orjson
 from app.errors import KeyReusedError
 from app.infrastructure import sql
 from app.infrastructure.db import Database, Record
+from app.infrastructure.ids import EntryNumber, JournalNumber
 
 
 class Key(msgspec.Struct, frozen=True):
@@ -50,10 +51,10 @@ class RequestKey(msgspec.Struct, frozen=True):
 class StoredAnswer(msgspec.Struct, frozen=True):
     """What the first request under a key was answered."""
 
-    journal_id: int
+    journal_id: JournalNumber
     request_hash: bytes
     answer: dict[str, object]
-    entry_ids: tuple[int, ...]
+    entry_ids: tuple[EntryNumber, ...]
     erased: bool
 
 

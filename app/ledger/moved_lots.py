@@ -8,6 +8,7 @@ from datetime import datetime
 import msgspec
 
 from app.infrastructure.db import Database
+from app.infrastructure.ids import LotNumber
 from app.ledger import post
 from app.ledger.sheet import Lot
 
@@ -41,7 +42,7 @@ async def store(database: Database, moved: Iterable[tuple[Lot, Lot]], at: dateti
         )
 
 
-async def trails(database: Database, numbers: Sequence[int]) -> dict[int, Trail]:
+async def trails(database: Database, numbers: Sequence[LotNumber]) -> dict[LotNumber, Trail]:
     """The trail of each of these lots, by the number that it begins with."""
     rows = await database.fetch(
         """WITH RECURSIVE trail AS (
@@ -58,7 +59,7 @@ async def trails(database: Database, numbers: Sequence[int]) -> dict[int, Trail]
              FROM trail JOIN lots ON lots.id = trail.lot_id ORDER BY first_id, step""",
         list(numbers),
     )
-    found: dict[int, Trail] = {}
+    found: dict[LotNumber, Trail] = {}
     for number in numbers:
         own = [row for row in rows if row["first_id"] == number]
         found[number] = Trail(

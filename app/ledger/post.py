@@ -10,6 +10,7 @@ from typing import Final, Protocol
 
 from app.infrastructure import sql
 from app.infrastructure.db import Database, Record
+from app.infrastructure.ids import AccountNumber, LotNumber
 from app.infrastructure.sql import Statement
 from app.ledger import idempotency
 from app.ledger.idempotency import RequestKey, StoredAnswer
@@ -44,7 +45,7 @@ class Locked:
     sheet: Sheet
 
 
-async def lock(database: Database, numbers: Iterable[int]) -> dict[int, Locked]:
+async def lock(database: Database, numbers: Iterable[AccountNumber]) -> dict[AccountNumber, Locked]:
     """Lock these accounts' rows in order, then read the clock and their live lots.
 
     The lots are read by a second statement, whose snapshot is taken after the locks: what the
@@ -54,7 +55,7 @@ async def lock(database: Database, numbers: Iterable[int]) -> dict[int, Locked]:
     return await sheets_of(database, rows)
 
 
-async def sheets_of(database: Database, rows: Sequence[Record]) -> dict[int, Locked]:
+async def sheets_of(database: Database, rows: Sequence[Record]) -> dict[AccountNumber, Locked]:
     """The sheets of account rows, at one instant of the clock."""
     sheets, _ = await sheets_and_answers(database, rows, [])
     return sheets
@@ -62,12 +63,12 @@ async def sheets_of(database: Database, rows: Sequence[Record]) -> dict[int, Loc
 
 async def sheets_and_answers(
     database: Database, rows: Sequence[Record], keys: Sequence[RequestKey]
-) -> tuple[dict[int, Locked], dict[str, StoredAnswer]]:
+) -> tuple[dict[AccountNumber, Locked], dict[str, StoredAnswer]]:
     """The same beside what was answered under these keys, for the price of one round trip."""
     numbers = [row["id"] for row in rows]
     statement = _SQL["look"](account_ids=numbers, **idempotency.asked(keys))
     found = await database.fetch(*statement)
-    by_account: dict[int, list[Record]] = {row["id"]: [] for row in rows}
+    by_account: dict[AccountNumber, list[Record]] = {row["id"]: [] for row in rows}
     for record in found:
         if record["id"] is not None:
             by_account[record["account_id"]].append(record)
@@ -91,7 +92,7 @@ def with_lots(row: Record, lots: Iterable[Record], now: datetime) -> Locked:
     return Locked(row, sheet)
 
 
-async def load_lots(database: Database, sheet: Sheet, numbers: Iterable[int | None]) -> None:
+async def load_lots(database: Database, sheet: Sheet, numbers: Iterable[LotNumber | None]) -> None:
     """Put lots on the sheet that are no longer live, for what reaches back to them."""
     wanted = {number for number in numbers if number} - {lot.number for lot in sheet.lots}
     rows = await database.fetch("SELECT * FROM lots WHERE id = ANY($1::bigint[])", sorted(wanted))

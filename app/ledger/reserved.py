@@ -7,6 +7,7 @@ from typing import Final
 
 from app.infrastructure import sql
 from app.infrastructure.db import Database, Record
+from app.infrastructure.ids import AccountNumber, BackingNumber, HoldNumber, LotNumber
 from app.ledger import backings
 from app.ledger.backings import Backing
 from app.ledger.clawbacks import Clawback, Policy
@@ -17,7 +18,9 @@ from app.ledger.sheet import Lot, Sheet
 _SQL: Final = sql.beside(__file__)
 
 
-async def open_holds(database: Database, sheets: Mapping[int, Sheet]) -> dict[int, list[Hold]]:
+async def open_holds(
+    database: Database, sheets: Mapping[AccountNumber, Sheet]
+) -> dict[AccountNumber, list[Hold]]:
     """The open holds of these accounts, each with its parts on the sheet's lots."""
     rows = await database.fetch(
         # Netted: the joining of accounts moves what is held from lot to lot.
@@ -33,7 +36,7 @@ async def open_holds(database: Database, sheets: Mapping[int, Sheet]) -> dict[in
             ORDER BY holds.id, min(entries.id)""",
         list(sheets),
     )
-    holds: dict[int, Hold] = {}
+    holds: dict[HoldNumber, Hold] = {}
     for row in rows:
         hold = holds.setdefault(
             row["id"],
@@ -48,15 +51,15 @@ async def open_holds(database: Database, sheets: Mapping[int, Sheet]) -> dict[in
         lot = sheets[row["account_id"]].lot(row["lot_id"])
         assert lot is not None, "a lot that holds something is live"
         hold.parts.append((lot, row["part"]))
-    found: dict[int, list[Hold]] = {number: [] for number in sheets}
+    found: dict[AccountNumber, list[Hold]] = {number: [] for number in sheets}
     for hold in holds.values():
         found[hold.account_id].append(hold)
     return found
 
 
-async def next_hold_number(database: Database) -> int:
+async def next_hold_number(database: Database) -> HoldNumber:
     """A number for a new hold: its entries name it."""
-    number: int = await database.fetchval("SELECT nextval('holds_id_seq')")
+    number: HoldNumber = await database.fetchval("SELECT nextval('holds_id_seq')")
     return number
 
 
@@ -86,13 +89,13 @@ async def store_holds(database: Database, holds: Sequence[Hold]) -> None:
         hold.new = hold.changed = False
 
 
-async def find_hold(database: Database, number: int) -> Record | None:
+async def find_hold(database: Database, number: HoldNumber) -> Record | None:
     """A hold's row, its account's id, and the state that it has now, posted or not."""
     return await database.fetchrow(*_SQL["find_hold"](number=number))
 
 
 async def holds_of(
-    database: Database, account_id: int, state: str | None, before: int, limit: int
+    database: Database, account_id: AccountNumber, state: str | None, before: int, limit: int
 ) -> list[Record]:
     """The same of an account's holds, the newest first."""
     return await database.fetch(
@@ -101,8 +104,8 @@ async def holds_of(
 
 
 async def clawbacks_of_lots(
-    database: Database, sheets: Mapping[int, Sheet]
-) -> dict[int, list[Clawback]]:
+    database: Database, sheets: Mapping[AccountNumber, Sheet]
+) -> dict[AccountNumber, list[Clawback]]:
     """Every clawback of the sheets' lots."""
     numbers = [lot.number for sheet in sheets.values() for lot in sheet.lots]
     rows = await database.fetch(
@@ -111,8 +114,10 @@ async def clawbacks_of_lots(
     return _clawbacks(rows, sheets)
 
 
-def _clawbacks(rows: Sequence[Record], sheets: Mapping[int, Sheet]) -> dict[int, list[Clawback]]:
-    found: dict[int, list[Clawback]] = {number: [] for number in sheets}
+def _clawbacks(
+    rows: Sequence[Record], sheets: Mapping[AccountNumber, Sheet]
+) -> dict[AccountNumber, list[Clawback]]:
+    found: dict[AccountNumber, list[Clawback]] = {number: [] for number in sheets}
     for row in rows:
         lot = sheets[row["account_id"]].lot(row["lot_id"])
         if lot is not None:
@@ -120,7 +125,9 @@ def _clawbacks(rows: Sequence[Record], sheets: Mapping[int, Sheet]) -> dict[int,
     return found
 
 
-async def clawbacks_of_former_lots(database: Database, now: Mapping[int, Lot]) -> list[Clawback]:
+async def clawbacks_of_former_lots(
+    database: Database, now: Mapping[LotNumber, Lot]
+) -> list[Clawback]:
     """Every clawback of lots that went on as others, from here on a clawback of those."""
     if not now:
         return []
@@ -189,15 +196,15 @@ async def store_clawbacks(database: Database, clawbacks: Sequence[Clawback]) -> 
 
 
 async def open_backings(
-    database: Database, sheets: Mapping[int, Sheet]
-) -> dict[int, list[Backing]]:
+    database: Database, sheets: Mapping[AccountNumber, Sheet]
+) -> dict[AccountNumber, list[Backing]]:
     """The backings of these accounts that wait for a release, or have something frozen."""
     rows = await database.fetch(
         """SELECT * FROM backings WHERE (pending > 0 OR to_freeze > 0)
               AND account_id = ANY($1::bigint[]) ORDER BY id""",
         list(sheets),
     )
-    found: dict[int, list[Backing]] = {number: [] for number in sheets}
+    found: dict[AccountNumber, list[Backing]] = {number: [] for number in sheets}
     for row in rows:
         found[row["account_id"]] += _backings([row], sheets[row["account_id"]])
     return found
@@ -246,9 +253,11 @@ def _backing(row: Record, lot: Lot) -> Backing:
     )
 
 
-async def insert_backing(database: Database, lot: Lot, credits: int, *, gift: bool) -> int:
+async def insert_backing(
+    database: Database, lot: Lot, credits: int, *, gift: bool
+) -> BackingNumber:
     """Put money behind a lot that was written; the backing's number."""
-    number: int = await database.fetchval(
+    number: BackingNumber = await database.fetchval(
         """INSERT INTO backings (account_id, lot_id, credits, gift) VALUES ($1, $2, $3, $4)
            RETURNING id""",
         lot.account_id,

@@ -11,6 +11,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from app.errors import InsufficientCreditsError, RefusedError
+from app.infrastructure.ids import (
+    AccountNumber,
+    EntryNumber,
+    HoldNumber,
+    JournalNumber,
+    LotNumber,
+    RunNumber,
+)
 from app.ledger.kinds import AMOUNT_MAX, BALANCE_MAX, PRIORITY, Act, House, Kind, LotSource, Side
 
 
@@ -18,7 +26,7 @@ from app.ledger.kinds import AMOUNT_MAX, BALANCE_MAX, PRIORITY, Act, House, Kind
 class Lot:
     """What is left of one grant; ``number`` is None until it is written."""
 
-    account_id: int
+    account_id: AccountNumber
     source: LotSource
     priority: int
     granted_at: datetime
@@ -28,7 +36,7 @@ class Lot:
     moved: int = 0  # by transfers, in and out of what is free
     free: int = 0
     held: int = 0
-    number: int | None = None
+    number: LotNumber | None = None
     of_running_day: bool = False
     changed: bool = False
 
@@ -54,7 +62,7 @@ class Lot:
 class EntryDraft:
     """One entry to be: a debit account, a credit account, a positive amount."""
 
-    account_id: int
+    account_id: AccountNumber
     lot: Lot
     kind: Kind
     debit: Side | House
@@ -64,8 +72,8 @@ class EntryDraft:
     held_after: int
     debt_after: int
     effective_at: datetime
-    hold_id: int | None = None
-    reverses_entry_id: int | None = None
+    hold_id: HoldNumber | None = None
+    reverses_entry_id: EntryNumber | None = None
 
     @property
     def change(self) -> int:
@@ -86,21 +94,21 @@ class JournalDraft:
     label: str | None = None  # what it was for
     member: str | None = None  # who of the account's team did it
     event_id: str | None = None
-    run_id: int | None = None
-    reverses_journal_id: int | None = None
+    run_id: RunNumber | None = None
+    reverses_journal_id: JournalNumber | None = None
     idempotency_key: str | None = None
     request_hash: bytes | None = None
     answer: dict[str, object] | None = None
     answer_follows: bool = False  # from the entries, as `idempotency` reads it: it is not stored
-    number: int | None = None
-    entry_numbers: list[int] = field(default_factory=list)
+    number: JournalNumber | None = None
+    entry_numbers: list[EntryNumber] = field(default_factory=list)
 
 
 @dataclass(slots=True, eq=False)
 class Sheet:
     """An account's sides and live lots, as its row lock shows them."""
 
-    account_id: int
+    account_id: AccountNumber
     free: int
     held: int
     debt: int
@@ -117,7 +125,7 @@ class Sheet:
         """free + held - debt."""
         return self.free + self.held - self.debt
 
-    def lot(self, number: int | None) -> Lot | None:
+    def lot(self, number: LotNumber | None) -> Lot | None:
         """The live lot of this number."""
         return next((lot for lot in self.lots if lot.number == number), None) if number else None
 
@@ -284,8 +292,8 @@ class Sheet:
         credit: Side | House,
         amount: int,
         *,
-        hold_id: int | None = None,
-        reverses_entry_id: int | None = None,
+        hold_id: HoldNumber | None = None,
+        reverses_entry_id: EntryNumber | None = None,
         at: datetime | None = None,
     ) -> None:
         """Draft an entry, moving the sheet's sides and the lot with it.

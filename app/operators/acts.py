@@ -12,6 +12,7 @@ import structlog
 
 from app.infrastructure import sql
 from app.infrastructure.db import Database
+from app.infrastructure.ids import AccountNumber, JournalNumber, RunNumber
 
 log = structlog.get_logger("tallybook.operator_act")
 
@@ -77,10 +78,10 @@ async def record(
     by: Operator,
     *,
     subject: str | None = None,
-    account_id: int | None = None,
-    journal_id: int | None = None,
+    account_id: AccountNumber | None = None,
+    journal_id: JournalNumber | None = None,
     event_id: str | None = None,
-    run_id: int | None = None,
+    run_id: RunNumber | None = None,
     key: tuple[str, bytes] | None = None,
 ) -> None:
     """Record the act inside the caller's transaction, and log it once that has committed.

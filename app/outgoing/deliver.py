@@ -20,6 +20,7 @@ from app.book import Book
 from app.errors import WebhookUrlError
 from app.infrastructure import sql
 from app.infrastructure.db import Database, Record
+from app.infrastructure.ids import MessageNumber
 from app.outgoing import schedule
 from app.outgoing.addresses import RESOLVE_SECONDS_MAX
 from app.outgoing.message import Message
@@ -40,7 +41,7 @@ _SQL: Final = sql.beside(__file__)
 class Claim(msgspec.Struct, frozen=True, kw_only=True):
     """Messages of one endpoint that this process alone tries for now."""
 
-    number: int
+    number: MessageNumber
     url: str
     ordered: bool
     salts: list[bytes]
@@ -83,7 +84,7 @@ class Deliverer:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _deliver(self, database: Database, number: int) -> None:
+    async def _deliver(self, database: Database, number: MessageNumber) -> None:
         try:
             while await deliver_some(database, self._sender, number, self._room):
                 continue
@@ -101,7 +102,7 @@ async def deliver_due(book: Book, sender: Sender) -> None:
 
 
 async def deliver_some(
-    database: Database, sender: Sender, number: int, room: asyncio.Semaphore
+    database: Database, sender: Sender, number: MessageNumber, room: asyncio.Semaphore
 ) -> bool:
     """Claim some of the endpoint's messages, try them, record it; whether there was anything."""
     async with room:
@@ -120,7 +121,7 @@ async def deliver_some(
     return True
 
 
-async def _claim(database: Database, number: int) -> Claim | None:
+async def _claim(database: Database, number: MessageNumber) -> Claim | None:
     async with database.transaction():
         endpoint = await database.fetchrow(*_SQL["lock_endpoint"](number=number))
         if endpoint is None:
@@ -248,7 +249,9 @@ def _outcome(message: Message, answer: Answer, at: datetime) -> int | None:
     return schedule.next_delay_s(message.attempt_count, tried_s, answer.retry_after_s)
 
 
-async def _count_failure(database: Database, number: int, answers: Sequence[Answer]) -> None:
+async def _count_failure(
+    database: Database, number: MessageNumber, answers: Sequence[Answer]
+) -> None:
     counted = await database.fetchrow(*_SQL["fails"](number=number))
     assert counted is not None
     hold_s = schedule.hold_s(counted["failure_count"])

@@ -10,6 +10,7 @@ import msgspec
 import orjson
 
 from app.infrastructure import ids
+from app.infrastructure.ids import AccountNumber, MessageNumber
 
 
 class EventType(StrEnum):
@@ -39,9 +40,9 @@ VERSION: Final = 1  # of every payload; one that loses or changes a member gets 
 class Message(msgspec.Struct, frozen=True, kw_only=True):
     """A message that is to be sent; ``account_id`` is the account's present public id."""
 
-    id: int
+    id: MessageNumber
     type: str
-    account_number: int | None
+    account_number: AccountNumber | None
     account_id: str | None
     data: dict[str, Any]
     effective_at: datetime

@@ -15,6 +15,7 @@ from app.book import Book
 from app.errors import WebhookEndpointDeletedError, WebhookMessageUnknownError
 from app.infrastructure import ids, sql
 from app.infrastructure.db import Database, Record
+from app.infrastructure.ids import MessageNumber
 from app.operators.acts import Operator, OperatorAct, record
 from app.outgoing import endpoints
 
@@ -66,7 +67,7 @@ async def newest_before(
     return await database.fetch(*_SQL["newest"](before=before, limit=limit, **filters))
 
 
-async def redeliver(book: Book, number: int, by: Operator) -> Record:
+async def redeliver(book: Book, number: MessageNumber, by: Operator) -> Record:
     """Send a message again, whatever became of it before; returns its row.
 
     Raises WebhookMessageUnknownError, WebhookEndpointDeletedError.
@@ -108,7 +109,7 @@ async def forget(book: Book) -> int:
 async def _redeliver(
     database: Database,
     *,
-    number: int | None = None,
+    number: MessageNumber | None = None,
     endpoint_id: str | None = None,
     start: datetime | None = None,
     until: datetime | None = None,
@@ -121,7 +122,7 @@ async def _redeliver(
 async def _page(
     database: Database,
     query: MessageQuery,
-    number: int | None,
+    number: MessageNumber | None,
     after: int,
     horizon: int,
     limit: int,

@@ -14,6 +14,7 @@ from app.accounts.open import TIES, Rank, is_a_customers
 from app.accounts.ties import ClaimOutcome, LockedCustomer
 from app.allowance.origin import Origin
 from app.book import Book
+from app.infrastructure.ids import AccountNumber
 from app.purchases.facts import SessionFact
 
 
@@ -35,7 +36,7 @@ class Receiver(msgspec.Struct, frozen=True):
     ``pays`` tells that the payer's customer is tied to it: then a gift is the owner's own.
     """
 
-    account: int
+    account: AccountNumber
     gift: bool
     pays: bool = False
 

@@ -16,6 +16,7 @@ from app.allowance.store import store_days
 from app.book import Book
 from app.infrastructure.clock import NEVER
 from app.infrastructure.db import Record
+from app.infrastructure.ids import AccountNumber
 from app.ledger.backings import GIFT_OF_NOBODY, GIFT_OF_PAYER, REFUNDING, Backing, Manner
 from app.ledger.clawbacks import Clawback
 from app.ledger.kinds import Act, House, Kind, LotSource, Side
@@ -26,7 +27,7 @@ log = structlog.get_logger(__name__)
 
 async def payer_of(book: Book, row: Record, receiver: AccountDay) -> AccountDay | None:
     """The locked account that the payer's customer is tied to; None if to none."""
-    number: int | None = await book.database.fetchval(
+    number: AccountNumber | None = await book.database.fetchval(
         "SELECT account_id FROM customers WHERE id = $1 AND rank = ANY($2::smallint[])",
         row["customer_id"],
         sorted(TIES),

@@ -12,6 +12,7 @@ from app.allowance.origin import Origin
 from app.allowance.store import store_days
 from app.book import Book
 from app.infrastructure.db import Database, Record
+from app.infrastructure.ids import BackingNumber
 from app.ledger import backings, post, reserved
 from app.ledger.backings import Backing, Manner
 from app.ledger.clawbacks import Clawback
@@ -91,7 +92,7 @@ async def lock(
     return Backed(row, day, backing, facts, parts, owing(row["credits"], row["paid"], parts))
 
 
-async def _lock(book: Book, backing_id: int) -> AccountDay:
+async def _lock(book: Book, backing_id: BackingNumber) -> AccountDay:
     """Lock the account; where it was joined meanwhile, the one that has the lot now."""
     query = "SELECT account_id FROM backings WHERE id = $1"
     number = await book.database.fetchval(query, backing_id)
@@ -103,7 +104,7 @@ async def _lock(book: Book, backing_id: int) -> AccountDay:
         number = now_at
 
 
-async def _backing(database: Database, day: AccountDay, number: int) -> Backing:
+async def _backing(database: Database, day: AccountDay, number: BackingNumber) -> Backing:
     """The backing as what was due has left it, else as it is stored."""
     known = next((one for one in day.backings if one.number == number), None)
     if known is not None:

@@ -12,6 +12,7 @@ import msgspec
 
 from app.infrastructure import sql
 from app.infrastructure.db import Database, Record
+from app.infrastructure.ids import BackingNumber, JournalNumber
 from app.purchases.derive import MoneyBack, Standing
 from app.purchases.facts import (
     CaptureFact,
@@ -40,8 +41,8 @@ class NewPurchase(msgspec.Struct, frozen=True, kw_only=True):
     payment_key: str
     session_id: str
     payment_intent: str | None
-    backing_id: int
-    journal_id: int
+    backing_id: BackingNumber
+    journal_id: JournalNumber
     event_id: str
     customer_id: str | None
     pack: str

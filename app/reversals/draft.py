@@ -22,6 +22,7 @@ from app.allowance.store import store_days
 from app.errors import NotReversibleError, ShortfallError
 from app.infrastructure import sql
 from app.infrastructure.db import Database, Record
+from app.infrastructure.ids import AccountNumber, LotNumber
 from app.ledger import backings, clawbacks, moved_lots, post, reserved
 from app.ledger.clawbacks import Clawback, Policy
 from app.ledger.kinds import Act, House, Kind, LotSource, Side
@@ -66,7 +67,7 @@ class Parties:
 
     own: AccountDay
     present: AccountDay
-    places: dict[int, Place] = field(default_factory=dict)
+    places: dict[LotNumber, Place] = field(default_factory=dict)
     repaid: list[tuple[Record, int]] = field(default_factory=list)  # of debt that comes back
     new: list[tuple[Lot, Lot]] = field(default_factory=list)  # a lot, and the one it goes on as
 
@@ -94,13 +95,13 @@ class Undone:
     carried: int = 0
     clawback: Clawback | None = None
     unused: int = 0
-    day_lot: int | None = None
+    day_lot: LotNumber | None = None
 
 
-async def lock(database: Database, catalogues: Catalogues, number: int) -> Parties:
+async def lock(database: Database, catalogues: Catalogues, number: AccountNumber) -> Parties:
     """Lock a journal's account, and the one that it is joined to."""
     query = "SELECT coalesce(joined_to, id) FROM accounts WHERE id = $1"
-    present: int = await database.fetchval(query, number)
+    present: AccountNumber = await database.fetchval(query, number)
     while True:
         days = await load.lock(database, catalogues, {number, present})
         parties = parties_of(days, number)
@@ -109,7 +110,7 @@ async def lock(database: Database, catalogues: Catalogues, number: int) -> Parti
         present = await database.fetchval(query, number)
 
 
-def parties_of(days: dict[int, AccountDay], number: int) -> Parties | None:
+def parties_of(days: dict[AccountNumber, AccountDay], number: AccountNumber) -> Parties | None:
     """Of locked accounts; None where one of the two is not among them."""
     if number not in days:
         return None
@@ -206,7 +207,7 @@ def _header(day: AccountDay, row: Record, order: ReversalOrder) -> JournalDraft:
 
 
 async def _find_places(
-    database: Database, parties: Parties, header: JournalDraft, numbers: Sequence[int]
+    database: Database, parties: Parties, header: JournalDraft, numbers: Sequence[LotNumber]
 ) -> None:
     """Put the journal's lots on its account's sheet, and what they are now on the present one's."""
     await post.load_lots(database, parties.own.sheet, numbers)

@@ -11,6 +11,7 @@ from app.allowance.store import store_days
 from app.book import Book
 from app.errors import EventUnknownError, NotReversibleError, ShortfallError
 from app.infrastructure.db import Record
+from app.infrastructure.ids import EntryNumber, JournalNumber
 from app.ledger.backings import Manner
 from app.ledger.clawbacks import Clawback, Policy
 from app.ledger.kinds import Act, House, Kind
@@ -101,14 +102,14 @@ def _standing_before(entries: Sequence[Record]) -> Standing:
     return Standing.FROZEN if thawed and not taken else Standing.OUT
 
 
-def _reversing(entries: Sequence[Record]) -> tuple[tuple[int, int], ...]:
+def _reversing(entries: Sequence[Record]) -> tuple[tuple[EntryNumber, int], ...]:
     """The entries that a refund made, whichever way."""
     return tuple(
         (entry["id"], entry["amount"]) for entry in entries if entry["kind"] == Kind.REFUND
     )
 
 
-def _header(of_journal_id: int, backed: Backed, order: ReversalOrder) -> JournalDraft:
+def _header(of_journal_id: JournalNumber, backed: Backed, order: ReversalOrder) -> JournalDraft:
     return JournalDraft(
         act=Act.REVERSAL,
         source="api",

@@ -8,6 +8,7 @@ from app.allowance.origin import Origin
 from app.book import Book
 from app.errors import JournalUnknownError, NotReversibleError
 from app.infrastructure.db import Database, Record
+from app.infrastructure.ids import AccountNumber, JournalNumber
 from app.ledger.kinds import Act
 from app.reversals import draft
 from app.reversals.draft import Undone
@@ -15,7 +16,7 @@ from app.reversals.record import ReversalOrder, Reversed, first_answer, store
 
 
 async def reverse_journal(
-    book: Book, journal_id: int | None, order: ReversalOrder, *, dry_run: bool
+    book: Book, journal_id: JournalNumber | None, order: ReversalOrder, *, dry_run: bool
 ) -> Reversed:
     """Reverse one journal; a second time it returns the first answer.
 
@@ -23,8 +24,8 @@ async def reverse_journal(
     """
     row = await _journal(book.database, journal_id)
     async with book.database.transaction():
-        number = await _owner(book.database, row)
-        parties = await draft.lock(book.database, book.catalogues, number)
+        owner = await _owner(book.database, row)
+        parties = await draft.lock(book.database, book.catalogues, owner)
         first = await first_answer(book.database, order.key, journal_id=row["id"])
         if first is not None:
             return first
@@ -41,7 +42,7 @@ async def reverse_journal(
     return msgspec.structs.replace(planned, number=number, journal_id=header.number)
 
 
-async def _journal(database: Database, journal_id: int | None) -> Record:
+async def _journal(database: Database, journal_id: JournalNumber | None) -> Record:
     row = await database.fetchrow("SELECT * FROM journals WHERE id = $1", journal_id or 0)
     if row is None:
         raise JournalUnknownError("There is no such journal.")
@@ -54,17 +55,17 @@ async def _journal(database: Database, journal_id: int | None) -> Record:
     return row
 
 
-async def _owner(database: Database, row: Record) -> int:
+async def _owner(database: Database, row: Record) -> AccountNumber:
     owner = await database.fetchrow(
         "SELECT account_id FROM entries WHERE journal_id = $1 LIMIT 1", row["id"]
     )
     if owner is None:
         raise NotReversibleError("This journal moved nothing.", kind=row["kind"])
-    number: int = owner["account_id"]
+    number: AccountNumber = owner["account_id"]
     return number
 
 
-def answer(of_journal_id: int, order: ReversalOrder, undone: Undone) -> Reversed:
+def answer(of_journal_id: JournalNumber, order: ReversalOrder, undone: Undone) -> Reversed:
     clawback = undone.clawback
     return Reversed(
         number=None,

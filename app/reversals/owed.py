@@ -8,6 +8,7 @@ from typing import Final
 from app.errors import NotReversibleError
 from app.infrastructure import sql
 from app.infrastructure.db import Database, Record
+from app.infrastructure.ids import AccountNumber
 from app.ledger.kinds import Side
 
 _SQL: Final = sql.beside(__file__)
@@ -15,7 +16,7 @@ _SQL: Final = sql.beside(__file__)
 
 async def repaid(
     database: Database,
-    account_ids: Sequence[int],
+    account_ids: Sequence[AccountNumber],
     debt: int,
     back: Sequence[tuple[Record, int]],
 ) -> list[tuple[Record, int]]:

@@ -7,13 +7,14 @@ from typing import Final
 from app.book import Book
 from app.infrastructure import sql
 from app.infrastructure.db import Database, Record
+from app.infrastructure.ids import RunNumber
 from app.ledger.clawbacks import Policy
 from app.reversals.record import ReversalOrder, Reversed
 
 _SQL: Final = sql.beside(__file__)
 
 
-async def preview(book: Book, run_id: int, order: ReversalOrder) -> Reversed:
+async def preview(book: Book, run_id: RunNumber, order: ReversalOrder) -> Reversed:
     """Nothing is locked for it, and nothing changed."""
     total = await book.database.fetchrow(*_SQL["total"](run_id=run_id))
     assert total is not None
@@ -38,7 +39,7 @@ async def preview(book: Book, run_id: int, order: ReversalOrder) -> Reversed:
 
 
 async def by_account(
-    database: Database, run_id: int, *, short: bool, after: int, limit: int
+    database: Database, run_id: RunNumber, *, short: bool, after: int, limit: int
 ) -> list[Record]:
     """What was taken back of each account's opening, or would be now; past the journal ``after``.
 

@@ -9,6 +9,7 @@ from app.allowance.day import AccountDay
 from app.errors import ReversalUnknownError
 from app.infrastructure import ids
 from app.infrastructure.db import Database, Record
+from app.infrastructure.ids import JournalNumber, ReversalNumber, RunNumber
 from app.ledger import idempotency
 from app.ledger.clawbacks import Clawback, Policy
 from app.ledger.idempotency import RequestKey
@@ -34,10 +35,10 @@ class ReversalOrder(msgspec.Struct, frozen=True, kw_only=True):
 class Reversed(msgspec.Struct, frozen=True, kw_only=True):
     """What came of it; numbers are None in a dry run."""
 
-    number: int | None
-    journal_id: int | None
-    of_journal_id: int | None
-    of_run_id: int | None
+    number: ReversalNumber | None
+    journal_id: JournalNumber | None
+    of_journal_id: JournalNumber | None
+    of_run_id: RunNumber | None
     policy: str
     state: str
     requested: int
@@ -60,9 +61,9 @@ async def store(
     clawback: Clawback | None,
     planned: Reversed,
     order: ReversalOrder,
-) -> int:
+) -> ReversalNumber:
     """The reversal's own row; its UNIQUE is what makes it happen once."""
-    number: int = await database.fetchval(
+    number: ReversalNumber = await database.fetchval(
         """INSERT INTO reversals (of_journal_id, part_of, journal_id, account_id, lot_id, entry_id,
                house, policy, state, requested, clawed, held, shortfall, expired, carried,
                journal_count, pending, actor, reason, created_at, finished_at)
@@ -106,9 +107,9 @@ async def store_event(
     planned: Reversed,
     order: ReversalOrder,
     standing: str,
-) -> int:
+) -> ReversalNumber:
     """The row of an event's reversal: ``standing`` is what its money counts as since."""
-    number: int = await database.fetchval(
+    number: ReversalNumber = await database.fetchval(
         """INSERT INTO reversals (of_event_id, standing, journal_id, account_id, policy, state,
                requested, clawed, held, shortfall, expired, journal_count, actor, reason,
                created_at, finished_at)
@@ -144,7 +145,7 @@ async def first_answer(
     database: Database,
     key: RequestKey | None,
     *,
-    journal_id: int | None = None,
+    journal_id: JournalNumber | None = None,
     event_id: str | None = None,
 ) -> Reversed | None:
     """What the first reversal of this thing, or the first request under this key was answered.
@@ -171,12 +172,12 @@ async def first_answer(
     return msgspec.structs.replace(first, number=row["id"])
 
 
-def _replay(answer: dict[str, object], journal_id: int) -> Reversed:
+def _replay(answer: dict[str, object], journal_id: JournalNumber) -> Reversed:
     first = msgspec.convert(answer, Reversed)
     return msgspec.structs.replace(first, journal_id=journal_id, replayed=True)
 
 
-async def find(database: Database, number: int | None) -> Reversed:
+async def find(database: Database, number: ReversalNumber | None) -> Reversed:
     """A reversal as far as it has come; ReversalUnknownError without one."""
     row = await database.fetchrow("SELECT * FROM reversals WHERE id = $1", number or 0)
     if row is None:

@@ -17,6 +17,7 @@ from app.book import Book
 from app.errors import HoldUnknownError, JournalUnknownError, ReturnExceedsSpendError
 from app.infrastructure import sql
 from app.infrastructure.db import Database, Record
+from app.infrastructure.ids import AccountNumber, HoldNumber, JournalNumber
 from app.ledger import idempotency
 from app.ledger.idempotency import Key
 from app.ledger.kinds import Act, Kind
@@ -30,8 +31,8 @@ _SQL: Final = sql.beside(__file__)
 class ReturnOrder(msgspec.Struct, frozen=True, kw_only=True):
     """Which spend gives back how much: by one of the three, and all that is left without amount."""
 
-    spend: int | None = None
-    hold: int | None = None
+    spend: JournalNumber | None = None
+    hold: HoldNumber | None = None
     of_key: Key | None = None
     amount: int | None = None
 
@@ -96,7 +97,7 @@ async def give_back(book: Book, public_id: str, wanted: ReturnOrder, order: Orde
     )
 
 
-async def _journals(database: Database, number: int, wanted: ReturnOrder) -> list[Record]:
+async def _journals(database: Database, number: AccountNumber, wanted: ReturnOrder) -> list[Record]:
     """The spends that are meant, those of this account or of one that was joined to it."""
     rows = await database.fetch(
         *_SQL["journals"](

@@ -26,6 +26,7 @@ from app.errors import (
 )
 from app.infrastructure import ids
 from app.infrastructure.db import Database, Record
+from app.infrastructure.ids import NO_ROW, AccountNumber, JournalNumber, ReversalNumber, RunNumber
 from app.ledger import idempotency
 from app.ledger.clawbacks import Policy
 from app.operators import acts
@@ -47,7 +48,7 @@ Sums = tuple[int, int, int, int, int, int]
 
 
 async def reverse_run(
-    book: Book, run_id: int | None, order: ReversalOrder, *, dry_run: bool, within_s: float
+    book: Book, run_id: RunNumber | None, order: ReversalOrder, *, dry_run: bool, within_s: float
 ) -> Reversed:
     """Take back what a run granted; what is not done within ``within_s`` the tick goes on with.
 
@@ -55,7 +56,7 @@ async def reverse_run(
     the run is still going, KeyReusedError.
     """
     database = book.database
-    left = await run_row.left(database, run_id or 0)
+    left = await run_row.left(database, run_id or RunNumber(NO_ROW))
     if run_id is None or left is None:
         raise RunUnknownError("There is no such run.")
     if dry_run:
@@ -66,7 +67,9 @@ async def reverse_run(
     return msgspec.structs.replace(await find(database, number), replayed=replayed)
 
 
-async def _begin(database: Database, run_id: int, order: ReversalOrder) -> tuple[int, bool]:
+async def _begin(
+    database: Database, run_id: RunNumber, order: ReversalOrder
+) -> tuple[ReversalNumber, bool]:
     key = order.key
     assert key is not None, "a run is reversed under a key"
     async with database.transaction():
@@ -76,7 +79,7 @@ async def _begin(database: Database, run_id: int, order: ReversalOrder) -> tuple
         if first is not None:
             return first, True
         _refuse_going(left)
-        number: int = await database.fetchval(
+        number: ReversalNumber = await database.fetchval(
             """INSERT INTO reversals (of_run_id, policy, state, idempotency_key, request_hash,
                                       actor, reason, created_at, journal_count)
                VALUES ($1, $2, 'going', $3, $4, $5, $6, tallybook_now(), 0) RETURNING id""",
@@ -105,7 +108,7 @@ def _refuse_going(left: int) -> None:
         )
 
 
-async def go_on(book: Book, number: int, within_s: float) -> bool:
+async def go_on(book: Book, number: ReversalNumber, within_s: float) -> bool:
     """Reverse chunk after chunk, each in a transaction of its own; whether it is done."""
     loop = asyncio.get_running_loop()
     ends_at = loop.time() + within_s
@@ -153,7 +156,7 @@ SELECT min(id) FROM journals
 """
 
 
-async def _lock(database: Database, number: int) -> int:
+async def _lock(database: Database, number: ReversalNumber) -> int:
     """One chunk of a run's reversal at a time: the request's and the tick's do not race."""
     last: int = await database.fetchval(
         "SELECT last_journal_id FROM reversals WHERE id = $1 FOR UPDATE", number
@@ -161,7 +164,7 @@ async def _lock(database: Database, number: int) -> int:
     return last
 
 
-async def _next(database: Database, run_id: int, after: int) -> list[Record]:
+async def _next(database: Database, run_id: RunNumber, after: int) -> list[Record]:
     rows = await database.fetch(_NEXT, run_id, after, CHUNK_ACCOUNTS)
     if not rows:  # also of the chunks of the run that are under way: a tick may have begun it again
         await run_row.lock_settled(database, run_id)
@@ -200,17 +203,17 @@ async def _chunk(book: Book, run_reversal: Record) -> int:
     return len(rows)
 
 
-def _involved(rows: Sequence[Record]) -> set[int]:
+def _involved(rows: Sequence[Record]) -> set[AccountNumber]:
     """The accounts of these journals, and those that they were joined to."""
     return {row[column] for row in rows for column in ("account_id", "present_id")}
 
 
 async def _one_by_one(
     book: Book, rows: Sequence[Record], order: ReversalOrder
-) -> tuple[list[Sums], set[int]]:
+) -> tuple[list[Sums], set[JournalNumber]]:
     """Reverse these in the pure way; their numbers, and the journals that were skipped."""
     done: list[Sums] = []
-    skipped: set[int] = set()
+    skipped: set[JournalNumber] = set()
     if not rows:
         return done, skipped
     days = await load.lock(book.database, book.catalogues, _involved(rows))
@@ -256,7 +259,11 @@ def _sums(taken: run_bulk.Taken) -> Sums:
 
 
 async def _progress(
-    database: Database, number: int, last_journal_id: int, skipped: int, done: Sequence[Sums]
+    database: Database,
+    number: ReversalNumber,
+    last_journal_id: JournalNumber,
+    skipped: int,
+    done: Sequence[Sums],
 ) -> None:
     """Add a chunk's numbers; counting all parts anew would cost more with each chunk."""
     await database.execute(
@@ -272,7 +279,7 @@ async def _progress(
     )
 
 
-async def _finish(database: Database, number: int) -> None:
+async def _finish(database: Database, number: ReversalNumber) -> None:
     """Done: counted once more from the parts, since what was held may have moved on."""
     await database.execute(
         """UPDATE reversals SET (requested, clawed, held, shortfall, expired, journal_count) = (

@@ -24,6 +24,7 @@ from app.allowance.store import store_days
 from app.book import Book
 from app.errors import RunDateError, RunNotReversedError, TallybookError
 from app.infrastructure.db import Database, Record
+from app.infrastructure.ids import AccountNumber, RunNumber
 from app.ledger import post
 from app.operators.acts import Operator, OperatorAct, record
 from app.runs import run_row
@@ -90,12 +91,12 @@ def _refusal(on: date, latest: Sequence[Record]) -> TallybookError:
     return RunNotReversedError(f"No run of {on} was taken back; reverse it first.")
 
 
-async def _begin(book: Book, taken_back: Record, started_by: str, by: Operator | None) -> int:
+async def _begin(book: Book, taken_back: Record, started_by: str, by: Operator | None) -> RunNumber:
     """The run's row, or that of another call that came first."""
     catalogue_id, _ = await book.catalogues.present(book.database)
     wave = (taken_back["day_on"], taken_back["wave_at"], taken_back["opening"] + 1)
     async with book.database.transaction():
-        number: int | None = await book.database.fetchval(
+        number: RunNumber | None = await book.database.fetchval(
             f"""INSERT INTO runs (day_on, wave_at, opening, catalogue_id, state, started_by,
                                   started_at, expected)
                 SELECT $2, $3, $4, $5, 'going', $6, tallybook_now(),
@@ -110,7 +111,7 @@ async def _begin(book: Book, taken_back: Record, started_by: str, by: Operator |
             if by is not None:
                 await record(book.database, OperatorAct.RUN, by, run_id=number)
             return number
-    first: int = await book.database.fetchval(
+    first: RunNumber = await book.database.fetchval(
         "SELECT id FROM runs WHERE day_on = $1 AND wave_at = $2 AND opening = $3", *wave
     )
     return first
@@ -125,7 +126,7 @@ async def resume(book: Book, within_s: float) -> None:
         await go_on(book, row["id"], within_s)
 
 
-async def go_on(book: Book, run_id: int, within_s: float) -> bool:
+async def go_on(book: Book, run_id: RunNumber, within_s: float) -> bool:
     """Open day after day again, a chunk in each transaction; whether it is done."""
     ends_at = _elapsed() + within_s
     run = await book.database.fetchrow(
@@ -175,14 +176,14 @@ class _Passing:
         self._after = numbers[-1]
         return len(numbers)
 
-    async def _open_alone(self, number: int) -> None:
+    async def _open_alone(self, number: AccountNumber) -> None:
         try:
             await self._open([number])
         except (asyncpg.IntegrityConstraintViolationError, TallybookError):
             log.exception("account_failed", account=number)
             self.failed += 1
 
-    async def _open(self, numbers: Sequence[int]) -> None:
+    async def _open(self, numbers: Sequence[AccountNumber]) -> None:
         began = _elapsed()
         database = self._book.database
         async with database.transaction():
@@ -201,7 +202,7 @@ class _Passing:
             took_ms = round((_elapsed() - began) * 1000)
             await run_row.add(database, self._run["id"], counted, took_ms)
 
-    async def _load_earlier(self, days: Mapping[int, AccountDay]) -> None:
+    async def _load_earlier(self, days: Mapping[AccountNumber, AccountDay]) -> None:
         """Put the lots of openings before the one that is withdrawn on the sheets."""
         if self._run["opening"] == 2:
             return
@@ -230,7 +231,7 @@ class _Passing:
         )
 
 
-async def _finish(database: Database, run_id: int, failed: int) -> None:
+async def _finish(database: Database, run_id: RunNumber, failed: int) -> None:
     await database.execute(
         """UPDATE runs SET state = 'done', finished_at = tallybook_now(), failed = $2,
                   skipped_day_over = greatest(0, expected - issued - $2),

@@ -14,6 +14,7 @@ from typing import Final
 import msgspec
 
 from app.infrastructure.db import Database
+from app.infrastructure.ids import AccountNumber, JournalNumber
 from app.reversals.record import ReversalOrder
 
 # First the locks, then a statement of its own for the rest: its snapshot is taken after them.
@@ -103,8 +104,8 @@ SELECT of_journal_id, outcome, requested, clawed, shortfall, expired
 class Taken(msgspec.Struct, frozen=True):
     """What was taken back; ``skipped`` are journals that the policy `reject` let stand."""
 
-    journal_ids: frozenset[int]
-    skipped: frozenset[int]
+    journal_ids: frozenset[JournalNumber]
+    skipped: frozenset[JournalNumber]
     requested: int
     clawed: int
     shortfall: int
@@ -112,7 +113,10 @@ class Taken(msgspec.Struct, frozen=True):
 
 
 async def take_back(
-    database: Database, journal_ids: Sequence[int], account_ids: Sequence[int], order: ReversalOrder
+    database: Database,
+    journal_ids: Sequence[JournalNumber],
+    account_ids: Sequence[AccountNumber],
+    order: ReversalOrder,
 ) -> Taken:
     """Reverse those of these openings that are common, inside the caller's transaction."""
     await database.join_by_index()

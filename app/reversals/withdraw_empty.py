@@ -20,6 +20,7 @@ from app.allowance.store import store_days
 from app.book import Book
 from app.errors import TallybookError
 from app.infrastructure.db import Record
+from app.infrastructure.ids import AccountNumber
 
 log = structlog.get_logger(__name__)
 
@@ -75,7 +76,7 @@ async def chunk(book: Book, run_reversal: Record, after: int) -> int | None:
     return int(rows[-1]["id"])
 
 
-async def _one_by_one(book: Book, numbers: Sequence[int], actor: str) -> None:
+async def _one_by_one(book: Book, numbers: Sequence[AccountNumber], actor: str) -> None:
     """Withdraw those that were topped up since: the rest of it is trimmed."""
     if not numbers:
         return

@@ -18,6 +18,7 @@ from app.allowance.origin import Origin
 from app.allowance.zones import Day
 from app.infrastructure import sql
 from app.infrastructure.db import Database
+from app.infrastructure.ids import AccountNumber
 from app.ledger.kinds import PRIORITY, LotSource
 from app.runs.run_row import Counted
 
@@ -35,7 +36,7 @@ async def open_days(
     day: Day,
     origin: Origin,
     used_since: datetime | None = None,
-    but: Sequence[int] = (),
+    but: Sequence[AccountNumber] = (),
 ) -> Counted:
     """Open one chunk's days in the caller's transaction; nothing issued where none is left.
 
@@ -74,15 +75,19 @@ async def open_days(
 
 
 async def next_chunk(
-    database: Database, time_zone: str, day: Day, used_since: datetime | None, but: Sequence[int]
-) -> list[int]:
+    database: Database,
+    time_zone: str,
+    day: Day,
+    used_since: datetime | None,
+    but: Sequence[AccountNumber],
+) -> list[AccountNumber]:
     """The accounts that ``open_days`` would take next: for the other way, where it failed."""
     rows = await database.fetch(*_next("next", time_zone, day, used_since, but))
     return [row["id"] for row in rows]
 
 
 def _next(
-    name: str, time_zone: str, day: Day, used_since: datetime | None, but: Sequence[int]
+    name: str, time_zone: str, day: Day, used_since: datetime | None, but: Sequence[AccountNumber]
 ) -> tuple[str, *tuple[object, ...]]:
     return _SQL[name](
         starts_at=day.starts_at,

@@ -17,6 +17,7 @@ from app.allowance.day import AccountDay, Wave
 from app.allowance.origin import Origin
 from app.allowance.store import store_days
 from app.infrastructure.db import Database
+from app.infrastructure.ids import AccountNumber, RunNumber
 from app.ledger.kinds import Kind
 from app.runs import run_row
 from app.runs.run_row import Counted
@@ -42,12 +43,12 @@ class Passing:
         database: Database,
         catalogues: Catalogues,
         origin: Origin,
-        runs: Mapping[Wave, int],
+        runs: Mapping[Wave, RunNumber],
         wave_of_zone: Mapping[str, Wave],
         zones: Sequence[str] | None,
         due_by: datetime,
     ) -> None:
-        self.failed: dict[int, str] = {}  # account → its zone
+        self.failed: dict[AccountNumber, str] = {}  # account → its zone
         self._database = database
         self._catalogues = catalogues
         self._origin = origin
@@ -86,7 +87,7 @@ class Passing:
         self._after = rows[-1]["id"]
         return len(rows)
 
-    async def post_alone(self, number: int, zone: str) -> int:
+    async def post_alone(self, number: AccountNumber, zone: str) -> int:
         """Post what is due of one account: 1, or 0 where it is locked; a failing one is noted."""
         try:
             return await self._post([number])
@@ -97,7 +98,7 @@ class Passing:
             self.failed[number] = zone
             return 1
 
-    async def _post(self, numbers: list[int]) -> int:
+    async def _post(self, numbers: list[AccountNumber]) -> int:
         began = asyncio.get_running_loop().time()
         async with self._database.transaction():
             rows = await self._database.fetch(
@@ -125,9 +126,9 @@ class Passing:
 
     def _counts(
         self, days: Iterable[AccountDay], ended: Iterable[AccountDay]
-    ) -> dict[int, Counted]:
+    ) -> dict[RunNumber, Counted]:
         """What is drafted, by run; ``ended`` are closed accounts whose last day is over."""
-        counts: dict[int, Counted] = defaultdict(Counted)
+        counts: dict[RunNumber, Counted] = defaultdict(Counted)
         for day in days:
             for one in day.opened:
                 if one.run_id is not None:

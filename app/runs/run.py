@@ -22,6 +22,7 @@ from app.allowance.day import Wave
 from app.allowance.origin import Origin
 from app.errors import RunDateError
 from app.infrastructure.db import Database
+from app.infrastructure.ids import RunNumber
 from app.operators.acts import Operator, OperatorAct, record
 from app.runs import bulk, dormancy, due_waves, run_row
 from app.runs.due_waves import DueZone
@@ -39,7 +40,7 @@ EASTERNMOST, WESTERNMOST = timedelta(hours=14), timedelta(hours=-12)
 class Ticked(msgspec.Struct, frozen=True):
     """The runs that were worked on, and whether nothing is due any more."""
 
-    run_ids: list[int]
+    run_ids: list[RunNumber]
     done: bool
 
 
@@ -50,7 +51,7 @@ class Nudge(msgspec.Struct, frozen=True):
     catalogues: Catalogues
     started_by: str
     due: Mapping[str, DueZone]
-    runs: Mapping[Wave, int]
+    runs: Mapping[Wave, RunNumber]
     passing: Passing
     pace: Pace
     ends_at: float
@@ -130,7 +131,7 @@ async def _begin_runs(
     started_by: str,
     due: Mapping[str, DueZone],
     by: Operator | None = None,
-) -> dict[Wave, int]:
+) -> dict[Wave, RunNumber]:
     """The runs of all waves that are due now, and of those that a crash left going."""
     catalogue_id, _ = await catalogues.present(database)
     expected = due_waves.expected(due)

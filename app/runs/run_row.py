@@ -15,6 +15,7 @@ import structlog
 
 from app.allowance.day import Wave
 from app.infrastructure.db import Database, Record
+from app.infrastructure.ids import RunNumber
 
 log = structlog.get_logger("tallybook.run")
 
@@ -63,12 +64,12 @@ UPDATE runs SET expected = greatest(expected, issued + skipped_closed + {_USED} 
 
 async def begin(
     database: Database, wave: Wave, catalogue_id: int, started_by: str, due: Mapping[str, int]
-) -> int:
+) -> RunNumber:
     """The wave's run, made or gone on with, in the caller's transaction; ``due`` is by zone.
 
     Those that use opened before it are expected too.
     """
-    number: int = await database.fetchval(
+    number: RunNumber = await database.fetchval(
         f"""{_NEW}, 0 ON CONFLICT (day_on, wave_at, opening)
                 DO UPDATE SET state = 'going', finished_at = NULL RETURNING id""",
         *wave,
@@ -96,7 +97,7 @@ async def begin_missing(
             )
 
 
-async def going(database: Database) -> dict[Wave, int]:
+async def going(database: Database) -> dict[Wave, RunNumber]:
     """The runs that are not done, such as a crash leaves behind; not those that are run again."""
     rows = await database.fetch(
         "SELECT id, day_on, wave_at FROM runs WHERE state = 'going' AND opening = 1"
@@ -104,7 +105,7 @@ async def going(database: Database) -> dict[Wave, int]:
     return {(row["day_on"], row["wave_at"]): row["id"] for row in rows}
 
 
-async def add(database: Database, run_id: int, counted: Counted, took_ms: int) -> None:
+async def add(database: Database, run_id: RunNumber, counted: Counted, took_ms: int) -> None:
     """Add a chunk's counts, as the last thing of its transaction: others wait for this row.
 
     And for it first: what two chunks add of the dates comes in no order of its own.
@@ -125,7 +126,7 @@ async def add(database: Database, run_id: int, counted: Counted, took_ms: int) -
 
 
 async def _add_gaps(
-    database: Database, run_id: int, opened_by: str, gaps: Mapping[tuple[str, date], int]
+    database: Database, run_id: RunNumber, opened_by: str, gaps: Mapping[tuple[str, date], int]
 ) -> None:
     """What a run opened adds up; what use opened is counted anew each time."""
     if not gaps:
@@ -150,7 +151,9 @@ async def _add_gaps(
     )
 
 
-async def finish(database: Database, run_id: int, due_count: int, skipped: Skipped | None) -> None:
+async def finish(
+    database: Database, run_id: RunNumber, due_count: int, skipped: Skipped | None
+) -> None:
     """Count what use opened, and let the run be done where nothing of its wave is due.
 
     The caller's transaction holds the run's lock since before it counted what is due: a chunk
@@ -191,7 +194,7 @@ async def finish(database: Database, run_id: int, due_count: int, skipped: Skipp
     database.after_commit(lambda: log.info("run", **told_of))
 
 
-async def _by_use(database: Database, run_id: int) -> Sequence[Record]:
+async def _by_use(database: Database, run_id: RunNumber) -> Sequence[Record]:
     return await database.fetch(
         """SELECT daily_grants.time_zone, previous_on, count(*) AS account_count
              FROM runs JOIN daily_grants ON daily_grants.day_on = runs.day_on
@@ -209,13 +212,13 @@ SELECT CASE WHEN state = 'going' THEN greatest(0, expected - issued - skipped - 
 """
 
 
-async def left(database: Database, run_id: int) -> int | None:
+async def left(database: Database, run_id: RunNumber) -> int | None:
     """How many accounts the run has yet to come to; None where there is no such run."""
     count: int | None = await database.fetchval(_LEFT, run_id)
     return count
 
 
-async def lock_settled(database: Database, run_id: int) -> int:
+async def lock_settled(database: Database, run_id: RunNumber) -> int:
     """The same, once every chunk under way is committed; none commits until the caller does.
 
     A chunk's journals name the run, and a foreign key shares the lock of the row it names.
@@ -224,7 +227,7 @@ async def lock_settled(database: Database, run_id: int) -> int:
     return count
 
 
-async def lock(database: Database, run_id: int) -> None:
+async def lock(database: Database, run_id: RunNumber) -> None:
     """Let no chunk add to the run until the transaction ends."""
     await database.execute("SELECT FROM runs WHERE id = $1 FOR NO KEY UPDATE", run_id)
 
@@ -242,7 +245,7 @@ SELECT runs.*, (
 """
 
 
-async def runs_of(database: Database, run_ids: Collection[int]) -> list[Record]:
+async def runs_of(database: Database, run_ids: Collection[RunNumber]) -> list[Record]:
     """The runs' rows with their dates, oldest first."""
     return await database.fetch(
         f"{ROWS} WHERE runs.id = ANY($1::bigint[]) ORDER BY runs.id", sorted(run_ids)

@@ -20,6 +20,7 @@ from app.errors import (
     RefusedError,
 )
 from app.infrastructure.db import Record
+from app.infrastructure.ids import HoldNumber
 from app.ledger import reserved
 from app.ledger.holds import HOLD_LIFE_MAX, Hold, HoldState, capture_more
 from app.ledger.kinds import Act
@@ -30,7 +31,7 @@ from app.spending.keyed import Done, Order, journal, keyed
 class HoldView(msgspec.Struct, frozen=True, kw_only=True):
     """A hold as it stands now: one past its deadline is expired, posted or not."""
 
-    number: int
+    number: HoldNumber
     account_id: str
     amount: int
     captured: int
@@ -72,7 +73,9 @@ async def place(book: Book, public_id: str, amount: int, expires_in_s: int, orde
     return await keyed(book, public_id, order, draft)
 
 
-async def capture(book: Book, hold_number: int | None, wanted: Capture, order: Order) -> Done:
+async def capture(
+    book: Book, hold_number: HoldNumber | None, wanted: Capture, order: Order
+) -> Done:
     """Spend this much of a hold; what is left of it comes back with the last capture.
 
     Beyond the hold, or after its deadline, ``over`` says what becomes of it: refused, spent of what
@@ -147,7 +150,9 @@ def _over(day: AccountDay, hold: Hold, wanted: Capture) -> tuple[int, int]:
     return free, debt
 
 
-async def extend(book: Book, hold_number: int | None, expires_in_s: int, order: Order) -> Done:
+async def extend(
+    book: Book, hold_number: HoldNumber | None, expires_in_s: int, order: Order
+) -> Done:
     """Let a hold last so much longer, from now on; raises HoldTooLongError."""
     row = await _row(book, hold_number)
 
@@ -169,7 +174,7 @@ async def extend(book: Book, hold_number: int | None, expires_in_s: int, order: 
     return await keyed(book, row["account_id"], order, draft)
 
 
-async def release(book: Book, hold_number: int | None, order: Order) -> Done:
+async def release(book: Book, hold_number: HoldNumber | None, order: Order) -> Done:
     """Give back all that is left of a hold."""
     row = await _row(book, hold_number)
 
@@ -183,12 +188,12 @@ async def release(book: Book, hold_number: int | None, order: Order) -> Done:
     return await keyed(book, row["account_id"], order, draft)
 
 
-async def find(book: Book, number: int | None) -> HoldView:
+async def find(book: Book, number: HoldNumber | None) -> HoldView:
     """The hold; HoldUnknownError without one."""
     return of_row(await _row(book, number))
 
 
-async def _row(book: Book, number: int | None) -> Record:
+async def _row(book: Book, number: HoldNumber | None) -> Record:
     row = await reserved.find_hold(book.database, number) if number else None
     if row is None:
         raise HoldUnknownError("There is no such hold.")
@@ -207,14 +212,14 @@ def of_row(row: Record) -> HoldView:
     )
 
 
-def _open(day: AccountDay, number: int) -> Hold | None:
+def _open(day: AccountDay, number: HoldNumber) -> Hold | None:
     """The hold on the locked account's day, if it holds something still."""
     holding = (hold for hold in day.holds if hold.number == number)
     return next((hold for hold in holding if hold.state is HoldState.HELD), None)
 
 
 async def _without_credits(
-    book: Book, day: AccountDay, number: int, over: Over = Over.REFUSE
+    book: Book, day: AccountDay, number: HoldNumber, over: Over = Over.REFUSE
 ) -> Hold:
     """A hold that holds nothing any more: used up by captures, or past its deadline.
 

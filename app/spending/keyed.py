@@ -12,6 +12,7 @@ from app.allowance.origin import Origin
 from app.allowance.store import store_days
 from app.book import Book
 from app.errors import TallybookError
+from app.infrastructure.ids import AccountNumber, EntryNumber, JournalNumber
 from app.ledger import idempotency
 from app.ledger.idempotency import RequestKey, StoredAnswer
 from app.ledger.kinds import Act
@@ -33,8 +34,8 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
 class Done(msgspec.Struct, frozen=True, kw_only=True):
     """A journal that stands, and what its request was answered."""
 
-    journal_id: int
-    entry_ids: tuple[int, ...]
+    journal_id: JournalNumber
+    entry_ids: tuple[EntryNumber, ...]
     answer: dict[str, object]
     replayed: bool
 
@@ -67,7 +68,7 @@ def journal(act: Act, day: AccountDay, order: Order) -> JournalDraft:
 
 async def keyed(
     book: Book,
-    account: int | str,
+    account: AccountNumber | str,
     order: Order,
     draft: Callable[[AccountDay], Awaitable[JournalDraft]],
     act: acts.OperatorAct | None = None,
@@ -82,7 +83,7 @@ async def keyed(
     refusal: TallybookError | None = None
     look = idempotency.stored if act is None else idempotency.stored_for_operator
     async with book.database.transaction():
-        number = account if isinstance(account, int) else await find(book, account)
+        number = await find(book, account) if isinstance(account, str) else account
         day = await lock(book, number) if number is not None else None
         stored = await look(book.database, order.key)
         if stored is not None:

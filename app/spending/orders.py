@@ -7,6 +7,7 @@ from typing import Final, TypeAlias
 import msgspec
 
 from app.errors import TallybookError
+from app.infrastructure.ids import EntryNumber, JournalNumber
 from app.ledger.idempotency import RequestKey
 
 
@@ -26,12 +27,12 @@ class SpendOrder(msgspec.Struct, frozen=True, kw_only=True):
 class Spent(msgspec.Struct, frozen=True, kw_only=True):
     """A spend's journal; ``replayed`` if an earlier request made it."""
 
-    journal_id: int
+    journal_id: JournalNumber
     account_id: str
     amount: int
     balance: int
     available: int
-    entry_ids: tuple[int, ...]
+    entry_ids: tuple[EntryNumber, ...]
     replayed: bool
 
 

@@ -14,6 +14,7 @@ from app.allowance.origin import Origin
 from app.allowance.store import store_drawn
 from app.book import Book
 from app.errors import AccountSuspendedError, KeyReusedError, TallybookError
+from app.infrastructure.ids import AccountNumber, EntryNumber, JournalNumber
 from app.ledger import idempotency
 from app.ledger.idempotency import StoredAnswer
 from app.ledger.kinds import Act
@@ -65,13 +66,13 @@ class _Drafting:
     """Drafts orders one after another on the locked accounts, once for each key."""
 
     def __init__(
-        self, accounts: Mapping[int, Drawable], answers: Mapping[str, StoredAnswer]
+        self, accounts: Mapping[AccountNumber, Drawable], answers: Mapping[str, StoredAnswer]
     ) -> None:
         self._accounts = accounts
         self._answers = answers
         self._drafts: dict[str, JournalDraft] = {}
 
-    def draft(self, order: SpendOrder, number: int | None) -> Drafted:
+    def draft(self, order: SpendOrder, number: AccountNumber | None) -> Drafted:
         """The order's journal, the answer stored under its key, or the refusal."""
         key = order.key
         try:
@@ -110,7 +111,9 @@ class _Drafting:
 
 async def _lock(
     book: Book, orders: Sequence[SpendOrder], *, waiting: bool
-) -> tuple[dict[str, int], set[str], dict[int, Drawable], dict[str, StoredAnswer]]:
+) -> tuple[
+    dict[str, AccountNumber], set[str], dict[AccountNumber, Drawable], dict[str, StoredAnswer]
+]:
     """Lock the accounts, then read what stands under the keys: earlier holders have committed.
 
     Repeats when a join came between finding and locking, since its target has everything now.
@@ -171,7 +174,11 @@ def _spent(order: SpendOrder, one: Drafted, replayed: bool) -> Result:
 
 
 def _answer(
-    number: int, answer: dict[str, object], entry_ids: tuple[int, ...], *, replayed: bool
+    number: JournalNumber,
+    answer: dict[str, object],
+    entry_ids: tuple[EntryNumber, ...],
+    *,
+    replayed: bool,
 ) -> Spent:
     return msgspec.convert(
         {**answer, "journal_id": number, "entry_ids": entry_ids, "replayed": replayed}, Spent

@@ -17,6 +17,7 @@ import structlog
 from app.errors import BusyError
 from app.infrastructure import sql
 from app.infrastructure.db import Database, Record
+from app.infrastructure.ids import AccountNumber
 from app.subscriptions.derive import (
     FOLD_FORM,
     Derived,
@@ -97,7 +98,7 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
         """Whether a late fact is older than all that were known."""
         return self.stored is not None and self.created_at < self.stored["created_at"]
 
-    def gives_the_same(self, account_id: int) -> bool:
+    def gives_the_same(self, account_id: AccountNumber) -> bool:
         """Whether it gives this account what it gave before."""
         if self.stored is None:
             return False
@@ -233,7 +234,7 @@ def _deletion(asked: Asked, settled: Fold | None) -> list[Fact]:
     return [] if folded else [asked.deleted]
 
 
-async def settle(database: Database, reading: Reading, account_id: int | None) -> Settled:
+async def settle(database: Database, reading: Reading, account_id: AccountNumber | None) -> Settled:
     """Store what was derived; the caller holds the customer's lock.
 
     And the account's, but where the subscription gives the same as before.
@@ -250,7 +251,9 @@ async def settle(database: Database, reading: Reading, account_id: int | None) -
     return Settled(derived, Outcome.CHANGED if changed or newest else Outcome.STALE)
 
 
-def read_no_effect(pricing: Pricing, asked: Asked, row: Record, account_id: int) -> Reading | None:
+def read_no_effect(
+    pricing: Pricing, asked: Asked, row: Record, account_id: AccountNumber
+) -> Reading | None:
     """The subscription with its new fact; None if the fact has effects.
 
     ``row`` is the subscription's, with the ``bodies`` of the facts since its checkpoint. Pure.
@@ -309,7 +312,7 @@ def _detail(payload: bytes) -> Detail:
     return Detail(data["object"], data.get("previous_attributes") or {})
 
 
-def row_of(derived: Derived, account_id: int | None) -> dict[str, object]:
+def row_of(derived: Derived, account_id: AccountNumber | None) -> dict[str, object]:
     """The subscription's columns, but for its customer and its checkpoint."""
     snapshot = derived.snapshot
     return {
@@ -336,7 +339,7 @@ def _status_of(snapshot: Fact) -> str | None:
     return "canceled" if snapshot.kind is FactKind.DELETED else snapshot.status
 
 
-def written(reading: Reading, account_id: int | None) -> dict[str, object]:
+def written(reading: Reading, account_id: AccountNumber | None) -> dict[str, object]:
     """The row that is written of a derived subscription, but for when it is."""
     settled = reading.folded.settled
     return {
@@ -351,7 +354,7 @@ def written(reading: Reading, account_id: int | None) -> dict[str, object]:
     }
 
 
-async def _upsert(database: Database, reading: Reading, account_id: int | None) -> None:
+async def _upsert(database: Database, reading: Reading, account_id: AccountNumber | None) -> None:
     rows = msgspec.json.encode([written(reading, account_id)]).decode()
     done = await database.execute(*_SQL["upsert"](rows=rows))
     if done.endswith(" 0"):

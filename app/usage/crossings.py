@@ -13,16 +13,18 @@ from typing import Final, NamedTuple
 
 import msgspec
 
+from app.infrastructure.ids import JournalNumber
+
 EMPTY: Final = 1  # below one credit an account is depleted
 
 
 class Movement(NamedTuple):
     """An entry that changed a balance; ``undoes`` is the journal of a spend that it takes back."""
 
-    journal_id: int
+    journal_id: JournalNumber
     change: int
     balance: int
-    undoes: int | None
+    undoes: JournalNumber | None
     at: datetime
     day_on: date | None
     tier: str | None
@@ -39,7 +41,7 @@ class Raised(msgspec.Struct, frozen=True):
     """An alert: its threshold, and the balance after the journal that crossed it."""
 
     kind: str
-    journal_id: int
+    journal_id: JournalNumber
     at: datetime
     day_on: date | None
     tier: str
@@ -55,7 +57,7 @@ def crossings(
     ``thresholds`` are those of the tiers that watch for a low balance.
     """
     low, depleted = standing
-    journals: dict[int, list[Movement]] = {}
+    journals: dict[JournalNumber, list[Movement]] = {}
     for movement in movements:
         journals.setdefault(movement.journal_id, []).append(movement)
     balance = _before(journals)
@@ -79,12 +81,12 @@ def crossings(
             yield Raised(kind, number, last.at, last.day_on, tier, threshold, balance)
 
 
-def _before(journals: Mapping[int, list[Movement]]) -> int:
+def _before(journals: Mapping[JournalNumber, list[Movement]]) -> int:
     first = next(iter(journals.values()))[0]
     return first.balance - first.change
 
 
-def _net(journals: Mapping[int, list[Movement]]) -> dict[int, int]:
+def _net(journals: Mapping[JournalNumber, list[Movement]]) -> dict[JournalNumber, int]:
     """Each journal's change; what takes back a spend of these journals counts with the spend."""
     net = dict.fromkeys(journals, 0)
     for number, movements in journals.items():

@@ -20,6 +20,7 @@ from app.audit.cursor import PAST_EVERY_NUMBER, Page
 from app.errors import VerificationUnknownError
 from app.infrastructure import sql
 from app.infrastructure.db import Database, Record, opened
+from app.infrastructure.ids import VerificationNumber
 from app.verify.verify import ALL, Check, store_verdict, verifying
 
 log = structlog.get_logger(__name__)
@@ -46,7 +47,7 @@ class Verifier:
     async def begin(self, asked_by: str) -> int | None:
         """Begin one and return its number; None where another goes on, here or elsewhere."""
         await self._database.execute(*_SQL["bury"](silent_s=SILENT_S_MAX))
-        number: int | None = await self._database.fetchval(
+        number: VerificationNumber | None = await self._database.fetchval(
             *_SQL["begin"](asked_by=asked_by, check_count=len(ALL))
         )
         if number is not None:
@@ -64,7 +65,7 @@ class Verifier:
             self._task.cancel()
             await asyncio.wait({self._task})
 
-    async def _run(self, number: int) -> None:
+    async def _run(self, number: VerificationNumber) -> None:
         checks: list[Check] = []
         beating = asyncio.create_task(self._beat(number))
         error = None
@@ -87,11 +88,11 @@ class Verifier:
             with suppress(*_AWAY):
                 await self._database.execute(*_SQL["finish"](id=number, error=error))
 
-    async def _note(self, number: int, checks: list[Check]) -> None:
+    async def _note(self, number: VerificationNumber, checks: list[Check]) -> None:
         text = msgspec.json.encode(checks).decode()
         await self._database.execute(*_SQL["note"](id=number, checks=text))
 
-    async def _beat(self, number: int) -> None:
+    async def _beat(self, number: VerificationNumber) -> None:
         while True:
             await asyncio.sleep(BEAT_S)
             with suppress(*_AWAY):
@@ -111,7 +112,7 @@ async def newest(database: Database, limit: int, before: int = PAST_EVERY_NUMBER
     return await database.fetch(*_SQL["newest"](before=before, limit=limit))
 
 
-async def asked(database: Database, number: int | None, public_id: str) -> Record:
+async def asked(database: Database, number: VerificationNumber | None, public_id: str) -> Record:
     """One of them; raises VerificationUnknownError."""
     rows = await newest(database, 1, (number or 0) + 1)
     if not rows or rows[0]["id"] != number:

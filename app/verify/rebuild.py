@@ -13,6 +13,7 @@ import msgspec
 
 from app.errors import TallybookError
 from app.infrastructure.db import Database, Record
+from app.infrastructure.ids import AccountNumber
 from app.verify.projections import PROJECTIONS, Projection, differing
 
 LOCK_SECONDS_MAX: Final = 60
@@ -30,7 +31,7 @@ class Difference(msgspec.Struct, frozen=True):
 
     table: str
     row: int
-    account_id: int
+    account_id: AccountNumber
     column: str
     stood: object
     entries_say: object
@@ -70,7 +71,9 @@ async def rebuild(database: Database) -> list[Difference]:
     return found
 
 
-async def _differences(database: Database, account_ids: Sequence[int] | None) -> list[Difference]:
+async def _differences(
+    database: Database, account_ids: Sequence[AccountNumber] | None
+) -> list[Difference]:
     found = []
     for projection in PROJECTIONS:
         said = ", ".join(f"says.{name} AS says_{name}" for name in projection.columns)
@@ -94,7 +97,9 @@ def _of_row(projection: Projection, row: Record) -> list[Difference]:
     ]
 
 
-async def _mend(database: Database, projection: Projection, account_ids: Sequence[int]) -> None:
+async def _mend(
+    database: Database, projection: Projection, account_ids: Sequence[AccountNumber]
+) -> None:
     values = ", ".join(f"{name} = says.{name}" for name in projection.columns)
     await database.execute(
         f"""UPDATE {projection.table} AS stands SET {values} FROM ({projection.says}) AS says

@@ -209,7 +209,7 @@ def _answer(hold: HoldView) -> HoldAnswer:
 
 
 def _public(done: Done) -> str:
-    return ids.public(ids.HOLD, msgspec.convert(done.answer["hold_id"], int))
+    return ids.public(ids.HOLD, msgspec.convert(done.answer["hold_id"], ids.HoldNumber))
 
 
 def _done(done: Done, status: int) -> Response[HoldAnswer]:

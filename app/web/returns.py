@@ -84,7 +84,7 @@ async def return_credits(
 
 
 def _answer(done: Done) -> ReturnAnswer:
-    spends = msgspec.convert(done.answer["spends"], list[int])
+    spends = msgspec.convert(done.answer["spends"], list[ids.JournalNumber])
     named = {
         "id": ids.public(ids.JOURNAL, done.journal_id),
         "spend_ids": [ids.public(ids.JOURNAL, number) for number in spends],

@@ -18,7 +18,7 @@ from app.web.http import problems
 from app.web.http.access import Access, access
 from app.web.http.acts import MaybeReason, operator
 from app.web.http.instants import Instant
-from app.web.http.parameters import NO_ROW, AccountFilter, Cursor, Limit
+from app.web.http.parameters import AccountFilter, Cursor, Limit
 from app.web.http.patterns import ENDPOINT_ID, id_pattern
 from app.web.http.views import View, view_of
 
@@ -98,7 +98,7 @@ async def redeliver_webhook_message(
     message_id: MessageId, request: Request[Any, Any, Any], state: State, data: MaybeReason = None
 ) -> WebhookMessageAnswer:
     """Send a message again under its id, whatever became of it before."""
-    number = ids.number(ids.MESSAGE, message_id) or NO_ROW
+    number = ids.row_number(ids.MESSAGE, message_id)
     return _answer(await redeliver(state.book, number, operator(request, data)))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Annotated, Final
+from typing import Annotated, TypeVar
 
 from litestar.params import HeaderParameter, PathParameter, QueryParameter
 
@@ -13,7 +13,7 @@ from app.infrastructure import ids
 from app.web.http.instants import MOMENT_PATTERN
 from app.web.http.patterns import ACCOUNT_ID, CURSOR, KEY, LABEL, STRIPE_ID, id_pattern
 
-NO_ROW: Final = 0  # an id that no row has: a well-formed id of nothing lists nothing
+_Number = TypeVar("_Number", bound=int)
 
 AccountId = Annotated[
     str,
@@ -77,6 +77,6 @@ def instant_if_given(text: str | None, name: str) -> datetime | None:
     return None if text is None else parse_instant(text, name)
 
 
-def row_number(prefix: str, text: str | None) -> int | None:
-    """A filter's row number: None filters nothing."""
-    return None if text is None else ids.number(prefix, text) or NO_ROW
+def row_number(prefix: ids.Prefix[_Number], text: str | None) -> _Number | None:
+    """A filter's row number: None filters nothing, a well-formed id of nothing lists nothing."""
+    return None if text is None else ids.row_number(prefix, text)

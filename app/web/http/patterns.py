@@ -38,6 +38,11 @@ def id_pattern(prefix: str) -> str:
     return rf"^{prefix}_[{ids.ALPHABET}]{{{ids.DIGITS}}}\Z"
 
 
+_PREFIXES: Final[tuple[ids.Prefix[Any], ...]] = (
+    *(ids.JOURNAL, ids.LOT, ids.HOLD),
+    *(ids.RUN, ids.REVERSAL, ids.MESSAGE),
+    ids.VERIFICATION,
+)
 _MEANINGS: Final = {
     ACCOUNT_ID: "1 to 128 of the characters A-Z a-z 0-9 . _ : @ | + = ~ - (in a query + is %2B)",
     LABEL: "1 to 128 of the characters A-Z a-z 0-9 . _ : @ | + = ~ / - (in a query + is %2B)",
@@ -56,13 +61,7 @@ _MEANINGS: Final = {
     MOMENT_PATTERN: "a date or an RFC 3339 instant, such as 2026-01-31T00:00:00Z (in a query + is "
     "%2B)",
     INSTANT_PATTERN: "an RFC 3339 instant, such as 2026-01-31T00:00:00Z (in a query + is %2B)",
-    **{
-        id_pattern(prefix): f"an id such as {ids.public(prefix, 42)}"
-        for prefix in (
-            *(ids.JOURNAL, ids.LOT, ids.HOLD, ids.RUN, ids.REVERSAL, ids.MESSAGE),
-            ids.VERIFICATION,
-        )
-    },
+    **{id_pattern(prefix): f"an id such as {ids.public(prefix, 42)}" for prefix in _PREFIXES},
 }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import msgspec
 
@@ -18,8 +18,9 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
 
 
 Answer = TypeVar("Answer", bound=View)
+Number = TypeVar("Number", bound=int)
 # Numbers of rows of ours leave under their public ids; Stripe's ids are text already.
-_PREFIXES: Final = {
+_PREFIXES: Final[Mapping[str, ids.Prefix[Any]]] = {
     "journal_id": ids.JOURNAL,
     "of_journal_id": ids.JOURNAL,
     "reverses_journal_id": ids.JOURNAL,
@@ -44,7 +45,7 @@ def view_of(
     return kind(**members)
 
 
-def public_or_none(prefix: str, number: int | None) -> str | None:
+def public_or_none(prefix: ids.Prefix[Number], number: Number | None) -> str | None:
     """The public id, None for None."""
     return None if number is None else ids.public(prefix, number)
 
