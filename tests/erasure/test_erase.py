@@ -35,7 +35,7 @@ async def erase(monkeypatch: pytest.MonkeyPatch, url: str, name: str = JANE) -> 
     monkeypatch.setenv("TALLYBOOK_KEY_PEPPER", PEPPER)
     with redirect_stdout(io.StringIO()) as told:
         await erase_command(name, "GDPR, art. 17")
-    return " ".join(told.getvalue().split())
+    return " ".join(told.getvalue().split()) + "\n"
 
 
 async def everything(database: Database) -> dict[str, str]:
