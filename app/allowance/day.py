@@ -11,7 +11,7 @@ from app.allowance.entitlement import Giving, Use, counting, entitled_tier
 from app.allowance.opened_days import LastDay, OpenedDay
 from app.allowance.origin import Origin
 from app.allowance.past_days import DAY_SOURCES, PastDay, burn_first, carry_on
-from app.allowance.zones import Day, day_of, first_start_of_later_date
+from app.allowance.zones import Day, Wave, day_of, first_start_of_later_date
 from app.infrastructure.clock import NEVER
 from app.infrastructure.ids import AccountNumber, RunNumber
 from app.ledger import backings, clawbacks, holds
@@ -20,9 +20,6 @@ from app.ledger.clawbacks import Clawback
 from app.ledger.holds import Hold, HoldState
 from app.ledger.kinds import Act, Kind, LotSource
 from app.ledger.sheet import JournalDraft, Lot, Sheet
-
-# The accounts whose day of this date starts at this instant: what one run opens.
-Wave = tuple[date, datetime]
 
 
 @dataclass(slots=True, eq=False)

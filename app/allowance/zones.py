@@ -18,6 +18,10 @@ _ONE_SECOND = timedelta(seconds=1)
 _DAYS_CACHED_MAX = 8_192
 
 
+# The accounts whose day of this date starts at this instant: what one run opens.
+Wave = tuple[date, datetime]
+
+
 class Day(msgspec.Struct, frozen=True):
     """The half-open range of instants, in UTC, that an account in some zone calls one date."""
 

@@ -8,8 +8,7 @@ from datetime import date, datetime, timedelta
 import msgspec
 import structlog
 
-from app.allowance.day import Wave
-from app.allowance.zones import Day, day_of
+from app.allowance.zones import Day, Wave, day_of
 from app.errors import UnknownZoneError
 from app.infrastructure.db import Database
 from app.runs import dormancy

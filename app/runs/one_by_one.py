@@ -13,9 +13,10 @@ import structlog
 
 from app.allowance import load
 from app.allowance.catalogues import Catalogues
-from app.allowance.day import AccountDay, Wave
+from app.allowance.day import AccountDay
 from app.allowance.origin import Origin
 from app.allowance.store import store_days
+from app.allowance.zones import Wave
 from app.infrastructure.db import Database
 from app.infrastructure.ids import AccountNumber, RunNumber
 from app.ledger.kinds import Kind

@@ -8,8 +8,8 @@ from typing import Final
 import msgspec
 
 from app.allowance.catalogues import Catalogues
-from app.allowance.day import Wave
 from app.allowance.entitlement import tier_columns
+from app.allowance.zones import Wave
 from app.infrastructure import sql
 from app.infrastructure.db import Database, Record
 from app.runs import dormancy, due_waves

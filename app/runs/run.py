@@ -18,8 +18,8 @@ import msgspec
 import structlog
 
 from app.allowance.catalogues import Catalogues
-from app.allowance.day import Wave
 from app.allowance.origin import Origin
+from app.allowance.zones import Wave
 from app.errors import RunDateError
 from app.infrastructure.db import Database
 from app.infrastructure.ids import RunNumber

@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 
 import structlog
 
-from app.allowance.day import Wave
+from app.allowance.zones import Wave
 from app.infrastructure.db import Database, Record
 from app.infrastructure.ids import RunNumber
 

@@ -14,8 +14,8 @@ import pytest
 from typer.testing import CliRunner
 
 from app.accounts.standing import close
-from app.allowance.day import Wave
 from app.allowance.origin import Origin
+from app.allowance.zones import Wave
 from app.book import Book
 from app.cli import app as cli
 from app.infrastructure.db import Database
