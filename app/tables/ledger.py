@@ -30,7 +30,7 @@ class Journals(Table, tablename="journals"):
 class Notes(Table, tablename="notes"):
     """A journal's free text, metadata and stored answer: apart, so that they can be erased."""
 
-    journal_id = references(Journals, primary_key=True)
+    journal_id = BigInt(primary_key=True, default=None)  # names a row, see 12_references.sql
     reason = Text(null=True, default=None)
     metadata = JSONB(null=True, default=None)
     answer = JSONB(null=True, default=None)

@@ -7,7 +7,7 @@ from piccolo.table import Table
 
 from app.tables.accounts import Accounts
 from app.tables.inbox import Events
-from app.tables.ledger import Entries, Journals, Lots
+from app.tables.ledger import Lots
 from app.tables.reference import references
 from app.tables.runs import Runs
 
@@ -16,14 +16,15 @@ class Reversals(Table, tablename="reversals"):
     """Each reversal of a journal, an event or a run, and what it came to."""
 
     id = BigSerial(primary_key=True)
-    of_journal_id = references(Journals, unique=True, null=True)
+    # This and the ids below that refer to nothing name rows, see 12_references.sql.
+    of_journal_id = BigInt(unique=True, null=True, default=None)
     of_run_id = references(Runs, unique=True, null=True)
     of_event_id = references(Events, unique=True, null=True)
-    part_of = references("self", null=True)
-    journal_id = references(Journals, unique=True, null=True)
+    part_of = BigInt(null=True, default=None)
+    journal_id = BigInt(unique=True, null=True, default=None)
     account_id = references(Accounts, null=True)
     lot_id = references(Lots, null=True)
-    entry_id = references(Entries, null=True)
+    entry_id = BigInt(null=True, default=None)
     house = Text(null=True, default=None)
     policy = Text(null=False, default=None)
     standing = Text(null=True, default=None)

@@ -32,7 +32,7 @@ CREATE INDEX journals_run ON journals (run_id, id) WHERE run_id IS NOT NULL;
 
 -- A journal's free text, metadata and stored answer: apart, so that they can be erased.
 CREATE TABLE notes (
-    journal_id bigint PRIMARY KEY REFERENCES journals ON DELETE RESTRICT,
+    journal_id bigint PRIMARY KEY, -- names a row, see 12_references.sql
     reason text,
     metadata jsonb,
     answer jsonb

@@ -301,8 +301,10 @@ async def test_each_guarded_table_has_its_triggers(server: Server) -> None:
     named = {
         *(f"{table} keep_named" for table in ("lots", "holds", "runs")),
         *(f"{table} keep_named" for table in ("events", "journals", "entries")),
-        *(f"{table} keep_all" for table in ("lots", "holds", "runs")),
+        *(f"{table} keep_all" for table in ("lots", "holds", "runs", "reversals")),
         *(f"{table} refuse_stray" for table in ("journals", "entries", "daily_grants")),
+        *("notes refuse_stray", "reversals refuse_stray", "reversals keep_named"),
+        *("notes keep_naming", "reversals keep_naming"),
     }
     assert set(found) == wanted | events | others | telling | named
 

@@ -160,6 +160,48 @@ async def test_an_opened_day_names_only_what_there_is(connection: asyncpg.Connec
         assert told == (asyncpg.ForeignKeyViolationError, constraint)
 
 
+async def test_notes_and_reversals_name_only_what_there_is(connection: asyncpg.Connection) -> None:
+    reversal = {
+        "of_journal_id": 1, "policy": "write_off", "state": "done", "actor": "t", "reason": "t",
+        "created_at": NOW,
+    }  # fmt: skip
+    for table, row, column, constraint in (
+        ("notes", {"reason": "t"}, "journal_id", "notes_journal_id_fkey"),
+        ("reversals", reversal, "of_journal_id", "reversals_of_journal_id_fkey"),
+        ("reversals", reversal, "journal_id", "reversals_journal_id_fkey"),
+        ("reversals", reversal, "part_of", "reversals_part_of_fkey"),
+        ("reversals", reversal, "entry_id", "reversals_entry_id_fkey"),
+    ):
+        told = await refusal_of_row(connection, table, {**row, column: 999_999})
+        assert told == (asyncpg.ForeignKeyViolationError, constraint)
+
+
+async def test_what_notes_and_reversals_name_stays(
+    connection: asyncpg.Connection, server: Server
+) -> None:
+    owner = await asyncpg.connect(server.owner_url)
+    journal_id = await owner.fetchval("SELECT max(id) FROM journals")
+    await owner.execute("INSERT INTO notes (journal_id, reason) VALUES ($1, 't')", journal_id)
+    await owner.execute(
+        """INSERT INTO reversals (of_journal_id, policy, state, actor, reason, created_at)
+           VALUES ($1, 'write_off', 'done', 't', 't', now())""",
+        journal_id,
+    )
+    for act in (
+        "UPDATE notes SET journal_id = 999999",
+        "UPDATE reversals SET of_journal_id = 999999",
+        "UPDATE reversals SET part_of = 999999",
+        "UPDATE reversals SET journal_id = 999999",
+        "UPDATE reversals SET entry_id = 999999",
+        "UPDATE reversals SET id = DEFAULT",
+        "DELETE FROM reversals",
+        "TRUNCATE reversals",
+    ):
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await owner.execute(act)
+    await owner.close()
+
+
 async def test_one_stray_entry_among_many_is_refused(connection: asyncpg.Connection) -> None:
     row = await entry(connection)
     columns = ", ".join(row)
