@@ -121,11 +121,14 @@ INBOX_EVENTS ?= 1000000
 HISTORY_EVENTS ?= 1000
 PAGE_ACCOUNTS ?= 100000
 SEAL_ENTRIES ?= 1000000
+GROWTH_ENTRIES ?= 300000
+GROWTH_LOTS ?= 10000
+GROWTH_SUBSCRIPTIONS ?= 30000
 GRANT_ACCOUNTS ?= 10000
 GRANT_ACCOUNTS_MAX ?= 200000
 GRANT_SPENDS_S ?= 15
 DELIVERIES ?= 2000
-PARTS ?= uniform hot http limits webhooks deliveries reads pages seals grants
+PARTS ?= uniform hot http limits webhooks deliveries reads growth pages seals grants
 
 # wrk sends what is measured over HTTP; only Debian's packages have it.
 bench: install ## measure speed as ratios to floors (OUT=FILE for JSON; ROUNDS=â€¦ and other sizes)
@@ -135,11 +138,14 @@ bench: install ## measure speed as ratios to floors (OUT=FILE for JSON; ROUNDS=â
 	  --warm-up-s $(WARM_UP_S) --entries $(ENTRIES) --entries-max $(ENTRIES_MAX) --reads $(READS) \
 	  --webhook-customers $(WEBHOOK_CUSTOMERS) --inbox-events $(INBOX_EVENTS) \
 	  --history-events $(HISTORY_EVENTS) --deliveries $(DELIVERIES) --page-accounts $(PAGE_ACCOUNTS) --seal-entries $(SEAL_ENTRIES) --grant-accounts $(GRANT_ACCOUNTS) \
+	  --growth-entries $(GROWTH_ENTRIES) --growth-lots $(GROWTH_LOTS) \
+	  --growth-subscriptions $(GROWTH_SUBSCRIPTIONS) \
 	  --grant-accounts-max $(GRANT_ACCOUNTS_MAX) --grant-spends-s $(GRANT_SPENDS_S)
 
 # Hours, and 30 GB: alone on a machine. What it must show: flat from the default sizes to these.
 bench-full: install ## the same at 10 million sealed entries, a million accounts a day, ten million entries
-	@$(MAKE) bench SEAL_ENTRIES=10000000 GRANT_ACCOUNTS_MAX=1000000 ENTRIES_MAX=10000000
+	@$(MAKE) bench SEAL_ENTRIES=10000000 GRANT_ACCOUNTS_MAX=1000000 ENTRIES_MAX=10000000 \
+	  GROWTH_ENTRIES=10000000 GROWTH_LOTS=100000 GROWTH_SUBSCRIPTIONS=1000000
 
 # Others beside ours. Their packages stand in a folder of their own; pgledger, which no registry has, is
 # fetched by whoever runs this: PEERS is the folder that has pgledger/ in it.

@@ -70,18 +70,15 @@ async def explain(
             raise AccountUnknownError(f"No account has the id {public_id!r}.", account_id=public_id)
         free, held, debt = await _sides(database, numbers, stood)
         lots = await _lots(database, numbers, as_of)
-        owed = await database.fetch(
-            *_SQL["behind_debt"](
-                account_ids=numbers, until=as_of or NEVER, limit=ENTRIES_PER_LOT_MAX + 1
-            )
-        )
+        # Not asked without debt: all of the account's entries would be read for what is not there.
+        owed = await _behind_debt(database, numbers, as_of) if debt else []
     return Explained(
         as_of=as_of,
         free=free,
         held=held,
         debt=debt,
         lots=lots,
-        owed=_behind(owed if debt else [], ENTRIES_PER_LOT_MAX),
+        owed=_behind(owed, ENTRIES_PER_LOT_MAX),
     )
 
 
@@ -93,6 +90,13 @@ async def _sides(
     posted = await database.fetchrow(*_SQL["sides"](account_ids=numbers))
     assert posted is not None
     return posted["free"], posted["held"], posted["debt"]
+
+
+async def _behind_debt(
+    database: Database, numbers: Sequence[int], as_of: datetime | None
+) -> list[Record]:
+    until, limit = as_of or NEVER, ENTRIES_PER_LOT_MAX + 1
+    return await database.fetch(*_SQL["behind_debt"](account_ids=numbers, until=until, limit=limit))
 
 
 async def _lots(

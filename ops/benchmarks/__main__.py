@@ -15,6 +15,7 @@ from ops.benchmarks import (
     deliveries,
     figures,
     grants,
+    growth,
     http_spends,
     limits,
     pages,
@@ -66,6 +67,10 @@ async def _grants(server: Server, _ledger: Ledger, sizes: Sizes) -> list[Figure]
     return await grants.measure(server, sizes)
 
 
+async def _growth(server: Server, _ledger: Ledger, sizes: Sizes) -> list[Figure]:
+    return await growth.measure(server, sizes)
+
+
 async def _pages(server: Server, _ledger: Ledger, sizes: Sizes) -> list[Figure]:
     return await pages.measure(server, sizes)
 
@@ -82,6 +87,7 @@ PARTS: Mapping[str, Callable[[Server, Ledger, Sizes], Awaitable[list[Figure]]]] 
     "webhooks": _webhooks,
     "deliveries": _deliveries,
     "reads": _reads,
+    "growth": _growth,
     "pages": _pages,
     "seals": _seals,
     "grants": _grants,

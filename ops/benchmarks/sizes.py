@@ -21,6 +21,9 @@ class Sizes(msgspec.Struct, frozen=True, kw_only=True):
     history_events: int  # of one subscription that is long known
     deliveries: int  # webhook messages of one round
     page_accounts: int  # of the large book whose pages are loaded
+    growth_entries: int  # of the large book that every call is tried in
+    growth_lots: int  # of the one account of another
+    growth_subscriptions: int  # of a third
     seal_entries: int  # of the ledger that is sealed at once
     grant_accounts: int  # whose day is opened in the small ledger
     grant_accounts_max: int  # in the large one

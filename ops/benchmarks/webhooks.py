@@ -58,9 +58,6 @@ Event = Callable[[], bytes]
 
 async def measure(server: Server, sizes: Sizes) -> list[Figure]:
     """Throughput first, then the two growths."""
-    # A line for each event is the service's own to write, not this process's.
-    quiet = structlog.make_filtering_bound_logger(logging.WARNING)
-    structlog.configure(wrapper_class=quiet)
     ledger = await make_ledger(server, "ledger_of_webhooks")
     await subscribe(ledger, sizes.webhook_customers)
     throughput = await _throughput(server, ledger, sizes) if wrk.is_here() else []
@@ -69,6 +66,9 @@ async def measure(server: Server, sizes: Sizes) -> list[Figure]:
 
 async def subscribe(ledger: Ledger, customers: int) -> None:
     """Let each customer's first event open its account."""
+    # A line for each event is the service's own to write, not this process's.
+    quiet = structlog.make_filtering_bound_logger(logging.WARNING)
+    structlog.configure(wrapper_class=quiet)
     bodies = Bodies()
     left = iter(range(1, customers + 1))
     async with opened(ledger.application_url, CONNECTIONS) as database:

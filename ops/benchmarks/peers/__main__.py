@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import logging
 import shutil
 import signal
 from pathlib import Path
 
 import asyncpg
-import structlog
 import uvloop
 from rich.console import Console
 from rich.markdown import Markdown
@@ -56,8 +54,6 @@ def main() -> None:
     machine.look(FIRST_LOOK_S)
     console.print(machine.told())
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    quiet = structlog.make_filtering_bound_logger(logging.WARNING)
-    structlog.configure(wrapper_class=quiet)
     with server() as running:
         rows, version = uvloop.run(_measure(running, given.pgledger, peers, load, machine))
     about = (
