@@ -39,7 +39,7 @@ from ops.benchmarks.webhook_load import BEGAN, Bodies
 
 GROWTH_MAX: Final = 2.0
 PAGE: Final = 50
-HISTORIES: Final = 100  # accounts that the entries are of
+HISTORIES: Final = 10  # accounts that the entries are of: each has a full page of a lot at least
 SMALL_ENTRIES: Final = 10_000
 SMALL_SUBSCRIPTIONS: Final = 1_000
 KNOWN: Final = 100  # customers whose events come, in both books

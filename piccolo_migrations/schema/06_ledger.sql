@@ -55,7 +55,8 @@ CREATE TABLE lots (
     CONSTRAINT live_while_not_empty CHECK (live OR (free = 0 AND held = 0)),
     CONSTRAINT never_more_than_granted CHECK (free + held + lapsed <= granted)
 ) WITH (fillfactor = 80);
-CREATE INDEX lots_live ON lots (account_id) WHERE live;
+-- In the order of burning: a spend reads the first ones, however many there are.
+CREATE INDEX lots_live ON lots (account_id, priority, expires_at, granted_at, id) WHERE live;
 ALTER TABLE accounts ADD FOREIGN KEY (day_lot_id) REFERENCES lots ON DELETE RESTRICT,
     ADD FOREIGN KEY (day_carried_lot_id) REFERENCES lots ON DELETE RESTRICT;
 

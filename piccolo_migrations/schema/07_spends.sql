@@ -33,12 +33,16 @@ BEGIN
     ), ready AS MATERIALIZED (
         SELECT account.*, now, lots FROM seen, unnest(locked) AS account CROSS JOIN LATERAL (
                SELECT array_agg((id, upto, free)::burning_lot) AS lots,
-                      max(upto) AS free_of_lots
-                 FROM (SELECT id, free, (sum(free) OVER (
-                                  ORDER BY priority, expires_at, granted_at, id))::bigint AS upto
-                         FROM lots WHERE account_id = account.id AND live AND free > 0
-                                     AND expires_at > now) AS lot) AS burning
-         WHERE NOT erased AND due_at > now AND total <= account.free AND free_of_lots = account.free
+                      max(upto) AS free_of_lots, count(*) AS lot_count
+                 FROM (SELECT id, free, (sum(free) OVER in_order)::bigint AS upto
+                         FROM (SELECT * FROM lots WHERE account_id = account.id AND live AND free > 0
+                                                    AND expires_at > now
+                                ORDER BY priority, expires_at, granted_at, id LIMIT 100) AS first
+                       WINDOW in_order AS (ORDER BY priority, expires_at, granted_at, id)
+                      ) AS lot) AS burning
+         WHERE NOT erased AND due_at > now AND total <= account.free
+           -- Of more lots the first hundred must do.
+           AND (free_of_lots = account.free OR lot_count = 100 AND total <= free_of_lots)
            AND (used = '{}' OR NOT EXISTS (
                 SELECT FROM unnest(spends) WHERE idempotency_key = ANY(used)))
     ), spent AS MATERIALIZED (

@@ -225,6 +225,22 @@ async def test_the_short_way_takes_what_is_plain(book: Book) -> None:
     assert await differences(database) == []
 
 
+async def test_of_many_lots_the_short_way_reads_the_first_hundred(book: Book) -> None:
+    """They are drawn as by sheets; what the first hundred do not cover is left to those."""
+    many = Person([Grant(1, 50, None)] * 110, 0, False, False, False, False)
+    within, beyond = (Wish(0, amount, amount, 0, None, None, None) for amount in (30, 101))
+    short, long = await both_ways(book, [many], [[within, Wish(0, 7, 1, 0, None, None, None)]])
+    assert short == long
+    await live_all(book, [many])
+    assert await spend_plain(book.database, [order_of(beyond)]) == [None]
+    (spent,) = await spend_plain(book.database, [order_of(within)])
+    assert spent is not None
+    assert (spent.available, len(spent.entry_ids)) == (85, 30)
+    lots = await book.database.fetch("SELECT id, free FROM lots WHERE priority = 50 ORDER BY id")
+    assert [lot["free"] for lot in lots] == [0] * 30 + [1] * 80
+    assert await differences(book.database) == []
+
+
 @pytest.mark.parametrize(
     "wish",
     [
