@@ -137,11 +137,6 @@ async def lock(book: Book, customer_id: str, external_id: str | None) -> LockedC
     )
 
 
-async def account_of_customer(book: Book, customer_id: str, origin: Origin) -> AccountNumber:
-    """Lock the customer and return its account, opened here if it is tied to none."""
-    return await opened(book, await lock(book, customer_id, None), origin)
-
-
 async def opened(book: Book, customer: LockedCustomer, origin: Origin) -> AccountNumber:
     """The locked customer's account, opened here if it is tied to none."""
     settled = await settle(book, customer, origin, opens=True)

@@ -274,10 +274,6 @@ def _of_the_whole(catalogue: Catalogue) -> dict[str, object]:
     }
 
 
-def _members(rules: StripeRules) -> Iterable[tuple[str, object]]:
-    return msgspec.structs.asdict(rules).items()
-
-
 def _by_name(things: Iterable[Tier | Pack]) -> dict[str, dict[str, object]]:
     return {thing.name: msgspec.structs.asdict(thing) for thing in things}
 

@@ -48,8 +48,3 @@ async def ahead(database: Database) -> tuple[datetime, timedelta]:
     )
     assert row is not None
     return row["now"], row["ahead"]
-
-
-def microsecond_before(instant: datetime) -> datetime:
-    """The last instant before this one, at the database's grain."""
-    return instant - timedelta(microseconds=1)

@@ -139,12 +139,6 @@ class Sheet:
         """What a spend would find, if everything due is posted."""
         return 0 if self.suspended else sum(lot.free for lot in self.spendable())
 
-    def forget(self) -> None:
-        """Drop what was drafted and not written; the sheet is then good for nothing more."""
-        self.journals, self.drafted = [], []
-        for lot in self.lots:
-            lot.changed = False
-
     def begin(self, journal: JournalDraft) -> JournalDraft:
         """Put a journal on the sheet; entries follow through the verbs below."""
         self.journals.append(journal)
