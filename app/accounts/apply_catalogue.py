@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Final
 
 import asyncpg
@@ -13,6 +12,7 @@ from app.allowance import catalogues
 from app.allowance.origin import Origin
 from app.book import Book
 from app.errors import TallybookError
+from app.infrastructure.clock import elapsed
 from app.operators.acts import Operator, OperatorAct, record
 from app.runs import dormancy
 
@@ -47,7 +47,7 @@ async def catch_up(book: Book, within_s: float) -> None:
     looked for subscriptions; and an apply may crash, or find an account that is busy.
     """
     newest = await book.database.fetchval("SELECT max(id) FROM catalogues")
-    await _derive(book, _LAGGING, newest, Origin("catalogue", "tick"), _elapsed() + within_s)
+    await _derive(book, _LAGGING, newest, Origin("catalogue", "tick"), elapsed() + within_s)
 
 
 _ALL: Final = """
@@ -71,7 +71,7 @@ async def _derive(
         more = () if newest is None else (newest, after_catalogue)
         rows = await book.database.fetch(query, after, PAGE_SIZE, *more)
         for row in rows:
-            if _elapsed() >= ends_at:
+            if elapsed() >= ends_at:
                 return
             try:
                 async with book.database.transaction():
@@ -81,7 +81,3 @@ async def _derive(
         if len(rows) < PAGE_SIZE:
             return
         after, after_catalogue = rows[-1]["id"], rows[-1]["catalogue_id"]
-
-
-def _elapsed() -> float:
-    return asyncio.get_running_loop().time()

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime, timedelta
 
 from app.infrastructure.db import Database
 
 # Any date PostgreSQL and Python both hold; used for what never comes due.
 NEVER = datetime(9999, 12, 31, tzinfo=UTC)
+
+
+def elapsed() -> float:
+    """Seconds of this process, which only go on: to measure with, no time of day."""
+    return time.monotonic()
 
 
 async def now(database: Database) -> datetime:

@@ -6,7 +6,6 @@ what it had. The run that is run again is a run of its own, which can be taken b
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Final
@@ -23,6 +22,7 @@ from app.allowance.reopen import reopen
 from app.allowance.store import store_days
 from app.book import Book
 from app.errors import RunDateError, RunNotReversedError, TallybookError
+from app.infrastructure.clock import elapsed
 from app.infrastructure.db import Database, Record
 from app.infrastructure.ids import AccountNumber, RunNumber
 from app.ledger import post
@@ -74,8 +74,8 @@ async def run_again(
     if not reversed_ and not again:
         raise _refusal(on, latest)
     again += [await _begin(book, row, started_by, by) for row in reversed_]
-    ends_at = _elapsed() + within_s
-    done = [await go_on(book, run_id, ends_at - _elapsed()) for run_id in again]
+    ends_at = elapsed() + within_s
+    done = [await go_on(book, run_id, ends_at - elapsed()) for run_id in again]
     return Ticked(sorted(again), all(done))
 
 
@@ -128,7 +128,7 @@ async def resume(book: Book, within_s: float) -> None:
 
 async def go_on(book: Book, run_id: RunNumber, within_s: float) -> bool:
     """Open day after day again, a chunk in each transaction; whether it is done."""
-    ends_at = _elapsed() + within_s
+    ends_at = elapsed() + within_s
     run = await book.database.fetchrow(
         """SELECT again.*, taken_back.id AS taken_back_id FROM runs AS again
              JOIN runs AS taken_back ON taken_back.day_on = again.day_on
@@ -140,7 +140,7 @@ async def go_on(book: Book, run_id: RunNumber, within_s: float) -> bool:
     if run["state"] == "done":
         return True
     passing = _Passing(book, run)
-    while _elapsed() < ends_at:
+    while elapsed() < ends_at:
         if not await passing.chunk():
             await _finish(book.database, run_id, passing.failed)
             return True
@@ -184,7 +184,7 @@ class _Passing:
             self.failed += 1
 
     async def _open(self, numbers: Sequence[AccountNumber]) -> None:
-        began = _elapsed()
+        began = elapsed()
         database = self._book.database
         async with database.transaction():
             locked = await load.lock(database, self._book.catalogues, numbers)
@@ -199,7 +199,7 @@ class _Passing:
                 counted.open(day.opened[-1].credits)
             await keep_use(database, list(days.values()), used)
             await store_days(database, locked.values())
-            took_ms = round((_elapsed() - began) * 1000)
+            took_ms = round((elapsed() - began) * 1000)
             await run_row.add(database, self._run["id"], counted, took_ms)
 
     async def _load_earlier(self, days: Mapping[AccountNumber, AccountDay]) -> None:
@@ -241,7 +241,3 @@ async def _finish(database: Database, run_id: RunNumber, failed: int) -> None:
         run_id,
         failed,
     )
-
-
-def _elapsed() -> float:
-    return asyncio.get_running_loop().time()

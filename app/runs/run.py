@@ -21,6 +21,7 @@ from app.allowance.catalogues import Catalogues
 from app.allowance.origin import Origin
 from app.allowance.zones import Wave
 from app.errors import RunDateError
+from app.infrastructure.clock import elapsed
 from app.infrastructure.db import Database
 from app.infrastructure.ids import RunNumber
 from app.operators.acts import Operator, OperatorAct, record
@@ -59,7 +60,7 @@ class Nudge(msgspec.Struct, frozen=True):
     @property
     def in_time(self) -> bool:
         """Whether another chunk may be begun."""
-        return _elapsed() < self.ends_at
+        return elapsed() < self.ends_at
 
 
 async def run_due(
@@ -94,7 +95,7 @@ async def run_due(
         due_by,
     )
     nudge = Nudge(
-        database, catalogues, started_by, due, runs, passing, Pace(database), _elapsed() + within_s
+        database, catalogues, started_by, due, runs, passing, Pace(database), elapsed() + within_s
     )
     await _skip_dormant(nudge)
     for zone in due:
@@ -185,7 +186,7 @@ async def _side_by_side(nudge: Nudge, zone: str, at_once: int) -> None:
 
 async def _bulk(nudge: Nudge, zone: str) -> int:
     """A chunk by the set-based way, but for those that failed; 0 where none is left."""
-    one, began = nudge.due[zone], _elapsed()
+    one, began = nudge.due[zone], elapsed()
     run_id = nudge.runs[one.wave]
     _, catalogue = await nudge.catalogues.present(nudge.database)
     since = dormancy.used_since(one.day.starts_at, catalogue.dormant_after_days)
@@ -202,7 +203,7 @@ async def _bulk(nudge: Nudge, zone: str) -> int:
                 failed,
             )
             if counted.issued:
-                took_ms = round((_elapsed() - began) * 1000)
+                took_ms = round((elapsed() - began) * 1000)
                 await run_row.add(nudge.database, run_id, counted, took_ms)
     except asyncpg.IntegrityConstraintViolationError:
         log.exception("chunk_failed", zone=zone)  # which account it was, the other way finds out
@@ -238,7 +239,3 @@ async def _judge(nudge: Nudge, passing: Passing) -> None:
                 count = await dormancy.count(nudge.database, zones) if zones else 0
                 skipped = Skipped(count, passing.failed_of(wave))
             await run_row.finish(nudge.database, run_id, sum(due.get(wave, {}).values()), skipped)
-
-
-def _elapsed() -> float:
-    return asyncio.get_running_loop().time()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
+from app.infrastructure.clock import elapsed
 from app.infrastructure.db import Database
 
 
@@ -22,14 +23,14 @@ class Pace:
         What it did is returned. A day that comes a little later harms nobody: who spends before
         it comes opens it, and waits for the cores that a chunk has.
         """
-        began = _elapsed()
+        began = elapsed()
         self._under_way += 1
         try:
             done = await carry_out()
         finally:
             self._under_way -= 1
         if done and await self.others_at_work():
-            await asyncio.sleep(_elapsed() - began)
+            await asyncio.sleep(elapsed() - began)
         return done
 
     async def others_at_work(self) -> bool:
@@ -44,7 +45,3 @@ class Pace:
                       AND state IN ('active', 'idle in transaction') AND pid <> pg_backend_pid()"""
             )
             return count > self._under_way
-
-
-def _elapsed() -> float:
-    return asyncio.get_running_loop().time()
