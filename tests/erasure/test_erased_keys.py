@@ -219,6 +219,7 @@ async def test_killed_at_any_statement_it_did_nothing_or_all(
             capture_output=True, text=True, check=False, timeout=60,
         )  # fmt: skip
         told = await everything(database)
+        before["key_uses"] = told["key_uses"]  # the server notes the use of its keys meanwhile
         if ended.returncode == 0 or told != before:
             break
         assert ended.returncode == -signal.SIGKILL, ended.stderr
