@@ -148,7 +148,9 @@ def _move(
         for lot in target.sheet.spendable():
             target.sheet.repay(journal, lot)
     source.leave_day()
-    source.givings, source.holds = (), []
+    # Those whose deadline this has posted stay, to be written.
+    source.holds = [hold for hold in source.holds if hold.state is not HoldState.HELD]
+    source.givings = ()
     source.due_at = NEVER
     source.changed = target.changed = True
     return moved

@@ -364,16 +364,13 @@ def _restore_debt(
     """
     sheet = parties.present.sheet
     for entry, amount in parties.repaid:
-        lot = parties.places[entry["lot_id"]].now
-        sheet.write(
-            header,
-            lot,
-            Kind.REPAYMENT,
-            Side.DEBT,
-            Side.FREE,
-            amount,
-            reverses_entry_id=entry["id"],
-        )
+        place = parties.places[entry["lot_id"]]
+        if place.lot.account_id == sheet.account_id:
+            owed.owe_again(sheet, header, place.now, entry["id"], amount)
+        else:  # a lot of an account that was joined since repaid it there: both sides go on here
+            owed.owe_again(parties.own.sheet, header, place.lot, entry["id"], amount)
+            owed.move(parties.own.sheet, sheet, header, (place.lot, place.now), amount)
+            _move(parties, header, place, amount)
     for entry, amount in entries:
         if amount and entry["debit"] == Side.DEBT:
             lot = parties.places[entry["lot_id"]].now

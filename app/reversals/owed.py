@@ -8,8 +8,9 @@ from typing import Final
 from app.errors import NotReversibleError
 from app.infrastructure import sql
 from app.infrastructure.db import Database, Record
-from app.infrastructure.ids import AccountNumber
-from app.ledger.kinds import Side
+from app.infrastructure.ids import AccountNumber, EntryNumber
+from app.ledger.kinds import House, Kind, Side
+from app.ledger.sheet import JournalDraft, Lot, Sheet
 
 _SQL: Final = sql.beside(__file__)
 
@@ -41,3 +42,26 @@ async def repaid(
             f"{wanted} of the credits that were owed for it were repaid by another account."
         )
     return parts
+
+
+def owe_again(
+    sheet: Sheet, journal: JournalDraft, lot: Lot, repayment_id: EntryNumber, amount: int
+) -> None:
+    """Undo so much of a repayment: it is owed again, and free again in the lot that repaid it."""
+    sheet.write(
+        journal,
+        lot,
+        Kind.REPAYMENT,
+        Side.DEBT,
+        Side.FREE,
+        amount,
+        reverses_entry_id=repayment_id,
+    )
+
+
+def move(
+    left: Sheet, present: Sheet, journal: JournalDraft, lots: tuple[Lot, Lot], amount: int
+) -> None:
+    """Let what is owed on the account that was left be owed on the one that it is joined to."""
+    left.write(journal, lots[0], Kind.TRANSFER, House.TRANSFERRED, Side.DEBT, amount)
+    present.write(journal, lots[1], Kind.TRANSFER, Side.DEBT, House.TRANSFERRED, amount)

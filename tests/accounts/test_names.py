@@ -289,3 +289,15 @@ async def test_a_lot_that_is_held_whole_burns_in_its_turn_after_a_merge(
     lots = (await api.account("user-2"))["lots"]
     assert [lot["free"] for lot in lots if lot["source"] == "promotional"] == [6]
     assert await differences(database) == []
+
+
+async def test_a_hold_whose_deadline_the_merge_posts_is_over(acts, api, database) -> None:
+    await api.put("/api/v1/accounts/user-2", {})
+    hold_id = await acts.held(3, 60)
+    await api.set_clock(NOW + timedelta(minutes=5), tick=False)
+    answer = await merge(acts, "user-1", "user-2")
+    assert (answer.status_code, answer.json()["held"]) == (200, 0)
+    assert await database.fetchval("SELECT state FROM holds") == "expired"
+    told = (await api.get(f"/api/v1/holds/{hold_id}")).json()
+    assert (told["state"], told["account_id"]) == ("expired", "user-2")
+    assert await differences(database) == []

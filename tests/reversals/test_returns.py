@@ -265,3 +265,23 @@ async def two_accounts(api, database):
         return acts, database
 
     return make
+
+
+@pytest.mark.parametrize("left", [0, 3])
+async def test_what_was_owed_and_repaid_comes_back_after_a_merge(api, database, left) -> None:
+    """The gift that repaid it was used up by that, or in part, before the accounts were merged."""
+    acts, other = Acts(api, "user-1"), Acts(api, "user-2")
+    for one in (acts, other):
+        await api.put(f"/api/v1/accounts/{one.account_id}", {})
+    hold_id = await acts.held(5)
+    await acts.done(await acts.capture(hold_id, 9, over="debt"))
+    await acts.done(await acts.grant(4 + left))
+    body = {"into": "user-2", "reason": "one person"}
+    merged = await acts.post("accounts/user-1/merge", body, scope="operator")
+    assert merged.status_code == 200, merged.text
+    # Two days do not make two allowances: 5 of the day are used.
+    assert await other.sides() == (left, 0, 0)
+    told = await other.done(await other.give_back(6, hold_id=hold_id))
+    assert (told["amount"], told["balance"]) == (6, left + 4 + 2)
+    assert await other.sides() == (left + 6, 0, 0)
+    assert await differences(database) == []
