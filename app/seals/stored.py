@@ -90,9 +90,13 @@ async def tiles_of(
 
 async def tile(database: Database, level: int, number: int, width: int) -> bytes:
     """The first hashes of a tile that the newest seal covers; raises SealUnknownError."""
-    size = await database.fetchval("SELECT max(size) FROM seals") or 0
-    covered = (size >> (8 * level)) - number * TILE_HASHES
-    if width > covered:
-        raise SealUnknownError("No seal covers this tile.")
+    await require_covered(database, level, number, width)
     found = await tiles_of(database, [(level, number)])
     return found[level, number][: width * HASH_BYTES]
+
+
+async def require_covered(database: Database, level: int, number: int, width: int) -> None:
+    """Raise SealUnknownError unless the newest seal has so many hashes in this tile."""
+    size = await database.fetchval("SELECT max(size) FROM seals") or 0
+    if width > (size >> (8 * level)) - number * TILE_HASHES:
+        raise SealUnknownError("No seal covers this tile.")

@@ -108,6 +108,8 @@ ROUTES: Final[Sequence[ControllerRouterHandler]] = (
     seals.list_seals,
     seals.get_seal,
     seals.get_tile,
+    seals.get_checkpoint,
+    seals.get_log_tile,
     seals.get_seal_keys,
     seals.get_evidence,
     operator_acts.list_operator_acts,

@@ -11,7 +11,7 @@ from litestar.params import FromQuery, PathParameter, QueryParameter
 
 from app.audit import cursor as cursors
 from app.audit.life_cycle import Order
-from app.seals import stored
+from app.seals import stored, tiled_log
 from app.seals.evidence import evidence, require_numbers, written
 from app.seals.log_tree import TILE_HASHES
 from app.web.http import problems
@@ -22,6 +22,7 @@ from app.web.http.views import View, view_of
 
 SIZE_MAX: Final = 2**53 - 1
 OCTETS: Final = "application/octet-stream"
+TEXT: Final = "text/plain"
 Size = Annotated[
     int, PathParameter(ge=1, le=SIZE_MAX, description="The number of entries in its log.")
 ]
@@ -33,6 +34,10 @@ Level = Annotated[int, PathParameter(ge=0, le=7, description="0 holds the hashes
 Number = Annotated[int, PathParameter(ge=0, le=SIZE_MAX, description="Counted from 0.")]
 Width = Annotated[
     int, QueryParameter(ge=1, le=TILE_HASHES, description="Hashes of 32 bytes; 256 is all.")
+]
+
+Place = Annotated[
+    str, PathParameter(description="LEVEL/NUMBER or entries/NUMBER, then .p/WIDTH if not full.")
 ]
 
 
@@ -131,6 +136,49 @@ async def get_tile(
 ) -> Response[bytes]:
     """The first hashes of a tile of the log's tree, as in C2SP's tlog-tiles."""
     return Response(await stored.tile(state.book.database, level, number, width), media_type=OCTETS)
+
+
+@get(
+    "/api/v1/seals/log/checkpoint",
+    media_type=TEXT,
+    responses={
+        200: ResponseSpec(
+            str, description="A signed note.", media_type=TEXT, generate_examples=False
+        ),
+        **problems.declared(400, 401, 403, 404),
+    },
+    tags=["Seals"],
+    **access(Access.AUDITOR),
+)
+async def get_checkpoint(state: State) -> Response[str]:
+    """The newest seal's head with its witnesses' lines, where C2SP's tlog-tiles has it."""
+    return Response((await stored.seal(state.book.database)).note, media_type=TEXT)
+
+
+@get(
+    "/api/v1/seals/log/tile/{place:path}",
+    media_type=OCTETS,
+    responses={
+        200: ResponseSpec(
+            bytes,
+            description="Hashes one after another, or entries behind their lengths.",
+            media_type=OCTETS,
+            generate_examples=False,
+        ),
+        **problems.declared(400, 401, 403, 404),
+    },
+    tags=["Seals"],
+    **access(Access.AUDITOR, deep=True),
+)
+async def get_log_tile(place: Place, state: State) -> Response[bytes]:
+    """A tile of hashes or a bundle of entries: `/api/v1/seals/log` is a C2SP tlog-tiles prefix.
+
+    An entry is the canonical JSON that its leaf is the hash of. Names, keys and texts are salted
+    hashes in it, and no salt is told.
+    """
+    wanted = tiled_log.place_of(place.removeprefix("/"))
+    async with state.reports.room():
+        return Response(await tiled_log.read(state.book.database, wanted), media_type=OCTETS)
 
 
 @get(

@@ -189,6 +189,10 @@ WRITTEN: Final[dict[str, Any]] = {
     "GET /api/v1/seals/tiles/{level}/{number}": {
         "200": {"application/octet-stream": "the hashes, 32 bytes each"}
     },
+    "GET /api/v1/seals/log/checkpoint": {"200": {"text/plain": SEAL["checkpoint"]}},
+    "GET /api/v1/seals/log/tile/{place}": {
+        "200": {"application/octet-stream": "hashes, or entries behind their lengths"}
+    },
     "GET /api/v1/seals/{size}": {
         "200": SEAL | {"consistency": ["sj3Xb8EMDXvE2YD8cIFZP2pSRW2lu0yCRjNmyl3wMXM="]}
     },
@@ -236,6 +240,7 @@ class Story:
             "size": 9,
             "level": 0,
             "number": 0,
+            "place": "0/000",
             "message_id": MESSAGE["id"],
             "verification_id": VERIFICATION["id"],
         }

@@ -38,6 +38,7 @@ PLACES = {
     "size": "1",
     "level": "0",
     "number": "0",
+    "place": "0/000",
     "endpoint_id": "endpoint-1",
     "message_id": "msg_0000000000001",
     "verification_id": "ver_0000000000001",

@@ -68,17 +68,18 @@ KEY_SECURITY: Final[list[dict[str, list[str]]]] = [{"apiKey": []}]
 CRON_SECURITY: Final[list[dict[str, list[str]]]] = [{"cronSecret": []}]
 
 
-def access(wanted: Access, *, slash: bool = False) -> dict[str, Any]:
+def access(wanted: Access, *, slash: bool = False, deep: bool = False) -> dict[str, Any]:
     """Declare a handler's access: the keyword arguments for its decorator.
 
     A page that people type declares ``slash``: its path may end in one, to be led to the other.
+    ``deep`` is for a path whose last part may have slashes in it.
     """
     security = OPEN_SECURITY
     if wanted in SCOPES:
         security = KEY_SECURITY
     elif wanted is Access.CRON:
         security = CRON_SECURITY
-    return {"opt": {"access": wanted, "slash": slash}, "security": security}
+    return {"opt": {"access": wanted, "slash": slash, "deep": deep}, "security": security}
 
 
 def needed(wanted: Access) -> str:
@@ -178,14 +179,17 @@ def _check_path(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRou
     """
     raw = connection.scope.get("raw_path", b"")
     declared = str(connection.scope["path_template"])
-    if not _spelling(declared, bool(handler.opt.get("slash"))).fullmatch(raw):
+    slash, deep = (bool(handler.opt.get(name)) for name in ("slash", "deep"))
+    if not _spelling(declared, slash, deep).fullmatch(raw):
         raise NotFoundException
 
 
 @cache
-def _spelling(template: str, may_end_in_slash: bool) -> re.Pattern[bytes]:
-    """The one spelling of a route's paths."""
-    parts = ("[^/]*" if part.startswith("{") else re.escape(part) for part in template.split("/"))
+def _spelling(template: str, may_end_in_slash: bool, deep: bool) -> re.Pattern[bytes]:
+    """The one spelling of a route's paths; a ``deep`` one ends in several parts, none escaped."""
+    parts = ["[^/]*" if part.startswith("{") else re.escape(part) for part in template.split("/")]
+    if deep:
+        parts[-1] = "[^/%]+(?:/[^/%]+)*"
     ending = "/?" if may_end_in_slash and "{" not in template else ""
     return re.compile(f"{'/'.join(parts)}{ending}".encode())
 

@@ -38,6 +38,8 @@ _OF_ROUTES: Final = {
     ("/api/v1/seals", 422): "invalid_cursor",
     ("/api/v1/seals/{size}", 404): "seal_unknown",
     ("/api/v1/seals/tiles/{level}/{number}", 404): "seal_unknown",
+    ("/api/v1/seals/log/checkpoint", 404): "seal_unknown",
+    ("/api/v1/seals/log/tile/{place}", 404): "seal_unknown",
     ("/api/v1/webhook-endpoints", 422): "invalid_cursor",
     **{
         (f"/api/v1/webhook-endpoints/{{endpoint_id}}{act}", 404): "webhook_endpoint_unknown"
