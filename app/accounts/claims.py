@@ -89,7 +89,7 @@ def with_said(claims: Sequence[Claim], said: Said) -> list[Claim]:
     of_object = {
         claim.external_id: claim for claim in claims if (claim.rank, claim.object_id) == key
     }
-    if said.latest is not None and not said.external_id:
+    if said.rank is Rank.NAMED and not said.external_id:
         return others + _standing(of_object, said)  # who is latest is known without a row
     now = (said.occurred_at, said.event_id)
     before = of_object.get(said.external_id)

@@ -84,33 +84,16 @@ class LockedCustomer(msgspec.Struct, frozen=True, kw_only=True):
     now: datetime
 
 
-async def claim(
-    book: Book,
-    customer_id: str,
-    external_id: str,
-    rank: Rank,
-    origin: Origin,
-    *,
-    object_id: str,
-    event_id: str,
-    occurred_at: datetime,
-) -> ClaimOutcome:
-    """Keep that an object of the customer's names an account, and let the ties follow.
+async def claim(book: Book, customer: LockedCustomer, said: Said, origin: Origin) -> ClaimOutcome:
+    """Keep that an object of the locked customer's names an account, and let the ties follow.
 
     An empty ``external_id`` names nobody. Opens no account but the one that is named. Call it
     inside the event's transaction; the event's row stands already.
     """
-    customer = await lock(book, customer_id, external_id)
-    if external_id and await is_a_customers(book, external_id, customer_id):
-        reason = f"{external_id} is another customer's id"
+    name = said.external_id
+    if name and await is_a_customers(book, name, customer.id):
+        reason = f"{name} is another customer's id"
         return ClaimOutcome(claimed=Claimed.INVALID, account=customer.account, reason=reason)
-    said = Said(
-        rank=rank,
-        object_id=object_id,
-        external_id=external_id,
-        event_id=event_id,
-        occurred_at=occurred_at,
-    )
     return await take(book, customer, said, origin)
 
 

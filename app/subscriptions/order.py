@@ -128,9 +128,12 @@ def _paths(
 
 
 def _matches(previous: object, value: object) -> bool:
-    """Whether ``value`` holds all that ``previous`` says of it; Stripe names changed parts only."""
+    """Whether ``value`` holds all that ``previous`` says of it; Stripe names changed parts only.
+
+    A key that was not there before, as of metadata, is null in ``previous``.
+    """
     if isinstance(previous, dict) and isinstance(value, dict):
-        return all(key in value and _matches(part, value[key]) for key, part in previous.items())
+        return all(_matches(part, value.get(key)) for key, part in previous.items())
     if isinstance(previous, list) and isinstance(value, list):
         return len(previous) == len(value) and all(map(_matches, previous, value))
     return previous == value

@@ -8,6 +8,7 @@ from typing import Final
 import msgspec
 
 from app.accounts import ties
+from app.accounts.claims import Said
 from app.accounts.open import Rank
 from app.accounts.subscribe import Taken, delete_customer, take_fact
 from app.accounts.ties import Claimed, ClaimOutcome
@@ -19,6 +20,7 @@ from app.subscriptions import store
 from app.subscriptions.facts import Fact, FactKind
 from app.subscriptions.store import Outcome, OwnerConflict, Settled
 from app.webhooks import questions
+from app.webhooks.customer_names import latest_name
 from app.webhooks.delivery import Delivery, url_to_ask
 from app.webhooks.inbox import Ruling, Verdict
 from app.webhooks.translate import CustomerFact, Parked
@@ -101,16 +103,18 @@ async def _take_customer(book: Book, fact: CustomerFact) -> Ruling:
     if fact.deleted:
         count = await delete_customer(book, fact.customer_id, fact.event_id, fact.occurred_at)
         return Ruling(Verdict.APPLIED, f"{fact.customer_id} is gone; {count} subscriptions end")
-    outcome = await ties.claim(
-        book,
-        fact.customer_id,
-        fact.account_hint or "",
-        Rank.CUSTOMER_METADATA,
-        Origin("webhook", "stripe", event_id=fact.event_id),
+    name = fact.account_hint or ""
+    customer = await ties.lock(book, fact.customer_id, name)
+    said = Said(
+        rank=Rank.CUSTOMER_METADATA,
         object_id=fact.customer_id,
+        external_id=name,
         event_id=fact.event_id,
         occurred_at=fact.occurred_at,
+        latest=await latest_name(book, customer, fact),
     )
+    origin = Origin("webhook", "stripe", event_id=fact.event_id)
+    outcome = await ties.claim(book, customer, said, origin)
     if ruling := rule_name(outcome, fact.hint_refused):
         return ruling
     verdict = Verdict.IGNORED if outcome.account is None else Verdict.APPLIED

@@ -84,17 +84,19 @@ def prices_of(subscription: JsonObject) -> tuple[str, ...]:
         return tuple(
             id_of(_price_of(item), f"items.data[{at}].price")
             for at, item in enumerate(items)
-            if _is_bought(item, at)
+            if _is_bought(item, f"items.data[{at}].quantity")
         )
     plan = subscription.get("plan")
-    return () if plan is None else (id_of(plan, "plan"),)
+    if plan is None or not _is_bought(subscription, "quantity"):
+        return ()
+    return (id_of(plan, "plan"),)
 
 
-def _is_bought(item: JsonObject, at: int) -> bool:
-    quantity = item.get("quantity")
+def _is_bought(bearer: JsonObject, where: str) -> bool:
+    quantity = bearer.get("quantity")
     if quantity is None or (type(quantity) is int and quantity >= 0):
         return quantity != 0
-    raise ShapeError(f"items.data[{at}].quantity is {shown(quantity)}, no quantity")
+    raise ShapeError(f"{where} is {shown(quantity)}, no quantity")
 
 
 def _price_of(item: JsonObject) -> object:
@@ -205,6 +207,14 @@ def invoice_subscription_of(invoice: JsonObject) -> str | None:
     if link is None:
         link = invoice.get("subscription")
     return None if link is None else id_of(link, "the invoice's subscription")
+
+
+def is_sent(invoice: JsonObject) -> bool:
+    """Whether its customer pays it by a due date; the field was ``billing`` until 2019-10-17.
+
+    Such a subscription is past due once that date has passed, and a snapshot tells it.
+    """
+    return invoice.get("collection_method", invoice.get("billing")) == "send_invoice"
 
 
 def invoice_made_at_of(invoice: JsonObject) -> datetime | None:

@@ -278,6 +278,8 @@ def _payment(
         return Ignored("an invoice of no subscription")
     if reason is None:  # Stripe fills it; without it the subscription's snapshot rules
         return Ignored("an invoice that does not say what it is for moves no subscription")
+    if kind is FactKind.PAYMENT_FAILED and shapes.is_sent(invoice):
+        return Ignored("a failed try leaves what is: the invoice was sent, and is due by its date")
     parts = Parts()
     made_at = parts.read("invoice", lambda: shapes.invoice_made_at_of(invoice), None)
     told = None

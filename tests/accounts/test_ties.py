@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.accounts import ties
+from app.accounts.claims import Said
 from app.accounts.open import ID_LOCK, Rank
 from app.accounts.ties import Claimed
 from app.allowance.origin import Origin
@@ -239,16 +240,15 @@ async def claim(book, database, user: str, event_id: str, second: int):
             event["type"],
             seconds(second),
         )
-        return await ties.claim(
-            book,
-            "cus_1",
-            user,
-            Rank.NAMED,
-            Origin("webhook", "stripe", event_id),
+        said = Said(
+            rank=Rank.NAMED,
             object_id=f"cs_{user}",
+            external_id=user,
             event_id=event_id,
             occurred_at=seconds(second),
         )
+        customer = await ties.lock(book, "cus_1", user)
+        return await ties.claim(book, customer, said, Origin("webhook", "stripe", event_id))
 
 
 async def test_a_claim_says_what_became_of_it(api, book, database) -> None:

@@ -291,6 +291,9 @@ def test_what_is_kept_at_quantity_0_is_not_bought_and_a_metered_item_is() -> Non
     assert snapshot({**BASIL, "items": {"data": [item("a", quantity=0)]}}).prices == ()
     odd = snapshot({**BASIL, "items": {"data": [item("a", quantity=-1)]}})
     assert (odd.prices, odd.unread) == ((), {"prices": "items.data[0].quantity is -1, no quantity"})
+    for quantity, prices in ((0, ()), (1, ("a",)), (None, ("a",))):  # 2016: of the plan itself
+        shape = {**BASIL, "items": None, "plan": "a", "quantity": quantity}
+        assert snapshot(shape).prices == prices
 
 
 @pytest.mark.parametrize("invoice", [INVOICE, OLD_INVOICE, {**OLD_INVOICE, "parent": None}])
@@ -350,6 +353,16 @@ def test_an_invoice_of_another_reason_is_ignored(reason: str) -> None:
     assert isinstance(ruling, Ignored)
     assert "billing reason" in ruling.reason
     assert "\0" not in ruling.reason
+
+
+def test_a_failed_try_at_an_invoice_that_was_sent_is_ignored() -> None:
+    """Its due date decides, and a snapshot tells of that."""
+    for field in ("collection_method", "billing"):
+        sent = INVOICE | {field: "send_invoice"}
+        assert isinstance(translate(event_of("invoice.payment_failed", sent)), Ignored)
+        assert isinstance(translate(event_of("invoice.paid", sent)), Fact)
+        charged = INVOICE | {field: "charge_automatically"}
+        assert isinstance(translate(event_of("invoice.payment_failed", charged)), Fact)
 
 
 @pytest.mark.parametrize(
