@@ -9,14 +9,21 @@ SELECT * FROM lots WHERE account_id = ANY(:account_ids::bigint[]) AND live AND f
  ORDER BY priority, expires_at, granted_at, id
 
 -- name: lots_as_of
--- Lots with something left by the entries that were recorded until then, in the same order.
+-- Lots with something left by the entries that were recorded until then, in the same order. A lot that
+-- had something left then has so now, or was drawn from since: the history before is not read.
+WITH since AS (
+    SELECT id FROM lots WHERE account_id = ANY(:account_ids::bigint[]) AND live
+     UNION
+    SELECT lot_id FROM entries
+     WHERE account_id = ANY(:account_ids::bigint[]) AND recorded_at > :as_of::timestamptz
+)
 SELECT id, source, granted_at, expires_at, stood.free, stood.held
-  FROM lots JOIN (
-           SELECT lot_id,
-                  sum(amount * ((credit = 'free')::int - (debit = 'free')::int))::bigint AS free,
+  FROM since JOIN lots USING (id)
+ CROSS JOIN LATERAL (
+           SELECT sum(amount * ((credit = 'free')::int - (debit = 'free')::int))::bigint AS free,
                   sum(amount * ((credit = 'held')::int - (debit = 'held')::int))::bigint AS held
-             FROM entries WHERE account_id = ANY(:account_ids::bigint[]) AND recorded_at <= :as_of
-            GROUP BY lot_id) AS stood ON lot_id = id
+             FROM entries
+            WHERE lot_id = lots.id AND recorded_at <= :as_of) AS stood
  WHERE stood.free + stood.held > 0
  ORDER BY priority, expires_at, granted_at, id
 

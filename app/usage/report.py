@@ -13,7 +13,7 @@ of use counts for the label and member of the spend that it undoes.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from datetime import date
+from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
 from typing import Final
 
@@ -26,6 +26,7 @@ from app.infrastructure import sql
 from app.infrastructure.db import Database, Record
 from app.infrastructure.sql import Statement
 
+_FIRST: Final = date(1970, 1, 1)
 _LAST: Final = 2**63 - 1
 _ACCOUNTS_AT_ONCE: Final = 200
 _SQL: Final = sql.beside(__file__)
@@ -86,7 +87,7 @@ async def usage(database: Database, query: UsageQuery, cursor: str | None, limit
     """One page of all that is committed; raises InvalidCursorError.
 
     Of all accounts together it reads the days that were folded. By account it reads entries, those
-    of as many accounts as a page takes.
+    of as many accounts as a page takes, from the day before the first that is asked for.
     """
     after = _after(cursor, query)
     rows: list[Record] = []
@@ -99,7 +100,8 @@ async def usage(database: Database, query: UsageQuery, cursor: str | None, limit
         else:
             async for numbers in _accounts(database, query, after):
                 values = _values(query, after, limit + 1 - len(rows))
-                rows += await database.fetch(*_SQL["of_accounts"](account_ids=numbers, **values))
+                statement = _SQL["of_accounts"](account_ids=numbers, since=_since(query), **values)
+                rows += await database.fetch(*statement)
                 if len(rows) > limit:
                     break
         named = {row["present_id"] for row in rows[:limit]}
@@ -109,6 +111,18 @@ async def usage(database: Database, query: UsageQuery, cursor: str | None, limit
         {row["account_id"]: row["public_id"] for row in names},
         _encoded(rows[limit - 1], query) if len(rows) > limit else None,
     )
+
+
+def _since(query: UsageQuery) -> datetime | None:
+    """The instant before which nothing was recorded of the days that are asked for.
+
+    Nothing is recorded before it happens, nor of a day's lot before the day begins, which is no
+    more than 14 hours before it does in UTC. What comes late is recorded later.
+    """
+    if query.start is None:
+        return None
+    begins = datetime.combine(max(query.start, _FIRST), time(), UTC)
+    return begins - timedelta(days=1)
 
 
 async def _accounts(

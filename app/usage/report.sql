@@ -45,6 +45,7 @@ WITH owners AS (
      WHERE id = ANY(:account_ids::bigint[]) OR joined_to = ANY(:account_ids::bigint[])
 ), moved AS (
     SELECT * FROM entry_changes WHERE account_id IN (SELECT account_id FROM owners)
+       AND recorded_at >= :since::timestamptz          -- given: since
 ), counted AS (
     SELECT present_id, day_on, tier, label, member,
 -- include: usage/fold.sql flows
