@@ -1,1 +1,1 @@
-"""Accounts: open them, tie customers to them, join them, derive their tier."""
+"""Accounts: open them, link customers to them, join them, and compute their tier."""

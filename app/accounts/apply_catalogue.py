@@ -1,4 +1,4 @@
-"""Apply a catalogue and derive again what its new prices change, at once."""
+"""Apply a catalogue: store it, then derive again every subscription that its prices change."""
 
 from __future__ import annotations
 
@@ -24,10 +24,11 @@ PAGE_SIZE: Final = 500
 async def apply(
     book: Book, content: str, file: str, applied_by: str, by: Operator | None = None
 ) -> int:
-    """Store the catalogue, then derive every subscription that is not over; returns its id.
+    """Store the catalogue, derive every subscription that is not over, and return the catalogue's
+    id.
 
-    Each subscription is a transaction of its own: what a crash leaves, the next tick catches up
-    with. ``by`` is the operator, None at a first start.
+    Each subscription is a transaction of its own. If the process dies halfway, the next tick does
+    the rest. ``by`` is the operator; it is None at a first start.
     """
     async with book.database.transaction():
         number = await catalogues.apply(book.database, content, file, applied_by)
@@ -35,16 +36,16 @@ async def apply(
             await record(
                 book.database, OperatorAct.TIERS_APPLIED, by, subject=f"catalogue {number}"
             )
-    await dormancy.wake(book.database)  # the next run says anew who is dormant
+    await dormancy.wake(book.database)  # the next run decides again who is dormant
     await _derive(book, _ALL, None, Origin("catalogue", applied_by), float("inf"))
     return number
 
 
 async def catch_up(book: Book, within_s: float) -> None:
-    """Derive again what an older catalogue derived than the one in force.
+    """Derive again the subscriptions that still follow an older catalogue.
 
-    An event's transaction may begin before a catalogue is applied and commit after ``apply`` has
-    looked for subscriptions; and an apply may crash, or find an account that is busy.
+    This is needed in two cases: an event's transaction began before ``apply`` and committed after
+    it looked for subscriptions; or ``apply`` crashed or found an account busy.
     """
     newest = await book.database.fetchval("SELECT max(id) FROM catalogues")
     await _derive(book, _LAGGING, newest, Origin("catalogue", "tick"), elapsed() + within_s)
@@ -54,7 +55,7 @@ _ALL: Final = """
 SELECT id, customer_id, catalogue_id FROM subscriptions
  WHERE id > $1 AND state <> 'canceled' ORDER BY id LIMIT $2
 """
-# In the order of the index: nothing is read where none lags.
+# In the order of the index, so that nothing is read if no subscription lags.
 _LAGGING: Final = """
 SELECT id, customer_id, catalogue_id FROM subscriptions
  WHERE catalogue_id < $3 AND (catalogue_id, id) > ($4, $1) AND state <> 'canceled'
@@ -65,7 +66,9 @@ SELECT id, customer_id, catalogue_id FROM subscriptions
 async def _derive(
     book: Book, query: str, newest: int | None, origin: Origin, ends_at: float
 ) -> None:
-    """Those that the query lists, page by page; one that fails is left to the next tick."""
+    """Derive the subscriptions that the query lists, page by page; the next tick repeats failed
+    ones.
+    """
     after, after_catalogue = "", 0
     while True:
         more = () if newest is None else (newest, after_catalogue)

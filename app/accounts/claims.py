@@ -1,4 +1,4 @@
-"""Claims of events about whose account a customer is. All claims together decide the tie."""
+"""Claims: what events say about whose account a customer is. All claims together decide the link."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ _ACCOUNT_ID: Final = re.compile(ids.ACCOUNT_ID)
 
 
 class Claim(msgspec.Struct, frozen=True, kw_only=True):
-    """That an object of the customer's names this account.
+    """One statement by a Stripe object that its customer belongs to this account.
 
-    ``object_id`` is the subscription, session or customer that says it, and of a receiver the
-    subscription that is received. ``first`` and ``last`` are the earliest and the latest event that
-    said so, by (created, event id). ``stands`` tells whether the object's latest snapshot says so
-    still; what a session says stands.
+    ``object_id`` is the subscription, session or customer that says it; for the ranks that name a
+    receiver it is the subscription that is received. ``first`` and ``last`` are the earliest and
+    the latest event that said so, ordered by (created, event id). ``stands`` is true while the
+    object's latest snapshot still says so; what a session says always stands.
     """
 
     rank: Rank
@@ -36,20 +36,20 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def first(self) -> tuple[datetime, str]:
-        """The earliest event, as it is ordered."""
+        """Return the earliest event as a sort key: (created, event id)."""
         return self.first_at, self.first_event_id
 
     @property
     def last(self) -> tuple[datetime, str]:
-        """The latest."""
+        """Return the latest event as a sort key: (created, event id)."""
         return self.last_at, self.last_event_id
 
 
 class Said(msgspec.Struct, frozen=True, kw_only=True):
     """A claim of one event; an empty ``external_id`` names nobody.
 
-    ``latest`` is what the object's latest snapshot says, where the caller knows it better than
-    by the events' own times.
+    ``latest`` says whether this is what the object's latest snapshot says. The caller sets it if
+    it knows that better than the events' own times do.
     """
 
     rank: Rank
@@ -61,18 +61,18 @@ class Said(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def is_account_id(value: str) -> bool:
-    """Whether an account could have this id."""
+    """Return whether an account could have this id."""
     return _ACCOUNT_ID.fullmatch(value) is not None
 
 
 def best(claims: Iterable[Claim]) -> Claim | None:
-    """The claim that ties the customer: of the best rank, and within it the earliest."""
+    """Return the claim that links the customer: the best rank first, then the earliest event."""
     ties = [claim for claim in claims if claim.rank in TIES]
     return min(_standing_names(ties), key=lambda claim: (claim.rank, claim.first), default=None)
 
 
 def receiver(claims: Iterable[Claim], subscription_id: str, *ranks: Rank) -> str | None:
-    """The account that is named for this subscription alone, by a claim of one of these ranks."""
+    """Return the account that a claim of one of these ranks names for this subscription alone."""
     of_it = [one for one in claims if one.object_id == subscription_id and one.rank in ranks]
     best = min(_standing_names(of_it), key=lambda claim: (claim.rank, claim.first), default=None)
     return best.external_id if best else None
@@ -83,7 +83,7 @@ def _standing_names(claims: Iterable[Claim]) -> list[Claim]:
 
 
 def with_said(claims: Sequence[Claim], said: Said) -> list[Claim]:
-    """The claims once this was said too; in whatever order events come, they end the same."""
+    """Return the claims with this one added; the result does not depend on the order of events."""
     key = (said.rank, said.object_id)
     others = [claim for claim in claims if (claim.rank, claim.object_id) != key]
     of_object = {
@@ -110,7 +110,7 @@ def with_said(claims: Sequence[Claim], said: Said) -> list[Claim]:
 
 def _standing(of_object: Mapping[str, Claim], said: Said) -> list[Claim]:
     if said.rank in (Rank.RECEIVER, Rank.REFERENCE):
-        return list(of_object.values())  # each session's stands
+        return list(of_object.values())  # a session's claim always stands
     latest = said.latest
     if latest is None:
         latest = max(of_object.values(), key=lambda claim: claim.last).external_id
@@ -121,7 +121,7 @@ def _standing(of_object: Mapping[str, Claim], said: Said) -> list[Claim]:
 
 
 def of_row(row: Record) -> Claim:
-    """A claim as it is stored."""
+    """Return a claim from its stored row."""
     return Claim(
         rank=Rank(row["rank"]),
         object_id=row["object_id"],

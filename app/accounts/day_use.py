@@ -1,13 +1,13 @@
-"""Carries a day's use along with what moves to another account, so that moving gains no credit.
+"""Carries today's usage to the account that something moves to, so that moving creates no credits.
 
-What was used on a day of the account that is left counts in every day that starts before that day
-would have ended, in the accounts that come after too. A join adds it to the use of the account that
-takes over. A subscription that moves alone brings it along and leaves with it again: there it
-lowers only what the subscription adds (see `AccountDay.rule`).
+Usage of a day in the old account also counts in the new account, for every day that starts before
+the old day would have ended. A join adds it to the use of the account that remains. A subscription
+that moves alone takes its usage with it, and takes it away again when it leaves: there it lowers
+only what the subscription itself adds (see `AccountDay.rule`).
 
 Example: a subscription of 20 credits a day leaves an account in Kiritimati, whose day ends at
-10:00 UTC, at 23:00 with 20 used. In an account in UTC it adds nothing until midnight, and nothing
-in the day that starts then, since that starts before 10:00.
+10:00 UTC. It leaves at 23:00 with 20 used. In an account in UTC it adds nothing until midnight,
+and nothing in the day that starts then, because that day starts before 10:00.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from app.infrastructure import sql
 from app.infrastructure.db import Database
 from app.infrastructure.ids import AccountNumber
 
-# A day lasts so long at most, after a change of zone from UTC+14 to UTC-12.
+# The longest possible day: its zone changes from UTC+14 to UTC-12.
 DAY_MAX: Final = timedelta(hours=50)
 
 _SQL: Final = sql.beside(__file__)
@@ -32,9 +32,10 @@ _SQL: Final = sql.beside(__file__)
 async def bring_with(
     database: Database, subscription_ids: Sequence[str], source: AccountDay, target: AccountDay
 ) -> None:
-    """Let subscriptions bring what was used of the source's days while they were there.
+    """Record, for subscriptions that move, the usage of the source's days that counts against them.
 
-    Both accounts are locked; the caller points the subscriptions to the target, rereads and stores.
+    Both accounts are locked. The caller then points the subscriptions to the target, reads both
+    accounts again and stores them.
     """
     for subscription_id in subscription_ids:
         moved_at: datetime | None = await database.fetchval(
@@ -58,13 +59,13 @@ async def bring_with(
 async def bring_joined(
     database: Database, source: AccountDay, target: AccountDay, moved_held: int
 ) -> None:
-    """Add what was used of the source's days to the use of the account that it is joined to.
+    """Add the usage of the source's days to the account that it is joined to.
 
-    ``moved_held`` of it is held and moves into the target's own lot, where it counts by itself.
-    Both accounts are locked, and the caller stores them.
+    ``moved_held`` credits of it are held. They move into the target's own lot and count there by
+    themselves. Both accounts are locked, and the caller stores them.
     """
     for use in await _uses(database, source, None, moved_held):
-        if use.from_account != target.sheet.account_id:  # that is its own use already
+        if use.from_account != target.sheet.account_id:  # this is the target's own use already
             await _add(database, target.sheet.account_id, use)
             _counts_until(target, use.until)
     _counts_until(target, source.brought_until)
@@ -89,7 +90,7 @@ async def keep_use(
 async def shift_own(
     database: Database, day: AccountDay, ended_at: datetime, ends_at: datetime
 ) -> None:
-    """The running day ends at another time since its zone was changed; its earlier openings too."""
+    """Move the end of the running day, and of its earlier openings, after a change of zone."""
     await database.execute(
         *_SQL["shift_own"](account_id=day.sheet.account_id, was_until=ended_at, until_at=ends_at)
     )
@@ -97,7 +98,7 @@ async def shift_own(
 
 
 async def brought_with(database: Database, day: AccountDay, lot_number: int | None) -> int:
-    """What counts against the running day of the use of the day whose own lot this was."""
+    """Return the usage, in credits, that was brought from other accounts to the day of this lot."""
     if day.day is None:
         return 0
     amount: int | None = await database.fetchval(
@@ -111,7 +112,7 @@ async def brought_with(database: Database, day: AccountDay, lot_number: int | No
 async def count_less(
     database: Database, day: AccountDay, lot_number: int | None, amount: int
 ) -> None:
-    """The use that was brought of the day whose own lot this was counts as this much less."""
+    """Lower by this amount the usage that was brought to the day of this lot."""
     await database.execute(
         *_SQL["count_less"](account_id=day.sheet.account_id, lot_id=lot_number, amount=amount)
     )
@@ -120,10 +121,10 @@ async def count_less(
 async def _uses(
     database: Database, source: AccountDay, since: datetime | None, moved_held: int = 0
 ) -> list[Use]:
-    """Read what was used of the source's days that ended after ``since``, and of the running one.
+    """Read the usage of the source's running day, and of its days that ended after ``since``.
 
-    What was brought to it by joins is among it. What ended longer ago than a day can last counts
-    nowhere any more.
+    This includes usage that joins brought to it. A day that ended longer ago than the longest
+    possible day counts nowhere any more.
     """
     earliest = source.now - DAY_MAX
     rows = await database.fetch(

@@ -1,4 +1,4 @@
-"""Stripe's hosted pages for an account: Checkout, on which it buys, and the customer portal."""
+"""Stripe's hosted pages for an account: Checkout, where it buys, and the customer portal."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 # The pack that a Checkout session sells; app.webhooks reads it.
 PACK_KEY: Final = "tallybook_pack"
-QUANTITY_KEY: Final = "tallybook_quantity"  # how many of it, where the session cannot change that
+# Its quantity, for sessions in which the buyer cannot change it.
+QUANTITY_KEY: Final = "tallybook_quantity"
 
 
 class Purchase(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,7 +37,7 @@ class Purchase(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class HostedPage(msgspec.Struct, frozen=True):
-    """A page of Stripe's, to which the application sends its user."""
+    """A page at Stripe, to which the application sends its user."""
 
     id: str
     url: str
@@ -50,9 +51,9 @@ class _Buyer(msgspec.Struct, frozen=True):
 async def open_checkout(
     book: Book, public_id: str, wanted: Purchase, key: str | None
 ) -> HostedPage:
-    """A Checkout session; nothing of ours is written: the events of the purchase tell of it.
+    """Create a Checkout session and return its page; events report the purchase later.
 
-    Raises PriceUnknownError where the catalogue does not sell the price.
+    Writes nothing here. Raises PriceUnknownError if the catalogue does not sell the price.
     """
     buyer = await _buyer(book, public_id)
     _, catalogue = await book.catalogues.present(book.database)
@@ -61,7 +62,10 @@ async def open_checkout(
 
 
 async def open_portal(book: Book, public_id: str, return_url: str, key: str | None) -> HostedPage:
-    """A portal session; NoCustomerError where Stripe knows nobody to show there."""
+    """Create a portal session and return its page.
+
+    Raises NoCustomerError if the account has no customer at Stripe.
+    """
     buyer = await _buyer(book, public_id)
     if buyer.customer_id is None:
         raise NoCustomerError(
@@ -101,7 +105,7 @@ def _sold(catalogue: Catalogue, wanted: Purchase, buyer: _Buyer) -> dict[str, An
     if wanted.quantity != 1:
         raise RefusedError("A pack is sold one at a time: leave quantity out.")
     metadata |= {PACK_KEY: pack.name, QUANTITY_KEY: "1"}
-    # Without a customer of its own a payment's buyer is a guest, whom no later event names.
+    # Without a customer Stripe makes the buyer a guest, whom later events do not name.
     guest = {} if "customer" in who else {"customer_creation": "always"}
     return {
         "mode": "payment",

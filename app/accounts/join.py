@@ -1,4 +1,4 @@
-"""Join two accounts, or move subscriptions between two; the day's use is added up."""
+"""Join two accounts, or move subscriptions between them; the day's usage is added up."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ async def join(
 ) -> JournalNumber:
     """Move everything of ``source`` to ``target``; the source stays, closed, for its entries.
 
-    Returns the id of the transfer's journal, which keeps an operator's reason. The caller holds the
-    locks of the source's customers, and its transaction. Raises RefusedError if the two together
-    would pass the greatest balance.
+    Returns the id of the transfer's journal, which keeps an operator's reason. The caller has
+    locked the source's customers and owns the transaction. Raises RefusedError if the sum would
+    pass the largest allowed balance.
     """
     database = book.database
     days = await load.lock(database, book.catalogues, [source, target])
@@ -70,8 +70,8 @@ async def join(
 async def may_join(book: Book, source: AccountNumber, target: AccountNumber) -> bool:
     """Whether an event may join the two.
 
-    It must not bring anybody's debt to another account, and together they must not pass the
-    greatest balance.
+    It may not if that would bring debt to another account, or if the sum would pass the largest
+    allowed balance.
     """
     return await book.database.fetchval(  # type: ignore[no-any-return]
         *_SQL["may_join"](source=source, target=target, most=BALANCE_MAX)
@@ -79,7 +79,7 @@ async def may_join(book: Book, source: AccountNumber, target: AccountNumber) -> 
 
 
 def _check_sums(source: AccountDay, target: AccountDay) -> None:
-    """Raise RefusedError if the two together would pass the greatest balance, or debt."""
+    """Raise RefusedError if the sum of the two would pass the largest allowed balance or debt."""
     coming, sheet = source.sheet, target.sheet
     sheet.check_room(coming.free + coming.held)
     if coming.debt + sheet.debt > BALANCE_MAX:
@@ -93,10 +93,10 @@ async def move_subscriptions(
     target: AccountNumber,
     origin: Origin,
 ) -> None:
-    """Let another account receive these subscriptions from now on.
+    """Make another account the receiver of these subscriptions from now on.
 
-    Nothing else moves. They bring what was used with them, so that nobody has a day's allowance
-    twice. The caller holds the lock of their customer.
+    Nothing else moves. The subscriptions take their usage of the day with them, so that nobody
+    gets a day's allowance twice. The caller has locked their customer.
     """
     database = book.database
     days = await load.lock(database, book.catalogues, [source, target])
@@ -119,11 +119,12 @@ async def move_subscriptions(
 def _move(
     journal: JournalDraft, source: AccountDay, target: AccountDay, origin: Origin
 ) -> dict[Lot, Lot]:
-    """Draft it all; the lots that moved, and what they are now."""
+    """Draft the whole move; return the lots that moved, each with its successor."""
     source.sheet.begin(journal)
     target.sheet.begin(journal)
     if source.lot is not None:
-        # The day's own lots do not add up: its use was brought to the target.
+        # The allowances of the two days do not add up: the source's usage was brought to the
+        # target.
         source.sheet.expire(journal, source.lot)
     moved: dict[Lot, Lot] = {}
     for backing in source.backings:
@@ -136,10 +137,10 @@ def _move(
     for hold in source.holds:
         if hold.state is HoldState.HELD:
             _move_hold(journal, hold, source, target, into)
-    # What goes into the target's day is of that day from now on, and not followed there.
+    # What joins the target's day belongs to that day from now on, and is not tracked as moved.
     moved |= {lot: now for lot, now in into.items() if now is not target.lot}
-    # The day's use that came along is counted first: else the debt would be repaid by an allowance
-    # that is used up already.
+    # The usage that was brought is counted first. Otherwise an allowance that is used up already
+    # would repay the debt.
     target.settle(target.now, origin)
     if source.sheet.debt and source.lot is not None and target.lot is not None:
         owed = source.sheet.debt
@@ -157,7 +158,7 @@ def _move(
 
 
 def _of_day(source: AccountDay, target: AccountDay) -> dict[Lot, Lot]:
-    """The source's own day goes on in the target's, where what is held of it does."""
+    """Move the held part of the source's own day into the target's day."""
     if source.lot is None or target.lot is None or not _keeps_held(source, target):
         return {}
     return {source.lot: target.lot}
@@ -170,7 +171,7 @@ def _move_hold(
     target: AccountDay,
     into: dict[Lot, Lot],
 ) -> None:
-    """Move what a hold holds into lots of the target, one for each of the source's."""
+    """Move a hold's credits into lots of the target, one for each lot of the source."""
     parts = []
     for lot, part in hold.parts:
         source.sheet.write(
@@ -188,10 +189,10 @@ def _move_hold(
 
 
 def _keeps_held(source: AccountDay, target: AccountDay) -> bool:
-    """Whether what is held of the source's day moves into the target's own day: given back it
-    is free there again, as far as the allowance goes.
+    """Return whether the held part of the source's day moves into the target's own day.
 
-    Not where some of it is to be clawed: that would take what the target had of its own.
+    If it is given back, it is free again there, as far as the allowance goes. It does not move if
+    some of it is to be clawed back: that would take credits of the target's own.
     """
     clawed = any(clawback.lot is source.lot and clawback.pending for clawback in source.clawbacks)
     return source.lot is not None and target.lot is not None and not target.closed and not clawed
@@ -206,8 +207,8 @@ def _held_lot(journal: JournalDraft, lot: Lot, source: AccountDay, target: Accou
     moved = target.sheet.grant(journal, lot.source, 0, lot.expires_at, priority=lot.priority)
     moved.granted_at = lot.granted_at
     if lot is source.lot:
-        # Its use counts against the target's allowance already: given back it would count
-        # twice, so a release of it lapses at once.
+        # This usage counts against the target's allowance already. If it were given back,
+        # it would count twice, so a released hold lapses at once.
         moved.expires_at = target.now
     move_clawbacks(lot, moved, source, target)
     return moved

@@ -1,4 +1,4 @@
-"""Purchased lots move with the money behind them, when two accounts are joined."""
+"""Move purchased lots with the money behind them when two accounts are joined."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from app.ledger.sheet import JournalDraft, Lot
 
 
 async def load_backings(database: Database, day: AccountDay) -> None:
-    """Put every backing of the account on its day, those of empty lots too."""
+    """Load every purchase backing of the account, also those of empty lots."""
     rows = await database.fetch(
         "SELECT lot_id FROM backings WHERE account_id = $1", day.sheet.account_id
     )
     await post.load_lots(database, day.sheet, {row["lot_id"] for row in rows})
-    # What was due has moved some already: those stay as they are, and are written.
+    # Backings that posting the due acts has changed stay as they are, and are written.
     moved = {backing.number: backing for backing in day.backings}
     stored = await reserved.backings_of_account(database, day.sheet)
     day.backings = [moved.get(backing.number, backing) for backing in stored]
@@ -25,10 +25,13 @@ async def load_backings(database: Database, day: AccountDay) -> None:
 def move_backing(
     journal: JournalDraft, backing: Backing, source: AccountDay, target: AccountDay
 ) -> Lot:
-    """Move what is free and what is frozen; what holds keep of the lot follows with them.
+    """Move the free and the frozen part of a purchased lot; the held part follows with its holds.
 
-    All of the pack comes, and what is gone of it already leaves at once: money that is given
-    back later finds its room in the lot.
+    The new lot first gets the whole pack, then what is gone already leaves it. So money that is
+    given back later finds its room in the lot.
+
+    Example: of a pack of 100, 30 are spent, 10 frozen and 60 free. The new lot is granted 100; 30
+    leave it at once; 10 are frozen.
     """
     lot, free, frozen = backing.lot, backing.lot.free, backing.frozen
     gone = backing.credits - free - lot.held
@@ -53,7 +56,7 @@ def move_backing(
 
 
 def move_clawbacks(lot: Lot, moved: Lot, source: AccountDay, target: AccountDay) -> None:
-    """Let clawbacks that wait for a release of the lot wait for one of the moved lot."""
+    """Move clawbacks that wait for a release of the lot to the lot that it became."""
     for clawback in [
         clawback for clawback in source.clawbacks if clawback.lot is lot and clawback.pending
     ]:

@@ -22,7 +22,7 @@ _SQL: Final = sql.beside(__file__)
 
 
 class NameOrder(msgspec.Struct, frozen=True, kw_only=True):
-    """An operator's act on the names of accounts, and the key that it comes under."""
+    """An operator's act on the names of accounts, with its idempotency key."""
 
     by: Operator
     key: RequestKey
@@ -36,9 +36,10 @@ class Named(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def rename(book: Book, public_id: str, to: str, order: NameOrder) -> Named:
-    """Give the account another id; it may have been done under this key before.
+    """Give the account another id and return the account; every earlier id keeps working.
 
-    Raises AccountUnknownError, AccountTakenError, KeyReusedError.
+    A repeated key returns the first result. Raises AccountUnknownError, AccountTakenError,
+    KeyReusedError.
     """
     async with book.database.transaction():
         if (done := await _done(book, order.key)) is not None:
@@ -62,14 +63,15 @@ async def rename(book: Book, public_id: str, to: str, order: NameOrder) -> Named
 
 
 async def merge(book: Book, public_id: str, into: str, order: NameOrder) -> Named:
-    """Move all that the account has to another, whose it is from now on.
+    """Move everything of the account into another account, and return the one that remains.
 
-    Its ids, customers, subscriptions, lots, holds, debt and what it used of its day move. The id of
-    a customer that an event tied elsewhere means the account that it left behind, if that owes.
-    It may have been done under this key before.
+    This moves ids, customers, subscriptions, lots, holds, debt and the day's usage. There is one
+    exception: if an event linked a customer to another account and left an account with debt
+    behind, the customer's id still means the account that owes.
 
-    Raises AccountUnknownError, AccountClosedError, KeyReusedError, and RefusedError for one and the
-    same account, or if the two together would pass the greatest balance.
+    A repeated key returns the first result. Raises AccountUnknownError, AccountClosedError,
+    KeyReusedError; and RefusedError if both are the same account, or if the sum would pass the
+    largest allowed balance.
     """
     database = book.database
     async with database.transaction():
@@ -106,7 +108,7 @@ async def _lock_both(book: Book, public_id: str, into: str) -> tuple[AccountNumb
         source = await require(book, public_id) if left is None else left
         target = await require(book, into)
         if source == target:
-            raise RefusedError("Both ids are of one account.")
+            raise RefusedError("Both ids belong to the same account.")
         await _lock_customers(book, source)
         days = await load.lock(book.database, book.catalogues, [source, target])
         if days[target].closed and days[target].joined_to is None:
@@ -139,7 +141,7 @@ async def _add_alias(book: Book, number: AccountNumber, external_id: str) -> Non
 
 
 async def _done(book: Book, key: RequestKey) -> Named | None:
-    """What was done under this key before, whatever the account is called today."""
+    """Return the result stored under this key, whatever the account is called today."""
     stored = await idempotency.stored_for_operator(book.database, key)
     if stored is None:
         return None

@@ -1,4 +1,4 @@
-"""Open an account: under the application's id, or under a customer's that nobody introduced."""
+"""Open an account, under the application's id or under the id of a customer not yet introduced."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from app.infrastructure import sql
 from app.infrastructure.db import Record
 from app.infrastructure.ids import AccountNumber
 
-CUSTOMER_LOCK: Final = 0x0CC5  # seeds the customers' advisory locks
-ID_LOCK: Final = 0x0CC6  # and those of the application's ids, which are taken first
+CUSTOMER_LOCK: Final = 0x0CC5  # the seed of the customers' advisory locks
+ID_LOCK: Final = 0x0CC6  # the seed of the application's ids' locks, which are taken first
 
 _SQL: Final = sql.beside(__file__)
 
 
 class Rank(IntEnum):
-    """What names a customer's account; a lower number outranks a higher one.
+    """The source that names a customer's account; a lower number outranks a higher one.
 
-    The first four tie the customer. The last two say who receives one subscription: they tie
-    nothing, since what a browser can write is among them.
+    The first four link the customer. The last two only say who receives one subscription. They
+    link nothing, because a browser can write some of them.
     """
 
     PUT = 1
@@ -56,10 +56,10 @@ async def known(book: Book, external_id: str) -> AccountNumber | None:
 async def lock_named(
     book: Book, public_ids: Iterable[str], *, waiting: bool
 ) -> tuple[list[Record], set[str]]:
-    """Find and lock accounts by their public ids; ``public_ids`` of a row are those it has.
+    """Find and lock accounts by their public ids; ``public_ids`` of a row are those that it has.
 
-    Returns the rows that are locked, and the ids of accounts that somebody else has locked: none
-    if it is ``waiting``, which raises asyncpg.LockNotAvailableError after the lock timeout.
+    Returns the locked rows, and the ids of accounts that somebody else has locked. With
+    ``waiting`` that list is empty: after the lock timeout asyncpg.LockNotAvailableError is raised.
     Unknown ids are left out.
     """
     statement = _SQL["wait_and_lock_named" if waiting else "lock_named"]
@@ -69,10 +69,10 @@ async def lock_named(
 
 
 async def is_a_customers(book: Book, external_id: str, besides: str | None) -> bool:
-    """Whether a customer other than ``besides`` is found by this id, and no account is named so.
+    """Return whether the id belongs to another customer than ``besides`` and no account uses it.
 
-    An account that was opened under it now would stand before the customer's own. Whoever pays
-    by a payment link writes its client_reference_id.
+    An account opened under this id would hide the customer's own. A buyer can write any id into
+    the client_reference_id of a payment link.
     """
     return await book.database.fetchval(  # type: ignore[no-any-return]
         *_SQL["is_a_customers"](external_id=external_id, besides=besides)
@@ -80,7 +80,7 @@ async def is_a_customers(book: Book, external_id: str, besides: str | None) -> b
 
 
 def unknown(public_id: str) -> AccountUnknownError:
-    """The error for an id that no account has."""
+    """Return the error for an id that no account has."""
     return AccountUnknownError(f"No account has the id {public_id!r}.", account_id=public_id)
 
 
@@ -118,21 +118,23 @@ async def open_day(book: Book, number: AccountNumber, origin: Origin) -> Account
 
 
 async def lock_id(book: Book, external_id: str) -> None:
-    """Let nobody else PUT this id until the transaction ends: it may name a customer's account."""
+    """Lock this id until the transaction ends, so that nobody else can PUT it meanwhile."""
     await book.database.execute(
         "SELECT pg_advisory_xact_lock(hashtextextended($1, $2))", external_id, ID_LOCK
     )
 
 
 async def try_lock_id(book: Book, external_id: str) -> bool:
-    """Lock the id if nobody has it. With a customer's lock held, waiting could deadlock."""
+    """Lock the id if it is free. To wait while holding a customer's lock could deadlock."""
     return await book.database.fetchval(  # type: ignore[no-any-return]
         "SELECT pg_try_advisory_xact_lock(hashtextextended($1, $2))", external_id, ID_LOCK
     )
 
 
 async def lock_customer(book: Book, customer_id: str) -> None:
-    """Let nobody else tie this customer, or move its subscriptions, until the transaction ends."""
+    """Lock the customer until the transaction ends: nobody else links it or moves its
+    subscriptions.
+    """
     await book.database.execute(
         "SELECT pg_advisory_xact_lock(hashtextextended($1, $2))", customer_id, CUSTOMER_LOCK
     )

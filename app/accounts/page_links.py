@@ -1,8 +1,9 @@
 """Signed links to an account's page, which expire. They are not stored.
 
-The key is derived from the pepper, so that whoever reads the database can sign none. A link names
-the account's row and when that was opened: it follows the account through renames, merges and
-other customers, and opens nothing in another book that has the same pepper.
+The signing key is derived from the pepper, so that a copy of the database is not enough to sign a
+link. A link names the account's row and the instant when the account was opened. So it follows the
+account through renames, merges and changes of customer, and opens nothing in another book that has
+the same pepper.
 """
 
 from __future__ import annotations
@@ -27,22 +28,22 @@ OFFERS_MAX: Final = 8
 Theme = Literal["auto", "light", "dark"]
 _SQL: Final = sql.beside(__file__)
 _TOKEN: Final = re.compile(r"([A-Za-z0-9_-]{1,4000})\.([A-Za-z0-9_-]{43})", re.ASCII)
-_REFUSED: Final = "This link is not one of ours, or it was changed on its way."
+_REFUSED: Final = "This link was not signed by this service, or it was changed."
 
 
 class Offer(msgspec.Struct, frozen=True, array_like=True):
-    """A price to buy by Checkout, and what its button says; by the catalogue where that is None."""
+    """A price to buy by Checkout, with its button's text; if that is None, the catalogue's text."""
 
     price: str
     label: str | None = None
 
 
 class PageLink(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
-    """What a link says of its page; readable by whoever has it, and sealed by its signature."""
+    """The content of a link: readable for everyone who has it, protected by its signature."""
 
     number: AccountNumber
     opened_us: int  # when the account was opened, in microseconds of Unix time
-    expires_s: int  # Unix time
+    expires_s: int  # when the link ends, in seconds of Unix time
     theme: Theme = "auto"
     accent: str | None = None
     return_url: str | None = None
@@ -50,7 +51,7 @@ class PageLink(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
 
 
 class PageWish(msgspec.Struct, frozen=True, kw_only=True):
-    """How the page is to look, where it leads back to, and what it offers."""
+    """The page's look, its return address and its offers."""
 
     lasts: timedelta
     theme: Theme
@@ -60,9 +61,9 @@ class PageWish(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def create(book: Book, pepper: str, public_id: str, wish: PageWish) -> tuple[str, datetime]:
-    """A new link's token, and when it ends.
+    """Return a new link's token, and the instant when it ends.
 
-    Raises AccountUnknownError, and PriceUnknownError where the catalogue does not sell a price.
+    Raises AccountUnknownError, and PriceUnknownError if the catalogue does not sell a price.
     """
     _, catalogue = await book.catalogues.present(book.database)
     for offer in wish.offers:
@@ -90,25 +91,26 @@ async def create(book: Book, pepper: str, public_id: str, wish: PageWish) -> tup
 
 
 def sign(pepper: str, link: PageLink) -> str:
-    """The token of a link, for an address."""
+    """Return the token of a link, to be put into an address."""
     body = _encoded(msgspec.json.encode(link))
     return f"{body}.{_signature(pepper, body)}"
 
 
 def read(pepper: str, token: str) -> PageLink:
-    """The link of a token, ended or not; raises PageLinkError for what we did not sign."""
+    """Return the link of a token, also if it has ended; raise PageLinkError for a bad signature."""
     found = _TOKEN.fullmatch(token)
     if found is None or not hmac.compare_digest(_signature(pepper, found[1]), found[2]):
         raise PageLinkError(_REFUSED)
     try:
         raw = base64.urlsafe_b64decode(found[1] + "=" * (-len(found[1]) % 4))
         return msgspec.json.decode(raw, type=PageLink)
-    except (binascii.Error, msgspec.MsgspecError):  # of a version that had other links
+    # Signed by a version that had another form of links.
+    except (binascii.Error, msgspec.MsgspecError):
         raise PageLinkError(_REFUSED) from None
 
 
 class Followed(msgspec.Struct, frozen=True, kw_only=True):
-    """A link that is good now, and the account that it leads to, by its internal id."""
+    """A link that is valid now, and the internal id of its account."""
 
     link: PageLink
     number: AccountNumber
@@ -117,12 +119,12 @@ class Followed(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def ends_at(self) -> datetime:
-        """When the link ends."""
+        """Return the instant when the link ends."""
         return datetime.fromtimestamp(self.link.expires_s, UTC)
 
 
 async def follow(book: Book, link: PageLink) -> Followed:
-    """Where the link leads; raises PageLinkExpiredError, PageLinkError."""
+    """Return the link with its account; raise PageLinkExpiredError or PageLinkError."""
     row = await book.database.fetchrow(*_SQL["led_to"](number=link.number))
     if row is None or _microseconds(row["opened_at"]) != link.opened_us:
         raise PageLinkError(_REFUSED)  # signed for another book

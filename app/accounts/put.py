@@ -18,7 +18,7 @@ from app.book import Book
 from app.errors import CustomerTakenError, UnknownZoneError
 from app.infrastructure.ids import AccountNumber
 
-CLEAR = ""  # in place of a customer's id: the account shall have none by PUT any more
+CLEAR = ""  # in place of a customer's id: remove the links that earlier PUTs made
 
 
 async def put(
@@ -26,9 +26,9 @@ async def put(
 ) -> tuple[AccountNumber, bool]:
     """Open or change the account in one transaction: its internal id, and whether it is new.
 
-    None keeps what stands; `CLEAR` takes the application's own ties away. The id of a known
-    customer, which the application did not give to any account, is that customer's account.
-    Raises CustomerTakenError, UnknownZoneError.
+    None keeps the present value; `CLEAR` removes the links that the application made. If the id is
+    a known customer's and no account was given it, it means that customer's account. Raises
+    CustomerTakenError, UnknownZoneError.
     """
     if time_zone is not None and not known_zone(time_zone):
         raise UnknownZoneError(
@@ -38,7 +38,7 @@ async def put(
     origin = Origin("api", actor)
     async with book.database.transaction():
         await lock_id(book, external_id)
-        # The id may be a customer's of whom an event comes at this moment.
+        # The id may belong to a customer whose first event is being applied right now.
         for name in sorted({external_id, customer_id or external_id}):
             await lock_customer(book, name)
         customer = await ties.lock(book, customer_id, None) if customer_id else None
@@ -71,7 +71,7 @@ async def _account(
             external_id,
         )
         if named is not None:
-            return named, True  # history and all
+            return named, True  # with its history
     number = await insert(book, external_id, zone or "UTC")
     if number is None:  # another PUT of this id was quicker
         return await _account(book, external_id, customer, zone, origin)
@@ -82,7 +82,7 @@ async def _account(
 async def _tie(
     book: Book, number: AccountNumber, customer: LockedCustomer, external_id: str, origin: Origin
 ) -> None:
-    """Tie the customer, with what it had under its own id; its subscriptions follow."""
+    """Link the customer to the account; what it had under its own id and its subscriptions follow."""
     if customer.rank is Rank.PUT and customer.account not in (None, number):
         raise CustomerTakenError(
             f"Customer {customer.id!r} belongs to another account.", customer_id=customer.id
@@ -123,7 +123,7 @@ async def _clear(book: Book, number: AccountNumber, origin: Origin) -> None:
         customer = await ties.lock(book, row["id"], None)
         if customer.account != number or customer.rank is not Rank.PUT:
             continue
-        # As one that the account's own name holds: what events say is looked at anew.
+        # Treated as a link by the account's own name, so that claims of events are judged again.
         customer = msgspec.structs.replace(customer, rank=Rank.NAMED)
         customer = await ties.settle(book, customer, origin)
         await ties.place(book, customer, origin)
@@ -132,7 +132,8 @@ async def _clear(book: Book, number: AccountNumber, origin: Origin) -> None:
 async def _change_zone(book: Book, number: AccountNumber, zone: str, origin: Origin) -> None:
     days = await load.lock(book.database, book.catalogues, [number])
     day = days[number]
-    if not known_zone(day.time_zone):  # tzdata dropped its name, which cannot tell any day to open
+    # The tzdata package dropped the name of this zone, so no day can be computed in it.
+    if not known_zone(day.time_zone):
         await _end_day_by(book, day, zone)
     day.post_due(origin)
     if day.time_zone != zone:

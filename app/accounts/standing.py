@@ -1,8 +1,8 @@
-"""Close an account, suspend it, and take either back.
+"""Close an account, suspend it, and undo either.
 
-A closed account gets no grants any more; what it has can still be spent. It opens again if an
-operator says so, or if its owner subscribes or buys: a paying customer is never left without
-credits. A suspended account keeps what it has and can spend none of it until it is resumed.
+A closed account gets no more grants; its credits can still be spent. It opens again if an operator
+says so, or if its owner subscribes or buys: a paying customer is never left without credits. A
+suspended account keeps its credits and can spend none of them until it is resumed.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ _SQL: Final = sql.beside(__file__)
 
 
 async def close(book: Book, public_id: str, by: Operator) -> None:
-    """End the account's grants. Closing twice is closing once.
+    """End the account's grants; closing twice has no further effect.
 
-    What was due until now is posted first: a cron that is down costs nobody a day.
+    First posts everything that is due until now, so that a cron that was down costs nobody a day.
     """
     async with book.database.transaction():
         day = await _lock(book, public_id, by)
@@ -42,7 +42,7 @@ async def close(book: Book, public_id: str, by: Operator) -> None:
 
 
 async def reopen(book: Book, public_id: str, by: Operator) -> None:
-    """Give a closed account its days again, today's too; an open one stays as it is.
+    """Open a closed account again, with today's day; an open account stays as it is.
 
     Raises AccountMergedError if it was merged into another.
     """
@@ -55,7 +55,7 @@ async def reopen(book: Book, public_id: str, by: Operator) -> None:
 
 
 async def suspend(book: Book, public_id: str, by: Operator) -> None:
-    """Let nothing be spent or held, and open no day, until the account is resumed."""
+    """Refuse spends and holds, and open no day, until the account is resumed."""
     async with book.database.transaction():
         day = await _lock(book, public_id, by)
         if not day.suspended:
@@ -77,7 +77,7 @@ async def resume(book: Book, public_id: str, by: Operator) -> None:
 
 
 def owner_came_back(day: AccountDay, made_at: datetime) -> bool:
-    """Whether what Stripe made at this instant for the account's owner opens it again."""
+    """Return whether an act of the owner at Stripe, made at this instant, opens the account again."""
     return day.closed_at is not None and day.joined_to is None and made_at > day.closed_at
 
 
@@ -85,7 +85,9 @@ async def open_again(book: Book, day: AccountDay, origin: Origin) -> None:
     """Draft the days of a locked account that was closed; the caller stores it."""
     number = day.sheet.account_id
     if day.joined_to is not None:
-        raise AccountMergedError("The account was merged into another, which has all it had.")
+        raise AccountMergedError(
+            "The account was merged into another, which has all its credits now."
+        )
     last = None
     if day.day is None:
         row = await book.database.fetchrow(*_SQL["last_day"](id=number))
@@ -101,7 +103,7 @@ async def open_again(book: Book, day: AccountDay, origin: Origin) -> None:
 
 
 async def _lock(book: Book, public_id: str, by: Operator) -> AccountDay:
-    """The locked account with what is due posted and stored."""
+    """Lock the account, post what is due, store it, and return it."""
     day = await lock(book, await require(book, public_id))
     day.post_due(Origin("due", by.actor))
     await store_days(book.database, [day])

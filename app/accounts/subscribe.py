@@ -1,4 +1,4 @@
-"""Apply a fact about a subscription: to its state, to ties, to the account's tier and day."""
+"""Apply a fact about a subscription: to its state, to links, to the account's tier and day."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ from statemachine import State
 
 
 class Taken(msgspec.Struct, frozen=True):
-    """What a fact did: to its subscription, and to its customer's tie if it names an account."""
+    """The effect of a fact on its subscription, and on its customer's link if it names an account."""
 
     settled: Settled
     claim: ClaimOutcome | None
 
 
 async def take_fact(book: Book, fact: Fact) -> Taken | OwnerConflict:
-    """Store the fact and let everything follow from it, in the caller's transaction.
+    """Store the fact and apply all its effects, in the caller's transaction.
 
-    Locks the account's id that it names, the customer, then the accounts.
+    Locks the account id that it names, then the customer, then the accounts.
     """
     origin = Origin("webhook", "stripe", event_id=fact.event_id)
     customer = await ties.lock(book, fact.customer_id, fact.account_hint)
@@ -47,14 +47,15 @@ async def take_fact(book: Book, fact: Fact) -> Taken | OwnerConflict:
 async def delete_customer(
     book: Book, customer_id: str, event_id: str, occurred_at: datetime
 ) -> int:
-    """The customer's subscriptions are canceled, those to come too; the account stays.
+    """Cancel the customer's present and future subscriptions; the account stays.
 
-    Returns how many subscriptions it has so far.
+    Returns how many subscriptions the customer has so far.
     """
     origin = Origin("webhook", "stripe", event_id=event_id)
     customer = await ties.lock(book, customer_id, None)
     if not customer.known:
-        await tie(book, customer_id, None, Rank.OWN_ID)  # its deletion is kept for later arrivals
+        # The deletion is kept for subscriptions that arrive later.
+        await tie(book, customer_id, None, Rank.OWN_ID)
     deletion = (occurred_at, event_id)
     if customer.deleted_at is not None and customer.deleted_event_id is not None:
         deletion = min(deletion, (customer.deleted_at, customer.deleted_event_id))
@@ -77,7 +78,7 @@ async def delete_customer(
 
 
 async def rederive(book: Book, subscription_id: str, customer_id: str, origin: Origin) -> Settled:
-    """Derive a subscription again, as when the catalogue came to know its price."""
+    """Derive a subscription again, for example after the catalogue has learned its price."""
     customer = await ties.lock(book, customer_id, None)
     reading = await _read(book, customer, subscription_id)
     assert not isinstance(reading, OwnerConflict), "a subscription never changes its customer"
@@ -85,16 +86,16 @@ async def rederive(book: Book, subscription_id: str, customer_id: str, origin: O
 
 
 async def _follow(book: Book, customer: LockedCustomer, reading: Reading, origin: Origin) -> Taken:
-    """Let ties, the subscription's account and its tier follow from what was derived.
+    """Update links, the subscription's account and its tier from the derived state.
 
-    One of which no price was ever known gives nothing, ties nothing and stands on no account.
+    A subscription that never had a known price gives nothing, links nothing and has no account.
     """
     derived = reading.derived
     stood = reading.stored["account_id"] if reading.stored is not None else None
     if not derived.ever_known:
         if not customer.known:
             await tie(book, customer.id, None, Rank.OWN_ID)
-        if stood is not None:  # the catalogue has forgotten its price
+        if stood is not None:  # the catalogue no longer knows its price
             return Taken(await _settle(book, reading, None, stood, origin), None)
         return Taken(await store.settle(book.database, reading, None), None)
     before = customer
@@ -104,12 +105,13 @@ async def _follow(book: Book, customer: LockedCustomer, reading: Reading, origin
     customer = await ties.settle(book, customer, origin)
     subscription_id = reading.asked.subscription_id
     number = await ties.receiver(book, customer, subscription_id, derived.state, origin)
-    customer = await ties.settle(book, customer, origin)  # receiver may have opened its account
+    customer = await ties.settle(book, customer, origin)  # `receiver` may have opened its account
     await ties.place(book, customer, origin, but=subscription_id)
     if stood is not None and stood != number:
         await move_subscriptions(book, [subscription_id], stood, number, origin)
     named = claims.receiver(customer.claims, subscription_id, Rank.NAMED)
-    owned = named is not None or number == customer.account  # else a browser may have given it
+    # Otherwise a browser may have given the name.
+    owned = named is not None or number == customer.account
     settled = await _settle(book, reading, number, number, origin, owned=owned)
     claim = await ties.outcome(book, before, customer, said[-1]) if said else None
     return Taken(settled, claim)
@@ -148,10 +150,10 @@ def _deletion(customer: LockedCustomer, subscription_id: str) -> Fact | None:
 
 
 async def _said(book: Book, customer: LockedCustomer, reading: Reading) -> list[Said]:
-    """What the subscription's metadata says, by its latest snapshot; [] if it never named anybody.
+    """Return the claims of the subscription's latest snapshot; [] if it never named an account.
 
-    Snapshots after the customer's deletion count too. What was said while no price was known counts
-    from when one is: so the order of events does not matter.
+    Snapshots after the customer's deletion count too. Claims that were made while no price was
+    known count as soon as one is, so that the order of events does not matter.
     """
     fact, derived = reading.asked.fact, reading.derived
     subscription_id = reading.asked.subscription_id
@@ -185,12 +187,12 @@ async def _settle(
     *,
     owned: bool = False,
 ) -> Settled:
-    """Store the subscription as standing on ``stands``; the day of ``number`` follows.
+    """Store the subscription with ``stands`` as its account, and update the day of ``number``.
 
-    If it is ``owned`` and has begun since the account was closed, that opens again.
+    If the account is closed and its owner (``owned``) subscribed after that, it opens again.
     """
     if reading.asked.fact is not None and stands == number and reading.gives_the_same(number):
-        # Nothing moves on the account: most events leave it in peace, and its spends too.
+        # Nothing changes on the account. Most events end here, and block no spend.
         return await store.settle(book.database, reading, number)
     days = await load.lock(book.database, book.catalogues, [number])
     day = days[number]

@@ -1,13 +1,13 @@
 """Links customers to accounts, and each subscription to the account that receives it.
 
 Every claim is stored; the link is computed from all claims, so that the order of events does not
-matter. A customer is tied by the application's PUT, which no event undoes; else by its own
-metadata; else by the earliest name in the metadata of any of its subscriptions or Checkout
-sessions; else it has an account under its own id.
+matter. These decide, the first that exists: the application's PUT, which no event undoes; the
+customer's own metadata; the earliest name in the metadata of its subscriptions and Checkout
+sessions. A customer without any has an account under its own id.
 
 A name on a subscription, or on the session that began it, decides for that subscription alone: one
-payer may pay for several accounts. A session's client_reference_id, which a browser can write, is
-asked last, and ties nothing.
+payer can pay for several accounts. A session's client_reference_id comes last and links nothing,
+because a browser can write it.
 """
 
 from __future__ import annotations
@@ -47,17 +47,17 @@ _SQL: Final = sql.beside(__file__)
 
 
 class Claimed(StrEnum):
-    """What became of an event's claim on a customer."""
+    """The effect of an event's claim on a customer."""
 
-    TIED = "tied"  # the customer is this account's from now on
-    ALREADY = "already"  # it was before
-    OUTRANKED = "outranked"  # something of a better rank, or a later snapshot, says otherwise
-    INVALID = "invalid"  # no account could have this id, or a customer has it
-    OWES = "owes"  # tied, but what the customer had before owes and stays apart
+    TIED = "tied"  # the customer belongs to this account from now on
+    ALREADY = "already"  # it belonged to it before
+    OUTRANKED = "outranked"  # a claim of a better rank, or a later snapshot, decides otherwise
+    INVALID = "invalid"  # no account can have this id, or it is a customer's
+    OWES = "owes"  # linked, but the customer's earlier account owes credits and stays separate
 
 
 class ClaimOutcome(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of the claim, why, and the account that the customer has now, if any."""
+    """The effect of the claim, its reason, and the account that the customer has now, if any."""
 
     claimed: Claimed
     account: AccountNumber | None
@@ -65,10 +65,10 @@ class ClaimOutcome(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LockedCustomer(msgspec.Struct, frozen=True, kw_only=True):
-    """A customer under its lock: its account and what ties it there, and all claims on it.
+    """A customer under its lock: its account, what links it there, and all its claims.
 
-    ``account`` is None for one that is tied to none, ``known`` whether it has a row; ``deleted_at``
-    is of its earliest deletion.
+    ``account`` is None if the customer has none; ``known`` says whether it has a row;
+    ``deleted_at`` is the time of its earliest deletion.
     """
 
     id: str
@@ -80,15 +80,15 @@ class LockedCustomer(msgspec.Struct, frozen=True, kw_only=True):
     locked_id: str | None
     deleted_at: datetime | None
     deleted_event_id: str | None
-    catalogue_id: int  # the one in force
+    catalogue_id: int  # the catalogue in force
     now: datetime
 
 
 async def claim(book: Book, customer: LockedCustomer, said: Said, origin: Origin) -> ClaimOutcome:
     """Keep that an object of the locked customer's names an account, and let the ties follow.
 
-    An empty ``external_id`` names nobody. Opens no account but the one that is named. Call it
-    inside the event's transaction; the event's row stands already.
+    An empty ``external_id`` names nobody. Opens no account except the named one. Call it in the
+    event's transaction, after the event's row is stored.
     """
     name = said.external_id
     if name and await is_a_customers(book, name, customer.id):
@@ -98,11 +98,11 @@ async def claim(book: Book, customer: LockedCustomer, said: Said, origin: Origin
 
 
 async def lock(book: Book, customer_id: str, external_id: str | None) -> LockedCustomer:
-    """Lock the application's id that an event names, then the customer; what stands of both."""
+    """Lock the application's id that an event names, then the customer; return both as stored."""
     if external_id:
         await lock_id(book, external_id)
     await lock_customer(book, customer_id)
-    # A second statement, whose snapshot is taken under the lock.
+    # A second statement: its snapshot is taken after the lock.
     rows = await book.database.fetch(*_SQL["customer"](customer_id=customer_id))
     row = rows[0]
     return LockedCustomer(
@@ -128,7 +128,7 @@ async def opened(book: Book, customer: LockedCustomer, origin: Origin) -> Accoun
 
 
 async def take(book: Book, customer: LockedCustomer, said: Said, origin: Origin) -> ClaimOutcome:
-    """Keep what the event says of a locked customer, and let the ties follow."""
+    """Store the event's claims on a locked customer, and update the links."""
     before = customer
     customer = await keep(book, customer, said)
     settled = await settle(book, customer, origin)
@@ -137,10 +137,10 @@ async def take(book: Book, customer: LockedCustomer, said: Said, origin: Origin)
 
 
 async def keep(book: Book, customer: LockedCustomer, said: Said) -> LockedCustomer:
-    """Keep what the event says of a locked customer; the ties are still to follow."""
+    """Store the event's claims on a locked customer; the caller updates the links."""
     after = claims.with_said(customer.claims, said)
     if not customer.known:
-        await tie(book, customer.id, None, Rank.OWN_ID)  # a claim is of a customer with a row
+        await tie(book, customer.id, None, Rank.OWN_ID)  # a claim needs the row of its customer
     await claims.store(book.database, customer.id, customer.claims, after)
     return msgspec.structs.replace(customer, claims=after, known=True)
 
@@ -148,9 +148,10 @@ async def keep(book: Book, customer: LockedCustomer, said: Said) -> LockedCustom
 async def settle(
     book: Book, customer: LockedCustomer, origin: Origin, *, opens: bool = False
 ) -> LockedCustomer:
-    """Tie the locked customer as its claims say; ``opens`` an account under its own id if none.
+    """Link the locked customer as its claims say; with ``opens``, open an account if none names
+    one.
 
-    Returns the customer as it is tied then. Its subscriptions are still to be placed.
+    Returns the customer with its new link. The caller then places its subscriptions.
     """
     if customer.account is not None and customer.rank is Rank.PUT:
         return customer
@@ -165,7 +166,7 @@ async def settle(
         return msgspec.structs.replace(
             customer, account=None, external_id=None, rank=Rank.OWN_ID, known=customer.known
         )
-    # The application may have introduced the customer by its own id already.
+    # The application may have PUT the customer's own id already.
     number = await known(book, customer.id)
     if number is None:
         number = await _open(book, None, origin)
@@ -175,13 +176,13 @@ async def settle(
 async def _named(
     book: Book, customer: LockedCustomer, wanted: str, rank: Rank, origin: Origin
 ) -> LockedCustomer:
-    """Tie the customer to the account of this id, with what it had under its own id."""
+    """Link the customer to the account of this id, with what it had under its own id."""
     if customer.account is not None and customer.external_id == wanted:
         if customer.rank is rank:
             return customer
         return await _tied(book, customer, customer.account, rank)
     target = await _known(book, customer, wanted)
-    if target is not None and target == customer.account:  # by an id that it had before
+    if target is not None and target == customer.account:  # by an earlier id of the account
         return customer if customer.rank is rank else await _tied(book, customer, target, rank)
     own = customer.account if customer.rank is Rank.OWN_ID else None
     if own is not None and customer.external_id is None:
@@ -189,7 +190,7 @@ async def _named(
             await book.database.execute(
                 "UPDATE accounts SET external_id = $2 WHERE id = $1", own, wanted
             )
-            target = own  # history and all
+            target = own  # with its history
         elif not await may_join(book, own, target):
             await book.database.execute(
                 "UPDATE customers SET left_account_id = $2 WHERE id = $1", customer.id, own
@@ -214,7 +215,7 @@ async def _tied(
 
 
 async def _receives(book: Book, customer: LockedCustomer) -> bool:
-    """Whether any subscription of the customer stands on an account."""
+    """Return whether any subscription of the customer has an account."""
     return await book.database.fetchval(  # type: ignore[no-any-return]
         """SELECT EXISTS (SELECT FROM subscriptions
                            WHERE customer_id = $1 AND account_id IS NOT NULL)""",
@@ -246,12 +247,12 @@ async def receiver(
 ) -> AccountNumber:
     """The account that receives a subscription of the settled customer, opened here if need be.
 
-    A customer that nothing ties has an account of its own too, even if a browser's name receives
+    A customer without a link gets an account of its own, even if a name from a browser receives
     the subscription: its events may come in any order.
     """
     tied = customer.account if customer.rank in TIES else None
     account = tied if tied is not None else await opened(book, customer, origin)
-    begun = state is not State.CREATED  # what a session named counts once it is paid
+    begun = state is not State.CREATED  # the name of a session counts once it is paid
     ranks = (Rank.NAMED, Rank.RECEIVER) if begun else (Rank.NAMED,)
     own = claims.receiver(customer.claims, subscription_id, *ranks)
     if own is not None:
@@ -279,7 +280,7 @@ async def _known(book: Book, customer: LockedCustomer | None, name: str) -> Acco
     number = await known(book, name)
     if number is not None or (customer is not None and name == customer.locked_id):
         return number
-    # A customer is locked already: to wait now could be for good.
+    # A customer is locked already, so waiting here could deadlock.
     if not await try_lock_id(book, name):
         raise BusyError(f"The account {name!r} is being named at this moment.")
     return await known(book, name)
@@ -288,7 +289,7 @@ async def _known(book: Book, customer: LockedCustomer | None, name: str) -> Acco
 async def outcome(
     book: Book, before: LockedCustomer, customer: LockedCustomer, said: Said
 ) -> ClaimOutcome:
-    """What became of a claim on the customer, which is settled now; ``before`` is as it was."""
+    """Return the effect of a claim on the customer, now settled; ``before`` is its earlier link."""
     named = said.external_id or None
     if named is None:
         told = f"the account {customer.external_id}" if customer.external_id else "no account"

@@ -1,4 +1,4 @@
-"""An account as it stands, and as a spend would find it; computed, never written."""
+"""An account as a spend would find it; computed, never written."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from statemachine import State
 READS_AT_ONCE: Final = 2  # statements under way; what comes meanwhile is read by the next
 READ_TOGETHER_MAX: Final = 100
 _SQL: Final = sql.beside(__file__)
-# Which state speaks for an account whose tier no subscription gives: the most alive.
+# If no subscription gives the tier, the first of these states is shown.
 _MOST_ALIVE = (State.ACTIVE, State.PAST_DUE, State.CREATED, State.CANCELED)
 
 
@@ -40,8 +40,10 @@ class LotView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AccountView(msgspec.Struct, frozen=True, kw_only=True):
-    """``balance`` to ``lots`` as posted; ``tier``, ``state``, ``available``, ``next_grant_at`` as
-    a spend would find them."""
+    """An account's view: ``balance`` to ``lots`` are as posted.
+
+    ``tier``, ``state``, ``available`` and ``next_grant_at`` are as a spend would find them.
+    """
 
     public_id: str
     external_id: str | None
@@ -63,7 +65,7 @@ class AccountView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Standing(msgspec.Struct, frozen=True, kw_only=True):
-    """The balance as posted, and the tier and what is available as a spend would find them."""
+    """The posted balance, with the tier and the available credits as a spend would find them."""
 
     tier: str
     balance: int
@@ -115,7 +117,7 @@ async def view_of_account(book: Book, number: AccountNumber) -> AccountView:
 
 
 async def _read(book: Book, row: Record) -> AccountView:
-    """The view of an account's row beside all else that most accounts need; the others in two."""
+    """Return the view of an account from its row: most need one query more, the others two."""
     if load.is_plain(row):
         now = max(row["now"], row["written_at"])
         one = post.with_lots(row, row["live_lots"], now)
@@ -131,7 +133,7 @@ async def _read(book: Book, row: Record) -> AccountView:
 
 
 async def balances(book: Book, public_ids: Sequence[str]) -> dict[str, Standing]:
-    """What many accounts have, by the ids that were asked for; unknown ones are left out."""
+    """Return the credits of many accounts by the ids that were asked; unknown ids are left out."""
     async with book.database.snapshot():
         rows = await book.database.fetch(*_SQL["named"](public_ids=list(set(public_ids))))
         accounts = {row["id"]: row for row in rows}
@@ -174,10 +176,10 @@ def _view(row: Record, day: AccountDay) -> AccountView:
 
 
 def _shown(subscriptions: Sequence[Record], tied: Sequence[str], day: AccountDay) -> str | None:
-    """The customer to show, bill and send to Stripe's pages, among those that are tied here.
+    """Return the customer to show, to bill and to send to Stripe's pages.
 
-    The one whose subscription gives the tier, else the one of the best tie. Who pays for the
-    account without being tied to it is nobody's to show.
+    It is one of those linked to this account: the one whose subscription gives the tier, else the
+    one with the best link. A payer that is not linked to the account is not shown.
     """
     pays = {row["customer_id"] for row in subscriptions if day.gives(load.giving(row)) == day.tier}
     return next((one for one in tied if one in pays), next(iter(tied), None))
