@@ -14,7 +14,7 @@ from app.allowance.catalogue_reading import Reading
 from app.errors import ConfigurationError
 
 FREE: Final = "FREE"
-ACCOUNT_KEY: Final = "tallybook_account_id"  # in the metadata of our own Checkout sessions
+ACCOUNT_KEY: Final = "tallybook_account_id"  # set in the metadata of our own Checkout sessions
 METADATA_KEYS_MAX: Final = 10
 CREDITS_MAX: Final = 10**12
 GRACE_DAYS_MAX: Final = 365
@@ -24,7 +24,7 @@ _RUNNING_CACHED_MAX: Final = 64
 
 
 class CatalogueError(ConfigurationError):
-    """The catalogue is wrong; the detail lists every problem, a line each."""
+    """The catalogue is wrong; the detail lists every problem, one per line."""
 
     code = "catalogue"
 
@@ -42,13 +42,14 @@ class Tier(msgspec.Struct, frozen=True):
     past_due_grace_days: int = 7
     carry_over_max: int = 0
     trial_grants: bool = True
-    low_balance_alert: int | None = None  # below a balance of so many an alert rises
-    unusual_use_alert: int | None = None  # from so many spent in a day on, net
-    pause_collection: str = "keep"  # or "none": what it gives while its collection is paused
+    low_balance_alert: int | None = None  # an alert rises when the balance falls below this
+    unusual_use_alert: int | None = None  # an alert rises when this much is spent in a day, net
+    # The tier, or "none", that it gives while its collection is paused.
+    pause_collection: str = "keep"
 
 
 class Pack(msgspec.Struct, frozen=True):
-    """Credits bought once; ``expires_days`` None is for ever."""
+    """Credits bought once; with ``expires_days`` None they never expire."""
 
     name: str
     credits: int
@@ -57,12 +58,12 @@ class Pack(msgspec.Struct, frozen=True):
 
 
 class StripeRules(msgspec.Struct, frozen=True):
-    """How the objects of the Stripe account are read.
+    """Rules for reading the objects of the Stripe account.
 
-    ``account_metadata`` are the metadata keys that name the application's id, the first one that
-    is set counts. ``park_unknown`` parks a subscription none of whose prices is known; false
-    ignores it, for a Stripe account that other products share. ``trust_client_reference`` lets a
-    session's client_reference_id tie its customer.
+    ``account_metadata`` are the metadata keys that name the application's id; the first key that
+    is set counts. ``park_unknown`` parks a subscription if none of its prices is known. False
+    ignores it instead, for a Stripe account that other products share. ``trust_client_reference``
+    lets a session's client_reference_id link its customer.
     """
 
     account_metadata: tuple[str, ...] = (ACCOUNT_KEY,)
@@ -73,7 +74,7 @@ class StripeRules(msgspec.Struct, frozen=True):
 class Catalogue(msgspec.Struct, frozen=True, dict=True):
     """Tiers and packs in the file's order; FREE is always among the tiers.
 
-    Accounts unused for ``dormant_after_days`` are skipped by runs; None skips none.
+    Runs skip accounts that were unused for ``dormant_after_days``; None skips none.
     """
 
     tiers: tuple[Tier, ...]
@@ -96,67 +97,67 @@ class Catalogue(msgspec.Struct, frozen=True, dict=True):
 
     @cached_property
     def _rank(self) -> dict[str, int]:
-        # sorted() is stable, so the file's order decides among equals.
+        # sorted() is stable, so the file's order decides between equals.
         best_first = sorted(self.tiers, key=lambda tier: -tier.daily_credits)
         return {tier.name: rank for rank, tier in enumerate(best_first)}
 
     @property
     def free(self) -> Tier:
-        """What every account has."""
+        """Return the tier that every account has."""
         return self._tier_of_name[FREE]
 
     def has(self, name: str) -> bool:
-        """Whether there is a tier of this name."""
+        """Return whether there is a tier of this name."""
         return name in self._tier_of_name
 
     def tier(self, name: str) -> Tier:
-        """The tier of this name; KeyError where there is none."""
+        """Return the tier of this name; raise KeyError if there is none."""
         return self._tier_of_name[name]
 
     def carry_over_max(self, name: str) -> int:
-        """What the tier carries over at most; 0 where there is none of this name."""
+        """Return how many credits the tier carries over at most; 0 if no tier has this name."""
         tier = self._tier_of_name.get(name)
         return tier.carry_over_max if tier else 0
 
     def tier_of_price(self, price: str) -> Tier | None:
-        """The tier that the price buys."""
+        """Return the tier that the price buys, or None."""
         return self._tier_of_price.get(price)
 
     def pack_of_price(self, price: str) -> Pack | None:
-        """The pack that the price buys."""
+        """Return the pack that the price buys, or None."""
         return self._pack_of_price.get(price)
 
     def is_ignored(self, price: str) -> bool:
-        """Whether the price grants nothing, on purpose."""
+        """Return whether the file lists the price as one that grants nothing."""
         return price in self.ignored_prices
 
     def known(self, price: str) -> bool:
-        """Whether the file names the price at all."""
+        """Return whether the file names the price at all."""
         return (
             price in self._tier_of_price or price in self._pack_of_price or self.is_ignored(price)
         )
 
     def best(self, names: Iterable[str]) -> str:
-        """The tier with most daily credits, then the file's first; FREE where none is named.
+        """Return the tier with most daily credits, then the file's first; FREE if none is named.
 
-        KeyError where a name is no tier.
+        Raises KeyError if a name is no tier.
         """
         return min(names, key=self._rank.__getitem__, default=FREE)
 
 
 @lru_cache(maxsize=_RUNNING_CACHED_MAX)
 def running(opened_by: Catalogue, present: Catalogue) -> Catalogue:
-    """The catalogue that decides within a running day.
+    """Return the catalogue that decides within a running day.
 
-    Tiers are those of the catalogue that opened the day, so that a change neither gives nor takes
-    anything before the account's next day; what has become known since is added after them.
+    Its tiers are those of the catalogue that opened the day, so that a change gives and takes
+    nothing before the account's next day. Newer tiers are added after them.
     """
     added = tuple(tier for tier in present.tiers if not opened_by.has(tier.name))
     return msgspec.structs.replace(present, tiers=(*opened_by.tiers, *added))
 
 
 def parse(text: str, file: str) -> Catalogue:
-    """Read the text of a tiers.toml; ``file`` is the name that problems are reported under.
+    """Read the text of a tiers.toml; ``file`` is the name used in problems.
 
     Raises CatalogueError with all problems at once.
     """
@@ -164,7 +165,7 @@ def parse(text: str, file: str) -> Catalogue:
         document = tomllib.loads(text)
     # tomllib recurses: a thousand nested brackets are a RecursionError, not a TOMLDecodeError.
     except (tomllib.TOMLDecodeError, RecursionError) as error:
-        problem = f"{file}: no valid TOML ({error}); correct the line and apply it again"
+        problem = f"{file}: no valid TOML ({error}); correct the line and apply the file again"
         raise CatalogueError([problem]) from None
     reading = Reading(file)
     catalogue = _catalogue(reading, document)
@@ -174,7 +175,7 @@ def parse(text: str, file: str) -> Catalogue:
 
 
 def default_text() -> str:
-    """The tiers.toml that the package ships, comments and all."""
+    """Return the text of the tiers.toml in the package, with its comments."""
     return resources.files("app.allowance").joinpath("tiers.toml").read_text(encoding="utf-8")
 
 
@@ -185,7 +186,7 @@ def _catalogue(reading: Reading, document: dict[str, object]) -> Catalogue:
     ignored = reading.prices(document, "ignored_prices", within="", default=())
     if FREE not in {tier.name for tier in tiers}:
         reading.refuse(
-            "tiers.FREE", "is missing", "add [tiers.FREE], which is what every account has"
+            "tiers.FREE", "is missing", "add [tiers.FREE], the tier that every account has"
         )
     dormant_after_days = None
     if "dormant_after_days" in document:
@@ -219,7 +220,7 @@ def _tier(reading: Reading, name: str, table: dict[str, object]) -> Tier:
     return Tier(
         name=name,
         daily_credits=reading.integer(table, "daily_credits", (0, CREDITS_MAX), within=within),
-        # Nobody buys FREE, unless its prices are listed.
+        # FREE is given to everyone, so it needs no prices.
         prices=reading.prices(table, "prices", within=within, default=() if name == FREE else None),
         past_due_grace_days=reading.integer(
             table, "past_due_grace_days", (0, GRACE_DAYS_MAX), within=within, default=7
@@ -254,7 +255,7 @@ def _pack(reading: Reading, name: str, table: dict[str, object]) -> Pack:
 
 
 def diff(old: Catalogue, new: Catalogue) -> list[str]:
-    """What applying ``new`` over ``old`` changes, a readable line each; empty for no change."""
+    """Return what applying ``new`` over ``old`` changes, one readable line each; [] for no change."""
     return [
         *_diff_named("tier", _by_name(old.tiers), _by_name(new.tiers)),
         *_diff_named("pack", _by_name(old.packs), _by_name(new.packs)),
@@ -302,7 +303,7 @@ def _diff_values(head: str, old: Mapping[str, object], new: Mapping[str, object]
 
 
 def _diff_order(old: list[str], new: list[str]) -> Iterator[str]:
-    """The order decides between tiers of equal credits, so moving one is a change."""
+    """The order decides between tiers of equal credits, so a move is a change."""
     was = [name for name in old if name in new]
     now = [name for name in new if name in old]
     if was != now:

@@ -1,4 +1,4 @@
-"""Strict reading of TOML values that collects every problem, so that one pass names them all."""
+"""Strict reading of TOML values; it collects every problem, so that one pass names them all."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _PRICE_CHARS_MAX: Final = 255
 
 
 class Reading:
-    """One file's reading; a wrong value becomes a problem and a harmless stand-in."""
+    """The reading of one file; a wrong value becomes a problem and a harmless default."""
 
     def __init__(self, file: str) -> None:
         self.problems: list[str] = []
@@ -26,7 +26,7 @@ class Reading:
         self.problems.append(f"{self._file}: {key} {what}; {remedy}")
 
     def only_keys(self, table: dict[str, object], known: Sequence[str], *, within: str) -> None:
-        """Refuse every other key, since a misspelt one would silently mean its default."""
+        """Refuse every other key: a misspelt one would silently mean its default."""
         for key in table:
             if key not in known:
                 near = difflib.get_close_matches(key, known, n=1, cutoff=0)
@@ -36,7 +36,7 @@ class Reading:
     def tables(
         self, document: dict[str, object], key: str
     ) -> Iterator[tuple[str, dict[str, object]]]:
-        """The well-named tables under the key, in the file's order."""
+        """Return the tables under the key whose names are valid, in the file's order."""
         tables = document.get(key, {})
         if not isinstance(tables, dict):
             self.refuse(key, f"is {_shown(tables)}", f"write tables such as [{key}.PRO]")
@@ -44,14 +44,14 @@ class Reading:
         for name, table in tables.items():
             if not _NAME.fullmatch(name):
                 remedy = "write 1 to 32 of A-Z, 0-9 and _, a letter first"
-                self.refuse(_dotted(key, name), "is no valid name", remedy)
+                self.refuse(_dotted(key, name), "is not a valid name", remedy)
             elif not isinstance(table, dict):
                 self.refuse(_dotted(key, name), f"is {_shown(table)}", f"write [{key}.{name}]")
             else:
                 yield name, table
 
     def table(self, document: dict[str, object], key: str) -> dict[str, object]:
-        """The one table under the key; empty when there is none."""
+        """Return the table under the key; an empty one if there is none."""
         table = document.get(key, {})
         if isinstance(table, dict):
             return table
@@ -67,7 +67,9 @@ class Reading:
         within: str,
         default: tuple[str, ...],
     ) -> tuple[str, ...]:
-        """Texts of 1 to 40 printable characters, as Stripe's metadata keys are."""
+        """Return a list of texts of 1 to 40 printable characters, the form of Stripe's metadata
+        keys.
+        """
         value = table.get(key, list(default))
         if isinstance(value, list) and 0 < len(value) <= count_max:
             names = [
@@ -88,7 +90,9 @@ class Reading:
         within: str,
         default: int | None = None,
     ) -> int:
-        """A whole number within the bounds; bool is refused though Python calls it an int."""
+        """Return a whole number within the bounds; a bool is refused, though Python calls it an
+        int.
+        """
         value = self._value(table, key, within, default)
         if type(value) is int and bounds[0] <= value <= bounds[1]:
             return value
@@ -98,7 +102,7 @@ class Reading:
         return bounds[0]
 
     def truth(self, table: dict[str, object], key: str, *, within: str, default: bool) -> bool:
-        """True or false, nothing that merely looks like it."""
+        """Return true or false; nothing else is accepted."""
         value = table.get(key, default)
         if isinstance(value, bool):
             return value
@@ -108,7 +112,7 @@ class Reading:
     def one_of(
         self, table: dict[str, object], key: str, words: Sequence[str], *, within: str
     ) -> str:
-        """One of these words; the first when the key is missing."""
+        """Return one of these words; the first if the key is missing."""
         value = table.get(key, words[0])
         if isinstance(value, str) and value in words:
             return value
@@ -124,7 +128,7 @@ class Reading:
         within: str,
         default: tuple[str, ...] | None = None,
     ) -> tuple[str, ...]:
-        """Price ids, each of which may stand in one place of the whole file."""
+        """Return price ids; each may appear in only one place of the whole file."""
         value = self._value(table, key, within, default)
         if value is None or value == default:
             return ()
@@ -140,13 +144,11 @@ class Reading:
             self.refuse(place, f"holds {_shown(price)}", remedy)
             return False
         if price.startswith(("prod_", "sub_", "cus_")):
-            remedy = (
-                "write the ids of its prices, price_…: Stripe's dashboard shows them by product"
-            )
-            self.refuse(place, f"holds {_shown(price)}, which is no price", remedy)
+            remedy = "write the ids of its prices, price_…; Stripe's dashboard shows them under the product"
+            self.refuse(place, f"holds {_shown(price)}, which is not a price id", remedy)
             return False
         if price in self._place_of_price:
-            remedy = f"it stands in {self._place_of_price[price]} already, keep one of the two"
+            remedy = f"it is in {self._place_of_price[price]} already, keep one of the two"
             self.refuse(place, f"holds {_shown(price)} again", remedy)
             return False
         self._place_of_price[price] = place

@@ -1,4 +1,4 @@
-"""The applied catalogues: the one in the database rules every process, and each is kept."""
+"""The applied catalogues: all are kept, and the newest one rules every process."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ from app.errors import ConfigurationError
 from app.infrastructure.db import Database
 from app.tables import clock_and_catalogues as rows
 
-APPLY_LOCK: Final = 0x7A11_B00C  # one apply at a time, over all processes
+APPLY_LOCK: Final = 0x7A11_B00C  # one apply at a time, in all processes
 
 
 class Catalogues:
-    """Catalogues by id; an applied one never changes, so that each is parsed once."""
+    """Catalogues by id; an applied one never changes, so each is parsed once."""
 
     def __init__(self) -> None:
         self._parsed: dict[int, Catalogue] = {}
 
     async def present(self, database: Database) -> tuple[int, Catalogue]:
-        """The id and content of the newest; ConfigurationError where none was applied."""
+        """Return the id and content of the newest; raise ConfigurationError if none was applied."""
         return await self.known(database, await database.fetchval("SELECT max(id) FROM catalogues"))
 
     async def known(self, database: Database, number: int | None) -> tuple[int, Catalogue]:
-        """The same where the newest's id is known already."""
+        """Like `present`, if the newest id is known already; None means that none was applied."""
         if number is None:
             raise ConfigurationError("No catalogue is applied; run `tallybook tiers apply FILE`.")
         return number, await self.of(database, number)
 
     async def of(self, database: Database, number: int) -> Catalogue:
-        """The catalogue of this id."""
+        """Return the catalogue of this id."""
         if number not in self._parsed:
             row = await database.run(
                 rows.Catalogues.select().where(rows.Catalogues.id == number).first()
@@ -42,16 +42,20 @@ class Catalogues:
         return self._parsed[number]
 
     async def account_keys(self, database: Database) -> tuple[str, ...]:
-        """The metadata keys that name an account, by the newest catalogue that this process knows.
+        """Return the metadata keys that name an account, by the newest catalogue known to this
+        process.
 
-        Without one the database is asked; every event that moves something learns of a newer one.
+        Asks the database if the process knows none. Each event that changes something loads a
+        newer catalogue if there is one.
         """
         if not self._parsed:
             await self.present(database)
         return self._parsed[max(self._parsed)].stripe.account_metadata
 
     async def tiers_of_days(self, database: Database) -> dict[str, list[object]]:
-        """The tiers of the days that each catalogue opened, as columns: what DAY_TIERS takes."""
+        """Return the tiers of the days that each catalogue opened, as the columns that DAY_TIERS
+        takes.
+        """
         numbers = await database.run(rows.Catalogues.select(rows.Catalogues.id))
         _, present = await self.present(database)
         tiers = [
@@ -71,7 +75,7 @@ class Applied(msgspec.Struct, frozen=True):
 
 
 async def newest(database: Database) -> Applied | None:
-    """The catalogue in force; None before the first."""
+    """Return the catalogue in force; None before the first."""
     columns = (rows.Catalogues.id, rows.Catalogues.content)
     newest_first = rows.Catalogues.select(*columns).order_by(rows.Catalogues.id, ascending=False)
     row = await database.run(newest_first.first())
@@ -79,9 +83,9 @@ async def newest(database: Database) -> Applied | None:
 
 
 async def apply(database: Database, content: str, file: str, applied_by: str) -> int:
-    """Store a catalogue as the one in force; raises CatalogueError where it is wrong.
+    """Store a catalogue as the one in force; raise CatalogueError if it is wrong.
 
-    The same content as the newest is not stored again.
+    Content that equals the newest is not stored again.
     """
     parse(content, file)
     async with database.transaction():

@@ -32,8 +32,9 @@ class AccountDay:
     day: Day | None
     opening: int
     lot: Lot | None
-    carried: Lot | None  # what was carried into it burns first; none where nothing may be
-    used_brought: int  # of ``brought``, what counts in the running day
+    # Holds what was carried over and burns first; None if nothing can be carried over.
+    carried: Lot | None
+    used_brought: int  # of ``brought``, the credits that count in the running day
     due_at: datetime
     closed_at: datetime | None
     catalogue: Catalogue
@@ -42,38 +43,40 @@ class AccountDay:
     day_catalogue_id: int
     givings: Sequence[Giving]
     withdrawn: bool  # the running day's opening was reversed
-    posted_to: datetime  # graces that ended by then are posted
+    posted_to: datetime  # graces that ended before this are posted
     suspended_at: datetime | None = None
     joined_to: AccountNumber | None = None
     brought: Sequence[Use] = ()  # of accounts that were joined to it
-    brought_until: datetime | None = None  # none of ``brought``, or of its givings', counts later
+    # Nothing of ``brought``, nor of the entitlements' uses, counts later.
+    brought_until: datetime | None = None
     dormant: bool = False  # runs skip it until it is used
     runs: Mapping[Wave, RunNumber] = field(default_factory=dict)  # which run opens which day
     opened: list[OpenedDay] = field(default_factory=list)
-    past: dict[date, PastDay] = field(default_factory=dict)  # as far as anything may come back
+    # The days to which credits may still come back.
+    past: dict[date, PastDay] = field(default_factory=dict)
     holds: list[Hold] = field(default_factory=list)  # those that are open
     clawbacks: list[Clawback] = field(default_factory=list)
-    backings: list[Backing] = field(default_factory=list)  # those that wait for something
+    backings: list[Backing] = field(default_factory=list)  # those that wait for a release
     changed: bool = False
 
     @property
     def now(self) -> datetime:
-        """The clock's time after the account's lock."""
+        """Return the clock's time after the account's lock."""
         return self.sheet.now
 
     @property
     def closed(self) -> bool:
-        """Whether it gets no grants any more."""
+        """Return whether the account gets no more grants."""
         return self.closed_at is not None
 
     @property
     def suspended(self) -> bool:
-        """Whether it opens no day and nothing can be spent, for the time being."""
+        """Return whether the account is suspended: it opens no day, and nothing can be spent."""
         return self.suspended_at is not None
 
     @property
     def next_grant_at(self) -> datetime | None:
-        """When the next day opens; None for an account that is closed or suspended."""
+        """Return when the next day opens; None for a closed or suspended account."""
         if self.closed or self.suspended or self.day is None:
             return None
         return self.day.ends_at
@@ -96,7 +99,7 @@ class AccountDay:
         self.changed |= noted != self.due_at
 
     def entitle(self, at: datetime, origin: Origin) -> None:
-        """Read the tier that the subscriptions give at this instant and make the rule true."""
+        """Read the tier that the subscriptions give at this instant, and apply the allowance rule."""
         self.tier = entitled_tier(self.givings, at, self.running)
         self.changed = True
         self.posted_to = max(self.posted_to, at)
@@ -104,7 +107,7 @@ class AccountDay:
         self.due_at = self._next_due()
 
     def settle(self, at: datetime, origin: Origin) -> None:
-        """The allowance rule: the day's lot has max(0, allowance - used) free."""
+        """Apply the allowance rule: the day's lot has max(0, allowance - used) free."""
         if self.lot is None or self.closed or self.lot.expires_at <= at:
             return
         used = self.lot.drawn + self.used_brought
@@ -116,11 +119,11 @@ class AccountDay:
 
     @property
     def allowed(self) -> int:
-        """How much may be used of the running day, by the tier that is entitled now.
+        """Return how many credits may be used in the running day, by the tier that applies now.
 
-        A subscription that came from another account brings what was used of that one's days. It
-        lowers only what the subscription adds: the account has at least what it would have
-        without it.
+        A subscription that came from another account brings the usage of that account's days. It
+        lowers only what the subscription adds: the account has at least what it would have without
+        it.
         """
         if self.withdrawn or self.day is None:
             return 0
@@ -136,25 +139,26 @@ class AccountDay:
         return allowed
 
     def _credits(self, tier: str) -> int:
-        """The tier's daily credits, by the running day's catalogue."""
-        # A tier that came and was dropped since the day began gives nothing, until it is derived.
+        """Return the tier's daily credits, by the running day's catalogue."""
+        # A tier that was added and removed since the day began gives nothing until it is derived
+        # again.
         known = self.running.has(tier)
         return (self.running.tier(tier) if known else self.running.free).daily_credits
 
     @property
     def running(self) -> Catalogue:
-        """The catalogue that decides until the day ends: tiers, amounts and graces."""
+        """Return the catalogue that decides until the day ends: tiers, amounts and grace periods."""
         if self.day_catalogue is self.catalogue:
             return self.catalogue
         return running(self.day_catalogue, self.catalogue)
 
     def open_first_day(self, origin: Origin) -> None:
-        """A new account's day is opened at once."""
+        """Open the day of a new account at once."""
         self._open(day_of(self.time_zone, self.now), origin)
         self.due_at = self._next_due()
 
     def change_zone(self, zone: str) -> None:
-        """The running day lasts until the first start of a later date in the new zone."""
+        """Change the zone; the running day lasts until a later date first starts in the new zone."""
         self.changed = True
         self.time_zone = zone
         if self.day is None or self.lot is None:
@@ -167,17 +171,17 @@ class AccountDay:
 
     @property
     def _waits(self) -> bool:
-        """Whether the day's end waits until the account is resumed, as over a gap of days."""
+        """Return whether the day's end waits until the account is resumed, like a gap of days."""
         return self.suspended and not self.closed
 
     def begin_again(self, origin: Origin, last: LastDay | None) -> None:
-        """Give days to an account again that was closed; ``last`` is the last one it had."""
+        """Give days again to an account that was closed; ``last`` is its last day."""
         self.closed_at, self.changed = None, True
         if self.day is None:
             today = day_of(self.time_zone, self.now)
             if last is None or today.on > last.day.on:
                 self._open(today, origin)
-            else:  # by a change of zone; dates only ascend, so that day goes on until a later one
+            else:  # dates only ascend: after a change of zone that day goes on until a later date
                 later = first_start_of_later_date(self.time_zone, last.day.on, self.now)
                 self.day = Day(last.day.on, last.day.starts_at, later.starts_at)
                 self.opening, self.lot, self.carried = last.opening, last.lot, last.carried
@@ -196,14 +200,14 @@ class AccountDay:
         day = day_of(self.time_zone, self.now)
         if day.on > ended.on or self.lot is None:
             self._open(day, origin)
-        else:  # tzdata has put off the day's end since it was opened
+        else:  # tzdata has moved the day's end since the day was opened
             self.change_zone(self.time_zone)
 
     def _open(self, day: Day, origin: Origin) -> None:
         ended, ended_lots = self.day, self._lots_of_day()
         past = self._past_day(ended_lots)
         self.leave_day()
-        # A grace that ended before the day began moves nothing on it.
+        # A grace period that ended before the day began changes nothing in it.
         self.posted_to = max(self.posted_to, day.starts_at)
         self.day, self.opening, self.withdrawn = day, 1, False
         self.used_brought = counting(self.brought, day.starts_at)
@@ -215,7 +219,8 @@ class AccountDay:
         journal = self._journal(Act.OPENING, day.starts_at, replace(origin, run_id=run_id))
         if ended is not None and past is not None:
             self._carry_over(journal, ended, past)
-        # Next to the greatest balance a day gives what there is room for: nothing may stop a day.
+        # Near the largest allowed balance a day gives only what fits, so that no day is ever
+        # blocked.
         credits = min(max(0, self.allowed - self.used_brought), self.sheet.room)
         self.lot = self.sheet.grant(journal, LotSource.DAILY, credits, day.ends_at)
         self.lot.of_running_day = True
@@ -239,7 +244,7 @@ class AccountDay:
         self.dormant = False
 
     def _lots_of_day(self) -> list[Lot]:
-        """The lots that end with the running day, its own first: what is carried over of them."""
+        """Return the lots that end with the running day, its own first; they can be carried over."""
         if self.day is None or self.lot is None:
             return []
         ends_at = self.day.ends_at
@@ -251,7 +256,7 @@ class AccountDay:
         return [self.lot, *sorted(others, key=lambda lot: lot.number or 2**63)]
 
     def _past_day(self, lots: Sequence[Lot]) -> PastDay | None:
-        """The running day as it ends now."""
+        """Return the running day as a past day that ends now."""
         if self.lot is None:
             return None
         return PastDay(
@@ -263,16 +268,16 @@ class AccountDay:
         )
 
     def leave_day(self) -> None:
-        """The running day is over."""
+        """End the running day."""
         for lot in filter(None, (self.lot, self.carried)):
             lot.of_running_day, lot.changed = False, True
         self.day = self.lot = self.carried = None
         self.changed = True
 
     def _carry_over(self, journal: JournalDraft, ended: Day, past: PastDay) -> None:
-        """What is left of the day that ended goes on, as far as its tier carries over.
+        """Move what is left of the ended day into the new one, up to its tier's carry-over limit.
 
-        Over days that nobody opened, too: they give nothing and take nothing.
+        Days that nobody opened in between give nothing and take nothing.
         """
         assert self.day is not None
         if past.carry_over_max:
@@ -286,7 +291,7 @@ class AccountDay:
         self.past[ended.on] = past
 
     def hold(self, journal: JournalDraft, hold: Hold) -> None:
-        """Reserve; raises InsufficientCreditsError."""
+        """Reserve the hold's amount; raise InsufficientCreditsError if it is not available."""
         holds.take(self.sheet, journal, hold, self.next_grant_at)
         self.holds.append(hold)
         self.changed = True
@@ -295,12 +300,12 @@ class AccountDay:
     def capture(
         self, journal: JournalDraft, hold: Hold, amount: int, origin: Origin, *, final: bool = True
     ) -> None:
-        """Spend this much of the hold; the rest comes back, or stays held for more captures."""
+        """Spend this much of the hold; the rest is released, or stays held for more captures."""
         left = amount
         for lot, part in hold.parts:
             taken = min(part, left)
             left -= taken
-            # What was to be clawed at the release falls short where nothing else is held.
+            # What a clawback waited for becomes a shortfall if nothing else is held.
             lost = max(0, taken - self.spare(lot))
             for clawback in self.clawbacks_of(lot):
                 lost -= clawbacks.captured(self.sheet, journal, clawback, lost)
@@ -322,9 +327,9 @@ class AccountDay:
         self.due_at = self._next_due()
 
     def came_back(self, journal: JournalDraft, lots: Sequence[Lot], at: datetime) -> None:
-        """Credits are free again in these lots: clawbacks go on, ends come, debt is repaid.
+        """Process credits that are free again in these lots: clawbacks, ends of lots, debt.
 
-        The caller settles the running day then.
+        The caller settles the running day afterwards.
         """
         for lot in lots:
             for clawback in self.clawbacks_of(lot):
@@ -342,34 +347,36 @@ class AccountDay:
             self.sheet.repay(journal, lot)
 
     def carried_on(self, journal: JournalDraft) -> int:
-        """How much of what the journal gave back to past days went on into the running one."""
+        """Return how much of what the journal gave back to past days was carried into the running
+        one.
+        """
         if self.carried is None:
             return 0
         return self.sheet.sum_of(journal, Kind.TRANSFER, into=self.carried)
 
     def clawbacks_of(self, lot: Lot) -> list[Clawback]:
-        """What is being taken back of this lot, by reversals and by money that went back."""
+        """Return the clawbacks of this lot, by reversals and by refunds of money."""
         return backings.clawbacks_of(lot, self.clawbacks, self.backings)
 
     def spare(self, lot: Lot) -> int:
-        """What is held of this lot and neither frozen nor waited for by a clawback."""
+        """Return what is held of this lot and is neither frozen nor awaited by a clawback."""
         return backings.spare(lot, self.clawbacks, self.backings)
 
     def _release_overdue(self, due: datetime, origin: Origin) -> None:
-        """A hold past its deadline holds nothing."""
+        """Release the holds past their deadline."""
         for hold in self.holds:
             if hold.state is HoldState.HELD and hold.expires_at <= due:
                 journal = self._journal(Act.RELEASE, hold.expires_at, origin)
                 self.release(journal, hold, HoldState.EXPIRED, hold.expires_at, origin)
 
     def _lapse(self, at: datetime, origin: Origin, but: Sequence[Lot] = ()) -> None:
-        """Let every lot lapse whose end has come by ``at``, in the order of their numbers."""
+        """Expire every lot whose end has come by ``at``, in the order of their numbers."""
         for lot in sorted(self.sheet.lots, key=lambda lot: lot.number or 2**63):
             if lot not in but and lot.free > 0 and lot.expires_at <= at:
                 self.sheet.expire(self._journal(Act.EXPIRY, lot.expires_at, origin), lot)
 
     def refresh_due(self) -> None:
-        """Find anew when the next thing is due, after lots were added."""
+        """Compute again when the next thing is due, after lots were added."""
         self.due_at = self._next_due()
 
     def _next_due(self) -> datetime:
@@ -382,7 +389,7 @@ class AccountDay:
         return min((*graces, *ends, *deadlines, *day_ends), default=NEVER)
 
     def gives(self, giving: Giving) -> str | None:
-        """The tier that this one gives now."""
+        """Return the tier that this subscription gives now, or None."""
         return giving.at(self.now, self.running)
 
     def _journal(self, act: Act, at: datetime, origin: Origin) -> JournalDraft:

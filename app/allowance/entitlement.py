@@ -1,4 +1,4 @@
-"""Which tier an account is entitled to, from what its subscriptions give."""
+"""The tier to which an account is entitled, from what its subscriptions give."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from app.allowance.catalogue import Catalogue
 
 
 class Use(msgspec.Struct, frozen=True):
-    """Credits that were used of a day of another account.
+    """Credits that were used in a day of another account.
 
-    They count in every day that starts before ``until``, which is that day's end.
+    They count in every day that starts before ``until``, the end of that other day.
     """
 
     from_account: int
@@ -22,15 +22,15 @@ class Use(msgspec.Struct, frozen=True):
 
 
 def counting(uses: Iterable[Use], starts_at: datetime) -> int:
-    """How much of these counts in a day that starts then."""
+    """Return how many of these credits count in a day that starts then."""
     return sum(use.amount for use in uses if use.until > starts_at)
 
 
 class Giving(msgspec.Struct, frozen=True):
-    """What one subscription gives: a tier, or one until its grace ends, or nothing.
+    """What one subscription gives: a tier, a tier until its grace period ends, or nothing.
 
-    The grace lasts from ``failing_since`` for as many days as the day's catalogue says; what was
-    derived before that was stored knows its end alone. ``uses`` are of accounts that it left.
+    The grace period lasts from ``failing_since`` for as many days as the day's catalogue says.
+    Rows from before that column existed have its end only. ``uses`` are of accounts that it left.
     """
 
     tier: str | None
@@ -40,7 +40,9 @@ class Giving(msgspec.Struct, frozen=True):
     uses: tuple[Use, ...] = ()
 
     def grace_end(self, catalogue: Catalogue) -> datetime | None:
-        """When its grace ends by this catalogue; as it was derived if that knows no such tier."""
+        """Return when its grace period ends by this catalogue; the stored end if it has no such
+        tier.
+        """
         if self.tier is not None or self.grace_tier is None:
             return None
         if self.failing_since is not None and catalogue.has(self.grace_tier):
@@ -49,7 +51,7 @@ class Giving(msgspec.Struct, frozen=True):
         return self.grace_ends_at
 
     def at(self, instant: datetime, catalogue: Catalogue) -> str | None:
-        """The tier it gives at this instant."""
+        """Return the tier it gives at this instant, or None."""
         if self.tier is not None:
             return self.tier
         ends_at = self.grace_end(catalogue)
@@ -57,7 +59,7 @@ class Giving(msgspec.Struct, frozen=True):
 
 
 def entitled_tier(givings: Iterable[Giving], at: datetime, catalogue: Catalogue) -> str:
-    """The best of what the subscriptions give; FREE if none gives any.
+    """Return the best tier that the subscriptions give; FREE if they give none.
 
     A tier that the catalogue does not have gives nothing.
     """
@@ -66,7 +68,7 @@ def entitled_tier(givings: Iterable[Giving], at: datetime, catalogue: Catalogue)
 
 
 def tier_columns(catalogue: Catalogue) -> dict[str, list[object]]:
-    """Names, credits and days of grace, the best tier first: what ``tiers`` in the SQL takes."""
+    """Return names, credits and days of grace, the best tier first: the SQL's ``tiers``."""
     best_first = sorted(catalogue.tiers, key=lambda tier: -tier.daily_credits)
     return {
         "names": [tier.name for tier in best_first],
@@ -76,32 +78,32 @@ def tier_columns(catalogue: Catalogue) -> dict[str, list[object]]:
 
 
 class CataloguePricing:
-    """The catalogue as ``app.subscriptions.derive`` asks for it."""
+    """The catalogue in the form that ``app.subscriptions.derive`` needs."""
 
     def __init__(self, catalogue: Catalogue) -> None:
         self.catalogue = catalogue
 
     def tier_of(self, prices: Sequence[str]) -> str | None:
-        """The best tier among the prices; quantity does not multiply."""
+        """Return the best tier among the prices; quantity does not multiply."""
         tiers = [tier.name for price in prices if (tier := self.catalogue.tier_of_price(price))]
         return self.catalogue.best(tiers) if tiers else None
 
     def ignores(self, prices: Sequence[str]) -> bool:
-        """Whether every price is listed as ignored."""
+        """Return whether every price is listed as ignored."""
         return bool(prices) and all(self.catalogue.is_ignored(price) for price in prices)
 
     def lesser(self, one: str, other: str) -> str:
-        """The tier with fewer daily credits."""
+        """Return the tier with fewer daily credits."""
         return other if self.catalogue.best([one, other]) == one else one
 
     def grace(self, tier: str) -> timedelta:
-        """How long the tier outlives a failed payment."""
+        """Return how long the tier lasts after a failed payment."""
         return timedelta(days=self.catalogue.tier(tier).past_due_grace_days)
 
     def grants_in_trial(self, tier: str) -> bool:
-        """Whether a trial of this tier grants."""
+        """Return whether a trial of this tier grants."""
         return self.catalogue.tier(tier).trial_grants
 
     def gives_while_paused(self, tier: str) -> bool:
-        """Whether a subscription whose collection is paused gives this tier."""
+        """Return whether a subscription whose collection is paused gives this tier."""
         return self.catalogue.tier(tier).pause_collection == "keep"

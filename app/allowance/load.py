@@ -29,7 +29,7 @@ _SQL: Final = sql.beside(__file__)
 
 @dataclass(slots=True)
 class Drawable:
-    """A locked account whose sheet is ready to be drawn from; ``day`` where something was due."""
+    """A locked account, ready to draw from; ``day`` is set if something was due."""
 
     row: Record
     sheet: Sheet
@@ -37,19 +37,19 @@ class Drawable:
 
     @property
     def closed(self) -> bool:
-        """Whether an operator closed it."""
+        """Return whether an operator closed the account."""
         return self.row["closed_at"] is not None
 
     @property
     def next_grant_at(self) -> datetime | None:
-        """When the next day opens; None for a closed account."""
+        """Return when the next day opens; None for a closed account."""
         if self.day is not None:
             return self.day.next_grant_at
         return None if self.closed else self.row["day_ends_at"]
 
     @property
     def suspended(self) -> bool:
-        """Whether an operator suspended it."""
+        """Return whether an operator suspended the account."""
         return self.row["suspended_at"] is not None
 
 
@@ -69,7 +69,7 @@ async def to_draw(
 ) -> tuple[dict[AccountNumber, Drawable], dict[str, StoredAnswer]]:
     """Locked accounts with what is due on them posted, and what stands under the keys.
 
-    Most accounts have nothing due; theirs is the short way of one statement.
+    Most accounts have nothing due; one statement is enough for them.
     """
     locked, answers = await post.sheets_and_answers(database, rows, keys)
     overdue = {n: one for n, one in locked.items() if _next_due(one.row) <= one.sheet.now}
@@ -89,9 +89,9 @@ async def view(
 
 
 def is_plain(row: Record) -> bool:
-    """Whether an account's lots and subscriptions are all that decides what it has.
+    """Return whether the account's lots and subscriptions alone decide what it has.
 
-    Not where credits are held, or use was brought from another account.
+    False if credits are held, or if usage was brought from another account.
     """
     return not row["held"] and not _counts(row)
 
@@ -103,7 +103,7 @@ async def plain_view(
     subscriptions: Iterable[Record],
     newest_catalogue_id: int,
 ) -> AccountDay:
-    """The day of a plain account of which everything was read: to compute and throw away."""
+    """Build the day of a plain account from rows that were all read; it must not be stored."""
     present_id, present = await catalogues.known(database, newest_catalogue_id)
     day_catalogue = await catalogues.of(database, one.row["day_catalogue_id"] or present_id)
     gives = [giving(row) for row in subscriptions if row["tier"] or row["grace_tier"]]
@@ -130,13 +130,13 @@ async def _days(
         day.holds, day.clawbacks = holds.get(number, []), clawbacks.get(number, [])
         day.backings = backings.get(number, [])
         days[number] = day
-        # What is released after a midnight goes back to the day that it was held on.
+        # What is released after a midnight goes back to the day in which it was held.
         await load_past(database, day, [lot for hold in day.holds for lot, _ in hold.parts])
     return days
 
 
 async def reread(database: Database, days: Iterable[AccountDay]) -> None:
-    """Read again what the accounts' subscriptions give, and what was brought to them."""
+    """Read again what the accounts' subscriptions give, and the usage that was brought to them."""
     days = list(days)
     givings = await _givings(database, [day.sheet.account_id for day in days])
     brought = await _brought(
@@ -150,7 +150,7 @@ async def reread(database: Database, days: Iterable[AccountDay]) -> None:
 
 @dataclass(slots=True)
 class _Brought:
-    """Use of other accounts' days: by the account they were joined to, by a subscription."""
+    """Usage of other accounts' days: by the account they were joined to, and by subscription."""
 
     joined: dict[AccountNumber, list[Use]]
     moved: dict[str, tuple[Use, ...]]
@@ -174,7 +174,7 @@ async def _givings(
 ) -> dict[AccountNumber | None, list[Record]]:
     """The rows of the accounts' subscriptions that give something; the newest catalogue's id.
 
-    That id stands in a row of no account, for the price of one round trip.
+    The id comes in a row without an account, which saves a round trip.
     """
     rows = await database.fetch(*_SQL["givings"](account_ids=list(numbers)))
     givings: dict[AccountNumber | None, list[Record]] = {number: [] for number in (None, *numbers)}
@@ -184,7 +184,7 @@ async def _givings(
 
 
 def giving(row: Record, moved: Mapping[str, tuple[Use, ...]] | None = None) -> Giving:
-    """What a subscription's row gives; ``moved`` is what subscriptions brought along."""
+    """Return what a subscription's row gives; ``moved`` is the usage that subscriptions brought."""
     return Giving(
         row["tier"],
         row["grace_tier"],
@@ -195,20 +195,20 @@ def giving(row: Record, moved: Mapping[str, tuple[Use, ...]] | None = None) -> G
 
 
 def _counts(row: Record) -> bool:
-    """Whether anything that was brought to the account may count in its running day or later."""
+    """Return whether usage that was brought may count in the running day or later."""
     until: datetime | None = row["brought_until"]
     return until is not None and until > (row["day_starts_at"] or datetime.min.replace(tzinfo=UTC))
 
 
 def _next_due(row: Record) -> datetime:
-    """A dormant account's day ends before the tick looks at it again; a suspended one's waits."""
+    """A dormant account's day ends before the tick looks again; a suspended account's day waits."""
     due_at: datetime = row["due_at"]
     waits = row["suspended_at"] is not None or row["day_ends_at"] is None
     return due_at if waits else min(due_at, row["day_ends_at"])
 
 
 def _posted_to(row: Record, now: datetime) -> datetime:
-    """All that was due until then is posted; what a grace gave before the day began is past."""
+    """Return until when all is posted; a grace period from before the day began is over."""
     posted_to = min(_next_due(row) - _MICROSECOND, now)
     return max(posted_to, row["day_starts_at"] or posted_to)
 

@@ -1,4 +1,4 @@
-"""Loads what an act reaches back to: days that have ended, and what is taken back of lots."""
+"""Load what an act needs of the past: days that have ended, and clawbacks of lots."""
 
 from __future__ import annotations
 
@@ -14,16 +14,17 @@ from app.infrastructure.db import Database, Record
 from app.ledger import post, reserved
 from app.ledger.sheet import Lot
 
-# A day ends within so many days of its date: it lasts 50 hours at most, in whichever zone.
+# A day ends at most this many days after its date: in any zone it lasts 50 hours at most.
 _AFTER_ITS_DATE: Final = timedelta(days=4)
 _SQL: Final = sql.beside(__file__)
 
 
 async def load_past(database: Database, day: AccountDay, lots: Iterable[Lot]) -> None:
-    """Put the days on ``day.past`` that these lots ended with, and those through which it goes on.
+    """Put on ``day.past`` the days that these lots ended with, and the days up to the running one.
 
-    The lots are on the day's sheet. None is needed for those of the running day or with an end of
-    their own, nor of a closed account whose last day is over: there is no day to go on into.
+    The lots are on the day's sheet. Nothing is loaded for lots of the running day, for lots with
+    an end of their own, or for a closed account whose last day is over: it has no day to carry
+    into.
     """
     if day.day is None:
         return
@@ -52,7 +53,8 @@ async def load_past(database: Database, day: AccountDay, lots: Iterable[Lot]) ->
 async def load_clawbacks(database: Database, days: Iterable[AccountDay]) -> None:
     """Put every clawback of the sheets' lots on the days.
 
-    Those that are there stay as they are: what was due may have moved them, and they are written.
+    Clawbacks that are on the days already stay: posting due acts may have changed them, and they
+    are written.
     """
     of_account = {day.sheet.account_id: day for day in days}
     sheets = {number: day.sheet for number, day in of_account.items()}
@@ -69,7 +71,7 @@ def _has_ended(day: AccountDay, lot: Lot) -> bool:
 
 
 def _join_known(day: AccountDay, lot: Lot) -> bool:
-    """Whether the lot ended with a day that is known already, which it joins then."""
+    """Return whether the lot ended with a day that is loaded already; it then joins that day."""
     for past in day.past.values():
         if past.own.expires_at == lot.expires_at:
             past.others = [*past.others, lot]
@@ -80,7 +82,7 @@ def _join_known(day: AccountDay, lot: Lot) -> bool:
 def _reached(
     day: AccountDay, rows: Sequence[Record], ends: set[datetime]
 ) -> list[tuple[Record, Record]]:
-    """The days that ended then, and those that are reached from them, each with the next one."""
+    """Return the days that ended then, and the days reached from them, each with the next one."""
     wanted, reached = [], False
     for row, after in pairwise(rows):
         if row["day_on"] not in day.past and (reached or row["expires_at"] in ends):

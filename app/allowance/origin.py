@@ -1,4 +1,4 @@
-"""On whose account credits move."""
+"""The origin of a movement of credits."""
 
 from __future__ import annotations
 

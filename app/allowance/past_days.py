@@ -1,12 +1,13 @@
-"""Days that have ended, as far as credits may still come back to them. Pure.
+"""Days that have ended, to which credits may still come back. Pure.
 
-What comes back to a day after its end goes on into the running one, as if it had been there at that
-end: as far as that day's rule would have left it free, as far as the day after could still be
-carried into, and so on from midnight to midnight. The rest expires. So a hold or a refund over a
-midnight neither gains nor loses anything.
+Credits that come back to a day after its end are carried into the running day as if they had been
+there at that end. Each step is limited twice: by what that day's rule would have left free, and by
+what could still be carried into the next day. The rest expires. So a hold or a refund over a
+midnight neither gains nor loses credits.
 
-Example: of 5 credits a day and at most 5 carried over, 4 are held at midnight, and 1 is carried.
-Released the day after, the 4 go into that day's carried lot, which was given 5 in all then.
+Example: an account gets 5 credits a day and carries over at most 5. At midnight 4 are held, so 1
+is carried. If the 4 are released the day after, they go into that day's carried lot, which then
+was given 5 in all.
 """
 
 from __future__ import annotations
@@ -19,28 +20,28 @@ from app.ledger.clawbacks import Clawback
 from app.ledger.kinds import LotSource
 from app.ledger.sheet import JournalDraft, Lot, Sheet
 
-# The lots that end with their day, whose rest is carried over.
+# These lots end with their day; what is left of them is carried over.
 DAY_SOURCES: Final = frozenset({LotSource.DAILY, LotSource.CARRIED})
 
 
 @dataclass(slots=True, eq=False)
 class PastDay:
-    """A day's lots, how much its rule allowed at its end, and how much could be carried on.
+    """A day's lots, what its rule allowed at its end, and how much could be carried over.
 
-    ``allowed`` is the allowance less what other days had brought to it: its own lot was left
-    ``max(0, allowed - used)``. ``following`` None is the running day.
+    ``allowed`` is the allowance less the usage that other days had brought. The day's own lot was
+    left with ``max(0, allowed - used)``. ``following`` is None if the running day follows.
     """
 
     own: Lot
     carried: Lot | None
     allowed: int
     carry_over_max: int
-    others: Sequence[Lot] = ()  # of openings that were taken back, and of accounts joined to this
+    others: Sequence[Lot] = ()  # of openings that were reversed, and of accounts joined to this one
     following: PastDay | None = None
 
     @property
     def lots(self) -> list[Lot]:
-        """All that ended with it, in the order in which they are carried on."""
+        """Return all lots that ended with the day, in the order in which they are carried over."""
         return [self.own, *([self.carried] if self.carried else []), *self.others]
 
 
@@ -51,9 +52,9 @@ def carry_on(
     running: tuple[Lot, Lot | None],
     clawbacks: Sequence[Clawback],
 ) -> None:
-    """Let what came back to a day's lots go on, day by day, into the running one's.
+    """Carry what came back to a day's lots over, day by day, into the running day's lots.
 
-    ``running`` are its own lot and the one of what was carried into it.
+    ``running`` are the running day's own lot and the lot of what was carried into it.
     """
     past: PastDay | None = day
     while past is not None:
@@ -68,7 +69,7 @@ def carry_on(
 
 
 def _keep_rule(sheet: Sheet, journal: JournalDraft, day: PastDay) -> None:
-    """Of what came back to the day's own lot the rule had left free what lies within it."""
+    """Keep of what came back to the day's own lot only what the rule had left free."""
     beyond = day.own.drawn + day.own.free - day.allowed
     sheet.expire(journal, day.own, min(day.own.free, max(0, beyond)))
 
@@ -79,10 +80,10 @@ def burn_first(
     lots: tuple[Lot, Lot | None],
     clawbacks: Sequence[Clawback],
 ) -> None:
-    """Credits came back to the carried one of a day's two lots: they burn before its own.
+    """Credits came back to the carried lot of a day: burn them before the day's own lot.
 
-    What was drawn of its own lot in their place returns to that. Otherwise holding them would gain:
-    a downgrade takes what was used from the allowance, and leaves what is carried alone.
+    What was drawn from the own lot in their place returns to it. Otherwise a hold would gain
+    credits: a downgrade takes what was used from the allowance, but nothing of the carried lot.
     """
     own, carried = lots
     taken_back = sum(one.clawed + one.shortfall_reversed for one in clawbacks if one.lot is own)

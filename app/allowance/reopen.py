@@ -1,11 +1,11 @@
-"""Open a day again whose opening was taken back with its run. Pure.
+"""Open a day again after its opening was reversed with its run. Pure.
 
-The day's allowance is what it is on any other path: what the first lot gave and was not taken back
-counts as used, so that a day yields no more for having been taken back and opened again.
+The day's allowance is the same as on any other path. What the first lot gave and was not taken
+back counts as used, so that a day yields no more for having been reversed and opened again.
 
-Example: 50 credits were granted by mistake and 30 spent; the reversal takes 20 and writes 30 off.
-Opened again at 20 credits, the day covers 20 of the 30 and grants nothing. The other 10 are what
-the mistake cost: they stay written off, or owed, for the reason of the reversal.
+Example: 50 credits were granted by mistake and 30 spent. The reversal takes 20 back and writes 30
+off. Opened again at 20 credits, the day covers 20 of the 30 and grants nothing. The other 10 are
+the cost of the mistake: they stay written off, or owed, with the reversal's reason.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from app.ledger.sheet import JournalDraft
 
 
 def reopen(day: AccountDay, origin: Origin) -> int:
-    """Undo the reversal's shortfalls as far as the day allows, then grant what is left of it.
+    """Undo the reversal's shortfalls as far as the day allows, then grant what is left.
 
-    Returns how much more counts as used of the day, for all that was taken back of it.
+    Returns how many more credits count as used in the day because of what was reversed.
 
-    ``day`` has every clawback of its lot, and of the lots of its earlier openings; ``origin`` names
-    the run. The opening is dated now: the credits of the day's start were taken back, and until now
-    there were none.
+    ``day`` has every clawback of its lot, and of the lots of its earlier openings; ``origin``
+    names the run. The opening is dated now: the credits of the day's start were taken back, and
+    there were none until now.
     """
     assert day.day is not None
     assert day.lot is not None
@@ -72,10 +72,10 @@ def reopen(day: AccountDay, origin: Origin) -> int:
 
 
 def _cover(day: AccountDay, journal: JournalDraft) -> int:
-    """Undo shortfalls with what the day allows; what counts as used of it besides what did.
+    """Undo shortfalls with what the day allows; return what else counts as used.
 
-    What was written off beyond counts, or the day would yield it twice. What is owed or was paid
-    for does not: a later top-up may still cover it.
+    What stays written off counts, or the day would yield it twice. What is owed or was repaid does
+    not count: a later top-up may still cover it.
     """
     assert day.lot is not None
     own = [one for one in day.clawbacks if one.lot is day.lot]
@@ -97,7 +97,7 @@ def _cover(day: AccountDay, journal: JournalDraft) -> int:
 
 
 def _is_earlier(day: AccountDay, clawback: Clawback) -> bool:
-    """Whether it is of a former opening of this day, which was taken back as well."""
+    """Return whether the clawback is of an earlier opening of this day, which was reversed too."""
     assert day.day is not None
     lot = clawback.lot
     return (

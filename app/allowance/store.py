@@ -25,12 +25,12 @@ async def store_drawn(database: Database, drawn: Iterable[Drawable]) -> None:
 
 
 async def store_days(database: Database, days: Iterable[AccountDay]) -> None:
-    """Write the sheets' journals, the days that were opened, and the accounts' day columns."""
+    """Write the sheets' journals, the opened days, and the accounts' day columns."""
     await _store(database, list(days), [])
 
 
 async def _store(database: Database, days: Sequence[AccountDay], others: Sequence[Sheet]) -> None:
-    # A hold's row stands before the entries that name it.
+    # A hold's row is written before the entries that name it.
     await reserved.store_holds(database, [hold for day in days for hold in day.holds])
     changed = [day for day in days if day.changed or day.opened]
     sheets = [*others, *(day.sheet for day in days)]
@@ -44,7 +44,7 @@ async def _store(database: Database, days: Sequence[AccountDay], others: Sequenc
 
 
 class _Days:
-    """Opened and changed days, beside the journals of their sheets."""
+    """Opened and changed days, written with the journals of their sheets."""
 
     statement = _SQL["write"]
 
@@ -53,7 +53,7 @@ class _Days:
         self.sheets: Sequence[Sheet] = [day.sheet for day in days]
 
     def parameters(self, drafts: Drafts) -> dict[str, object]:
-        """The accounts' rows, and those of the days that were opened."""
+        """Return the values for the accounts' rows and for the days that were opened."""
         opened = [(day, row) for day in self._days for row in day.opened]
         return {
             "days": [_account_row(day, drafts) for day in self._days],

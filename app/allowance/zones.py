@@ -1,4 +1,4 @@
-"""When a local day starts and ends, in every zone and over every clock change."""
+"""The start and end of a local day, in every zone and over every clock change."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from app.errors import UnknownZoneError
 _ONE_DAY = timedelta(days=1)
 _ONE_SECOND = timedelta(seconds=1)
 
-# A run at one instant asks for three dates in each of some 600 zones; a spend asks for today's.
+# A run at one instant asks for three dates in each of some 600 zones; a spend asks for today.
 _DAYS_CACHED_MAX = 8_192
 
 
@@ -32,25 +32,25 @@ class Day(msgspec.Struct, frozen=True):
 
 @cache
 def zone_names() -> frozenset[str]:
-    """The names that tzdata ships.
+    """Return the names that tzdata ships.
 
-    Not zoneinfo.available_timezones(): it walks the machine's folders first and so knows names
-    that the next machine does not ("localtime" here). "Factory" means that nobody set a zone.
+    zoneinfo.available_timezones() is not used: it reads the machine's folders first, so it knows
+    names that another machine does not ("localtime" here). "Factory" means that nobody set a zone.
     """
     listed = resources.files("tzdata").joinpath("zones").read_text(encoding="ascii")
     return frozenset(listed.split()) - {"Factory"}
 
 
 def known_zone(name: str) -> bool:
-    """True for an exact IANA name; paths, "posixrules" and other spellings are none."""
+    """Return whether this is an exact IANA name; paths, "posixrules" and other spellings are not."""
     return name in zone_names()
 
 
 def day_of(zone: str, instant: datetime) -> Day:
-    """The day that runs at the instant: the last date that has started by then.
+    """Return the day that runs at the instant: the last date that has started by then.
 
-    Where clocks fall back over midnight the local date returns to one that has ended; the day
-    does not, so dates only ascend. Raises UnknownZoneError: tzdata may drop a name.
+    If clocks fall back over midnight, the local date returns to one that has ended. The day does
+    not, so dates only ascend. Raises UnknownZoneError: tzdata may drop a name.
     """
     assert instant.tzinfo is not None, "an instant without a zone means another one everywhere"
     on = instant.astimezone(_rules(zone)).date()
@@ -60,28 +60,28 @@ def day_of(zone: str, instant: datetime) -> Day:
 
 
 def first_start_of_later_date(zone: str, on: date, after: datetime) -> Day:
-    """The first day of ``zone`` that is later than ``on`` and starts at or after ``after``.
+    """Return the first day of ``zone`` that is later than ``on`` and starts at or after ``after``.
 
-    A change of zone takes effect at its start, and the running day ``on`` lasts until then, 50
-    hours in all at most (from UTC+14 to UTC-12), and no date is opened twice.
+    A change of zone takes effect at the start of that day. The running day ``on`` lasts until
+    then, at most 50 hours in all (from UTC+14 to UTC-12), and no date is opened twice.
     """
     candidate = max(on + _ONE_DAY, day_of(zone, after).on)
     while starts_at(zone, candidate) < after:
         candidate += _ONE_DAY
-    # A date that the zone skips starts together with the next one, and only that one is real.
+    # A date that the zone skips starts together with the next one; only the next one is real.
     return day_of(zone, starts_at(zone, candidate))
 
 
 @lru_cache(maxsize=_DAYS_CACHED_MAX)
 def starts_at(zone: str, on: date) -> datetime:
-    """The first instant, in UTC, whose local date is ``on`` or later.
+    """Return the first instant, in UTC, whose local date is ``on`` or later.
 
-    Not always a midnight: in Havana, Santiago, Cairo and Beirut clocks jump over it in spring,
-    and Apia skipped the whole of 2011-12-30, which starts and ends at the start of the 31st.
+    This is not always midnight. In Havana, Santiago, Cairo and Beirut clocks jump over it in
+    spring. Apia skipped the whole of 2011-12-30, which starts and ends at the start of the 31st.
     """
     rules = _rules(zone)
     midnight = datetime.combine(on, time.min)
-    # fold=0 is the earlier of two midnights, where clocks fall back over one.
+    # fold=0 is the earlier of two midnights if clocks fall back over one.
     start = midnight.replace(tzinfo=rules).astimezone(UTC)
     if start.astimezone(rules).replace(tzinfo=None) == midnight:
         return start
@@ -89,12 +89,12 @@ def starts_at(zone: str, on: date) -> datetime:
 
 
 def _end_of_gap(rules: tzinfo, midnight: datetime) -> datetime:
-    """The instant at which clocks jump over this midnight.
+    """Return the instant at which clocks jump over this midnight.
 
-    Searched by halves, since zoneinfo does not tell its transitions; a jump may begin before
+    Found by bisection, since zoneinfo does not list its transitions. A jump may begin before
     midnight (Toronto 1919: from 23:30), so midnight by the old offset may be too late.
     """
-    # Read by the offset that ends, midnight lies at or after the jump; by the new one, before.
+    # By the old offset midnight is at or after the jump; by the new one it is before.
     late = midnight.replace(tzinfo=rules, fold=0).astimezone(UTC)
     early = midnight.replace(tzinfo=rules, fold=1).astimezone(UTC)
     while late - early > _ONE_SECOND:
@@ -113,7 +113,7 @@ def _day(zone: str, on: date) -> Day:
 
 @cache
 def _rules(zone: str) -> tzinfo:
-    """From the tzdata wheel and nowhere else, so that two machines open the same days."""
+    """Read the zone from the tzdata wheel only, so that two machines open the same days."""
     if not known_zone(zone):
         raise UnknownZoneError(
             f"{zone!r} is no IANA time zone here; PUT the account another.", time_zone=zone

@@ -1,8 +1,8 @@
-"""The money behind a purchased lot: what of the lot is taken back with it, what is frozen. Pure.
+"""The money behind a purchased lot: how much of the lot it takes back and freezes. Pure.
 
-A ``Backing`` remembers how much of its lot is to be gone and how much is to stand still; each
-settling posts the difference to what is so already. What a hold keeps is taken or frozen at its
-release, what was spent becomes debt, and what comes back is given back in the reverse order.
+A ``Backing`` records how much of its lot must be gone and how much must be frozen. Each settling
+posts the difference between that and what is posted. What is held is taken or frozen at its
+release; what was spent becomes debt; what comes back is given back in the reverse order.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from app.ledger.sheet import JournalDraft, Lot, Sheet
 
 @dataclass(slots=True, eq=False)
 class Backing:
-    """How far it has come with one lot; ``clawback.requested`` is what is taken of ``credits``.
+    """The progress with one lot; ``clawback.requested`` of its ``credits`` are taken back.
 
-    ``clawback.expired`` is what lapsed or was written off: nothing was taken for it, and nothing
-    comes back. ``closed`` means that an operator reversed the purchase: money moves it no more.
-    Of a ``gift`` nothing becomes the receiver's debt; ``payer_debt`` is what the payer owes.
+    ``clawback.expired`` lapsed or was written off: nothing was taken for it, and nothing of it
+    comes back. ``closed`` means that an operator reversed the purchase, so money no longer moves
+    the lot. For a ``gift`` the receiver gets no debt; ``payer_debt`` is what the payer owes.
     """
 
     lot: Lot
@@ -40,7 +40,7 @@ class Backing:
 
 @dataclass(frozen=True, slots=True)
 class Manner:
-    """How a settling is written: as Stripe's refunds, or as the reversal of these entries."""
+    """The form of a settling: a refund at Stripe, or the reversal of these entries."""
 
     reverses: tuple[tuple[EntryNumber, int], ...] = ()  # (entry, amount)
     policy: Policy = Policy.DEBT
@@ -53,7 +53,7 @@ GIFT_OF_PAYER: Final = Manner(policy=Policy.WRITE_OFF, owed_elsewhere=True)
 
 
 def new_clawback(lot: Lot, *, gift: bool = False) -> Clawback:
-    """The clawback of a lot of which nothing was taken yet."""
+    """Return the clawback of a lot from which nothing was taken yet."""
     policy = Policy.WRITE_OFF if gift else Policy.DEBT
     return Clawback(lot, None, House.REFUNDED, policy, 0, kind=Kind.REFUND)
 
@@ -61,13 +61,13 @@ def new_clawback(lot: Lot, *, gift: bool = False) -> Clawback:
 def clawbacks_of(
     lot: Lot, reversing: Iterable[Clawback], backings: Iterable[Backing]
 ) -> list[Clawback]:
-    """What is being taken back of this lot, by reversals and by money that went back."""
+    """Return the clawbacks of this lot, by reversals and by refunds of money."""
     refunding = (backing.clawback for backing in backings)
     return [clawback for clawback in (*reversing, *refunding) if clawback.lot is lot]
 
 
 def spare(lot: Lot, reversing: Iterable[Clawback], backings: Iterable[Backing]) -> int:
-    """What is held of this lot and neither frozen nor waited for by a clawback."""
+    """Return what is held of this lot and is neither frozen nor awaited by a clawback."""
     backings = list(backings)
     frozen = sum(backing.frozen for backing in backings if backing.lot is lot)
     return lot.held - frozen - sum(one.pending for one in clawbacks_of(lot, reversing, backings))
@@ -84,10 +84,10 @@ def settle(
     held: int,
     manner: Manner = REFUNDING,
 ) -> Clawback:
-    """Let this much be taken and this much be frozen in all; what the taking came to.
+    """Change the totals that are taken and frozen to these; return the clawback's change.
 
-    ``lapsed`` and ``held`` are what of the lot expired, and what holds keep of it. The caller
-    lets what came back repay debt, or lapse where the lot has ended.
+    ``lapsed`` and ``held`` are the parts of the lot that expired and that holds keep. The caller
+    then lets what came back repay debt, or lets it lapse if the lot has ended.
     """
     more = taken - backing.clawback.requested
     backing.clawback.changed = True
@@ -103,7 +103,7 @@ def settle(
 
 
 def freeze(sheet: Sheet, journal: JournalDraft, backing: Backing) -> None:
-    """Freeze what is free of the lot, as far as is wanted; an ended lot lapses instead."""
+    """Freeze what is free of the lot, up to the target; an ended lot lapses instead."""
     lot = backing.lot
     amount = min(lot.free, backing.to_freeze - backing.frozen)
     if amount > 0 and lot.expires_at > sheet.now:
@@ -115,21 +115,23 @@ def freeze(sheet: Sheet, journal: JournalDraft, backing: Backing) -> None:
 def freeze_again(
     sheet: Sheet, journal: JournalDraft, lot: Lot, backings: Iterable[Backing]
 ) -> None:
-    """Credits are free again in this lot: freeze what is still to be frozen of it."""
+    """Freeze again what has become free in this lot, up to the target."""
     for backing in backings:
         if backing.lot is lot:
             freeze(sheet, journal, backing)
 
 
 def close(sheet: Sheet, journal: JournalDraft, backing: Backing) -> None:
-    """The purchase is reversed: nothing stays frozen, and money moves the lot no more."""
+    """Close the backing of a reversed purchase: nothing stays frozen, and money moves the lot no
+    more.
+    """
     backing.to_freeze = 0
     _thaw(sheet, journal, backing, _part(backing, 0, REFUNDING))
     backing.closed = backing.clawback.changed = True
 
 
 def _part(backing: Backing, amount: int, manner: Manner) -> Clawback:
-    """What is taken now, apart: a reversal has a kind and a policy of its own."""
+    """Return what is taken now as a clawback of its own: a reversal has its own kind and policy."""
     part = new_clawback(backing.lot)
     part.requested, part.policy = amount, manner.policy
     part.owed_elsewhere = manner.owed_elsewhere
@@ -150,7 +152,7 @@ def _add(clawback: Clawback, part: Clawback) -> None:
 
 
 def _thaw(sheet: Sheet, journal: JournalDraft, backing: Backing, part: Clawback) -> None:
-    """Of what is frozen and need not be, take what is to be taken and free the rest."""
+    """Unfreeze the excess, and use it first for what is to be taken."""
     loose = max(0, backing.frozen - backing.to_freeze)
     taken = min(loose, part.requested)
     backing.frozen -= loose
@@ -172,7 +174,7 @@ def _thaw(sheet: Sheet, journal: JournalDraft, backing: Backing, part: Clawback)
 def _give_back(
     sheet: Sheet, journal: JournalDraft, clawback: Clawback, amount: int, manner: Manner
 ) -> None:
-    """Undo the taking from its end: the debt first, then what lapsed, is held, was taken."""
+    """Undo the taking from its end: first the debt, then what lapsed, what is held, what was taken."""
     clawback.requested -= amount
     owed = min(amount, clawback.shortfall)
     clawback.shortfall -= owed
@@ -185,14 +187,15 @@ def _give_back(
     taken = amount - owed - lapsed - waiting
     clawback.clawed -= taken
     _bring(sheet, journal, clawback.lot, owed + taken, manner)
-    # Also where the lot has ended, and what else comes back lapses: this debt was never owed.
+    # Also if the lot has ended and everything else that comes back lapses: this debt was never
+    # owed.
     repaid = min(owed, sheet.debt)
     if repaid:
         sheet.write(journal, clawback.lot, Kind.REPAYMENT, Side.FREE, Side.DEBT, repaid)
 
 
 def _bring(sheet: Sheet, journal: JournalDraft, lot: Lot, amount: int, manner: Manner) -> None:
-    """Credits come back into the lot, as the reversal of these entries as far as they reach."""
+    """Bring credits back into the lot, as the reversal of these entries as far as they go."""
     for entry_id, entry_amount in reversed(manner.reverses):
         part = min(amount, entry_amount)
         amount -= part

@@ -1,8 +1,8 @@
-"""Take back what one lot was given: what is free now, what is held later, the rest by policy.
+"""Take back what one lot was given: free credits now, held ones later, the rest by policy.
 
-Pure. A ``Clawback`` is one reversed grant, purchase or adjustment of a lot, or the money that went
-back for a purchased one; while part of it is held it goes on at the release, and when a spend of
-the lot is reversed its shortfall is undone first.
+Pure. A ``Clawback`` takes back one grant, purchase or adjustment of a lot, or the refunded money
+of a purchased lot. While part of the lot is held, the clawback continues at the release. When a
+spend of the lot is reversed, the shortfall is made good first.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from app.ledger.sheet import JournalDraft, Lot, Sheet
 
 
 class Policy(StrEnum):
-    """What becomes of a shortfall: what was spent already."""
+    """The treatment of a shortfall, which is what was spent already."""
 
     WRITE_OFF = "write_off"
     DEBT = "debt"
@@ -25,9 +25,9 @@ class Policy(StrEnum):
 
 @dataclass(slots=True, eq=False)
 class Clawback:
-    """How far the taking back of one entry has come; the answer's five numbers and what is open.
+    """The progress of taking back one entry: the five numbers of the answer, and what is open.
 
-    Its entries are of this ``kind``, and those of a reversal name the entry that they reverse.
+    Its entries are of this ``kind``; those of a reversal name the entry that they reverse.
     """
 
     lot: Lot
@@ -45,19 +45,19 @@ class Clawback:
     number: ReversalNumber | None = None
     changed: bool = False
     kind: Kind = Kind.REVERSAL
-    owed_elsewhere: bool = False  # what falls short is another account's debt
+    owed_elsewhere: bool = False  # the shortfall is another account's debt
 
     @property
     def short(self) -> int:
-        """What falls short still: no spend was reversed for it, no day opened again covers it."""
+        """Return the remaining shortfall: not made good by a reversed spend or a day opened again."""
         return self.shortfall - self.shortfall_reversed - self.waived
 
 
 def begin(sheet: Sheet, journal: JournalDraft, clawback: Clawback, lapsed: int, held: int) -> None:
-    """Take all that is requested.
+    """Take back everything that is requested.
 
-    ``lapsed`` is what of the lot expired, ``held`` what is held of it: each less what the lot's
-    other clawbacks have counted as theirs.
+    ``lapsed`` is what of the lot expired, ``held`` what is held of it: each without what the lot's
+    other clawbacks have counted.
     """
     take(sheet, journal, clawback, clawback.requested, lapsed=lapsed, held=held)
 
@@ -65,7 +65,7 @@ def begin(sheet: Sheet, journal: JournalDraft, clawback: Clawback, lapsed: int, 
 def take(
     sheet: Sheet, journal: JournalDraft, clawback: Clawback, amount: int, *, lapsed: int, held: int
 ) -> None:
-    """Take what is free, note what is held, and let the policy have the rest."""
+    """Take what is free, note what is held, and apply the policy to the rest."""
     free = min(clawback.lot.free, amount)
     waiting = min(held, amount - free)
     expired = min(lapsed, amount - free - waiting)
@@ -81,7 +81,7 @@ def take(
 
 
 def given_back(sheet: Sheet, journal: JournalDraft, clawback: Clawback, amount: int) -> int:
-    """Credits came back to the lot from a hold: take what is still to be clawed; how much."""
+    """Take what is still to be taken from credits that a hold released; return how many."""
     taken = min(amount, clawback.pending, clawback.lot.free)
     if taken:
         clawback.pending -= taken
@@ -93,7 +93,7 @@ def given_back(sheet: Sheet, journal: JournalDraft, clawback: Clawback, amount: 
 
 
 def captured(sheet: Sheet, journal: JournalDraft, clawback: Clawback, amount: int) -> int:
-    """Held credits that were to be clawed were spent: they fall short; how much."""
+    """Move held credits that were to be taken and were spent into the shortfall; return how many."""
     lost = min(amount, clawback.pending)
     if lost:
         clawback.pending -= lost
@@ -105,16 +105,16 @@ def captured(sheet: Sheet, journal: JournalDraft, clawback: Clawback, amount: in
 
 
 def restored(sheet: Sheet, journal: JournalDraft, clawback: Clawback, amount: int) -> int:
-    """A spend of the lot was reversed: what fell short before is taken now; how much."""
+    """Take, after a spend of the lot was reversed, what fell short before; return how many."""
     undone = min(amount, clawback.short, clawback.lot.free)
     if clawback.policy is Policy.DEBT:
-        # What was repaid of the debt meanwhile was paid for: that much stays with the account.
+        # The part of the debt that was repaid meanwhile was paid for: it stays with the account.
         undone = min(undone, sheet.debt)
     if undone:
         clawback.shortfall_reversed += undone
         clawback.changed = True
         if clawback.kind is Kind.REFUND:
-            # What the money took it keeps; the debt that stood for it is repaid.
+            # What the refund took stays taken; the debt in its place is repaid.
             sheet.write(journal, clawback.lot, Kind.REPAYMENT, Side.FREE, Side.DEBT, undone)
         else:
             _undo_shortfall(sheet, journal, clawback, undone)
@@ -123,9 +123,9 @@ def restored(sheet: Sheet, journal: JournalDraft, clawback: Clawback, amount: in
 
 
 def lift(sheet: Sheet, journal: JournalDraft, clawback: Clawback, most: int) -> int:
-    """Let the grant of a day that is opened again cover this much: what fell short, then holds.
+    """Cover the shortfall, then what holds keep, with this many credits of a day opened again.
 
-    Returns how much of the shortfall it undid. The rest stays written off, or owed.
+    Returns how much of the shortfall it covered. The rest stays written off, or owed.
     """
     undone = min(clawback.short, most)
     if clawback.policy is Policy.DEBT:

@@ -1,4 +1,4 @@
-"""Holds on a sheet: reserve, take, give back; drawn lot by lot. Pure."""
+"""Holds on a sheet: reserve, capture, release, lot by lot. Pure."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ HOLD_LIFE_MAX: Final = timedelta(days=7)  # however often it is extended
 
 
 class HoldState(StrEnum):
-    """The last three are final."""
+    """The states of a hold; the last three are final."""
 
     HELD = "held"
     CAPTURED = "captured"
@@ -28,7 +28,7 @@ class HoldState(StrEnum):
 
 @dataclass(slots=True, eq=False)
 class Hold:
-    """A reservation; ``parts`` say what it holds of which lot, in drawing order."""
+    """A reservation; ``parts`` lists the credits it holds of each lot, in drawing order."""
 
     number: HoldNumber
     account_id: AccountNumber
@@ -42,18 +42,18 @@ class Hold:
 
     @property
     def left(self) -> int:
-        """What it still holds."""
+        """Return what it still holds."""
         return sum(part for _, part in self.parts)
 
     @property
     def shown(self) -> HoldState:
-        """The state as callers see it: captured if anything was, once it holds nothing more."""
+        """Return the state that callers see: captured if anything was captured and nothing is held."""
         done = self.state is not HoldState.HELD
         return HoldState.CAPTURED if done and self.captured else self.state
 
 
 def take(sheet: Sheet, journal: JournalDraft, hold: Hold, next_grant_at: datetime | None) -> None:
-    """Draw the hold's amount in burn order, all or nothing; raises InsufficientCreditsError."""
+    """Draw the hold's amount in burn order, all or nothing; raise InsufficientCreditsError."""
     for lot, part in sheet.draws(hold.amount, next_grant_at):
         sheet.write(journal, lot, Kind.HOLD, Side.FREE, Side.HELD, part, hold_id=hold.number)
         hold.parts.append((lot, part))
@@ -63,7 +63,7 @@ def take(sheet: Sheet, journal: JournalDraft, hold: Hold, next_grant_at: datetim
 def capture(
     sheet: Sheet, journal: JournalDraft, hold: Hold, amount: int, *, final: bool = True
 ) -> list[Lot]:
-    """Spend this much of the hold and, if ``final``, give back the rest.
+    """Spend this much of the hold and, if ``final``, release the rest.
 
     Returns the lots that got something back.
     """
@@ -89,11 +89,13 @@ def capture(
 
 
 def capture_more(sheet: Sheet, journal: JournalDraft, hold: Hold, free: int, debt: int) -> None:
-    """Spend of what is free, and owe the rest: beyond what is held, or though it has expired."""
+    """Spend free credits and owe the rest: for a capture beyond what is held, or after the
+    deadline.
+    """
     for lot, part in sheet.draws(free, None) if free else ():
         sheet.write(journal, lot, Kind.SPEND, Side.FREE, House.SPENT, part, hold_id=hold.number)
     if debt:
-        # A debt has a lot as all else: the day's own, or the one that burned last.
+        # A debt has a lot like everything else: the day's own, or the one that burned last.
         lots = sorted(sheet.lots, key=lambda lot: (lot.of_running_day, lot.number or 0))
         lot = lots[-1] if lots else sheet.grant(journal, LotSource.PROMOTIONAL, 0, NEVER)
         sheet.write(journal, lot, Kind.SPEND, Side.DEBT, House.SPENT, debt, hold_id=hold.number)
@@ -102,7 +104,7 @@ def capture_more(sheet: Sheet, journal: JournalDraft, hold: Hold, free: int, deb
 
 
 def release(sheet: Sheet, journal: JournalDraft, hold: Hold, state: HoldState) -> list[Lot]:
-    """Give back all of it; the lots that got something back."""
+    """Release the whole hold; return the lots that got something back."""
     given_back, hold.parts = hold.parts, []
     for lot, part in given_back:
         _give_back(sheet, journal, hold, lot, part)

@@ -1,8 +1,8 @@
-"""Idempotency keys: two namespaces of the book, without end, in the journal's transaction.
+"""Idempotency keys: two namespaces in each book, kept without end, in the journal's transaction.
 
-When a person is erased, a keyed hash stays of each key, and one of what its request was: a late
-retry finds its answer by them, and neither can be told from the text without the pepper. So each
-key is looked for by its text and by its hash.
+When a person is erased, a keyed hash of each key stays, and one of its request. A late retry still
+finds its answer by these hashes, and nobody can compute them from the text without the pepper. So
+each key is looked up by its text and by its hash.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from app.infrastructure.ids import EntryNumber, JournalNumber
 
 
 class Key(msgspec.Struct, frozen=True):
-    """An Idempotency-Key: its text, and what it is found by once that was erased.
+    """An Idempotency-Key: its text, and the hash by which it is found after erasure.
 
-    ``blind`` hides what its request was.
+    ``blind`` hides the request's hash in the same way.
     """
 
     text: str
@@ -32,24 +32,24 @@ class Key(msgspec.Struct, frozen=True):
     blind: bytes
 
     def blinded(self, request_hash: bytes) -> bytes:
-        """What stays of a request's hash: its path alone could name a person."""
+        """Return what stays of a request's hash after erasure; its path alone could name a person."""
         return hashlib.sha256(self.blind + request_hash).digest()
 
 
 class RequestKey(msgspec.Struct, frozen=True):
-    """A key and the SHA-256 of the request that came under it."""
+    """A key and the SHA-256 of its request."""
 
     named: Key
     request_hash: bytes
 
     @property
     def key(self) -> str:
-        """The key's text."""
+        """Return the key's text."""
         return self.named.text
 
 
 class StoredAnswer(msgspec.Struct, frozen=True):
-    """What the first request under a key was answered."""
+    """The answer to the first request under a key."""
 
     journal_id: JournalNumber
     request_hash: bytes
@@ -59,25 +59,26 @@ class StoredAnswer(msgspec.Struct, frozen=True):
 
 
 def secret_of(pepper: str) -> bytes:
-    """The secret that keys are hashed with."""
+    """Return the secret with which keys are hashed."""
     return hmac.digest(pepper.encode(), b"tallybook idempotency keys", "sha256")
 
 
 def key_of(text: str, secret: bytes) -> Key:
-    """The key with its hashes: 1 us, and so for every request."""
+    """Return the key with its hashes. This takes 1 us, so every request can do it."""
     digest = hmac.digest(secret, text.encode(), "sha512")
     return Key(text, digest[:_HASH_BYTES], digest[_HASH_BYTES:])
 
 
 def key_if_given(text: str | None, secret: bytes) -> Key | None:
-    """The key that a filter or a body names, if it names one."""
+    """Return the key if a filter or a body names one, else None."""
     return None if text is None else key_of(text, secret)
 
 
 def request_key(key: str, method: str, path: str, body: object, secret: bytes = b"") -> RequestKey:
     """Hash the request; the body is compared as parsed, so 1, 1.0 and 1e0 are the same.
 
-    Without the secret an erased key is not found: only for keys that are drawn and used once.
+    Without the secret an erased key is not found: do that only for keys that are random and used
+    once.
     """
     parsed = msgspec.json.encode(body, order="sorted")
     digest = hashlib.sha256(b"\0".join((method.encode(), path.encode(), parsed)))
@@ -89,9 +90,9 @@ _SQL: Final = sql.beside(__file__)
 
 
 async def stored(database: Database, key: RequestKey) -> StoredAnswer | None:
-    """The answer that was given under this key of an application; raises KeyReusedError.
+    """Return the answer stored under this key of an application, or None; raise KeyReusedError.
 
-    Asked after the account's lock: a request that held it under the same key has committed by now.
+    Call it after the account's lock: an earlier request under this key has committed by then.
     """
     row = await database.fetchrow(*_SQL["applications_answers"](**asked([key])))
     assert row is not None
@@ -99,10 +100,10 @@ async def stored(database: Database, key: RequestKey) -> StoredAnswer | None:
 
 
 async def stored_for_operator(database: Database, key: RequestKey) -> StoredAnswer | None:
-    """The answer that was given under this key of an operator's route; raises KeyReusedError.
+    """Return the answer stored under this key of an operator, or None; raise KeyReusedError.
 
-    Locks the key until the transaction ends: at the same time it may come for a run, whose reversal
-    stands in another table than journals.
+    Locks the key until the transaction ends. The same key may arrive at this moment for a run,
+    whose reversal is stored in another table than journals.
     """
     return _same(key, read(await _operators_answers(database, [key])))
 
@@ -110,7 +111,7 @@ async def stored_for_operator(database: Database, key: RequestKey) -> StoredAnsw
 async def all_stored_for_operator(
     database: Database, keys: Sequence[RequestKey]
 ) -> dict[str, StoredAnswer]:
-    """What was answered under these keys of an operator's route, by key; it locks them likewise."""
+    """Lock these keys of operators' routes and return the answers stored under them, by key."""
     return read(await _operators_answers(database, keys))
 
 
@@ -122,20 +123,20 @@ async def _operators_answers(database: Database, keys: Sequence[RequestKey]) -> 
 
 
 async def erased(database: Database, keys: Sequence[RequestKey]) -> set[str]:
-    """Which of these keys of operators' routes were erased."""
+    """Return the keys of operators' routes among these that were erased."""
     rows = await database.fetch(*_SQL["erased"](**asked(keys)))
     return {row["key"] for row in rows}
 
 
 def asked(keys: Sequence[RequestKey]) -> dict[str, object]:
-    """The parameters of a statement that looks for these keys."""
+    """Return the parameters of a statement that looks for these keys."""
     return {"keys": [one.key for one in keys], "hashes": [one.named.hash for one in keys]}
 
 
 async def answers(
     database: Database, row: Record, keys: Sequence[RequestKey]
 ) -> dict[str, StoredAnswer]:
-    """What a row of ``answers_by_key`` and ``erased_by_key`` found of these keys, by key."""
+    """Return the answers to these keys from ``answers_by_key`` and ``erased_by_key``, by key."""
     found = read(row["answers"])
     if row["erased"]:
         found |= read(await database.fetchval(*_SQL["erased_answers"](**asked(keys))))
@@ -162,7 +163,7 @@ def read(answers: str | None) -> dict[str, StoredAnswer]:
 
 
 def same_request(key: RequestKey, answer: StoredAnswer) -> StoredAnswer:
-    """The stored answer, or KeyReusedError if the key came with other content."""
+    """Return the stored answer; raise KeyReusedError if the key came with another request."""
     mine = key.named.blinded(key.request_hash) if answer.erased else key.request_hash
     if mine != answer.request_hash:
         raise KeyReusedError(

@@ -10,7 +10,7 @@ BALANCE_MAX: Final = 2**53 - 1
 
 
 class Side(StrEnum):
-    """An account's three sides; balance = free + held - debt."""
+    """The three sides of an account; balance = free + held - debt."""
 
     FREE = "free"
     HELD = "held"
@@ -18,7 +18,7 @@ class Side(StrEnum):
 
 
 class House(StrEnum):
-    """The other side of what enters or leaves an account; house accounts keep no balance row."""
+    """The other side of what enters or leaves an account; house accounts have no stored balance."""
 
     ISSUED = "issued"
     SPENT = "spent"
@@ -31,7 +31,7 @@ class House(StrEnum):
 
 
 class Kind(StrEnum):
-    """What one entry is."""
+    """The kind of an entry."""
 
     GRANT = "grant"
     SPEND = "spend"
@@ -51,7 +51,7 @@ class Kind(StrEnum):
 
 
 class Act(StrEnum):
-    """What one journal is."""
+    """The kind of a journal."""
 
     OPENING = "opening"
     TOP_UP = "top_up"
@@ -75,7 +75,7 @@ class Act(StrEnum):
 
 
 class LotSource(StrEnum):
-    """Where a lot came from; its priority says how early it burns."""
+    """The source of a lot; its priority says how early the lot burns."""
 
     DAILY = "daily"
     CARRIED = "carried"
@@ -83,8 +83,8 @@ class LotSource(StrEnum):
     PURCHASED = "purchased"
 
 
-# Spends burn the low numbers first: what lapses tonight before what was bought, and what was
-# carried over before the day's own, whose rest may be carried over in turn.
+# Low numbers burn first: credits that expire tonight before purchased ones; credits carried over
+# before the day's own, because what is left of the day's own can be carried over in turn.
 PRIORITY: Final = {
     LotSource.CARRIED: 100,
     LotSource.DAILY: 200,
@@ -92,5 +92,5 @@ PRIORITY: Final = {
     LotSource.PURCHASED: 400,
 }
 
-# The acts by which an account is used: whoever does none of them for long is dormant.
+# The acts that use an account. An account without any for long is dormant.
 USES: Final = frozenset({Act.SPEND, Act.HOLD, Act.CAPTURE, Act.PART_CAPTURE})

@@ -1,4 +1,4 @@
-"""Where lots go on since their account was joined to another."""
+"""The lots that continue in another account since their account was joined to it."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from app.ledger.sheet import Lot
 
 
 class Trail(msgspec.Struct, frozen=True):
-    """A lot and those it went on as, in order; ``astray`` moved to none that is known.
+    """A lot and its successors, in order; ``astray`` credits went to a lot that is not recorded.
 
-    What of a day's own lot was held goes into the day of the account it was joined to; what of
-    any other is astray moved before it was kept where lots go.
+    The held part of a day's own lot goes into the day of the account it was joined to. Any other
+    astray credits moved before moves were recorded.
     """
 
     lots: list[Lot]
@@ -25,12 +25,12 @@ class Trail(msgspec.Struct, frozen=True):
 
     @property
     def lapsed(self) -> int:
-        """How much of it expired, wherever it was by then."""
+        """Return how much of the lot expired, in any account."""
         return sum(lot.lapsed for lot in self.lots)
 
 
 async def store(database: Database, moved: Iterable[tuple[Lot, Lot]], at: datetime) -> None:
-    """Keep where lots that are written went."""
+    """Record the successors of lots; the new lots are written already."""
     pairs = [(old.number, new.number) for old, new in moved]
     if pairs:
         await database.execute(

@@ -23,17 +23,17 @@ _WRITE: Final = sql.beside(Path(__file__).with_name("statement.sql"))["write"]
 
 
 class MoreWrites(Protocol):
-    """Rows that another package writes of accounts by the ledger's statement.
+    """Rows that another package writes of accounts in the ledger's statement.
 
-    Its ``statement`` includes the ledger's parts. It writes the sides of its ``sheets`` too, since
-    one statement can change a row but once.
+    Its ``statement`` includes the ledger's parts. It also writes the sides of its ``sheets``,
+    because one statement can change a row only once.
     """
 
     statement: Statement
     sheets: Sequence[Sheet]
 
     def parameters(self, drafts: Drafts) -> dict[str, object]:
-        """The values of the statement's further parameters, by name."""
+        """Return the values of the statement's further parameters, by name."""
         ...
 
 
@@ -48,8 +48,8 @@ class Locked:
 async def lock(database: Database, numbers: Iterable[AccountNumber]) -> dict[AccountNumber, Locked]:
     """Lock these accounts' rows in order, then read the clock and their live lots.
 
-    The lots are read by a second statement, whose snapshot is taken after the locks: what the
-    last holder of a lock committed is seen.
+    A second statement reads the lots: its snapshot is taken after the locks, so it sees what the
+    last holder of a lock committed.
     """
     rows = await database.fetch(*_SQL["lock"](account_ids=list(set(numbers))))
     return await sheets_of(database, rows)
@@ -72,18 +72,18 @@ async def sheets_and_answers(
     for record in found:
         if record["id"] is not None:
             by_account[record["account_id"]].append(record)
-    # The clock may have stepped back since an account was written, or since lists were said to be
-    # complete: what is recorded now still stands after both.
+    # The clock may have stepped back since an account was written, or since a list was declared
+    # complete. What is recorded now is still later than both.
     now = max([found[0]["now"], *(row["written_at"] for row in rows)])
     locked = {row["id"]: with_lots(row, by_account[row["id"]], now) for row in rows}
     return locked, await idempotency.answers(database, found[0], keys)
 
 
 def with_lots(row: Record, lots: Iterable[Record], now: datetime) -> Locked:
-    """The account's row and its sheet, of the rows of its live lots, at an instant."""
+    """Return the account's row with its sheet, built from the rows of its live lots."""
     suspended = row["suspended_at"] is not None
     sheet = Sheet(row["id"], row["free"], row["held"], row["debt"], [], now, suspended)
-    # The day's two stay live when they are drawn to nothing.
+    # The day's two lots stay live even if they are empty.
     of_day = (row["day_lot_id"], row["day_carried_lot_id"])
     for record in lots:
         lot = lot_of(record)
@@ -100,7 +100,7 @@ async def load_lots(database: Database, sheet: Sheet, numbers: Iterable[LotNumbe
 
 
 def lot_of(record: Record) -> Lot:
-    """The lot as its row has it."""
+    """Return the lot of a row."""
     return Lot(
         account_id=record["account_id"],
         source=LotSource(record["source"]),
@@ -119,11 +119,11 @@ def lot_of(record: Record) -> Lot:
 async def write(
     database: Database, sheets: Iterable[Sheet], more: MoreWrites | None = None
 ) -> None:
-    """Write all that was drafted on these sheets, in one statement of the caller's transaction.
+    """Write everything drafted on these sheets, by one statement in the caller's transaction.
 
-    ``more`` writes by the same statement; its sheets are among ``sheets``.
-    Fills in the numbers of journals, lots and entries. Raises asyncpg.UniqueViolationError when
-    an idempotency key was used meanwhile.
+    ``more`` writes in the same statement; its sheets are among ``sheets``. Fills in the numbers of
+    journals, lots and entries. Raises asyncpg.UniqueViolationError if an idempotency key was used
+    meanwhile.
     """
     drafted = [
         sheet for sheet in sheets if sheet.journals or any(lot.changed for lot in sheet.lots)

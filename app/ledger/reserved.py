@@ -1,4 +1,4 @@
-"""Load and store what is open on lots: holds, clawbacks that wait for a release, money behind."""
+"""Load and store what is open on lots: holds, waiting clawbacks, the money behind purchases."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ async def open_holds(
 ) -> dict[AccountNumber, list[Hold]]:
     """The open holds of these accounts, each with its parts on the sheet's lots."""
     rows = await database.fetch(
-        # Netted: the joining of accounts moves what is held from lot to lot.
+        # A sum, because joining accounts moves held credits from lot to lot.
         """SELECT holds.id, holds.account_id, holds.amount, holds.expires_at, holds.captured,
                   entries.lot_id,
                   sum(CASE WHEN entries.credit = 'held' THEN entries.amount
@@ -64,7 +64,7 @@ async def next_hold_number(database: Database) -> HoldNumber:
 
 
 async def store_holds(database: Database, holds: Sequence[Hold]) -> None:
-    """Insert the new ones and update the changed ones."""
+    """Insert the new holds and update the changed ones."""
     for hold in holds:
         if hold.new:
             await database.execute(
@@ -97,7 +97,7 @@ async def find_hold(database: Database, number: HoldNumber) -> Record | None:
 async def holds_of(
     database: Database, account_id: AccountNumber, state: str | None, before: int, limit: int
 ) -> list[Record]:
-    """The same of an account's holds, the newest first."""
+    """Return an account's holds like `find_hold`, the newest first, at most ``limit``."""
     return await database.fetch(
         *_SQL["holds_of"](account_id=account_id, state=state, before=before, limit=limit)
     )
@@ -159,7 +159,7 @@ def _clawback(row: Record, lot: Lot) -> Clawback:
 
 
 async def store_clawbacks(database: Database, clawbacks: Sequence[Clawback]) -> None:
-    """Update how far the stored ones have come; new ones are the reversal's to insert."""
+    """Update the progress of stored clawbacks; the reversal inserts new ones."""
     stored = [
         clawback for clawback in clawbacks if clawback.changed and clawback.number is not None
     ]
@@ -211,7 +211,7 @@ async def open_backings(
 
 
 async def backings_of_lots(database: Database, sheet: Sheet) -> list[Backing]:
-    """Every backing of the sheet's lots."""
+    """Load every backing of the sheet's lots."""
     numbers = [lot.number for lot in sheet.lots]
     rows = await database.fetch(
         "SELECT * FROM backings WHERE lot_id = ANY($1::bigint[]) ORDER BY id", numbers
@@ -220,7 +220,7 @@ async def backings_of_lots(database: Database, sheet: Sheet) -> list[Backing]:
 
 
 async def backings_of_account(database: Database, sheet: Sheet) -> list[Backing]:
-    """Every backing of the account whose lots are on the sheet, whatever is left of them."""
+    """Load every backing of the account whose lots are on the sheet, even of empty lots."""
     rows = await database.fetch(
         "SELECT * FROM backings WHERE account_id = $1 ORDER BY id", sheet.account_id
     )
@@ -269,7 +269,7 @@ async def insert_backing(
 
 
 async def store_backings(database: Database, changed: Sequence[Backing]) -> None:
-    """Update how far they have come, and where their lots are now."""
+    """Update the backings' progress and their present lots."""
     for backing in changed:
         clawback = backing.clawback
         if clawback.changed and backing.number is not None:

@@ -1,7 +1,7 @@
 """One locked account in memory: its sides, its live lots, and the entries that change them.
 
-Pure: the shell in ``app.ledger.post`` loads a sheet after the account's row lock is taken and
-writes what was drafted on it. Reads use the same sheet and throw it away.
+Pure: ``app.ledger.post`` loads a sheet after it has the account's row lock, and writes what was
+drafted on it. Reads use the same sheet and throw it away.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Lot:
     expires_at: datetime
     granted: int = 0
     lapsed: int = 0
-    moved: int = 0  # by transfers, in and out of what is free
+    moved: int = 0  # by transfers, into and out of the free part
     free: int = 0
     held: int = 0
     number: LotNumber | None = None
@@ -42,25 +42,26 @@ class Lot:
 
     @property
     def live(self) -> bool:
-        """Whether spends and openings still have to look at it."""
+        """Return whether spends and openings still need this lot."""
         return self.free > 0 or self.held > 0 or self.of_running_day
 
     @property
     def drawn(self) -> int:
-        """What was used of this lot and did not come back: not what expired or was moved on.
+        """Return what was used of this lot and did not come back: without what expired or moved on.
 
-        What another lot moved in is in ``granted`` as well as in ``moved``: it came back.
+        What another lot moved in is in ``granted`` and in ``moved``: it counts as having come
+        back.
         """
         return self.granted - self.lapsed - self.moved - self.free
 
     def burn_order(self) -> tuple[int, datetime, datetime, int]:
-        """Spends burn by priority, soonest expiry, earliest grant."""
+        """Return the sort key of burning: priority, soonest expiry, earliest grant."""
         return (self.priority, self.expires_at, self.granted_at, self.number or 2**63)
 
 
 @dataclass(slots=True, eq=False)
 class EntryDraft:
-    """One entry to be: a debit account, a credit account, a positive amount."""
+    """One future entry: a debit account, a credit account, a positive amount."""
 
     account_id: AccountNumber
     lot: Lot
@@ -77,13 +78,13 @@ class EntryDraft:
 
     @property
     def change(self) -> int:
-        """What it does to the account's balance."""
+        """Return the change of the account's balance."""
         return self.amount * (isinstance(self.credit, Side) - isinstance(self.debit, Side))
 
 
 @dataclass(slots=True, eq=False)
 class JournalDraft:
-    """The header of one act; its number and its entries' are known once it is written."""
+    """The header of one act; its number and its entries' numbers are known after writing."""
 
     act: Act
     source: str
@@ -91,8 +92,8 @@ class JournalDraft:
     effective_at: datetime
     reason: str | None = None
     metadata: dict[str, str] | None = None
-    label: str | None = None  # what it was for
-    member: str | None = None  # who of the account's team did it
+    label: str | None = None  # the purpose of the spend
+    member: str | None = None  # the member of the account's team who spent
     event_id: str | None = None
     run_id: RunNumber | None = None
     reverses_journal_id: JournalNumber | None = None
@@ -116,13 +117,13 @@ class Sheet:
     now: datetime
     suspended: bool = False
     journals: list[JournalDraft] = field(default_factory=list)
-    # In drafting order over all journals: entries are numbered so that each one's balance after
-    # follows from the one before it.
+    # In drafting order over all journals: an entry's balance after it follows from the entry
+    # before it.
     drafted: list[tuple[JournalDraft, EntryDraft]] = field(default_factory=list)
 
     @property
     def balance(self) -> int:
-        """free + held - debt."""
+        """Return free + held - debt."""
         return self.free + self.held - self.debt
 
     def lot(self, number: LotNumber | None) -> Lot | None:
@@ -130,17 +131,17 @@ class Sheet:
         return next((lot for lot in self.lots if lot.number == number), None) if number else None
 
     def spendable(self) -> list[Lot]:
-        """Lots a spend may draw from now, in burn order: no sweeper decides correctness."""
+        """Return the lots a spend may draw from now, in burn order: no sweeper is needed."""
         alive = [lot for lot in self.lots if lot.free > 0 and lot.expires_at > self.now]
         return sorted(alive, key=Lot.burn_order)
 
     @property
     def available(self) -> int:
-        """What a spend would find, if everything due is posted."""
+        """Return what a spend would find, if everything due is posted."""
         return 0 if self.suspended else sum(lot.free for lot in self.spendable())
 
     def begin(self, journal: JournalDraft) -> JournalDraft:
-        """Put a journal on the sheet; entries follow through the verbs below."""
+        """Put a journal on the sheet; the methods below add its entries."""
         self.journals.append(journal)
         return journal
 
@@ -156,7 +157,7 @@ class Sheet:
         kind: Kind = Kind.GRANT,
     ) -> Lot:
         """Open a lot with this amount; an amount of 0 opens an empty one."""
-        self.check_room(amount)  # before anything is drafted: a refusal leaves nothing
+        self.check_room(amount)  # first, so that a refusal leaves nothing drafted
         lot = Lot(
             account_id=self.account_id,
             source=source,
@@ -179,7 +180,7 @@ class Sheet:
         kind: Kind = Kind.GRANT,
         house: House = House.ISSUED,
     ) -> None:
-        """Credit a lot from a house account; debt is repaid from it at once."""
+        """Credit a lot from a house account; it repays debt at once."""
         self.check_room(amount)
         lot.granted += amount
         self.write(journal, lot, kind, house, Side.FREE, amount)
@@ -187,29 +188,29 @@ class Sheet:
 
     @property
     def room(self) -> int:
-        """How many more credits the account can have."""
+        """Return how many more credits the account can have."""
         return BALANCE_MAX - self.free - self.held
 
     def check_room(self, amount: int) -> None:
-        """Raise RefusedError if so many more credits would pass the greatest balance."""
+        """Raise RefusedError if this many more credits would pass the largest allowed balance."""
         if amount > self.room:
             raise RefusedError(
                 f"The balance would pass {BALANCE_MAX} credits.", maximum=BALANCE_MAX
             )
 
     def repay(self, journal: JournalDraft, lot: Lot) -> None:
-        """Debt never stands beside free credits."""
+        """Repay debt from the lot: debt never exists beside free credits."""
         amount = min(self.debt, lot.free)
         if amount:
             self.write(journal, lot, Kind.REPAYMENT, Side.FREE, Side.DEBT, amount)
 
     def spend(self, journal: JournalDraft, amount: int, next_grant_at: datetime | None) -> None:
-        """Draw the amount in burn order, all or nothing."""
+        """Draw the amount in burn order, all or nothing; raise InsufficientCreditsError."""
         for lot, part in self.draws(amount, next_grant_at):
             self.write(journal, lot, Kind.SPEND, Side.FREE, House.SPENT, part)
 
     def draws(self, amount: int, next_grant_at: datetime | None) -> Iterator[tuple[Lot, int]]:
-        """(lot, part) in burn order; raises InsufficientCreditsError before the first."""
+        """Return (lot, part) in burn order; raise InsufficientCreditsError before drawing anything."""
         lots = self.spendable()
         available = sum(lot.free for lot in lots)
         if available < amount:
@@ -227,7 +228,9 @@ class Sheet:
             yield lot, part
 
     def sum_of(self, journal: JournalDraft, kind: Kind, into: Lot | None = None) -> int:
-        """What the journal's entries of this kind come to; with ``into`` those that credit it."""
+        """Return the sum of the journal's entries of this kind; with ``into``, of those that
+        credit it.
+        """
         return sum(
             entry.amount
             for header, entry in self.drafted
@@ -244,7 +247,9 @@ class Sheet:
         *,
         at: datetime | None = None,
     ) -> None:
-        """Let a lot's free rest lapse, or this much of it; ``at`` its end, else the journal's."""
+        """Expire a lot's free credits, or this much of them, at ``at`` or else at the journal's
+        time.
+        """
         amount = lot.free if amount is None else amount
         if amount:
             lot.lapsed += amount
@@ -259,9 +264,9 @@ class Sheet:
         *,
         ended_at: datetime | None = None,
     ) -> int:
-        """Move what is free of lots that ended into another, at most so much; the rest expires.
+        """Move up to ``most`` free credits of ended lots into another lot; the rest expires.
 
-        Returns how much was moved; nothing if ``into`` is None.
+        Returns how much was moved; 0 if ``into`` is None.
         """
         moved = 0
         for lot in lots:
@@ -273,7 +278,7 @@ class Sheet:
         return moved
 
     def transfer(self, journal: JournalDraft, lot: Lot, into: Lot, amount: int) -> None:
-        """Move free credits into another lot: two entries that net to 0."""
+        """Move free credits into another lot: two entries whose sum is 0."""
         self.write(journal, lot, Kind.TRANSFER, Side.FREE, House.TRANSFERRED, amount)
         self.add(journal, into, amount, kind=Kind.TRANSFER, house=House.TRANSFERRED)
 
@@ -290,9 +295,10 @@ class Sheet:
         reverses_entry_id: EntryNumber | None = None,
         at: datetime | None = None,
     ) -> None:
-        """Draft an entry, moving the sheet's sides and the lot with it.
+        """Draft an entry, and change the sheet's sides and the lot with it.
 
-        More than one entry's greatest amount, such as a joined account's debt, becomes several.
+        An amount above the largest of one entry, such as a joined account's debt, becomes several
+        entries.
         """
         for done in range(0, amount, AMOUNT_MAX):
             part = min(amount - done, AMOUNT_MAX)
@@ -325,4 +331,4 @@ class Sheet:
             self.held += amount
             lot.held += amount
         elif place is Side.DEBT:
-            self.debt -= amount  # crediting the debt side lowers what is owed
+            self.debt -= amount  # to credit the debt side is to lower what is owed

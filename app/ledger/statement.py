@@ -1,4 +1,4 @@
-"""The rows that one statement writes of what was drafted on sheets; see statement.sql."""
+"""The rows that one statement writes for the drafts on sheets; see statement.sql."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Drafts:
         changed = [lot for sheet in sheets for lot in sheet.lots if lot.changed]
         self._new_lots = [lot for lot in changed if lot.number is None]
         self._old_lots = [lot for lot in changed if lot.number is not None]
-        # A transfer's one journal stands on two sheets.
+        # A transfer's one journal is on two sheets.
         once = {id(j): (sheet, j) for sheet in sheets for j in sheet.journals}
         self._journals = list(once.values())
         ordinals = {id(journal): n for n, (_, journal) in enumerate(self._journals, start=1)}
@@ -29,7 +29,7 @@ class Drafts:
         self._lot_ordinals = {id(lot): n for n, lot in enumerate(self._new_lots, start=1)}
 
     def parameters(self) -> dict[str, object]:
-        """The values of the statement's parameters, by their names."""
+        """Return the values of the statement's parameters, by name."""
         return {
             "lots": [_new_lot(lot) for lot in self._new_lots],
             "journals": [self._journal(sheet, journal) for sheet, journal in self._journals],
@@ -76,11 +76,11 @@ class Drafts:
         )
 
     def ordinal(self, lot: Lot | None) -> int | None:
-        """Which of the new lots it is, from 1; None of one that has its number."""
+        """Return the position of a new lot, from 1; None for a lot that has its number."""
         return self._lot_ordinals.get(id(lot))
 
     def number(self, record: Record) -> None:
-        """Give journals, lots and entries the numbers that the statement gave them."""
+        """Set the numbers of journals, lots and entries that the statement returned."""
         for lot, number in zip(self._new_lots, record["lots"] or (), strict=True):
             lot.number = number
         for lot in (*self._new_lots, *self._old_lots):
@@ -92,7 +92,7 @@ class Drafts:
 
 
 def sides_of(sheet: Sheet) -> tuple[object, ...]:
-    """(account, free, held, debt, when it was used, when it was written), as account_sides."""
+    """Return (account, free, held, debt, last used, last written) for account_sides."""
     used_at = sheet.now if any(journal.act in USES for journal in sheet.journals) else None
     return (sheet.account_id, sheet.free, sheet.held, sheet.debt, used_at, sheet.now)
 
