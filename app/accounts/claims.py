@@ -1,4 +1,6 @@
-"""Claims: what events say about whose account a customer is. All claims together decide the link."""
+"""Claims: what events say about whose account a customer is. All claims together decide the
+link.
+"""
 
 from __future__ import annotations
 

@@ -82,7 +82,9 @@ async def _account(
 async def _tie(
     book: Book, number: AccountNumber, customer: LockedCustomer, external_id: str, origin: Origin
 ) -> None:
-    """Link the customer to the account; what it had under its own id and its subscriptions follow."""
+    """Link the customer to the account; what it had under its own id and its subscriptions
+    follow.
+    """
     if customer.rank is Rank.PUT and customer.account not in (None, number):
         raise CustomerTakenError(
             f"Customer {customer.id!r} belongs to another account.", customer_id=customer.id

@@ -77,7 +77,9 @@ async def resume(book: Book, public_id: str, by: Operator) -> None:
 
 
 def owner_came_back(day: AccountDay, made_at: datetime) -> bool:
-    """Return whether an act of the owner at Stripe, made at this instant, opens the account again."""
+    """Return whether an act of the owner at Stripe, made at this instant, opens the account
+    again.
+    """
     return day.closed_at is not None and day.joined_to is None and made_at > day.closed_at
 
 

@@ -24,7 +24,9 @@ from statemachine import State
 
 
 class Taken(msgspec.Struct, frozen=True):
-    """The effect of a fact on its subscription, and on its customer's link if it names an account."""
+    """The effect of a fact on its subscription, and on its customer's link if it names an
+    account.
+    """
 
     settled: Settled
     claim: ClaimOutcome | None

@@ -255,7 +255,9 @@ def _pack(reading: Reading, name: str, table: dict[str, object]) -> Pack:
 
 
 def diff(old: Catalogue, new: Catalogue) -> list[str]:
-    """Return what applying ``new`` over ``old`` changes, one readable line each; [] for no change."""
+    """Return what applying ``new`` over ``old`` changes, one readable line each; [] for no
+    change.
+    """
     return [
         *_diff_named("tier", _by_name(old.tiers), _by_name(new.tiers)),
         *_diff_named("pack", _by_name(old.packs), _by_name(new.packs)),

@@ -144,11 +144,11 @@ class Reading:
             self.refuse(place, f"holds {_shown(price)}", remedy)
             return False
         if price.startswith(("prod_", "sub_", "cus_")):
-            remedy = "write the ids of its prices, price_…; Stripe's dashboard shows them under the product"
+            remedy = "write its price ids, price_…; Stripe's dashboard shows them under the product"
             self.refuse(place, f"holds {_shown(price)}, which is not a price id", remedy)
             return False
         if price in self._place_of_price:
-            remedy = f"it is in {self._place_of_price[price]} already, keep one of the two"
+            remedy = f"it stands in {self._place_of_price[price]} already, keep one of the two"
             self.refuse(place, f"holds {_shown(price)} again", remedy)
             return False
         self._place_of_price[price] = place

@@ -32,8 +32,7 @@ class AccountDay:
     day: Day | None
     opening: int
     lot: Lot | None
-    # Holds what was carried over and burns first; None if nothing can be carried over.
-    carried: Lot | None
+    carried: Lot | None  # what was carried over; it burns first
     used_brought: int  # of ``brought``, the credits that count in the running day
     due_at: datetime
     closed_at: datetime | None
@@ -47,13 +46,11 @@ class AccountDay:
     suspended_at: datetime | None = None
     joined_to: AccountNumber | None = None
     brought: Sequence[Use] = ()  # of accounts that were joined to it
-    # Nothing of ``brought``, nor of the entitlements' uses, counts later.
-    brought_until: datetime | None = None
+    brought_until: datetime | None = None  # no usage of other accounts counts later
     dormant: bool = False  # runs skip it until it is used
     runs: Mapping[Wave, RunNumber] = field(default_factory=dict)  # which run opens which day
     opened: list[OpenedDay] = field(default_factory=list)
-    # The days to which credits may still come back.
-    past: dict[date, PastDay] = field(default_factory=dict)
+    past: dict[date, PastDay] = field(default_factory=dict)  # credits may still come back to these
     holds: list[Hold] = field(default_factory=list)  # those that are open
     clawbacks: list[Clawback] = field(default_factory=list)
     backings: list[Backing] = field(default_factory=list)  # those that wait for a release
@@ -99,7 +96,7 @@ class AccountDay:
         self.changed |= noted != self.due_at
 
     def entitle(self, at: datetime, origin: Origin) -> None:
-        """Read the tier that the subscriptions give at this instant, and apply the allowance rule."""
+        """Read the tier that applies at this instant, and apply the allowance rule."""
         self.tier = entitled_tier(self.givings, at, self.running)
         self.changed = True
         self.posted_to = max(self.posted_to, at)
@@ -140,14 +137,13 @@ class AccountDay:
 
     def _credits(self, tier: str) -> int:
         """Return the tier's daily credits, by the running day's catalogue."""
-        # A tier that was added and removed since the day began gives nothing until it is derived
-        # again.
+        # A tier that was added and removed since the day began gives nothing until derived again.
         known = self.running.has(tier)
         return (self.running.tier(tier) if known else self.running.free).daily_credits
 
     @property
     def running(self) -> Catalogue:
-        """Return the catalogue that decides until the day ends: tiers, amounts and grace periods."""
+        """Return the catalogue that decides until the day ends."""
         if self.day_catalogue is self.catalogue:
             return self.catalogue
         return running(self.day_catalogue, self.catalogue)
@@ -158,7 +154,7 @@ class AccountDay:
         self.due_at = self._next_due()
 
     def change_zone(self, zone: str) -> None:
-        """Change the zone; the running day lasts until a later date first starts in the new zone."""
+        """Change the zone; the running day lasts until a later date starts in it."""
         self.changed = True
         self.time_zone = zone
         if self.day is None or self.lot is None:
@@ -219,8 +215,7 @@ class AccountDay:
         journal = self._journal(Act.OPENING, day.starts_at, replace(origin, run_id=run_id))
         if ended is not None and past is not None:
             self._carry_over(journal, ended, past)
-        # Near the largest allowed balance a day gives only what fits, so that no day is ever
-        # blocked.
+        # Near the largest allowed balance a day gives only what fits: no day is ever blocked.
         credits = min(max(0, self.allowed - self.used_brought), self.sheet.room)
         self.lot = self.sheet.grant(journal, LotSource.DAILY, credits, day.ends_at)
         self.lot.of_running_day = True
@@ -244,7 +239,7 @@ class AccountDay:
         self.dormant = False
 
     def _lots_of_day(self) -> list[Lot]:
-        """Return the lots that end with the running day, its own first; they can be carried over."""
+        """Return the lots that end with the running day, its own first."""
         if self.day is None or self.lot is None:
             return []
         ends_at = self.day.ends_at
@@ -347,9 +342,7 @@ class AccountDay:
             self.sheet.repay(journal, lot)
 
     def carried_on(self, journal: JournalDraft) -> int:
-        """Return how much of what the journal gave back to past days was carried into the running
-        one.
-        """
+        """Return how much of what came back to past days was carried into the running day."""
         if self.carried is None:
             return 0
         return self.sheet.sum_of(journal, Kind.TRANSFER, into=self.carried)

@@ -42,7 +42,9 @@ def zone_names() -> frozenset[str]:
 
 
 def known_zone(name: str) -> bool:
-    """Return whether this is an exact IANA name; paths, "posixrules" and other spellings are not."""
+    """Return whether this is an exact IANA name; paths, "posixrules" and other spellings
+    are not.
+    """
     return name in zone_names()
 
 

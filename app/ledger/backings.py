@@ -174,7 +174,9 @@ def _thaw(sheet: Sheet, journal: JournalDraft, backing: Backing, part: Clawback)
 def _give_back(
     sheet: Sheet, journal: JournalDraft, clawback: Clawback, amount: int, manner: Manner
 ) -> None:
-    """Undo the taking from its end: first the debt, then what lapsed, what is held, what was taken."""
+    """Undo the taking from its end: first the debt, then what lapsed, what is held, what
+    was taken.
+    """
     clawback.requested -= amount
     owed = min(amount, clawback.shortfall)
     clawback.shortfall -= owed

@@ -49,7 +49,9 @@ class Clawback:
 
     @property
     def short(self) -> int:
-        """Return the remaining shortfall: not made good by a reversed spend or a day opened again."""
+        """Return the remaining shortfall: not made good by a reversed spend or a day opened
+        again.
+        """
         return self.shortfall - self.shortfall_reversed - self.waived
 
 
@@ -93,7 +95,9 @@ def given_back(sheet: Sheet, journal: JournalDraft, clawback: Clawback, amount: 
 
 
 def captured(sheet: Sheet, journal: JournalDraft, clawback: Clawback, amount: int) -> int:
-    """Move held credits that were to be taken and were spent into the shortfall; return how many."""
+    """Move held credits that were to be taken and were spent into the shortfall; return how
+    many.
+    """
     lost = min(amount, clawback.pending)
     if lost:
         clawback.pending -= lost

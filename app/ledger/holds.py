@@ -47,7 +47,9 @@ class Hold:
 
     @property
     def shown(self) -> HoldState:
-        """Return the state that callers see: captured if anything was captured and nothing is held."""
+        """Return the state that callers see: captured if anything was captured and nothing
+        is held.
+        """
         done = self.state is not HoldState.HELD
         return HoldState.CAPTURED if done and self.captured else self.state
 

@@ -32,7 +32,9 @@ class Key(msgspec.Struct, frozen=True):
     blind: bytes
 
     def blinded(self, request_hash: bytes) -> bytes:
-        """Return what stays of a request's hash after erasure; its path alone could name a person."""
+        """Return what stays of a request's hash after erasure; its path alone could name a
+        person.
+        """
         return hashlib.sha256(self.blind + request_hash).digest()
 
 

@@ -210,7 +210,9 @@ class Sheet:
             self.write(journal, lot, Kind.SPEND, Side.FREE, House.SPENT, part)
 
     def draws(self, amount: int, next_grant_at: datetime | None) -> Iterator[tuple[Lot, int]]:
-        """Return (lot, part) in burn order; raise InsufficientCreditsError before drawing anything."""
+        """Return (lot, part) in burn order; raise InsufficientCreditsError before drawing
+        anything.
+        """
         lots = self.spendable()
         available = sum(lot.free for lot in lots)
         if available < amount:

@@ -88,7 +88,7 @@ def test_a_tier_below_free_does_not_hide_what_free_gives() -> None:
 def test_a_catalogue_without_free_is_refused() -> None:
     (problem,) = problems_of("[tiers.PRO]\ndaily_credits = 20\nprices = []")
     assert problem == (
-        "tiers.toml: tiers.FREE is missing; add [tiers.FREE], which is what every account has"
+        "tiers.toml: tiers.FREE is missing; add [tiers.FREE], the tier that every account has"
     )
 
 
@@ -110,7 +110,7 @@ def test_a_catalogue_without_free_is_refused() -> None:
         ('prices = [""]', "tiers.PRO.prices holds ''", "1 to 255 characters"),
         ('prices = ["a\\u0000b"]', "tiers.PRO.prices holds", "Stripe price ids"),
         ('prices = ["price_a "]', "tiers.PRO.prices holds 'price_a '", "Stripe price ids"),
-        ('prices = ["prod_A"]', "tiers.PRO.prices holds 'prod_A', which is no price", "price_…"),
+        ('prices = ["prod_A"]', "tiers.PRO.prices holds 'prod_A', which is not a price id", "price_…"),
         ('prices = ["p", "p"]', "tiers.PRO.prices holds 'p' again", "tiers.PRO.prices already"),
         ("daily_credit = 20", "tiers.PRO.daily_credit is not", "did you mean daily_credits?"),
         ("graceperiod = 3", "tiers.PRO.graceperiod is not", "did you mean past_due_grace_days?"),
@@ -144,7 +144,7 @@ def test_a_pack_has_bounds_too(line: str) -> None:
 @pytest.mark.parametrize("name", ["pro", "1PRO", "_PRO", "PRO-X", "P" * 33, "PRÖ"])
 def test_a_name_is_capitals_digits_and_underscores(name: str) -> None:
     (problem,) = problems_of(f'{FREE}[tiers."{name}"]\ndaily_credits = 1\nprices = []')
-    assert problem.startswith(f"tiers.toml: tiers.{name} is no valid name; write 1 to 32 of A-Z")
+    assert problem.startswith(f"tiers.toml: tiers.{name} is not a valid name; write 1 to 32 of A-Z")
 
 
 def test_a_price_in_two_places_is_refused_wherever_they_are() -> None:
