@@ -1,6 +1,4 @@
-"""Claims: what events say about whose account a customer is. All claims together decide the
-link.
-"""
+"""Claims: what events say about whose account a customer is; all claims together decide."""
 
 from __future__ import annotations
 
