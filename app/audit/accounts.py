@@ -1,4 +1,4 @@
-"""Accounts as last posted, by filters, page by page: who is at nothing, who owes, who is closed."""
+"""Accounts as last posted, by filters, page by page: empty, indebted or closed ones, and others."""
 
 from __future__ import annotations
 
@@ -28,7 +28,9 @@ class AccountQuery(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def indexed(self) -> bool:
-        """Whether an index finds the page: none has the credits, which each spend changes."""
+        """Return whether an index finds the page; credits have none, because each spend changes
+        them.
+        """
         by_balance = (self.available_lt, self.available_gte) != (None, None)
         return not by_balance or self.customer_id is not None
 
@@ -40,11 +42,11 @@ async def accounts(
     limit: int,
     looked_max: int | None = None,
 ) -> Page:
-    """One page in the order in which they were opened; raises InvalidCursorError.
+    """Return one page in the order of opening; raise InvalidCursorError.
 
-    What is due and not posted is not seen: a tick old at most, and a dormant account stands as it
-    was last opened. With ``looked_max`` a page that no index finds ends after as many accounts as
-    that, however few of them it tells; its cursor goes on after them.
+    Acts that are due and not posted are not included: at most one tick is missing, and a dormant
+    account is shown as it was last opened. With ``looked_max`` a page that no index finds ends
+    after that many accounts, even if few match; its cursor continues after them.
     """
     after = cursors.decode_number(cursor, query)
     last = None
@@ -60,7 +62,7 @@ async def accounts(
 
 
 def _filters(query: AccountQuery) -> dict[str, object]:
-    """The filters as the statement takes them: what is not given is None."""
+    """Return the filters as the statement takes them; a missing one is None."""
     owing = query.debt_gt is not None and query.debt_gt >= 0
     return {
         **msgspec.structs.asdict(query),

@@ -65,9 +65,9 @@ class Balances:
 async def balance(
     database: Database, horizons: Horizons, public_id: str, as_of: datetime | None
 ) -> BalanceAsOf:
-    """The balance now (``as_of`` None) or as of a past instant.
+    """Return the balance now (``as_of`` None) or as of a past instant.
 
-    Raises AccountUnknownError, and BeyondHorizonError where ``as_of`` is not yet complete.
+    Raises AccountUnknownError, and BeyondHorizonError if ``as_of`` is not yet complete.
     """
     numbers = await account_numbers(database, public_id)
     if not numbers:

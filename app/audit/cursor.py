@@ -20,32 +20,32 @@ PAST_EVERY_NUMBER: Final = 2**63 - 1
 
 
 class Page(msgspec.Struct, frozen=True):
-    """Some rows, and the cursor to the next; None at the end."""
+    """Some rows, and the cursor to the next page; None at the end."""
 
     rows: Sequence[Record]
     next_cursor: str | None
 
 
 def page(rows: Sequence[Record], limit: int, query: object, key: str = "id") -> Page:
-    """A page of at most ``limit`` of the rows, of which one more was asked for."""
+    """Return a page of at most ``limit`` rows; the caller read one more than that."""
     if len(rows) <= limit:
         return Page(rows, None)
     return Page(rows[:limit], encode(str(rows[limit - 1][key]), query))
 
 
 def encode(last: str, query: object) -> str:
-    """A cursor that goes on after the row whose key is ``last``."""
+    """Return a cursor that continues after the row with the key ``last``."""
     raw = _digest(query) + last.encode()
     return base64.urlsafe_b64encode(raw).decode().rstrip("=")
 
 
 def decode(cursor: str, query: object) -> str:
-    """The key to go on after; InvalidCursorError where it was made for another query."""
+    """Return the key to continue after; raise InvalidCursorError if the query was another."""
     try:
         raw = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
         last = raw[_DIGEST_BYTES:].decode()
     except ValueError:
-        raise InvalidCursorError("The cursor is not one of ours.") from None
+        raise InvalidCursorError("The cursor was not made by this list.") from None
     if raw[:_DIGEST_BYTES] != _digest(query) or not last.isprintable():
         raise InvalidCursorError(
             "The cursor belongs to a list with other filters or another order."
@@ -54,7 +54,7 @@ def decode(cursor: str, query: object) -> str:
 
 
 def decode_number(cursor: str | None, query: object, start: int = 0) -> int:
-    """The number to go on after; ``start`` without a cursor."""
+    """Return the number to continue after; ``start`` without a cursor."""
     if cursor is None:
         return start
     last = decode(cursor, query)

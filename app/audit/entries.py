@@ -1,4 +1,4 @@
-"""Entries as auditors read them: by every filter, page by page, never skipping nor repeating."""
+"""Entries for auditors: by every filter, page by page; no entry is skipped or repeated."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ _SQL: Final = sql.beside(__file__)
 
 
 class OfAccount(msgspec.Struct, frozen=True):
-    """A public id, and the accounts behind it: itself and those that were joined to it."""
+    """A public id and its accounts: the account itself and those that were joined to it."""
 
     public_id: str
     numbers: tuple[AccountNumber, ...]
 
     @property
     def asked(self) -> OfAccount:
-        """What a cursor is bound to: a join on the way changes who is behind the id."""
+        """Return what a cursor belongs to: a join in between changes the accounts of the id."""
         return OfAccount(self.public_id, ())
 
 
@@ -56,12 +56,14 @@ class EntryQuery(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def asked(self) -> EntryQuery:
-        """What a cursor is bound to."""
+        """Return the filters that a cursor belongs to."""
         return msgspec.structs.replace(self, of_account=self.of_account and self.of_account.asked)
 
 
 class EntryPage(msgspec.Struct, frozen=True):
-    """A page of entries, the cursor to the next, and up to when the list is complete."""
+    """A page of entries, the cursor to the next, and the instant up to which the list is
+    complete.
+    """
 
     rows: Sequence[Record]
     next_cursor: str | None
@@ -77,7 +79,8 @@ _CONDITIONS: Final = {
     "lot_id": "entries.lot_id = {}",
     "hold_id": "entries.hold_id = {}",
     "lot_source": "entries.lot_source = {}",
-    # Both namespaces, an application's key and an operator's, each by its own index; erased ones.
+    # Keys of both namespaces, an application's and an operator's, each by its index; also erased
+    # ones.
     "idempotency_key": (
         "entries.journal_id IN ("
         "SELECT id FROM journals WHERE idempotency_key = {0}"
@@ -94,8 +97,8 @@ _CONDITIONS: Final = {
     "recorded_to": "entries.recorded_at < {}",
 }
 
-# The columns of an order, and their values of the page's last entry. Within an account the order
-# of recorded_at is that of the ids, and has an index.
+# The columns of an order, and their values in the page's last entry. Within an account
+# recorded_at has the same order as the ids, and an index.
 _BY_ID: Final = {"entries.id": "{0}"}
 _WITHIN_ACCOUNT: Final = {
     "entries.recorded_at": "(SELECT recorded_at FROM entries WHERE id = {0})",
@@ -111,10 +114,10 @@ async def page(
     limit: int,
     looked_max: int | None = None,
 ) -> EntryPage:
-    """One page by id, within the horizon; raises InvalidCursorError.
+    """Return one page by id, within the horizon; raise InvalidCursorError.
 
-    With ``looked_max`` a page by kind or source alone ends after as many entries as that, however
-    few of them it tells; its cursor goes on after them.
+    With ``looked_max`` a page by kind or source alone ends after that many entries, even if few
+    match; its cursor continues after them.
     """
     after = cursors.decode_number(cursor, query.asked) if cursor is not None else None
     horizon = await horizons.find(database)
@@ -144,9 +147,9 @@ async def page(
 async def _stop(
     database: Database, query: EntryQuery, after: int | None, looked_max: int
 ) -> int | None:
-    """The last of the entries that a page looks at; None where the list ends before.
+    """Return the last entry that a page looks at; None if the list ends before.
 
-    Entries of a kind or of lots of a source have no index: each would cost every spend.
+    Entries have no index by kind or by their lot's source: it would make every spend slower.
     """
     given = {name for name in _CONDITIONS if getattr(query, name) is not None}
     if not given or given - {"kind", "lot_source"}:
@@ -160,7 +163,7 @@ async def _stop(
 
 
 def where(query: EntryQuery, horizon: Horizon) -> tuple[str, list[object]]:
-    """The condition on ``SELECT`` that the filters make within the horizon, and its values."""
+    """Return the SQL condition of the filters within the horizon, and its values."""
     conditions, values = ["entries.id <= $1"], list[object]([horizon.entry_id])
     wanted: dict[str, object] = {
         name: value for name in _CONDITIONS if (value := getattr(query, name)) is not None
@@ -173,7 +176,8 @@ def where(query: EntryQuery, horizon: Horizon) -> tuple[str, list[object]]:
         elif not isinstance(value, OfAccount):
             values.append(value)
         elif len(value.numbers) == 1:
-            # By "=" its own index gives the order; by ANY the whole ledger is walked in order.
+            # With "=" the order comes from its own index; with ANY the whole ledger is read in
+            # order.
             condition = "entries.owner_id = {}"
             values.append(value.numbers[0])
         else:
@@ -188,7 +192,7 @@ async def of_journal(database: Database, journal_id: JournalNumber) -> list[Reco
 
 
 async def of_account(database: Database, public_id: str | None) -> OfAccount | None:
-    """The filter of a public id; None for None."""
+    """Return the filter of a public id; None for None."""
     if public_id is None:
         return None
     return OfAccount(public_id, await account_numbers(database, public_id))

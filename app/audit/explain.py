@@ -1,6 +1,6 @@
-"""Explain a balance: what is left of which lot, and the journals and events behind it.
+"""Explain a balance: what is left of each lot, and the journals and events that explain it.
 
-Now by the lots as posted, as of an earlier instant by the entries that were recorded until then.
+The present is read from the lots as posted, an earlier instant from the entries up to then.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ from app.infrastructure.db import Database, Record
 from app.infrastructure.ids import AccountNumber, LotNumber
 
 ENTRIES_PER_LOT_MAX: Final = 1_000
-ENTRIES_MAX: Final = 10_000  # over all lots, so that many of them do not make an answer of any size
+ENTRIES_MAX: Final = 10_000  # over all lots, so that many lots do not make the answer too large
 
 _SQL: Final = sql.beside(__file__)
 
 
 class Behind(msgspec.Struct, frozen=True):
-    """Entries, newest first; ``truncated`` where older ones are left out."""
+    """Entries, newest first; ``truncated`` if older ones are left out."""
 
     entries: Sequence[Record]
     truncated: bool
 
 
 class ExplainedLot(msgspec.Struct, frozen=True, kw_only=True):
-    """A lot with something left: the free and the held of its entries sum up to it."""
+    """A lot that is not empty: the free and held amounts are the sums of its entries."""
 
     number: LotNumber
     source: str
@@ -46,7 +46,7 @@ class ExplainedLot(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Explained(msgspec.Struct, frozen=True, kw_only=True):
-    """The balance, as posted where ``as_of`` is None: free and held are those of the lots."""
+    """The balance, as posted if ``as_of`` is None: free and held are the sums of the lots."""
 
     as_of: datetime | None
     free: int
@@ -59,9 +59,9 @@ class Explained(msgspec.Struct, frozen=True, kw_only=True):
 async def explain(
     database: Database, horizons: Horizons, public_id: str, as_of: datetime | None
 ) -> Explained:
-    """The account of the application's or the customer's id.
+    """Explain the account of an application's or a customer's id.
 
-    Raises AccountUnknownError, and BeyondHorizonError where ``as_of`` is not yet complete.
+    Raises AccountUnknownError, and BeyondHorizonError if ``as_of`` is not yet complete.
     """
     stood = None if as_of is None else await balance(database, horizons, public_id, as_of)
     async with database.snapshot():

@@ -1,4 +1,4 @@
-"""The export: every entry as one stream of bytes, ending in a record of count and checksum."""
+"""The export: every entry as one stream of bytes; its last record has the count and a checksum."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from app.audit.horizon import Horizon, Horizons
 from app.errors import BusyError
 from app.infrastructure.db import Database, Record
 
-CHUNK_ENTRIES: Final = 500  # written in one go: some 10 ms in which the process does nothing else
-CLIENT_STALL_SECONDS_MAX: Final = 120  # a reader slower than this for one chunk is cut off
+CHUNK_ENTRIES: Final = 500  # written at once: the process does nothing else for some 10 ms
+CLIENT_STALL_SECONDS_MAX: Final = 120  # a reader that is slower than this for one chunk is cut off
 AT_ONCE_MAX: Final = 4  # each holds a connection of the pool, which spends need too
 
 
 class Ending(msgspec.Struct, frozen=True, kw_only=True):
-    """An export's last record: it proves that nothing was cut off.
+    """An export's last record: it proves that nothing is missing.
 
-    ``sha256`` is of all bytes before it. Two exports of different epochs may give one id to
+    ``sha256`` covers all bytes before it. Two exports of different epochs may give one id to
     different entries; see ops/backup.md.
     """
 
@@ -37,9 +37,9 @@ class Ending(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """How entries are written: the bytes before the first, of some, and after the last.
+    """The format of an export: the bytes before the first entry, of entries, and after the last.
 
-    ``end`` is given an `Ending`.
+    ``end`` is called with an `Ending`.
     """
 
     media_type: str
@@ -52,7 +52,7 @@ class Form:
 async def stream(
     database: Database, horizon: Horizon, query: EntryQuery, form: Form
 ) -> AsyncGenerator[bytes, None]:
-    """The export in chunks, out of one snapshot. Whatever fails cuts it off before its last record.
+    """Yield the export in chunks, out of one snapshot; an error cuts it off before its last record.
 
     Consume and close it in one task: it holds that task's transaction.
     """
@@ -78,7 +78,7 @@ async def stream(
 async def begin(
     database: Database, horizons: Horizons, query: EntryQuery, form: Form
 ) -> AsyncGenerator[bytes, None]:
-    """Return the `stream` up to the horizon of now."""
+    """Return the `stream` up to the present horizon."""
     return stream(database, await horizons.find(database), query, form)
 
 
@@ -91,7 +91,7 @@ async def _chunks(
         await database.execute(
             f"SET LOCAL idle_in_transaction_session_timeout = '{CLIENT_STALL_SECONDS_MAX}s'"
         )
-        # A declared cursor is planned for its first rows: by id, one after another, no sort.
+        # PostgreSQL plans a declared cursor for its first rows: by id, without a sort.
         await database.execute(
             f"DECLARE export NO SCROLL CURSOR FOR {entries.SELECT} WHERE {condition}"
             f" ORDER BY entries.id {query.order}",
@@ -102,13 +102,13 @@ async def _chunks(
 
 
 class Exports:
-    """Those that are under way in this process."""
+    """The running exports of this process."""
 
     def __init__(self) -> None:
         self._running = 0
 
     async def counted(self, chunks: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
-        """The same chunks; counted among the running from the first to the last."""
+        """Yield the chunks; the export counts as running from the first to the last."""
         self._running += 1
         try:
             async with aclosing(chunks):
@@ -118,6 +118,6 @@ class Exports:
             self._running -= 1
 
     def require_room(self) -> None:
-        """Raise BusyError where as many run as may."""
+        """Raise BusyError if the maximum of exports runs already."""
         if self._running >= AT_ONCE_MAX:
             raise BusyError(f"{AT_ONCE_MAX} exports are under way; ask again when one has ended.")

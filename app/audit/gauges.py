@@ -1,6 +1,6 @@
-"""What the database tells a scrape: queues, runs, transitions, verifications; cheap or not at all.
+"""Metrics that the database has: queues, runs, transitions, verifications; cheap or left out.
 
-Every process of every machine shows the same, so that these are to be read with `max`, not `sum`.
+Every process of every machine shows the same values: aggregate them by `max`, not by `sum`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ SECONDS_MAX: Final = 2.0
 RUN_WINDOW_HOURS: Final = 26
 HOLD_SLACK_MINUTES: Final = 10
 
-# name → what it tells, and the expression over `tallybook_now() AS now`; null leaves it out.
+# name → description, and the expression over `tallybook_now() AS now`; null leaves it out.
 GAUGES: Final[Mapping[str, tuple[str, str]]] = {
     "events_queued": (
         "Events whose effects failed and are tried again.",
@@ -44,8 +44,9 @@ GAUGES: Final[Mapping[str, tuple[str, str]]] = {
                   WHERE started_at > now - interval '{RUN_WINDOW_HOURS} hours')""",
         )
         for name, column, told in (
-            # Without those that use opened before the run came to them, the dormant, the closed:
-            # what is left is what `issued` must reach.
+            # Without accounts that a spend opened first, dormant ones and closed ones: the rest is
+            # what
+            # `issued` must reach.
             ("expected", "expected - skipped", "Accounts to be opened"),
             ("issued", "issued", "Accounts opened"),
             ("failed", "failed", "Accounts that failed"),
@@ -126,7 +127,7 @@ ALERTS: Final = "SELECT kind, alert_count AS count FROM alert_counts ORDER BY ki
 
 
 class Reading(msgspec.Struct, frozen=True):
-    """What one look at the database told."""
+    """The values that one query found."""
 
     gauges: Mapping[str, float | None]
     transitions: Mapping[tuple[str, ...], int]
@@ -135,7 +136,7 @@ class Reading(msgspec.Struct, frozen=True):
 
 
 class Gauges(Collector):
-    """Reads at most every few seconds, and never longer than ``SECONDS_MAX``."""
+    """Reads at most once every few seconds, and never longer than ``SECONDS_MAX``."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -144,7 +145,9 @@ class Gauges(Collector):
         self._looking = asyncio.Lock()
 
     async def text(self) -> bytes:
-        """In Prometheus' format; only ``tallybook_database_up 0`` where the database is away."""
+        """Return the metrics in Prometheus' format; only ``tallybook_database_up 0`` if the
+        database is away.
+        """
         async with self._looking:
             if time.monotonic() >= self._good_until:
                 self._reading = await self._read()
@@ -164,17 +167,17 @@ class Gauges(Collector):
                     {tuple(one)[:-1]: one[-1] for one in await self._database.fetch(query)}
                     for query in (TRANSITIONS, CREDITS, ALERTS)
                 ]
-        except Exception:  # away, slow or not migrated: the scrape itself says so
+        except Exception:  # away, slow or not migrated: the metrics say so
             return None
         assert row is not None
         return Reading(dict(row), *counted)
 
     def describe(self) -> Iterable[Metric]:
-        """Of prometheus_client: nothing is known ahead."""
+        """Return nothing; prometheus_client calls it at registration."""
         return ()
 
     def collect(self) -> Iterable[Metric]:
-        """Of prometheus_client: what the last look told."""
+        """Return the metrics of the last reading, for prometheus_client."""
         reading = self._reading
         yield GaugeMetricFamily(
             "tallybook_database_up", "Whether the database answered.", float(reading is not None)

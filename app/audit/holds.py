@@ -15,7 +15,7 @@ _LAST = 2**63 - 1
 async def holds(
     book: Book, public_id: str, state: HoldState | None, cursor: str | None, limit: int
 ) -> Page:
-    """One page, the newest first; raises AccountUnknownError, InvalidCursorError."""
+    """Return one page, newest first; raise AccountUnknownError, InvalidCursorError."""
     number = await require(book, public_id)
     asked = {"account": number, "state": state}
     before = cursors.decode_number(cursor, asked, _LAST)

@@ -1,8 +1,8 @@
-"""The horizon: up to which entry, and which instant, nothing can still commit.
+"""The horizon: the entry and the instant up to which nothing new can appear.
 
 Within an account the order of ids is the order of commits; across accounts it is not. A list by id
-must stop below what is still under way, or its reader goes past an id that commits later and never
-sees it. Every list of an append-only table has a horizon: `Horizons.find` for entries,
+must stop below the writers that still run. Otherwise its reader passes an id that commits later
+and never sees it. Every list of an append-only table has a horizon: `Horizons.find` for entries,
 `Horizons.of` for the others.
 """
 
@@ -24,12 +24,12 @@ _POLL_SECONDS: Final = 0.005
 FLOOR_AGE_MAX: Final = timedelta(milliseconds=100)
 _MICROSECOND: Final = timedelta(microseconds=1)
 
-# The transactions that may still commit an id which they drew. A writer of entries locks its rows
+# The transactions that may still commit an id that they drew. A writer of entries locks its rows
 # of accounts before it draws; one that begins a run takes the advisory lock of the trigger
 # `mark_adding`; any other draws while it holds the lock of its own table.
-# Asking for xmin and xmax instead would not do: a snapshot's xmax is the youngest transaction that
-# ended, plus one, so that a younger one which still runs is not below it; and xmin is held back by
-# every other database of the cluster.
+# xmin and xmax would not be enough. A snapshot's xmax is the youngest transaction that ended, plus
+# one, so a younger one that still runs is above it; and every other database of the cluster holds
+# xmin back.
 _WRITERS: Final = """
 SELECT coalesce(array_agg(DISTINCT virtualtransaction), '{}') FROM pg_locks
  WHERE locktype = 'relation' AND relation = $1::text::regclass
@@ -61,21 +61,21 @@ LISTS: Final = {
 
 
 class Horizon(msgspec.Struct, frozen=True):
-    """Every entry up to ``entry_id``, and all recorded by ``complete_to``, has been decided."""
+    """Every entry up to ``entry_id`` is decided, and every one recorded by ``complete_to``."""
 
     entry_id: EntryNumber
     complete_to: datetime
 
 
 class Horizons:
-    """Finds the horizon; remembers the last, for when a slow writer holds up the next."""
+    """Finds the horizon; remembers the last one for when a slow writer delays the next."""
 
     def __init__(self) -> None:
         self._last: Horizon | None = None
         self._last_of: dict[str, int] = {}
 
     async def find(self, database: Database) -> Horizon:
-        """The horizon now; waits up to a second for what was committed before the caller came.
+        """Return the horizon now; wait up to a second for what was committed before the call.
 
         Raises BusyError if a writer took longer and no earlier horizon is known, or if the server
         is a standby.
@@ -83,7 +83,8 @@ class Horizons:
         # First the floor: whoever locks an account from now on records nothing before it.
         floor = await raise_floor(database)
         drawn = await _drawn(database, "entries_id_seq")
-        # A second statement: whoever drew an id by then held its account's lock already.
+        # A second statement: every transaction that has an id by then held its account's lock
+        # already.
         if not await _writers_end(database, "accounts"):
             if self._last is None:
                 raise BusyError("A writer is taking long; ask again.")
@@ -93,9 +94,9 @@ class Horizons:
         return self._last
 
     async def of(self, database: Database, table: str) -> int:
-        """The highest number in one of `LISTS` below which no row can still commit.
+        """Return the highest number in one of `LISTS` below which no row can still commit.
 
-        Waits up to a second as `find` does, and raises BusyError as it does.
+        Waits up to a second as `find` does, and raises BusyError like it.
         """
         drawn = await _drawn(database, f"{table}_{LISTS[table]}_seq")
         if await _writers_end(database, table):
@@ -106,10 +107,10 @@ class Horizons:
 
 
 async def _drawn(database: Database, sequence: str) -> int:
-    """The last number of a sequence; raises BusyError on a standby.
+    """Return the last number of a sequence; raise BusyError on a standby.
 
-    Its pg_locks shows no writer of the primary, and its last_value may be 32 ahead: an export named
-    a complete_to before which entries then arrived.
+    A standby's pg_locks shows no writer of the primary, and its last_value may be 32 ahead: an
+    export named a complete_to, and entries from before it arrived later.
     """
     row = await database.fetchrow(
         f"""SELECT CASE WHEN is_called THEN last_value ELSE 0 END AS last,
@@ -123,7 +124,7 @@ async def _drawn(database: Database, sequence: str) -> int:
 
 
 async def _writers_end(database: Database, table: str) -> bool:
-    """Whether all that write the table now have ended within the time that a read waits."""
+    """Return whether all present writers of the table ended within the time that a read waits."""
     writers = await database.fetchval(_BEGINNERS if table == "runs" else _WRITERS, table)
     loop = asyncio.get_running_loop()
     ends_at = loop.time() + WAIT_SECONDS_MAX
@@ -137,30 +138,30 @@ async def _writers_end(database: Database, table: str) -> bool:
 
 
 async def raise_floor(database: Database) -> datetime:
-    """The book's floor, raised to now if it is older than a tenth of a second.
+    """Return the book's floor, raised to now if it is older than a tenth of a second.
 
-    Each writer reads it with its account's lock and records nothing before it, also when the clock
-    steps back. So what was said to be complete stays so.
+    Each writer reads it under its account's lock and records nothing before it, even if the clock
+    steps back. So what was declared complete stays complete.
     """
     row = await database.fetchrow("SELECT floor, tallybook_now() AS now FROM book")
     assert row is not None
     floor: datetime = row["floor"]
     if row["now"] - floor < FLOOR_AGE_MAX:
-        return floor  # young enough, or the clock stepped back
+        return floor  # recent enough, or the clock stepped back
     try:
         raised: datetime | None = await database.fetchval(
             "UPDATE book SET floor = $1 WHERE floor < $1 RETURNING floor", row["now"]
         )
     except (asyncpg.InsufficientPrivilegeError, asyncpg.ReadOnlySQLTransactionError):
-        return floor  # an auditor's own login: the server's reads raise it
+        return floor  # an auditor's own login cannot raise it; the server's reads do
     return raised or await database.fetchval("SELECT floor FROM book")
 
 
 async def _complete_to(database: Database, entry_id: EntryNumber, floor: datetime) -> datetime:
     """The last instant of which no entry lies above the horizon.
 
-    Who was under way when the floor was raised may have read the clock before and drawn its id
-    after; and more may yet be recorded at the floor itself.
+    A transaction that ran when the floor was raised may have read the clock before that and drawn
+    its id after it; and more may still be recorded at the floor itself.
     """
     above: datetime | None = await database.fetchval(
         "SELECT min(recorded_at) FROM entries WHERE id > $1", entry_id

@@ -16,7 +16,7 @@ _SQL: Final = sql.beside(__file__)
 async def find(
     database: Database, number: JournalNumber | None, public_id: str
 ) -> tuple[Record, list[Record]]:
-    """The journal's row and its entries; JournalUnknownError without one."""
+    """Return the journal's row and its entries; raise JournalUnknownError if there is none."""
     row = number and await database.fetchrow(*_SQL["journal"](id=number))
     if not row or number is None:
         raise JournalUnknownError(f"There is no journal {public_id!r}.", journal_id=public_id)

@@ -16,7 +16,7 @@ from app.infrastructure.db import Database, Record
 from app.infrastructure.ids import NO_ROW, RunNumber
 from app.runs import run_row
 
-DELIVERIES_MAX: Final = 1_000  # of one event in one answer
+DELIVERIES_MAX: Final = 1_000  # the most deliveries of one event in one answer
 
 Order = Literal["asc", "desc"]
 
@@ -31,7 +31,7 @@ class SubscriptionQuery(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def asked(self) -> SubscriptionQuery:
-        """The query that a cursor is bound to."""
+        """Return the query that a cursor belongs to."""
         return msgspec.structs.replace(self, of_account=self.of_account and self.of_account.asked)
 
 
@@ -47,14 +47,14 @@ class EventQuery(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def asked(self) -> EventQuery:
-        """The query that a cursor is bound to."""
+        """Return the query that a cursor belongs to."""
         return msgspec.structs.replace(self, of_account=self.of_account and self.of_account.asked)
 
 
 async def subscriptions(
     database: Database, query: SubscriptionQuery, cursor: str | None, limit: int
 ) -> Page:
-    """One page by id; raises InvalidCursorError."""
+    """Return one page by id; raise InvalidCursorError."""
     rows = await database.fetch(
         *_SQL["subscriptions"](
             account_ids=query.of_account and list(query.of_account.numbers),
@@ -67,7 +67,7 @@ async def subscriptions(
 
 
 async def subscription(database: Database, subscription_id: str) -> Record:
-    """One subscription; raises SubscriptionUnknownError."""
+    """Return one subscription; raise SubscriptionUnknownError."""
     row = await database.fetchrow(*_SQL["subscription"](id=subscription_id))
     if row is None:
         raise SubscriptionUnknownError(
@@ -79,7 +79,7 @@ async def subscription(database: Database, subscription_id: str) -> Record:
 async def transitions(
     database: Database, horizons: Horizons, subscription_id: str, cursor: str | None, limit: int
 ) -> Page:
-    """One page of a subscription's steps, oldest first.
+    """Return one page of a subscription's steps, oldest first.
 
     Raises SubscriptionUnknownError and InvalidCursorError.
     """
@@ -99,7 +99,7 @@ async def transitions(
 async def events(
     database: Database, horizons: Horizons, query: EventQuery, cursor: str | None, limit: int
 ) -> Page:
-    """One page in order of receipt; raises InvalidCursorError."""
+    """Return one page in order of receipt; raise InvalidCursorError."""
     up = query.order == "asc"
     after = cursors.decode_number(cursor, query.asked, 0 if up else PAST_EVERY_NUMBER)
     rows = await database.fetch(
@@ -117,7 +117,7 @@ async def events(
 
 
 async def _customers(database: Database, query: EventQuery) -> list[str] | None:
-    """The customers whose events are asked for; None for everybody's."""
+    """Return the customers of the events asked for; None for all customers."""
     if query.of_account is None:
         return None if query.customer_id is None else [query.customer_id]
     account_ids = list(query.of_account.numbers)
@@ -126,7 +126,7 @@ async def _customers(database: Database, query: EventQuery) -> list[str] | None:
 
 
 async def event(database: Database, event_id: str) -> Record:
-    """One event with its payload; raises EventUnknownError."""
+    """Return one event with its payload; raise EventUnknownError."""
     row = await database.fetchrow(*_SQL["event"](id=event_id))
     if row is None:
         raise EventUnknownError(f"No event {event_id!r} was received.", event_id=event_id)
@@ -134,7 +134,7 @@ async def event(database: Database, event_id: str) -> Record:
 
 
 async def deliveries(database: Database, event_id: str) -> list[Record]:
-    """The verdicts of an event's deliveries and tries, oldest first; the newest 1,000."""
+    """Return the verdicts of an event's deliveries and retries, oldest first; the newest 1,000."""
     rows = await database.fetch(*_SQL["deliveries"](event_id=event_id, limit=DELIVERIES_MAX))
     return rows[::-1]
 
@@ -142,7 +142,7 @@ async def deliveries(database: Database, event_id: str) -> list[Record]:
 async def runs(
     database: Database, horizons: Horizons, cursor: str | None, limit: int, order: Order
 ) -> Page:
-    """One page by id; raises InvalidCursorError."""
+    """Return one page by id; raise InvalidCursorError."""
     query = ("runs", order)
     up = order == "asc"
     rows = await run_row.listed(

@@ -1,4 +1,4 @@
-"""Operators' acts as auditors read them: who did what to which account or thing, and why."""
+"""Operators' acts for auditors: who did what to which account or thing, and why."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _SQL: Final = sql.beside(__file__)
 async def acts(
     database: Database, horizons: Horizons, act: str | None, cursor: str | None, limit: int
 ) -> Page:
-    """One page by id, oldest first; the account stands under its present public id.
+    """Return one page by id, oldest first; accounts have their present public id.
 
     Raises InvalidCursorError.
     """

@@ -1,8 +1,8 @@
-"""Where reports are read: on the replica, once it has what the primary has, else on the primary.
+"""The choice of server for reports: the replica once it has what the primary has, else the primary.
 
-Horizon and clock are the primary's in any case, since a standby knows neither. A replica that is
-away, or behind for longer than a report waits, is left alone for some seconds: reports then cost
-the primary what they did before there was a replica, and none is answered with less than what was
+Horizon and clock always come from the primary, since a standby knows neither. A replica that is
+away, or behind for longer than a report waits, is not asked for some seconds. Then reports cost
+the primary what they cost without a replica. No report is answered with less than what was
 acknowledged when it was asked for.
 """
 
@@ -21,8 +21,8 @@ from app.infrastructure import sql
 from app.infrastructure.db import Database
 
 WAIT_SECONDS_MAX: Final = 1.0
-ALONE_SECONDS: Final = 5.0  # for which a replica that failed is not asked again
-_POLL_SECONDS: Final = (0.002, 0.005, 0.01, 0.02)  # then the last again and again
+ALONE_SECONDS: Final = 5.0  # a replica that failed is not asked again for so long
+_POLL_SECONDS: Final = (0.002, 0.005, 0.01, 0.02)  # after that the last line is written once more
 _SQL: Final = sql.beside(__file__)
 
 By = Literal["replica", "primary"]
@@ -35,8 +35,9 @@ class BehindError(Exception):
     """The replica has not replayed in time what the primary has acknowledged."""
 
 
-# What a replica can fail with and a primary may still answer: it is away, has no such database, or
-# gave up a statement for the sake of its replay. A statement that took too long would there, too.
+# Errors of a replica that the primary may not have: it is away, has no such database, or canceled
+# a
+# statement for its replay. A statement that took too long would take too long there, too.
 _FAILED: Final = (
     BehindError,
     asyncpg.PostgresError,
@@ -48,9 +49,9 @@ _FAILED: Final = (
 
 
 class Readings:
-    """The databases that reports are read from; ``replica`` None is a book without one.
+    """The databases that answer reports; ``replica`` is None for a book without one.
 
-    ``count`` is told who answered, where there is a choice.
+    ``count`` is called with the server that answered, if there is a choice.
     """
 
     def __init__(
@@ -60,7 +61,7 @@ class Readings:
         self._replica = replica
         self._count = count
         self._horizons = Horizons()
-        self._left_at: float | None = None  # when it last failed, with no answer of it since
+        self._left_at: float | None = None  # when it last failed and has not answered since
 
     async def ask(
         self,
@@ -70,8 +71,8 @@ class Readings:
     ) -> T:
         """Call ``report`` with a database to read from and the horizons that hold there.
 
-        What it reads in its own transactions has all that was acknowledged when this was called,
-        and all that lies below a horizon that it asked for. It may be called twice.
+        Its transactions see everything that was acknowledged when this was called, and everything
+        below a horizon that it asked for. It may be called twice.
         """
         replica = self._replica
         if replica is None:
@@ -86,7 +87,7 @@ class Readings:
             raise
         except _FAILED as error:
             answer = await self._on_primary(report, *args, **kwargs)
-            self._leave_alone(error)  # only now: it may be the primary that failed
+            self._leave_alone(error)  # only now: the primary may be the one that failed
             return answer
         self._count("replica")
         if self._left_at is not None:
@@ -98,7 +99,7 @@ class Readings:
         self, report: Callable[Concatenate[Database, P], Awaitable[T]], *args: P.args,
         **kwargs: P.kwargs,
     ) -> T:  # fmt: skip
-        """Do the same for a report without a horizon: it tells what is posted."""
+        """Like `ask`, for a report without a horizon: it shows what is posted."""
 
         async def posted(database: Database, _: Horizons) -> T:
             return await report(database, *args, **kwargs)
@@ -127,7 +128,7 @@ class Readings:
 
 
 class _ReplayedHorizons(Horizons):
-    """The primary's horizons, each told once the replica has all that lies below it."""
+    """The primary's horizons; each is returned once the replica has everything below it."""
 
     def __init__(self, primary: Database, replica: Database) -> None:
         super().__init__()
@@ -148,10 +149,11 @@ class _ReplayedHorizons(Horizons):
 async def replayed(primary: Database, replica: Database) -> None:
     """Wait until the replica has replayed what the primary has acknowledged by now.
 
-    Raises BehindError when that takes longer than a report waits.
+    Raises BehindError if that takes longer than a report waits.
     """
-    # The book's floor rises ten times a second while it is asked for. A position alone would be
-    # reached, too, by a server that was a replica once and has gone a way of its own since.
+    # The book's floor rises ten times a second while reports ask for it. A position alone would
+    # not be
+    # enough: a server that was a replica once and was promoted since could have reached it, too.
     floor = await raise_floor(primary)
     position = await primary.fetchval("SELECT pg_current_wal_flush_lsn()::text")
     ends_at = time.monotonic() + WAIT_SECONDS_MAX

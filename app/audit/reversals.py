@@ -1,4 +1,4 @@
-"""Reversals as auditors read them: what was taken back, by whom, why, and from whom."""
+"""Reversals for auditors: what was taken back, by whom, why, and from whom."""
 
 from __future__ import annotations
 
@@ -24,7 +24,8 @@ _SQL: Final = sql.beside(__file__)
 class ReversalQuery(msgspec.Struct, frozen=True, kw_only=True):
     """The filters of the list, and its order by id; None filters nothing.
 
-    Of an account the parts of runs' reversals are listed too, else these stand for their parts.
+    With an account the parts of runs' reversals are listed too; otherwise a run's reversal stands
+    for its parts.
     """
 
     of_account: OfAccount | None = None
@@ -33,14 +34,14 @@ class ReversalQuery(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def asked(self) -> ReversalQuery:
-        """The query that a cursor is bound to."""
+        """Return the query that a cursor belongs to."""
         return msgspec.structs.replace(self, of_account=self.of_account and self.of_account.asked)
 
 
 async def reversals(
     database: Database, horizons: Horizons, query: ReversalQuery, cursor: str | None, limit: int
 ) -> Page:
-    """One page by id; raises InvalidCursorError."""
+    """Return one page by id; raise InvalidCursorError."""
     up = query.order == "asc"
     asked = ("reversals", query.asked)
     rows = await database.fetch(

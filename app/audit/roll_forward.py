@@ -1,4 +1,4 @@
-"""The roll-forward: what the balance was, what came and went by kind, and what it is."""
+"""The roll-forward: the opening balance, what came and went by kind, the closing balance."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class RangeReversedError(RefusedError):
 
 
 class SourceForward(msgspec.Struct, frozen=True, kw_only=True):
-    """The same of the lots of one source, or of the debt of all accounts.
+    """The roll-forward of the lots of one source, or of the debt of all accounts.
 
     ``expired`` of purchased lots is breakage, and their ``closing`` is what was paid for and not
     used: deferred. ``repaid`` is signed: what a source paid of the debt.
@@ -82,7 +82,7 @@ async def roll_forward(
     *,
     by_lot_source: bool = False,
 ) -> RollForward:
-    """Over [start, end) by ``recorded_at``, of one account or of all.
+    """Return the roll-forward over [start, end) by ``recorded_at``, of one account or of all.
 
     Raises RangeReversedError, BeyondHorizonError, AccountUnknownError.
     """
@@ -118,13 +118,13 @@ async def roll_forward(
 
 
 def _source(lot_source: str, row: Record | None) -> SourceForward:
-    # Always all of them: a line of zeros says more than a missing one.
+    # All sources are listed: a line of zeros says more than a missing one.
     return SourceForward(lot_source=str(lot_source), **_whole(row or {}))
 
 
 def _whole(row: Mapping[str, Decimal]) -> dict[str, int]:
-    """The sums, which are numeric: 2**63 is fewer than ten million of the largest amounts.
+    """Return the sums, which are numeric: ten million of the largest amounts pass 2**63.
 
-    As text such a number may be 1E+12, which int() takes from no text.
+    As text such a number may be 1E+12, which int() does not read.
     """
     return {name: int(sum_) for name, sum_ in row.items() if name != "lot_source"}

@@ -1,8 +1,8 @@
-"""What an account's own customer may see of it: use by day and label, lots, and statements.
+"""What a customer may see of the account: use by day and label, lots, and statements.
 
-No actor, no reason, no event: what is told is when, what kind of thing, what label, how much. A
-statement goes by when something was recorded, as a bank's does, in the account's own zone; its
-lines close from its opening to its closing balance.
+An answer says when, what kind of thing, what label, how much; it names no actor, reason or event.
+A statement goes by the time of recording, like a bank's, in the account's own zone. Its lines lead
+from its opening to its closing balance.
 """
 
 from __future__ import annotations
@@ -19,34 +19,38 @@ from app.infrastructure.db import Database, Record
 from app.infrastructure.ids import AccountNumber
 
 DAYS_OF_USE: Final = 30
-LABELS_MAX: Final = 6  # that have a colour of their own; the others are one
+LABELS_MAX: Final = 6  # labels that have a colour of their own; the others share one
 LOTS_MAX: Final = 50
 _PAGE: Final = 5_000
 _SQL: Final = sql.beside(__file__)
 
 
 class UseOfLabel(msgspec.Struct, frozen=True):
-    """What was used for a label by day, less what came back since; None are all others."""
+    """What was used for a label by day, less what came back later; None stands for all other
+    labels.
+    """
 
     label: str | None
-    named: bool  # False: the use that has no label
+    named: bool  # false is the use without a label
     by_day: list[int]
 
 
 class Use(msgspec.Struct, frozen=True):
-    """The days up to today, and what was used on them, most used label first."""
+    """The days up to today with their use, the most used label first."""
 
     days: list[date]
     labels: list[UseOfLabel]
 
     @property
     def total(self) -> int:
-        """All of it."""
+        """Return the total over all labels."""
         return sum(sum(one.by_day) for one in self.labels)
 
 
 class LotLeft(msgspec.Struct, frozen=True, kw_only=True):
-    """A lot with something left: its free and held, and what is gone of what it began with."""
+    """A lot that is not empty: its free and held credits, and how much of the original amount is
+    gone.
+    """
 
     source: str
     free: int
@@ -56,7 +60,7 @@ class LotLeft(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LotsLeft(msgspec.Struct, frozen=True):
-    """The first lots in the order in which they are used up, and what the others have."""
+    """The first lots in the order of burning, and the sum of the others."""
 
     shown: list[LotLeft]
     others: int
@@ -64,7 +68,7 @@ class LotsLeft(msgspec.Struct, frozen=True):
 
 
 class StatementDay(msgspec.Struct, frozen=True, kw_only=True):
-    """A day on which the balance moved: by what, and the balance at its end."""
+    """A day on which the balance changed: by what, and the balance at its end."""
 
     day_on: date
     received: int
@@ -137,7 +141,7 @@ async def lots(database: Database, number: AccountNumber, now: datetime) -> Lots
 
 
 def months(zone: str, opened_at: datetime, now: datetime, most: int) -> list[date]:
-    """The months that have a statement, newest first."""
+    """Return the months that have a statement, newest first."""
     first = day_of(zone, opened_at).on.replace(day=1)
     month = day_of(zone, now).on.replace(day=1)
     found: list[date] = []
@@ -150,7 +154,7 @@ def months(zone: str, opened_at: datetime, now: datetime, most: int) -> list[dat
 async def statement(
     database: Database, number: AccountNumber, zone: str, month: date, now: datetime
 ) -> Statement:
-    """The statement of the month that begins on this date."""
+    """Return the statement of the month that begins on this date."""
     start, end = _bounds(zone, month)
     async with database.snapshot():
         opening = await _opening(database, number, start)
@@ -165,14 +169,14 @@ async def statement(
 async def lines(
     database: Database, number: AccountNumber, zone: str, month: date
 ) -> AsyncGenerator[list[Line], None]:
-    """The acts of a month, in order, some thousand at a time.
+    """Yield the acts of a month, in order, some thousand at a time.
 
-    Entries of one act and kind are one line, however many lots it took.
+    Entries of one act and kind are one line, however many lots they changed.
     """
     start, end = _bounds(zone, month)
     balance = await _opening(database, number, start)
     after_at, after_journal = start, 0
-    # What is recorded stays, and what comes is later: no snapshot is needed, nor held for a reader.
+    # Rows never change, and new ones come later: no snapshot is needed for a slow reader.
     while rows := await database.fetch(
         *_SQL["acts"](
             number=number,
@@ -228,6 +232,6 @@ def _line(row: Record, balance: int) -> Line:
 
 
 def sums(days: Sequence[StatementDay]) -> dict[str, int]:
-    """A statement's columns, summed up."""
+    """Return the sums of a statement's columns."""
     columns = ("received", "bought", "used", "given_back", "expired", "other")
     return {name: sum(getattr(one, name) for one in days) for name in columns}

@@ -1,4 +1,4 @@
-"""The trial balance: what was debited and credited to each account, sides and house, by then."""
+"""The trial balance: all debits and credits of each side and each house account."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from app.infrastructure import sql
 from app.infrastructure.db import Database
 from app.ledger.kinds import House, Side
 
-# Always all of them, in this order: a line of zeros says more than a missing one.
+# All are listed, in this order: a line of zeros says more than a missing one.
 ACCOUNTS: Final = (*Side, *House)
 
 _SQL: Final = sql.beside(__file__)
@@ -29,7 +29,7 @@ class TrialBalanceLine(msgspec.Struct, frozen=True):
 
 
 class TrialBalance(msgspec.Struct, frozen=True):
-    """Equal totals; by ``recorded_at`` up to ``as_of`` inclusive."""
+    """Equal totals of debits and credits, by ``recorded_at`` up to ``as_of`` inclusive."""
 
     as_of: datetime
     complete_to: datetime
@@ -41,7 +41,7 @@ class TrialBalance(msgspec.Struct, frozen=True):
 async def trial_balance(
     database: Database, horizons: Horizons, as_of: datetime | None
 ) -> TrialBalance:
-    """As the ledger stood; ``as_of`` None is the last instant that is complete.
+    """Return the trial balance; ``as_of`` None is the last complete instant.
 
     Raises BeyondHorizonError.
     """
@@ -53,7 +53,7 @@ async def trial_balance(
         )
     at = as_of or horizon.complete_to
     rows = await database.fetch(*_SQL["sums"](as_of=at))
-    # The sums are numeric: 2**63 is fewer than ten million of the largest amounts.
+    # The sums are numeric: ten million of the largest amounts pass 2**63.
     sums = {row["account"]: (int(row["debits"]), int(row["credits"])) for row in rows}
     lines = [_line(str(account), *sums.get(account, (0, 0))) for account in ACCOUNTS]
     return TrialBalance(

@@ -1,4 +1,4 @@
-"""Where the credits of a day or a month went: sums that close, and sentences that say it."""
+"""The explanation of a day or a month: sums from opening to closing, and sentences."""
 
 from __future__ import annotations
 
@@ -25,7 +25,9 @@ _SQL: Final = sql.beside(__file__)
 
 
 class SpentFor(msgspec.Struct, frozen=True):
-    """What was spent for a label, and what of it came back since; None names nothing."""
+    """What was spent for a label, and what of it came back later; None is the use without
+    a label.
+    """
 
     label: str | None
     spent: int
@@ -33,7 +35,7 @@ class SpentFor(msgspec.Struct, frozen=True):
 
 
 class Move(msgspec.Struct, frozen=True, kw_only=True):
-    """One journal that moved the balance, but for spends."""
+    """One journal that changed the balance and is not a spend."""
 
     journal_id: JournalNumber
     kind: str
@@ -56,13 +58,13 @@ class Correction(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Why(msgspec.Struct, frozen=True, kw_only=True):
-    """A day or a month of one account, by the account's own clock."""
+    """A day or a month of one account, in the account's own zone."""
 
     account_id: str
     time_zone: str
-    on: date  # its first date
+    on: date  # the first date
     days: int
-    going_on: bool  # it has not ended
+    going_on: bool  # true until the day or month has ended
     flows: RollForward
     spent_for: list[SpentFor]
     moves: list[Move]
@@ -74,7 +76,7 @@ class Why(msgspec.Struct, frozen=True, kw_only=True):
 async def why(
     database: Database, horizons: Horizons, public_id: str, on: date | None, month: date | None
 ) -> Why:
-    """What became of an account's credits on a date, or in the month that begins then.
+    """Return what happened to an account's credits on a date, or in the month that begins then.
 
     Without both it is the account's today. Raises AccountUnknownError, RefusedError.
     """
@@ -115,7 +117,8 @@ async def why(
     )
     said = list(sentences(told))
     if told.going_on and await database.fetchval(*_SQL["later"](**asked)):
-        # As under a clock that stands: what is recorded at its instant is complete once it goes on.
+        # Under a standing clock, what is recorded at its instant is complete once the clock moves
+        # on.
         said.append("More was recorded at this very instant: ask again when the clock has gone on.")
     return msgspec.structs.replace(told, sentences=said)
 
@@ -148,7 +151,7 @@ def _correction(row: Record) -> Correction:
 
 
 def sentences(told: Why) -> Iterator[str]:
-    """Say it: what there was, what came, what went, who took back what, what there is."""
+    """Return sentences: what there was, what came, what went, who took back what, what there is."""
     flows, when = told.flows, f"{told.on:%Y-%m}" if told.days > 1 else f"{told.on}"
     yield f"{when} ({told.time_zone}) began with {_credits(flows.opening)}."
     for amount, said in (

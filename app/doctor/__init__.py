@@ -1,1 +1,1 @@
-"""Doctor: whether an installation is what the rollout asks for, each finding with its remedy."""
+"""Doctor: checks whether an installation is as the rollout asks; each finding has its remedy."""

@@ -21,11 +21,11 @@ from app.verify.verify import verify_structure
 POOL_SIZE: Final = 16
 OF_SPENDS: Final = queue.CONNECTIONS + turns.CONNECTIONS
 SKEW_SECONDS_WARN: Final = 2.0
-SKEW_SECONDS_MAX: Final = 30.0  # a tenth of what a webhook's signature may be late
+SKEW_SECONDS_MAX: Final = 30.0  # a tenth of the age that a webhook's signature may have
 
 
 async def findings(database: Database, around: Surroundings) -> list[Finding]:
-    """What the schema must be before anybody relies on it."""
+    """Check what the schema must be before anybody relies on it."""
     return [
         await server(database),
         await _settings(database),
@@ -41,7 +41,7 @@ async def findings(database: Database, around: Surroundings) -> list[Finding]:
 
 
 async def server(database: Database) -> Finding:
-    """Judge the server: a plain PostgreSQL, new enough, and no standby."""
+    """Judge the server: a plain PostgreSQL, new enough, and not a standby."""
     wrong = await server_faults(database)
     said = f"PostgreSQL {await database.fetchval('SHOW server_version')}"
     return ok_or_fail("PostgreSQL", wrong, said, "use a primary server of PostgreSQL 15 or later")
@@ -74,10 +74,12 @@ async def _set_clock(database: Database, around: Surroundings) -> Finding:
         if was_set and abs(ahead) > timedelta(minutes=1):
             way = "ahead of" if ahead > timedelta(0) else "behind"
             said = f"is at {now:%Y-%m-%d %H:%M} UTC, {abs(ahead).days} days {way} the world's"
-            return warn("book's clock", said, "another --data-dir for a book of the present")
-        return ok("book's clock", "was set, as development may" if was_set else "is the database's")
+            return warn("book's clock", said, "use another --data-dir for a book of the present")
+        return ok(
+            "book's clock", "was set, which development allows" if was_set else "is the database's"
+        )
     if was_set:
-        said = "was set in development: this book's days are not the world's"
+        said = "was set in development: this book's days are not real days"
         return fail("book's clock", said, "start production with a database of its own")
     role = await database.fetchval(
         """SELECT current_user::text WHERE has_any_column_privilege('dev_clock', 'INSERT')
@@ -86,7 +88,7 @@ async def _set_clock(database: Database, around: Surroundings) -> Finding:
     if role is not None:
         said = f"{role} may set it, and with it every day and deadline"
         return fail("book's clock", said, f"REVOKE tallybook_clock FROM {role}")
-    return ok("book's clock", "is the database's, and nobody may set it")
+    return ok("book's clock", "is the database's clock, and nobody may set it")
 
 
 async def _migrations(database: Database) -> Finding:
@@ -102,7 +104,7 @@ async def _migrations(database: Database) -> Finding:
     if newer:
         return warn(
             "migrations", f"the database is ahead of this program: {', '.join(newer)}",
-            "fine while an upgrade is under way; else install the newer version",
+            "this is fine during an upgrade; else install the newer version",
         )  # fmt: skip
     return ok("migrations", f"all {len(applied)} are applied")
 
@@ -113,21 +115,25 @@ async def _structure(database: Database) -> Finding:
     said = f"{checks[0].rows} objects are defined as they were shipped"
     remedy = "restore them as piccolo_migrations/schema has them, then find out who changed them"
     if wrong and await migrations.applied(database) - {*migrations.known()}:
-        return warn("structure", "the database is ahead of this program", "ask the newer version's")
+        return warn(
+            "structure",
+            "the database is ahead of this program",
+            "use the newer version's `tallybook doctor`",
+        )
     return ok_or_fail("structure", wrong, said, remedy)
 
 
 async def _development_keys(database: Database, around: Surroundings) -> Finding:
-    """Find keys that `tallybook up` made: their secrets stand in a file of the folder it ran in."""
+    """Find keys that `tallybook up` made: their secrets are in a file of the folder it ran in."""
     if around.read("TALLYBOOK_ENV") == "development":
-        return ok("development keys", "may be there in development")
+        return ok("development keys", "keys of `tallybook up` are allowed in development")
     good = ApiKeys.revoked_at.is_null() & ApiKeys.id.is_in(sorted(DEVELOPMENT_IDS))
     found = [row["id"] for row in await database.run(ApiKeys.select(ApiKeys.id).where(good))]
     if found:
         said = f"`tallybook up` made {', '.join(sorted(found))} in this book"
         remedy = "; ".join(f"tallybook keys revoke {one}" for one in sorted(found))
         return fail("development keys", said, remedy)
-    return ok("development keys", "none is good in this book")
+    return ok("development keys", "no key of `tallybook up` is valid in this book")
 
 
 async def _pepper(database: Database, around: Surroundings) -> Finding:
@@ -139,7 +145,9 @@ async def _pepper(database: Database, around: Surroundings) -> Finding:
 
 
 async def _connections(database: Database, around: Surroundings) -> Finding:
-    """Whether one more server process of ours would find room, as at a rollout."""
+    """Check whether one more server process would find room for its connections, as in a
+    rollout.
+    """
     told = await database.fetchrow(
         """SELECT current_setting('max_connections')::integer
                   - current_setting('superuser_reserved_connections')::integer AS room,
@@ -157,7 +165,7 @@ async def _connections(database: Database, around: Surroundings) -> Finding:
 
 
 async def _durability(database: Database) -> Finding:
-    """What PostgreSQL says of its disk: an acknowledged write is to be on it."""
+    """Check PostgreSQL's settings of durability: an acknowledged write must be on disk."""
     names = ("fsync", "full_page_writes", "synchronous_commit")
     off = [name for name in names if await database.fetchval(f"SHOW {name}") == "off"]
     return ok_or_fail(

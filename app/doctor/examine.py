@@ -1,4 +1,4 @@
-"""Every check in the order of the rollout; one that cannot be made is a finding as well."""
+"""Run every check in the order of the rollout; a check that cannot be made is a finding too."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _AWAY: Final = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceE
 
 
 async def examine(around: Surroundings) -> list[Finding]:
-    """All findings; raises nothing for what it finds."""
+    """Return all findings; raise nothing for a check that fails."""
     try:
         found = secrecy.findings(around)
     except TallybookError as error:  # a NAME_FILE that cannot be read
@@ -31,7 +31,7 @@ async def examine(around: Surroundings) -> list[Finding]:
 async def _of_database(around: Surroundings) -> list[Finding]:
     url = around.read("DATABASE_URL")
     if url is None:
-        return []  # the settings' finding has said so
+        return []  # the settings' finding says it already
     try:
         async with opened(in_named_book(around, url)) as database:
             found = await _of_book(database, around)
@@ -48,7 +48,7 @@ async def _of_book(database: Database, around: Surroundings) -> list[Finding]:
         return [server, fail("migrations", "this is an empty database", "tallybook migrate")]
     member = await roles.membership(database)
     if member.level is Level.FAIL:
-        return [await schema.server(database), member]  # it may not ask what the others do
+        return [await schema.server(database), member]  # it may not ask what the other checks ask
     found = await schema.findings(database, around)
     found += [member, *await roles.findings(database)]
     return found + await work.findings(database, around)
@@ -76,5 +76,5 @@ async def _of_reader(around: Surroundings) -> list[Finding]:
 
 
 def in_named_book(around: Surroundings, url: str) -> str:
-    """The address of the book that is examined."""
+    """Return the address of the book that is examined."""
     return in_book(url, around.read("TALLYBOOK_BOOK"))

@@ -1,4 +1,4 @@
-"""A finding: what was looked at, how it stands, and what to do about it."""
+"""A finding: what was checked, the result, and what to do about it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import msgspec
 
 
 class Level(StrEnum):
-    """A warning may be right as it is; a failure never is."""
+    """The level of a finding: a warning may be intended; a failure never is."""
 
     OK = "ok"
     WARN = "warn"
@@ -25,22 +25,22 @@ class Finding(msgspec.Struct, frozen=True):
 
 
 def ok(name: str, said: str) -> Finding:
-    """As it should be."""
+    """Return a finding that all is as it should be."""
     return Finding(name, Level.OK, said)
 
 
 def warn(name: str, said: str, remedy: str) -> Finding:
-    """May be meant so."""
+    """Return a finding that may be intended."""
     return Finding(name, Level.WARN, said, remedy)
 
 
 def fail(name: str, said: str, remedy: str) -> Finding:
-    """Not to go on with."""
+    """Return a finding that must be mended first."""
     return Finding(name, Level.FAIL, said, remedy)
 
 
 def ok_or_fail(name: str, wrong: list[str], said: str, remedy: str) -> Finding:
-    """Fails with what is wrong, the first few of it; ``said`` where nothing is."""
+    """Return a failure with the first few of what is wrong; with ``said`` if nothing is wrong."""
     if not wrong:
         return ok(name, said)
     more = f"; and {len(wrong) - SHOWN_MAX} more" if len(wrong) > SHOWN_MAX else ""

@@ -1,4 +1,6 @@
-"""The service as its callers see it: ready, described, guarded, reached by Stripe's signature."""
+"""Check the service as its callers see it: ready, described, guarded, reached by signed
+webhooks.
+"""
 
 from __future__ import annotations
 
@@ -14,15 +16,15 @@ from app.doctor.surroundings import Surroundings, host_of, is_loopback
 from app.webhooks.signature import sign
 
 ANSWER_SECONDS_MAX: Final = 10.0
-PING_TYPE: Final = "tallybook.ping"  # no event of Stripe's: stored, and ignored
+PING_TYPE: Final = "tallybook.ping"  # not one of Stripe's event types: stored, and ignored
 
 
 async def findings(around: Surroundings) -> list[Finding]:
-    """Asked over HTTP at --url."""
+    """Check the service over HTTP at --url."""
     if around.url is None:
         remedy = "add --url https://YOUR-HOST, from outside if you can"
         return [warn("HTTP", "not examined: no --url is given", remedy)]
-    # trust_env: a proxy of this machine is not how Stripe comes in.
+    # trust_env=False: Stripe does not come through a proxy of this machine.
     async with httpx.AsyncClient(
         base_url=around.url, timeout=ANSWER_SECONDS_MAX, trust_env=False
     ) as http:
@@ -62,19 +64,21 @@ async def _guarded(http: httpx.AsyncClient) -> Finding:
     answer = await http.get("/api/v1/ledger/entries")
     if answer.status_code != 401:
         said = f"the ledger answers {answer.status_code} to a caller without a key"
-        return fail("keys", said, "look at what stands between: this is not ours")
+        return fail("keys", said, "look at the proxy: this answer is not Tallybook's")
     return ok("keys", "the ledger answers 401 to a caller without one")
 
 
 async def _metrics(http: httpx.AsyncClient, around: Surroundings) -> Finding:
     answer = await http.get("/metrics")
     if answer.status_code == 200 and not is_loopback(host_of(around.url or "")):
-        return warn("metrics", "anybody may read /metrics", "let the proxy refuse it, as ops/'s do")
+        return warn(
+            "metrics", "anybody may read /metrics", "let the proxy refuse it, as those in ops/ do"
+        )
     return ok("metrics", "not for everybody beyond this machine")
 
 
 async def _pings(http: httpx.AsyncClient, around: Surroundings) -> list[Finding]:
-    """One for each secret, while one rolls."""
+    """Send a signed ping for each secret; there are two during a rotation."""
     listed = (around.read("STRIPE_WEBHOOK_SECRET") or "").split(",")
     known = [secret.strip() for secret in listed if secret.strip()]
     if not known:
@@ -107,11 +111,15 @@ async def _ping(http: httpx.AsyncClient, around: Surroundings, secret: str, name
     told = _json(answer)
     if answer.status_code != 200:
         said = f"a signed event is answered {answer.status_code} {told.get('code', '')}".strip()
-        return fail(name, said, "give server and doctor one secret; the proxy must keep the body")
+        return fail(
+            name,
+            said,
+            "give the server and doctor the same secret; the proxy must not change the body",
+        )
     if told.get("outcome") != "ignored":
         said = f"a harmless event was {told.get('outcome')}"
-        return fail(name, said, "give server and doctor the same TALLYBOOK_LIVEMODE")
-    return ok(name, "a signed event arrives, and is judged good")
+        return fail(name, said, "give the server and doctor the same TALLYBOOK_LIVEMODE")
+    return ok(name, "a signed event arrives, and its signature is accepted")
 
 
 def _json(answer: httpx.Response) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""Roles: what the application and the auditors may do in the database, and what not."""
+"""Check the roles: what the application and the auditors may do in the database."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Final
 from app.doctor.finding import Finding, fail, ok, ok_or_fail
 from app.infrastructure.db import Database
 
-# Whoever is a member of a role can become it.
+# A member of a role can become that role.
 _POWERS: Final = """
 SELECT format('%s is a member of %s, which may %s', current_user, rolname, power)
   FROM pg_roles, LATERAL (VALUES (rolsuper, 'do everything'), (rolcreaterole, 'make roles'),
@@ -27,8 +27,8 @@ SELECT format('%s owns the %s %s', owner::regrole, what, name) FROM (
      WHERE datname = current_database()) AS things (owner, what, name)
  WHERE pg_has_role(current_user, owner, 'MEMBER')
 """
-# A table that refuses a change by its trigger is not to be granted it either. The ledger is named,
-# for the case that its triggers are gone.
+# A right to change a table is refused here even if a trigger would refuse the change. The ledger's
+# tables are named, in case their triggers are gone.
 _TOO_MUCH: Final = """
 SELECT format('%s may %s %s', current_user, privilege, guarded.oid::regclass)
   FROM (SELECT oid, 'refuse_change' AS trigger_name FROM pg_class
@@ -66,7 +66,7 @@ UNION ALL SELECT format('%s may read the API keys'' hashes', current_user)
 
 
 async def findings(database: Database) -> list[Finding]:
-    """Of the role that DATABASE_URL names."""
+    """Check the role that DATABASE_URL names."""
     role = await database.fetchval("SELECT current_user::text")
     powers = await _texts(database, _POWERS) + await _texts(database, _OWNED)
     too_much = await _texts(database, _TOO_MUCH)
@@ -78,13 +78,13 @@ async def findings(database: Database) -> list[Finding]:
         ok_or_fail(
             "application changes no entry", too_much,
             f"{role} may only add to the ledger, and writes no key and no catalogue",
-            "REVOKE what is named; `tallybook migrate` grants what is needed",
+            "REVOKE the rights that are named; `tallybook migrate` grants what is needed",
         ),
     ]  # fmt: skip
 
 
 async def membership(database: Database) -> Finding:
-    """Of the role that DATABASE_URL names: the group that it works as; the owner needs none."""
+    """Check that the role of DATABASE_URL is in the application's group; the owner needs none."""
     role = await database.fetchval("SELECT current_user::text")
     works = await database.fetchval(
         """SELECT pg_has_role(current_user, 'tallybook_app', 'USAGE')
@@ -92,16 +92,16 @@ async def membership(database: Database) -> Finding:
              FROM pg_class WHERE oid = 'migration'::regclass"""
     )
     if works:
-        return ok("application may work", f"{role} may do what tallybook_app may")
+        return ok("application may work", f"{role} is in the group tallybook_app")
     return fail(
         "application may work",
-        f"{role} is no member of tallybook_app",
+        f"{role} is not in the group tallybook_app",
         "run `tallybook migrate` with DATABASE_URL set: it lets the role in",
     )
 
 
 async def of_reader(database: Database) -> list[Finding]:
-    """Of the role that DATABASE_READ_URL names: it reads the ledger, and nothing more."""
+    """Check the role that DATABASE_READ_URL names: it reads the ledger, and nothing more."""
     role = await database.fetchval("SELECT current_user::text")
     powers = await _texts(database, _POWERS) + await _texts(database, _OWNED)
     wrong = powers + await _texts(database, _READER_WRITES)

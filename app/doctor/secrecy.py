@@ -1,4 +1,4 @@
-"""Settings and secrets: present, strong, distinct, of one mode; never shown."""
+"""Check settings and secrets: present, strong, distinct, of one mode. They are never shown."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ FILES: Final = (
 
 
 def findings(around: Surroundings) -> list[Finding]:
-    """All that the settings tell without asking anybody."""
+    """Check the settings by themselves, without a connection."""
     return [_settings(around), _distinct(around), _files(around), _mode(around), *_wires(around)]
 
 
 def _settings(around: Surroundings) -> Finding:
     try:
         settings.load(around.variables)
-    except ConfigurationError as error:  # names all that is missing or weak, and never a value
+    except ConfigurationError as error:  # it names all that is missing or weak, and never a value
         said = error.detail.removeprefix("The settings forbid a start:\n")
         lines = [line.removeprefix("  - ") for line in said.splitlines()]
         return fail("settings", " ".join(lines), "set what is named, then run this again")
@@ -39,7 +39,7 @@ def _settings(around: Surroundings) -> Finding:
     if unset:
         return warn(
             "settings", f"valid; not set: {', '.join(unset)}",
-            "leave out only what is not used: see the README's table",
+            "leave out only what you do not use: see ops/reference.md",
         )  # fmt: skip
     return ok("settings", f"valid; present and strong: {', '.join(SECRETS)}")
 
@@ -66,7 +66,7 @@ def _files(around: Surroundings) -> Finding:
     if open_to_all:
         return warn(
             "secret files", f"open to every user: {', '.join(open_to_all)}",
-            "chmod o-rwx, unless nobody else can enter the folder",
+            "run chmod o-rwx on them, unless nobody else can enter the folder",
         )  # fmt: skip
     return ok("secret files", "none is open to every user")
 
@@ -75,7 +75,7 @@ def _mode(around: Surroundings) -> Finding:
     live = around.is_true("TALLYBOOK_LIVEMODE")
     key = around.read("STRIPE_API_KEY")
     mode = "live" if live else "test"
-    remedy = "let TALLYBOOK_LIVEMODE and STRIPE_API_KEY be of one mode"
+    remedy = "set TALLYBOOK_LIVEMODE and STRIPE_API_KEY to the same mode"
     if live and around.read("TALLYBOOK_ENV") == "development":
         return fail("mode", "a live book in TALLYBOOK_ENV=development", "use production")
     if key is None:
@@ -83,14 +83,14 @@ def _mode(around: Surroundings) -> Finding:
     _, _, rest = key.partition("_")
     of_key, _, _ = rest.partition("_")
     if of_key not in ("live", "test"):
-        return warn("mode", "STRIPE_API_KEY begins neither sk_test_ nor sk_live_", remedy)
+        return warn("mode", "STRIPE_API_KEY does not begin with sk_test_ or sk_live_", remedy)
     if of_key != mode:
         return fail("mode", f"a {mode} book with a STRIPE_API_KEY of {of_key} mode", remedy)
     return ok("mode", f"a {mode} book, and a STRIPE_API_KEY of the same mode")
 
 
 def _wires(around: Surroundings) -> list[Finding]:
-    """Whether passwords and credits travel encrypted where they leave this machine."""
+    """Check whether passwords and credits are encrypted on their way to other machines."""
     found = []
     if around.url is not None:
         found.append(_tls(around.url))
@@ -105,7 +105,7 @@ def _wires(around: Surroundings) -> list[Finding]:
     if redis_url and not is_loopback(host_of(redis_url)) and not redis_url.startswith("rediss"):
         plain.append("REDIS_URL")
     if plain:
-        remedy = "sslmode=verify-full and rediss://, unless the network is private"
+        remedy = "use sslmode=verify-full and rediss://, unless the network is private"
         found.append(warn("encryption", f"not asked for by {', '.join(plain)}", remedy))
     else:
         found.append(ok("encryption", "asked for by every address beyond this machine"))

@@ -1,4 +1,4 @@
-"""What an examination goes by: the settings, the service's address, the catalogue's file."""
+"""The subject of an examination: the settings, the service's address, the catalogue's file."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ from app.infrastructure.variables import read_variable
 
 
 class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
-    """``variables`` hold what the process's environment would."""
+    """The settings, address and file to examine; ``variables`` hold the process's environment."""
 
     variables: Mapping[str, str]
     url: str | None = None
     tiers: Path | None = None
 
     def read(self, name: str) -> str | None:
-        """A setting, from its variable or its file; ConfigurationError as at a start."""
+        """Return a setting from its variable or its file; raise ConfigurationError like a start."""
         return read_variable(self.variables, name)
 
     def is_true(self, name: str) -> bool:
-        """Whether a flag is set, in the words that a start takes."""
+        """Return whether a flag is set, in the words that a start accepts."""
         return (self.read(name) or "").lower() in ("true", "1", "yes")
 
 
 def surroundings(url: str | None, data_dir: Path | None, tiers: Path | None) -> Surroundings:
-    """Those of the environment, or of the `up` that runs on a data folder."""
+    """Return the surroundings of the environment, or of the `up` that runs on a data folder."""
     if data_dir is None:
         return Surroundings(variables=dict(os.environ), url=url, tiers=tiers)
     try:
@@ -57,8 +57,8 @@ def surroundings(url: str | None, data_dir: Path | None, tiers: Path | None) -> 
 
 
 def is_loopback(host: str | None) -> bool:
-    """Whether what goes there never leaves this machine."""
-    if host in (None, "", "localhost"):  # none: a Unix socket
+    """Return whether traffic to this host stays on this machine."""
+    if host in (None, "", "localhost"):  # none means a Unix socket
         return True
     try:
         return ip_address(host or "").is_loopback
@@ -67,11 +67,11 @@ def is_loopback(host: str | None) -> bool:
 
 
 def host_of(url: str) -> str | None:
-    """The host that a URL names."""
+    """Return the host of a URL."""
     return urlsplit(url).hostname
 
 
 def hosts_of(url: str) -> list[str | None]:
-    """The hosts of a database's address, which may name several with commas between."""
+    """Return the hosts of a database's address, which may list several, separated by commas."""
     _, _, hosts = urlsplit(url).netloc.rpartition("@")
     return [urlsplit(f"//{one}").hostname for one in hosts.split(",")]

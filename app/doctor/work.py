@@ -1,4 +1,4 @@
-"""What is at work: the catalogue, the daily runs, the worker, the inbox, Redis."""
+"""Check what must be at work: the catalogue, the daily runs, the worker, the inbox, Redis."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ _WORKER: Final = "a worker (`tallybook worker`) or a scheduler that calls /api/c
 
 
 async def findings(database: Database, around: Surroundings) -> list[Finding]:
-    """What must go on by itself once the service is up."""
+    """Check what must go on by itself once the service is up."""
     found = await at_hand(database, around)
     return [await _catalogue(database, around), *found, *await _stripe(database, around)]
 
 
 async def at_hand(database: Database, around: Surroundings) -> list[Finding]:
-    """What the database alone tells, in milliseconds however large the book is."""
+    """Check what the database alone can tell, in milliseconds for a book of any size."""
     return [
         await _due(database),
         await _run(database),
@@ -74,7 +74,7 @@ async def _due(database: Database) -> Finding:
 
 
 async def _run(database: Database) -> Finding:
-    """Days that spends opened first leave a run nothing to do: hence no failure."""
+    """Check the last run; only a warning, since spends may have opened every day first."""
     last_at, recent = await database.fetchrow(  # type: ignore[misc]
         """SELECT max(started_at), max(started_at) >= tallybook_now() - interval '26 hours'
              FROM runs"""
@@ -86,9 +86,9 @@ async def _run(database: Database) -> Finding:
               AND opened_at < (SELECT tallybook_now()) - interval '26 hours')"""
     )
     if not waiting:
-        return ok("daily run", "none yet, and no account is older than a day")
-    said = "none in 26 hours, with accounts older than that"
-    return warn("daily run", said, f"look whether there is {_WORKER}")
+        return ok("daily run", "there was none yet, and no account is older than a day")
+    said = "there was none in 26 hours, although accounts are older than that"
+    return warn("daily run", said, f"make sure that there is {_WORKER}")
 
 
 async def _worker(database: Database) -> Finding:
@@ -119,7 +119,7 @@ async def _inbox(database: Database) -> Finding:
 
 
 async def _stripe(database: Database, around: Surroundings) -> list[Finding]:
-    """Who was a subscriber before: taken over once the lists were compared."""
+    """Check that Stripe's existing subscribers were taken over by a comparison of the lists."""
     if around.read("STRIPE_API_KEY") is None:
         return []
     told = await taken_over(database)
@@ -128,7 +128,7 @@ async def _stripe(database: Database, around: Surroundings) -> list[Finding]:
     if not await compared_once(database):
         said = "Stripe's subscriptions were not compared yet"
         return [warn("subscribers", said, f"start {_WORKER}, or tallybook reconcile")]
-    return [ok("subscribers", "all of Stripe's came by webhooks")]
+    return [ok("subscribers", "all of Stripe's subscriptions came by webhooks")]
 
 
 async def _seals(database: Database, around: Surroundings) -> Finding:
@@ -149,7 +149,7 @@ async def _seals(database: Database, around: Surroundings) -> Finding:
 
 
 async def of_redis(around: Surroundings) -> Finding:
-    """Nothing is lost without it; but a REDIS_URL that does not answer is a mistake."""
+    """Check Redis: nothing is lost without it, but a REDIS_URL must answer."""
     url = around.read("REDIS_URL")
     if url is None:
         return warn("Redis", "REDIS_URL is not set: no rate limits, the worker polls", "set it")

@@ -1,4 +1,6 @@
-"""Record of operators' acts, with actor and reason, in the act's own transaction; append-only."""
+"""The record of operators' acts, with actor and reason, in the act's own transaction;
+append-only.
+"""
 
 from __future__ import annotations
 
@@ -53,7 +55,7 @@ class OperatorAct(StrEnum):
 class Operator(msgspec.Struct, frozen=True, kw_only=True):
     """The actor (a key's id, or ``cli:`` and a user of the machine) and the reason.
 
-    ``key`` is an idempotency key of the one act that is recorded, and the request's hash.
+    ``key`` is the idempotency key and the request's hash of an act that no journal keeps them for.
     """
 
     actor: str
@@ -62,7 +64,7 @@ class Operator(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def at_the_machine(reason: str | None) -> Operator:
-    """The person who typed the command, and the reason if one was given."""
+    """Return the person who typed the command, and the reason if there is one."""
     try:
         user = getpass.getuser()
     except (KeyError, OSError):  # a container's user may have no name
@@ -84,10 +86,10 @@ async def record(
     run_id: RunNumber | None = None,
     key: tuple[str, bytes] | None = None,
 ) -> None:
-    """Record the act inside the caller's transaction, and log it once that has committed.
+    """Record the act inside the caller's transaction, and log it after the commit.
 
-    An act's reason that stands in the journal's note is not written again: there it can be erased.
-    ``key`` is the idempotency key of an act that no journal keeps it for, and the request's hash.
+    A reason that is in the journal's note is not written again, because it can be erased there.
+    ``key`` is the idempotency key and the request's hash of an act that no journal keeps them for.
     """
     assert database.in_transaction, "an act and its record commit together"
     idempotency_key, request_hash = key or by.key or (None, None)
@@ -124,7 +126,7 @@ async def record(
 async def record_journals(
     database: Database, act: OperatorAct, actor: str, made: Sequence[tuple[int, int]]
 ) -> None:
-    """Record many acts of one kind inside the caller's transaction: (account, journal) of each."""
+    """Record many acts of one kind inside the caller's transaction, each as (account, journal)."""
     assert database.in_transaction, "an act and its record commit together"
     accounts, journals = [one[0] for one in made], [one[1] for one in made]
     await database.execute(

@@ -23,7 +23,7 @@ from app.tables.keys_and_operators import ApiKeys
 
 ID_CHARS: Final = 10
 SECRET_CHARS: Final = 40  # 200 bits
-CACHE_SECONDS: Final = 2.0  # a revoked key is refused within this time in every process
+CACHE_SECONDS: Final = 2.0  # every process refuses a revoked key within this time
 UNKNOWN_SECONDS: Final = 0.25  # a new key is known within this time while unknown ones are tried
 # The ids that `tallybook up` uses; the letters i, o and u are in no id that is drawn.
 DEVELOPMENT_IDS: Final = frozenset({"devservice", "devauditor", "devoperato"})
@@ -32,7 +32,7 @@ _NOW: Final = QueryString("clock_timestamp()")
 
 
 class Scope(StrEnum):
-    """The rights of a key: operator has them all, read and spend are parts of service."""
+    """The rights of a key: operator has them all; read and spend are parts of service."""
 
     SERVICE = "service"
     AUDITOR = "auditor"
@@ -53,26 +53,26 @@ class ApiKey(msgspec.Struct, frozen=True):
     networks: tuple[Network, ...] = ()
 
     def allows_from(self, address: Address | None) -> bool:
-        """Whether the key may be used from there; without networks from anywhere."""
+        """Return whether the key may be used from this address; without networks, from any."""
         if not self.networks:
             return True
         return address is not None and any(address in network for network in self.networks)
 
     def allows(self, wanted: Collection[Scope]) -> bool:
-        """Whether one of the scopes is held; operator implies all others."""
+        """Return whether the key has one of the scopes; operator includes all others."""
         return Scope.OPERATOR in self.scopes or not self.scopes.isdisjoint(wanted)
 
 
 async def is_pepper(database: Database, pepper: str) -> bool:
-    """Whether the book's keys were made with this pepper; any is where none was made yet."""
+    """Return whether the book's keys were made with this pepper; true if there is no key yet."""
     kept = await database.fetchval("SELECT pepper_check FROM book")
     return kept is None or hmac.compare_digest(kept, _check_of(pepper))
 
 
 async def keep_pepper(database: Database, pepper: str) -> None:
-    """Keep of the pepper what tells it apart; raises ConfigurationError if it is another.
+    """Store a check value of the pepper; raise ConfigurationError if the book has another.
 
-    A key that is made with another than the servers' would be refused by all of them.
+    The servers would refuse every key that is made with another pepper than theirs.
     """
     if not await is_pepper(database, pepper):
         raise ConfigurationError(
@@ -96,7 +96,7 @@ async def create(
     expires_at: datetime | None = None,
     networks: Collection[Network] = (),
 ) -> str:
-    """Make a key and return it: the only time it is seen."""
+    """Make a key and return it; it cannot be read again."""
     key_id, secret = random_token(ID_CHARS), random_token(SECRET_CHARS)
     key = _row(pepper, key_id, secret, name, scopes, expires_at, networks)
     await database.run(ApiKeys.insert(key))
@@ -104,7 +104,7 @@ async def create(
 
 
 def seeded(pepper: str, seed: str) -> str:
-    """The token that follows from a seed, as nobody can tell who does not know seed and pepper."""
+    """Return the token that follows from a seed; it is secret without the seed and the pepper."""
     drawn = hmac.digest(pepper.encode(), f"a key of {seed}".encode(), "sha512")
     text = "".join(ALPHABET[byte % 32] for byte in drawn)
     return token_of(text[:ID_CHARS], text[ID_CHARS : ID_CHARS + SECRET_CHARS])
@@ -118,9 +118,9 @@ async def add(
     expires_at: datetime | None,
     seed: str,
 ) -> str:
-    """Make the key of this seed as the server's role may, by the console, and return it.
+    """Make the key of this seed with the server's rights, for the console, and return it.
 
-    Raises ForbiddenError for one that may correct, and ConfigurationError for another pepper.
+    Raises ForbiddenError for the scope operator, and ConfigurationError for another pepper.
     """
     if Scope.OPERATOR in scopes:
         raise ForbiddenError(
@@ -137,14 +137,16 @@ async def add(
 
 
 async def take_back(database: Database, key_id: str) -> bool:
-    """Revoke a key as the server's role may; False where none of this id was good."""
+    """Revoke a key with the server's rights; return False if no valid key has this id."""
     return bool(await database.fetchval(*_SQL["take_back"](id=key_id)))
 
 
 async def put_known(
     database: Database, pepper: str, key_id: str, secret: str, name: str, scopes: Collection[Scope]
 ) -> bool:
-    """Make a key whose id and secret are given, or give it this secret; False if it had it."""
+    """Make a key with a given id and secret, or set its secret; return False if it had
+    that secret.
+    """
     key = _row(pepper, key_id, secret, name, scopes, None, ())
     insert = ApiKeys.insert(key).on_conflict(
         ApiKeys.id,
@@ -176,17 +178,17 @@ def _row(
 
 
 def token_of(key_id: str, secret: str) -> str:
-    """The key as its holder sends it."""
+    """Return the key as its holder sends it."""
     return f"tb_{key_id}_{secret}"
 
 
 def id_of(token: str) -> str:
-    """The part of a token that is no secret."""
+    """Return the part of a token that is not secret."""
     return token.split("_")[1]
 
 
 async def revoke(database: Database, key_id: str) -> bool:
-    """Revoke a key; False where none of this id was good."""
+    """Revoke a key; return False if no valid key has this id."""
     good = (ApiKeys.id == key_id) & ApiKeys.revoked_at.is_null()
     revoked = ApiKeys.update({ApiKeys.revoked_at: _NOW}).where(good).returning(ApiKeys.id)
     return bool(await database.run(revoked))
@@ -195,10 +197,10 @@ async def revoke(database: Database, key_id: str) -> bool:
 async def rotate(
     database: Database, pepper: str, key_id: str, overlap: timedelta
 ) -> tuple[str, datetime]:
-    """Make a key like this one, which ends after ``overlap``.
+    """Make a new key like this one; the old key ends after ``overlap``.
 
-    Returns the new key, the only time it is seen, and when the old one ends. Raises
-    KeyUnknownError where none of this id is good.
+    Returns the new key, which cannot be read again, and when the old one ends. Raises
+    KeyUnknownError if no valid key has this id.
     """
     unended = ApiKeys.expires_at.is_null() | (ApiKeys.expires_at > _NOW)
     good = (ApiKeys.id == key_id) & ApiKeys.revoked_at.is_null() & unended
@@ -217,10 +219,10 @@ async def rotate(
 
 
 class Keyring:
-    """Checks keys against all that there are, which it reads every few seconds.
+    """Checks keys against all keys of the book, which it reads every few seconds.
 
-    A book has as many keys as it has back ends and people, so all are kept: however many unknown
-    ids are tried, the database is asked no more often.
+    A book has as many keys as it has back ends and people, so all are in memory. Any number of
+    unknown ids costs no further query.
     """
 
     def __init__(
@@ -243,7 +245,7 @@ class Keyring:
         self._used: dict[str, datetime] = {}
 
     async def check(self, token: str, address: Address | None = None) -> ApiKey:
-        """The good key of this token; UnauthenticatedError for any other.
+        """Return the valid key of this token; raise UnauthenticatedError for any other.
 
         Raises ForbiddenError if the key may not be used from this address. Keys expire by wall
         time, also in a book whose clock is set.
@@ -259,13 +261,13 @@ class Keyring:
         key_id, secret = _parts(token)
         key = await self._key(key_id)
         given = _hash(self._pepper, secret)
-        # Compared even where there is no such key, so that the time tells nothing.
+        # Compared even if there is no such key, so that the time reveals nothing.
         if not hmac.compare_digest(given, key.secret_hash if key else bytes(32)) or key is None:
             raise UnauthenticatedError("This API key is not known.")
         return key
 
     async def still_good(self, key_id: str, address: Address | None = None) -> ApiKey:
-        """The key of this id, whose token was checked before, judged again; raises as `check`."""
+        """Check a key again by its id, after its token was checked before; raises like `check`."""
         key = await self._key(key_id)
         if key is None:
             raise UnauthenticatedError("This API key is not known.")
@@ -285,7 +287,7 @@ class Keyring:
         return key
 
     def name_of(self, key_id: str) -> str | None:
-        """The name of a key, as it was read last; good or not."""
+        """Return the name of a key as read last, valid or not."""
         key = self._known.get(key_id)
         return key.name if key else None
 
@@ -337,5 +339,5 @@ def _parts(token: str) -> tuple[str, str]:
 
 
 def _hash(pepper: str, secret: str) -> bytes:
-    # A fast hash will do: the secret is 200 random bits, not a password.
+    # A fast hash is enough: the secret is 200 random bits, not a password.
     return hmac.digest(pepper.encode(), secret.encode(), hashlib.sha256)

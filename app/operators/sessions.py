@@ -1,7 +1,7 @@
-"""Sessions at the console: a random cookie, kept by its hash, that stands for a key for some hours.
+"""Console sessions: a random cookie, stored by its hash, that stands for a key for some hours.
 
-A session gives no right of its own: at each request its key is judged again, and ends it when it is
-revoked or expires. They go by wall time, as keys do.
+A session gives no rights of its own: at each request its key is checked again, and a revoked or
+expired key ends it. Sessions and keys expire by wall time.
 """
 
 from __future__ import annotations
@@ -25,14 +25,16 @@ _SQL: Final = sql.beside(__file__)
 
 
 class Notice(msgspec.Struct, frozen=True):
-    """What a session's next page says, once: a text, and whether that is good or bad news."""
+    """A message that a session's next page shows once: a text, and whether it is good or
+    bad news.
+    """
 
     text: str
     tone: str = "good"
 
 
 class Session(msgspec.Struct, frozen=True, kw_only=True):
-    """A session that goes on; ``token`` is the cookie's secret."""
+    """A valid session; ``token`` is the cookie's secret."""
 
     token: str
     key_id: str
@@ -42,25 +44,27 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def form_token(self) -> str:
-        """What each form of this session carries: another site's form cannot know it."""
+        """Return the token that each form of this session carries; another site's form cannot know
+        it.
+        """
         return hmac.digest(self.token.encode(), b"tallybook's form", "sha256").hex()
 
     def is_form_token(self, given: str) -> bool:
-        """Whether a form was made for this session."""
+        """Return whether a form was made for this session."""
         return hmac.compare_digest(given.encode(), self.form_token.encode())
 
 
 async def begin(database: Database, key_id: str) -> str:
-    """Begin a session for a good key; returns its cookie, which is kept nowhere."""
+    """Begin a session for a valid key; return its cookie, which is not stored."""
     token = random_token(TOKEN_CHARS)
     await database.execute(*_SQL["begin"](token_hash=_hash(token), key_id=key_id, life=LIFE_MAX))
     return token
 
 
 async def find(database: Database, token: str) -> Session | None:
-    """The session of this cookie, noted as seen; None where it has ended, or there is none.
+    """Return the session of this cookie and note its use; None if it has ended or never existed.
 
-    Its notice is told this once.
+    Its notice is returned only once.
     """
     if len(token) != TOKEN_CHARS:
         return None
@@ -81,7 +85,7 @@ async def find(database: Database, token: str) -> Session | None:
 
 
 async def say(database: Database, session: Session, notice: Notice) -> None:
-    """Let the session's next page say this."""
+    """Store a notice for the session's next page."""
     text = msgspec.json.encode(notice).decode()
     await database.execute(*_SQL["say"](token_hash=_hash(session.token), notice=text))
 
@@ -92,12 +96,12 @@ async def end(database: Database, token: str) -> None:
 
 
 async def end_all(database: Database, key_id: str) -> int:
-    """End every session of a key; returns how many there were."""
+    """End every session of a key; return how many there were."""
     return len(await database.fetch(*_SQL["end_all"](key_id=key_id)))
 
 
 async def count(database: Database, key_id: str) -> int:
-    """How many sessions of a key go on."""
+    """Return how many sessions of a key are valid."""
     going: int = await database.fetchval(*_SQL["count"](key_id=key_id, idle=IDLE_MAX))
     return going
 
@@ -108,5 +112,5 @@ async def sweep(database: Database) -> None:
 
 
 def _hash(token: str) -> bytes:
-    # A fast hash will do: the cookie is 260 random bits.
+    # A fast hash is enough: the cookie is 260 random bits.
     return hashlib.sha256(token.encode()).digest()

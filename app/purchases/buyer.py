@@ -1,7 +1,7 @@
-"""Who receives what a Checkout session sells, and what the session says of its customer.
+"""The receiver of a Checkout session's credits, and what the session says of its customer.
 
-What the server wrote can tie the customer; what a browser can write (client_reference_id, and the
-metadata of a payment link's session) names the receiver of this one purchase and no more.
+What the server wrote can link the customer. What a browser can write (client_reference_id, and the
+metadata of a payment link's session) only names the receiver of this one purchase.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from app.purchases.facts import SessionFact
 
 
 class Buyer(msgspec.Struct, frozen=True, kw_only=True):
-    """The session's customer, locked and settled (None for a guest), and what became of its name.
+    """The session's customer, locked and settled (None for a guest), and the effect of its name.
 
-    ``refused`` is a name that no account can have, ``remark`` one that does not matter.
+    ``refused`` is a name that no account can have; ``remark`` is a name without consequences.
     """
 
     customer: LockedCustomer | None
@@ -33,7 +33,7 @@ class Buyer(msgspec.Struct, frozen=True, kw_only=True):
 class Receiver(msgspec.Struct, frozen=True):
     """The account that gets the credits; a ``gift`` if a browser may have named it.
 
-    ``pays`` tells that the payer's customer is tied to it: then a gift is the owner's own.
+    ``pays`` is true if the payer's customer is linked to it: then it is no gift to somebody else.
     """
 
     account: AccountNumber
@@ -42,20 +42,20 @@ class Receiver(msgspec.Struct, frozen=True):
 
     @property
     def owned(self) -> bool:
-        """Whether its owner bought it, as far as can be known."""
+        """Return whether the account's owner bought it, as far as that can be known."""
         return self.pays or not self.gift
 
 
 class Unplaced(msgspec.Struct, frozen=True):
-    """Nobody's: the reason, and the remedy."""
+    """A purchase without a receiver: the reason and the remedy."""
 
     reason: str
 
 
 async def find_buyer(book: Book, fact: SessionFact, origin: Origin) -> Buyer:
-    """Lock the session's customer, keep what the session says, and let the ties follow.
+    """Lock the session's customer, store the session's claims, and update the links.
 
-    Opens no account but the one that the server named.
+    Opens no account except one that the server named.
     """
     _, catalogue = await book.catalogues.present(book.database)
     trusted = catalogue.stripe.trust_client_reference
@@ -87,11 +87,11 @@ async def find_buyer(book: Book, fact: SessionFact, origin: Origin) -> Buyer:
 async def find_receiver(
     book: Book, fact: SessionFact, buyer: Buyer, origin: Origin
 ) -> Receiver | Unplaced:
-    """The account that gets a paid session's credits, opened here if nobody has yet."""
+    """Return the account that gets a paid session's credits; open it if there is none."""
     named = await _named_receiver(book, fact, buyer, origin)
     if named is None and buyer.customer is None:
         return Unplaced(
-            "paid by a guest, and whose it is is not told: set client_reference_id on the session;"
+            "paid by a guest, and no account is named: set client_reference_id on the session;"
             " this one's credits can be given by POST /api/v1/accounts/{id}/grants"
         )
     if named is None:
@@ -108,7 +108,9 @@ async def find_receiver(
 async def _named_receiver(
     book: Book, fact: SessionFact, buyer: Buyer, origin: Origin
 ) -> Receiver | None:
-    """By the session's own metadata, its customer's tie, its reference; None if none names any."""
+    """Return the receiver: by the session's metadata, its customer's link, its reference,
+    or None.
+    """
     customer = buyer.customer
     if fact.account_hint:
         account = await ties.account_named(book, customer, fact.account_hint, origin)
@@ -130,7 +132,7 @@ async def _gave_and_disputed(book: Book, customer_id: str) -> bool:
 
 
 def _server_named(fact: SessionFact, *, trusted: bool) -> str | None:
-    """The account that the session's maker named; None if a browser may have written it."""
+    """Return the account that the session's maker named; None if a browser may have written it."""
     if fact.account_hint and not fact.by_payment_link:
         return fact.account_hint
     reference = fact.client_reference_id if trusted else None
@@ -138,7 +140,7 @@ def _server_named(fact: SessionFact, *, trusted: bool) -> str | None:
 
 
 def _receivers(fact: SessionFact) -> list[tuple[Rank, str]]:
-    """Who the session says receives the subscription that it begins."""
+    """Return the claims about who receives the subscription that the session begins."""
     if fact.subscription_id is None:
         return []
     named = (Rank.RECEIVER, fact.account_hint), (Rank.REFERENCE, fact.client_reference_id)

@@ -1,7 +1,11 @@
-"""What a payment's lot is owed, from all that was told of the payment; pure, free of order.
+"""Compute what a payment's lot is owed from all facts of the payment. Pure.
 
-A function of the *set* of facts: a refund by its furthest status, a dispute by its newest, a
-charge's cumulative ``amount_refunded`` for what it tells of beyond the refunds that are known.
+The result depends on the *set* of facts, not on their order. A refund counts by its furthest
+status, a dispute by its newest. A charge's ``amount_refunded`` is cumulative; it counts for what
+it adds to the refunds that are known by themselves.
+
+Example: of a charge of 1000, a refund of 300 is known, and the charge says 500 are refunded. So
+200 more count, in all 500: half of the pack's credits are taken back.
 """
 
 from __future__ import annotations
@@ -25,7 +29,7 @@ from app.purchases.facts import (
 
 
 class Standing(StrEnum):
-    """Whether a refund or dispute takes credits, lets them stand still, or does nothing."""
+    """The effect of a refund or dispute: it takes credits, freezes them, or does nothing."""
 
     OUT = "out"
     COUNTED = "counted"
@@ -33,7 +37,9 @@ class Standing(StrEnum):
 
 
 class MoneyBack(msgspec.Struct, frozen=True):
-    """One refund or dispute, or what a charge tells of beyond its refunds."""
+    """One refund or dispute, or the part of a charge's refunded amount that no known refund
+    explains.
+    """
 
     kind: str
     id: str
@@ -42,7 +48,7 @@ class MoneyBack(msgspec.Struct, frozen=True):
 
 
 class Owing(msgspec.Struct, frozen=True):
-    """Of a pack's credits, so many are to be taken and so many to stand still."""
+    """How many of a pack's credits are to be taken back, and how many are to be frozen."""
 
     taken: int
     frozen: int
@@ -51,9 +57,9 @@ class Owing(msgspec.Struct, frozen=True):
 _FAILED: Final = frozenset({RefundStatus.FAILED, RefundStatus.CANCELED})
 _RANK_OF_REFUND: Final = {status: rank for rank, status in enumerate(RefundStatus)}
 _RANK_OF_DISPUTE: Final = {status: rank for rank, status in enumerate(DisputeStatus)}
-# An inquiry (warning_*) withdraws no funds, a prevented dispute was settled by a refund, and so
-# was one that ended as charge_refunded: the refund counts, these do not. From needs_response on
-# the funds are with the bank: the credits stand still until it is decided.
+# An inquiry (warning_*) withdraws no funds. A dispute that was prevented, or that ended as
+# charge_refunded, was settled by a refund: the refund counts and the dispute does not. From
+# needs_response on, the bank has the funds: the credits are frozen until it decides.
 _STANDING_OF_DISPUTE: Final = {
     DisputeStatus.NEEDS_RESPONSE: Standing.FROZEN,
     DisputeStatus.RESPONSE_DISABLED: Standing.FROZEN,
@@ -64,7 +70,10 @@ _EVER: Final = datetime.min.replace(tzinfo=UTC)
 
 
 def owing(credits: int, paid: int, parts: Iterable[MoneyBack]) -> Owing:
-    """pack x min(paid, refunded + disputed) / paid, rounded down, and what open disputes add."""
+    """Return what is owed: pack x min(paid, refunded + disputed) / paid, rounded down.
+
+    What open disputes add is frozen.
+    """
     counted = frozen = 0
     for part in parts:
         counted += part.amount if part.standing is Standing.COUNTED else 0
@@ -74,23 +83,23 @@ def owing(credits: int, paid: int, parts: Iterable[MoneyBack]) -> Owing:
 
 
 def _share(credits: int, paid: int, back: int) -> int:
-    # A free session has nothing that could go back.
+    # A free session has no money that could go back.
     return credits * min(paid, back) // paid if paid else 0
 
 
 def money_back(
     facts: Iterable[MoneyFact], currency: str | None, pins: Mapping[str, Standing]
 ) -> list[MoneyBack]:
-    """Every refund and dispute of one payment once, by kind and id.
+    """Return every refund and dispute of one payment once, by kind and id.
 
-    ``pins`` are events that an operator reversed: what such an event told of keeps that standing,
-    whatever comes. Amounts in another currency than the payment's do not count.
+    ``pins`` are events that an operator reversed: what such an event said keeps that standing,
+    whatever follows. Amounts in another currency than the payment's do not count.
     """
     return _Told(facts, currency, pins).parts()
 
 
 class _Told:
-    """A payment's facts by object."""
+    """A payment's facts, by object."""
 
     def __init__(
         self, facts: Iterable[MoneyFact], currency: str | None, pins: Mapping[str, Standing]
@@ -141,7 +150,7 @@ class _Told:
         return MoneyBack("charge", number, amount, Standing.COUNTED if amount else Standing.OUT)
 
     def _unexplained(self, before: ChargeFact | None, fact: ChargeFact) -> int:
-        """What this fact adds to the one before it, less the refunds that are known by id."""
+        """Return what this fact adds to the earlier one, less the refunds that are known by id."""
         rise = fact.amount_refunded - (before.amount_refunded if before else 0)
         return max(0, rise - sum(refund.amount for refund in self._between(before, fact)))
 
@@ -161,7 +170,9 @@ class _Told:
         return any(one.status in _FAILED and one.occurred_at < instant for one in told)
 
     def _pinned(self) -> dict[tuple[str, str], Standing]:
-        """What the pinned events told of; a charge's event told of the refunds made before it."""
+        """Return what the pinned events said; a charge's event includes the refunds made
+        before it.
+        """
         pinned: dict[tuple[str, str], Standing] = {}
         charging = {fact.event_id for told in self._charges.values() for fact in told}
         for event_id, standing in self._pins.items():
@@ -181,19 +192,22 @@ class _Told:
 
 
 def same_currency(fact: MoneyFact, currency: str | None) -> bool:
-    """Whether the fact counts in the payment's currency; one that names none does."""
+    """Return whether the fact is in the payment's currency, or names none."""
     return currency is None or fact.currency in (None, currency)
 
 
 def furthest(told: Sequence[RefundFact]) -> RefundFact:
-    """The fact that tells how far a refund has come; its status never goes back."""
+    """Return the fact with the furthest status of a refund; a refund's status never goes back."""
     return max(
         told, key=lambda fact: (_RANK_OF_REFUND[fact.status], fact.occurred_at, fact.event_id)
     )
 
 
 def newest(told: Sequence[DisputeFact]) -> DisputeFact:
-    """A dispute may be lost and then won: the newest tells, of one second the further status."""
+    """Return the newest fact of a dispute; within one second, the one with the further status.
+
+    A dispute may be lost and then won, so the furthest status alone does not decide.
+    """
     return max(
         told, key=lambda fact: (fact.occurred_at, _RANK_OF_DISPUTE[fact.status], fact.event_id)
     )

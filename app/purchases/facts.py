@@ -12,7 +12,7 @@ MONEY_MAX: Final = 10**12  # in a currency's smallest unit; Stripe's own limit i
 
 
 class RefundStatus(StrEnum):
-    """Stripe's, in the order in which a refund takes them: a later one is never left again."""
+    """Stripe's statuses in the order of a refund's life; no refund goes back to an earlier one."""
 
     REQUIRES_ACTION = "requires_action"
     PENDING = "pending"
@@ -22,7 +22,7 @@ class RefundStatus(StrEnum):
 
 
 class DisputeStatus(StrEnum):
-    """Stripe's, and in the order that decides between two of one second."""
+    """Stripe's statuses, in the order that decides between two of the same second."""
 
     WARNING_NEEDS_RESPONSE = "warning_needs_response"
     WARNING_UNDER_REVIEW = "warning_under_review"
@@ -39,13 +39,14 @@ class DisputeStatus(StrEnum):
 class SessionFact(msgspec.Struct, frozen=True, kw_only=True, tag="session"):
     """A Checkout session.
 
-    ``paid`` is whether its payment is through, or none is needed; ``amount`` what was to be paid,
-    in the currency's smallest unit. ``prices`` are (price id, quantity) of its line items, None
-    if the event carries none, or none that can be read, as ``unread`` says; ``quantity`` is how
-    many of ``pack`` the server wrote.
-    ``account_hint`` is the application's id in its metadata, ``hint_refused`` says that what stands
-    there is none. ``by_payment_link`` tells of a session that a payment link made: anybody who
-    opened the link may have written what it names. ``made_at`` is when Stripe made the
+    ``paid`` means that its payment succeeded, or that none is needed. ``amount`` is the price in
+    the currency's smallest unit. ``prices`` are (price id, quantity) of its line items. They are
+    None if the event has none, or none that can be read (see ``unread``). ``quantity`` is the
+    number of packs (``pack``) that the server wrote.
+
+    ``account_hint`` is the application's id in its metadata; ``hint_refused`` means that the value
+    there is not a valid id. ``by_payment_link`` means that a payment link made the session: anyone
+    who opened the link may have written the names in it. ``made_at`` is when Stripe made the
     session.
     """
 
@@ -71,7 +72,7 @@ class SessionFact(msgspec.Struct, frozen=True, kw_only=True, tag="session"):
 
 
 class CaptureFact(msgspec.Struct, frozen=True, kw_only=True, tag="capture"):
-    """The money of a payment intent is taken: what a session with manual capture waits for."""
+    """The money of a payment intent was captured; a session with manual capture waits for this."""
 
     event_id: str
     occurred_at: datetime
@@ -82,9 +83,9 @@ class CaptureFact(msgspec.Struct, frozen=True, kw_only=True, tag="capture"):
 
 
 class RefundFact(msgspec.Struct, frozen=True, kw_only=True, tag="refund"):
-    """A refund; ``made_at`` is when it was asked for.
+    """A refund; ``made_at`` is when it was requested.
 
-    ``names_no_intent`` means that Stripe says that there is none: the charge alone tells.
+    ``names_no_intent`` means that Stripe says there is none: only the charge is known.
     """
 
     event_id: str
@@ -100,7 +101,7 @@ class RefundFact(msgspec.Struct, frozen=True, kw_only=True, tag="refund"):
 
 
 class ChargeFact(msgspec.Struct, frozen=True, kw_only=True, tag="charge"):
-    """What a charge says was refunded of it until then."""
+    """The cumulative amount that was refunded of a charge."""
 
     event_id: str
     occurred_at: datetime
@@ -111,7 +112,10 @@ class ChargeFact(msgspec.Struct, frozen=True, kw_only=True, tag="charge"):
 
 
 class DisputeFact(msgspec.Struct, frozen=True, kw_only=True, tag="dispute"):
-    """A dispute; old shapes tell only its charge. ``names_no_intent`` as a refund's."""
+    """A dispute; events of old API versions name only its charge.
+
+    ``names_no_intent`` has the same meaning as for a refund.
+    """
 
     event_id: str
     occurred_at: datetime
@@ -136,12 +140,12 @@ class MoneyEvent(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def kind_of(fact: MoneyFact) -> str:
-    """The kind under which it is stored."""
+    """Return the kind under which the fact is stored."""
     return str(fact.__struct_config__.tag)
 
 
 def object_of(fact: MoneyFact) -> str:
-    """The id of the object that it tells of."""
+    """Return the id of the object that the fact is about."""
     match fact:
         case SessionFact():
             return fact.session_id
@@ -156,5 +160,5 @@ def object_of(fact: MoneyFact) -> str:
 
 
 def charge_of(fact: MoneyFact) -> str | None:
-    """The charge that it names."""
+    """Return the charge that the fact names."""
     return None if isinstance(fact, SessionFact) else fact.charge_id

@@ -1,7 +1,8 @@
-"""Gifts, whose receiver a browser may have named, when their money went back after they were spent.
+"""Gifts whose money went back after they were spent; a browser may have named their receiver.
 
-The shortfall is the debt of the account that the payer's customer is tied to, also if that is the
-receiver. If it is tied to none the shortfall is written off, and an alert names payer and receiver.
+The shortfall becomes a debt of the account that the payer's customer is linked to, which may be
+the receiver's own. Without such an account the shortfall is written off, and an alert names payer
+and receiver.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ async def payer_of(book: Book, row: Record, receiver: AccountDay) -> AccountDay 
 
 
 def manner_of(backing: Backing, receiver: AccountDay, payer: AccountDay | None) -> Manner:
-    """How a shortfall of the purchase is written."""
+    """Return how a shortfall of the purchase is written."""
     if not backing.gift or payer is receiver:
         return REFUNDING
     return GIFT_OF_NOBODY if payer is None else GIFT_OF_PAYER
@@ -54,7 +55,7 @@ async def follow(
     returned: int,
     origin: Origin,
 ) -> None:
-    """Let the payer owe what fell short of a gift, or owe it no more, or tell somebody of it.
+    """Charge the payer for the shortfall of a gift, lower that debt, or raise an alert.
 
     ``returned`` credits of what was written off came back with the money.
     """
@@ -91,7 +92,7 @@ def _owe(payer: AccountDay, journal: JournalDraft, amount: int) -> None:
 
 
 def _owe_less(payer: AccountDay, journal: JournalDraft, amount: int) -> None:
-    """The money came back: the debt goes, and what the payer repaid of it is given back."""
+    """Lower the payer's debt after money came back; give back what the payer had repaid of it."""
     sheet = payer.sheet
     lot = sheet.grant(
         journal,

@@ -25,11 +25,11 @@ from app.purchases.store import NewPurchase
 async def open_lot(
     book: Book, fact: SessionFact, chosen: Chosen, receiver: Receiver, origin: Origin
 ) -> Record:
-    """Grant the credits, and put the money behind them; the purchase's row.
+    """Grant the credits, store the money behind them, and return the purchase's row.
 
     The caller holds the locks of the payment and of the customer. A closed account gets what it
-    paid for, and opens again if its owner bought it since. The term begins when the credits come: a
-    late delivery costs nobody a day of it.
+    paid for, and opens again if its owner bought it after the closing. The pack's term begins when
+    the credits arrive: a late delivery costs nobody a day of it.
     """
     database = book.database
     account = receiver.account

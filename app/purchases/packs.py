@@ -1,4 +1,4 @@
-"""Which pack a Checkout session sells: what our metadata names, else its line item's price."""
+"""The pack that a Checkout session sells: by our metadata, else by its line item's price."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from app.purchases.facts import SessionFact
 
 
 class Chosen(msgspec.Struct, frozen=True):
-    """A pack of the catalogue, and the credits of as many as were bought.
+    """A pack of the catalogue, and the credits of the quantity that was bought.
 
-    ``assumed`` means that one was assumed: the event does not tell how many, and nobody was asked.
+    ``assumed`` means that a quantity of one was assumed: the event does not say it.
     """
 
     pack: Pack
@@ -23,32 +23,34 @@ class Chosen(msgspec.Struct, frozen=True):
 
 
 class NotOurs(msgspec.Struct, frozen=True):
-    """The session sells what grants nothing, on purpose."""
+    """The session sells something that grants nothing, on purpose."""
 
     reason: str
 
 
 class Unknown(msgspec.Struct, frozen=True):
-    """What was bought cannot be told: the reason, and the remedy."""
+    """The event does not say what was bought: the reason and the remedy."""
 
     reason: str
 
 
 class NoPack(msgspec.Struct, frozen=True):
-    """A subscription's session that sells no pack beside it."""
+    """A subscription's session that sells no pack."""
 
 
 def choose(fact: SessionFact, catalogue: Catalogue) -> Chosen | NotOurs | NoPack | Unknown:
-    """One pack, named by the session's metadata or sold by a line item, times its quantity."""
+    """Return one pack, named by the session's metadata or sold by a line item, times its
+    quantity.
+    """
     if fact.pack is not None:
         return _named(fact, fact.pack, catalogue)
     if fact.mode == "subscription":
         return _beside(fact.prices, catalogue)
     if fact.prices is None:
         return Unknown(
-            "paid, and what was bought is not told: write the pack's name into the session's "
-            "metadata as tallybook_pack, or set STRIPE_API_KEY so that its line items can be read, "
-            "and replay the event"
+            "paid, but the event does not say what was bought: write the pack's name into the "
+            "session's metadata as tallybook_pack, or set STRIPE_API_KEY so that its line items "
+            "can be read, and replay the event"
         )
     return _sold(fact.prices, catalogue)
 
@@ -62,7 +64,7 @@ def _named(fact: SessionFact, name: str, catalogue: Catalogue) -> Chosen | Unkno
         return _times(pack, fact.quantity or 1, assumed=fact.quantity is None)
     of_it = [quantity for price, quantity in prices if price in pack.prices]
     if not of_it and len(prices) == 1:
-        of_it = [prices[0][1]]  # sold by a price that only the metadata knows
+        of_it = [prices[0][1]]  # sold by a price that only the metadata connects to the pack
     return _times(pack, sum(of_it) or 1, assumed=not of_it)
 
 
@@ -92,7 +94,7 @@ def _sold(prices: tuple[tuple[str, int], ...], catalogue: Catalogue) -> Chosen |
 
 
 def _single(sold: Sequence[tuple[Pack, int]]) -> Chosen | Unknown:
-    """One payment opens one lot: of one pack, as many as were paid for."""
+    """Return the only pack sold: one payment opens one lot, of one pack in any quantity."""
     names = {pack.name for pack, _ in sold}
     if len(names) > 1:
         return Unknown(
@@ -103,7 +105,7 @@ def _single(sold: Sequence[tuple[Pack, int]]) -> Chosen | Unknown:
 
 
 def _times(pack: Pack, quantity: int, *, assumed: bool = False) -> Chosen | Unknown:
-    # Unlike a subscription's, a pack's quantity multiplies: each was paid for.
+    # A pack's quantity multiplies, unlike a subscription's: each pack was paid for.
     credits = pack.credits * quantity
     if not 0 < credits <= AMOUNT_MAX:
         return Unknown(f"{quantity} packs of {pack.credits} are more than one act may move")

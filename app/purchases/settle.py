@@ -36,13 +36,13 @@ class Backed(msgspec.Struct, frozen=True):
 
     @property
     def settled(self) -> bool:
-        """Whether nothing is to be posted."""
+        """Return whether nothing is to be posted."""
         stands = Owing(self.backing.clawback.requested, self.backing.to_freeze)
         return self.backing.closed or stands == self.owed
 
 
 class Settled(msgspec.Struct, frozen=True):
-    """A purchase after its facts were added up again, and whether that moved anything."""
+    """A purchase after its facts were added up again, and whether that moved credits."""
 
     backed: Backed
     moved: bool
@@ -78,8 +78,8 @@ async def lock(
 ) -> Backed:
     """Lock the account that has the lot now, and derive what the lot is owed.
 
-    Facts and reversals are read after the lock: whoever held it has committed by then. ``pin``
-    is an event that is about to be reversed.
+    Facts and reversals are read after the lock, so that everything the last holder committed is
+    seen. ``pin`` is an event that is about to be reversed.
     """
     database = book.database
     day = await _lock(book, row["backing_id"])
@@ -118,7 +118,7 @@ async def _backing(database: Database, day: AccountDay, number: BackingNumber) -
 
 
 def _post(backed: Backed, origin: Origin, at: datetime, manner: Manner) -> Clawback:
-    """One journal for the event; none where all of it waits or had lapsed."""
+    """Post one journal for the event; none if everything waits for releases or had expired."""
     refunding = backed.owed.taken != backed.backing.clawback.requested
     thawing = backed.owed.frozen < backed.backing.to_freeze
     act = Act.REFUND if refunding else Act.UNFREEZE if thawing else Act.FREEZE
@@ -131,7 +131,7 @@ def _post(backed: Backed, origin: Origin, at: datetime, manner: Manner) -> Clawb
 
 
 def draft(backed: Backed, header: JournalDraft, manner: Manner) -> Clawback:
-    """Put the difference on the account's sheet; what the taking came to."""
+    """Draft the difference on the account's sheet; return the clawback's change."""
     day, backing = backed.day, backed.backing
     lot = backing.lot
     part = backings.settle(
@@ -151,7 +151,7 @@ def draft(backed: Backed, header: JournalDraft, manner: Manner) -> Clawback:
 
 
 def begin(day: AccountDay, header: JournalDraft) -> bool:
-    """Write the journal if anything moved under it; whether it did."""
+    """Put the journal on the sheet if it has entries; return whether it has."""
     moved = any(journal is header for journal, _ in day.sheet.drafted)
     if moved:
         day.sheet.begin(header)

@@ -1,6 +1,6 @@
-"""Store what is known of payments: facts as they came, purchases, what went back.
+"""Store what is known of payments: facts as they arrived, purchases, money that went back.
 
-The only writer of money_facts, purchases and money_back.
+Nothing else writes money_facts, purchases and money_back.
 """
 
 from __future__ import annotations
@@ -25,18 +25,19 @@ from app.purchases.facts import (
 )
 
 _SQL: Final = sql.beside(__file__)
-PAYMENT_LOCK: Final = 0x0CC8  # seeds the payments' advisory locks, which come before customers'
+# Seed of the payments' advisory locks, which are taken before customers'.
+PAYMENT_LOCK: Final = 0x0CC8
 
 
 class Payment(msgspec.Struct, frozen=True):
-    """What names a payment: its intent, and the charges that facts tie to it."""
+    """The identity of a payment: its intent, and the charges that facts link to it."""
 
     payment_intent: str | None
     charge_ids: tuple[str, ...]
 
 
 class NewPurchase(msgspec.Struct, frozen=True, kw_only=True):
-    """A row of purchases to be."""
+    """A new row of purchases."""
 
     payment_key: str
     session_id: str
@@ -52,16 +53,16 @@ class NewPurchase(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def lock(database: Database, ids: Iterable[str | None]) -> None:
-    """Let nobody else take facts of these payments, charges or sessions until we commit.
+    """Lock these payments, charges or sessions: nobody else takes facts of them until we commit.
 
-    Without it a refund and the session that it came before could each miss the other.
+    Without the lock a refund and an earlier session that arrive at once could each miss the other.
     """
     for one in sorted({one for one in ids if one is not None}):
         await database.execute(*_SQL["lock"](name=one, seed=PAYMENT_LOCK))
 
 
 async def add(database: Database, event: MoneyEvent) -> None:
-    """Keep what the event says; its row in the inbox stands already."""
+    """Store the event's facts; its row in the inbox exists already."""
     await database.execute(
         *_SQL["add"](
             event_id=event.event_id,
@@ -76,7 +77,7 @@ async def add(database: Database, event: MoneyEvent) -> None:
 
 
 async def payment_of(database: Database, event: MoneyEvent) -> Payment:
-    """The payment that an event's facts are of, found by the charge if they name no more."""
+    """Return the payment of an event's facts, found by the charge if they name no intent."""
     intents = [fact.payment_intent for fact in event.facts if fact.payment_intent]
     charges = [charge for fact in event.facts if (charge := charge_of(fact))]
     intent = (
@@ -88,13 +89,13 @@ async def payment_of(database: Database, event: MoneyEvent) -> Payment:
 
 
 async def charges_of(database: Database, payment_intent: str) -> tuple[str, ...]:
-    """The charges that facts tie to a payment."""
+    """Return the charges that facts link to a payment."""
     rows = await database.fetch(*_SQL["charges_of"](payment_intent=payment_intent))
     return tuple(row["charge_id"] for row in rows)
 
 
 async def facts_of(database: Database, payment: Payment) -> list[MoneyFact]:
-    """Everything that was told of the payment, by whatever event, whenever."""
+    """Return all facts of the payment, from every event."""
     rows = await database.fetch(
         *_SQL["facts_of"](
             payment_intent=payment.payment_intent, charge_ids=list(payment.charge_ids)
@@ -104,13 +105,13 @@ async def facts_of(database: Database, payment: Payment) -> list[MoneyFact]:
 
 
 async def capture_of(database: Database, payment_intent: str) -> CaptureFact | None:
-    """The capture of the payment, if it was told of."""
+    """Return the capture of the payment, or None."""
     fact = await _newest(database, payment_intent, "capture")
     return fact if isinstance(fact, CaptureFact) else None
 
 
 async def session_of(database: Database, payment_intent: str) -> SessionFact | None:
-    """The newest that was told of the session that was to be paid with it."""
+    """Return the newest fact of the session that was to be paid with it, or None."""
     fact = await _newest(database, payment_intent, "session")
     return fact if isinstance(fact, SessionFact) else None
 
@@ -123,7 +124,7 @@ async def _newest(database: Database, payment_intent: str, kind: str) -> MoneyFa
 
 
 async def event_of(database: Database, event_id: str) -> MoneyEvent | None:
-    """An event's facts as they were stored."""
+    """Return an event's facts as they were stored."""
     rows = await database.fetch(*_SQL["event_of"](event_id=event_id))
     facts = tuple(msgspec.json.decode(row["body"], type=MoneyFact) for row in rows)
     if not facts:
@@ -132,7 +133,7 @@ async def event_of(database: Database, event_id: str) -> MoneyEvent | None:
 
 
 async def pins_of(database: Database, facts: Iterable[MoneyFact]) -> dict[str, Standing]:
-    """The events among these facts' that an operator reversed, in order."""
+    """Return which events of these facts an operator reversed, in order."""
     rows = await database.fetch(
         *_SQL["pins_of"](event_ids=sorted({fact.event_id for fact in facts}))
     )
@@ -142,18 +143,18 @@ async def pins_of(database: Database, facts: Iterable[MoneyFact]) -> dict[str, S
 async def purchase(
     database: Database, *, payment_intent: str | None, session_id: str | None = None
 ) -> Record | None:
-    """The pack that was bought with this payment, or in this session."""
+    """Return the pack that was bought with this payment, or in this session."""
     key = payment_intent or session_id
     return await database.fetchrow(*_SQL["purchase"](payment_key=key, session_id=session_id))
 
 
 async def insert(database: Database, new: NewPurchase) -> None:
-    """Keep a purchase, once for its payment and once for its session."""
+    """Store a purchase, once for its payment and once for its session."""
     await database.execute(*_SQL["insert"](**msgspec.structs.asdict(new)))
 
 
 async def keep(database: Database, payment_key: str, parts: Sequence[MoneyBack]) -> None:
-    """Keep the present standing of each refund and dispute of the purchase."""
+    """Store the present standing of each refund and dispute of the purchase."""
     await database.execute(
         *_SQL["keep"](
             payment_key=payment_key,

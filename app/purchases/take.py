@@ -1,4 +1,4 @@
-"""Take what an event says of a payment: open its lot once, and let it have what it is owed."""
+"""Apply what an event says of a payment: open its lot once, and post what the lot is owed."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ log = structlog.get_logger(__name__)
 
 
 class Outcome(StrEnum):
-    """What became of it, in the words of the inbox's verdicts."""
+    """The outcome of an event, in the words of the inbox's verdicts."""
 
     APPLIED = "applied"
     STALE = "stale"
@@ -36,14 +36,14 @@ class Outcome(StrEnum):
 
 
 class DetailKind(StrEnum):
-    """A detail that an event may leave out, and Stripe can tell."""
+    """A detail that an event may omit and that can be fetched from Stripe."""
 
     SOLD = "what a session sells"
     PAYMENT = "which payment a charge is of"
 
 
 class MissingDetail(msgspec.Struct, frozen=True):
-    """A detail to ask about the session or the charge of this id."""
+    """A detail to fetch about the session or the charge of this id."""
 
     kind: DetailKind
     object_id: str
@@ -51,7 +51,7 @@ class MissingDetail(msgspec.Struct, frozen=True):
 
 
 class Taken(msgspec.Struct, frozen=True, kw_only=True):
-    """The outcome and its reason; what a session told of its customer and subscription."""
+    """The outcome and its reason; a session's customer and subscription."""
 
     outcome: Outcome
     reason: str
@@ -64,7 +64,7 @@ class Taken(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def take(book: Book, event: MoneyEvent) -> Taken:
-    """Store the event's facts and let everything follow, in the caller's transaction.
+    """Store the event's facts and apply their effects, in the caller's transaction.
 
     Locks the payment, then the customer, then the account.
     """
@@ -80,7 +80,7 @@ async def take(book: Book, event: MoneyEvent) -> Taken:
 
 
 async def _as_captured(database: Database, fact: SessionFact) -> SessionFact:
-    """The session, paid if its money was captured before it was told of."""
+    """Return the session, as paid if the capture of its money arrived before it."""
     if fact.paid or fact.mode != "payment" or fact.payment_intent is None:
         return fact
     captured = await store.capture_of(database, fact.payment_intent)
@@ -92,7 +92,7 @@ def _paid_by(fact: SessionFact, captured: CaptureFact) -> SessionFact:
 
 
 async def _take_capture(book: Book, fact: CaptureFact, payment: Payment) -> Taken:
-    """The money of a session that waited for its capture has come: open its lot."""
+    """Open the lot of a session that waited for its capture, now that the money has come."""
     session = await store.session_of(book.database, fact.payment_intent)
     if session is None or session.paid or session.mode != "payment":
         reason = f"no Checkout session waits for {fact.payment_intent} to be captured"
@@ -109,15 +109,16 @@ async def _lock(database: Database, event: MoneyEvent) -> Payment:
     known = payment.payment_intent
     payment = await store.payment_of(database, event)
     if payment.payment_intent != known:
-        # Whoever held the charge has told which payment it is of, and its session may be under
-        # way: neither of the two would see the other. Charges come before intents in any order.
+        # The last holder of the charge's lock may have linked it to a payment whose session is
+        # being
+        # applied: neither would see the other. Charges are locked before intents, in any order.
         await store.lock(database, [payment.payment_intent])
         payment = await store.payment_of(database, event)
     return payment
 
 
 async def _take_session(book: Book, fact: SessionFact, payment: Payment) -> Taken:
-    """Every session may tie its customer; only a paid one of a pack opens a lot."""
+    """Apply a session: any session may link its customer; only a paid one of a pack opens a lot."""
     origin = Origin("webhook", "stripe", event_id=fact.event_id)
     row = await store.purchase(
         book.database, payment_intent=fact.payment_intent, session_id=fact.session_id
@@ -131,7 +132,7 @@ async def _take_session(book: Book, fact: SessionFact, payment: Payment) -> Take
         else:
             opened = await open_lot(book, fact, wanted, receiver, origin)
             settled = await settle(book, opened, payment, origin, fact.occurred_at)
-            assumed = "; one was assumed, since the event does not tell how many"
+            assumed = "; a quantity of one was assumed, since the event does not say it"
             credits = f"{wanted.credits} credits of pack {wanted.pack.name}"
             credits += assumed if wanted.assumed else ""
             wanted = Taken(outcome=Outcome.APPLIED, reason=f"{credits}; {_told(settled.backed)}")
@@ -148,7 +149,7 @@ async def _take_session(book: Book, fact: SessionFact, payment: Payment) -> Take
 
 
 def _unsure(taken: Taken, unread: str) -> Taken:
-    """Have somebody look at what was sold, unless Stripe is asked."""
+    """Ask a person to look at what was sold, unless Stripe is asked."""
     if taken.missing is not None:
         return taken
     reason = f"{taken.reason}; unknown shape: {unread}"
@@ -156,7 +157,7 @@ def _unsure(taken: Taken, unread: str) -> Taken:
 
 
 async def _wanted(book: Book, fact: SessionFact, row: Record | None) -> Chosen | Taken:
-    """The pack that is to be opened, or why none is."""
+    """Return the pack to open, or the reason why none is opened."""
     if fact.mode == "setup":
         return Taken(outcome=Outcome.APPLIED, reason="a session of mode setup sells nothing")
     if row is not None:
@@ -171,10 +172,10 @@ def _ruled(  # noqa: PLR0911 - a verdict for each thing that a session may be
     catalogue: Catalogue,
     chosen: Chosen | NotOurs | NoPack | Unknown,
 ) -> Chosen | Taken:
-    """The pack that a session of a payment or subscription sells, or why none is opened."""
+    """Return the pack that a payment's or subscription's session sells, or why none is opened."""
     if isinstance(chosen, NoPack):
         if fact.paid and fact.prices is None and catalogue.packs and book.stripe is not None:
-            return _asked(fact, "whether a pack is sold beside it is not told")
+            return _asked(fact, "the event does not say whether it sells a pack")
         reason = f"a session of mode {fact.mode} that sells no pack opens no lot"
         return Taken(outcome=Outcome.APPLIED, reason=reason)
     if not fact.paid:
@@ -185,25 +186,25 @@ def _ruled(  # noqa: PLR0911 - a verdict for each thing that a session may be
     if isinstance(chosen, Unknown):
         return _unknown(book, fact, chosen)
     if chosen.assumed and book.stripe is not None and fact.prices is None:
-        return _asked(fact, "how many packs were bought is not told")
+        return _asked(fact, "the event does not say how many packs were bought")
     return chosen
 
 
 def _asked(fact: SessionFact, reason: str) -> Taken:
-    """Stripe tells what the session sells; the credits come with its answer."""
+    """Ask Stripe what the session sells; the credits come with its answer."""
     missing = MissingDetail(DetailKind.SOLD, fact.session_id, fact.occurred_at)
     return Taken(outcome=Outcome.PARKED, reason=reason, missing=missing)
 
 
 def _unknown(book: Book, fact: SessionFact, unknown: Unknown) -> Taken:
-    """Where the event does not tell what was bought and a key is set, Stripe will."""
+    """Ask Stripe what was bought if a key is set, else park the event."""
     if fact.pack is not None or fact.prices is not None or book.stripe is None:
         return _parked(fact, unknown.reason)
     return _asked(fact, unknown.reason)
 
 
 def _parked(fact: SessionFact, reason: str) -> Taken:
-    """Paid for and not credited: someone must look at it."""
+    """Park the event: something was paid and not credited, so a person must look at it."""
     log.error("purchase_parked", event_id=fact.event_id, session_id=fact.session_id, reason=reason)
     return Taken(outcome=Outcome.PARKED, reason=reason)
 
@@ -237,7 +238,7 @@ def _of_money(event: MoneyEvent, settled: Settled) -> Taken:
     currency = backed.row["currency"]
     foreign = [fact.currency for fact in event.facts if not same_currency(fact, currency)]
     if foreign:
-        reason = f"in {foreign[0]}, and the payment was in {currency}: it counts for nothing"
+        reason = f"in {foreign[0]}, and the payment was in {currency}: it does not count"
         return Taken(outcome=Outcome.PARKED, reason=reason)
     if backed.backing.closed:
         reason = "the purchase was reversed: money moves it no more"
@@ -248,10 +249,10 @@ def _of_money(event: MoneyEvent, settled: Settled) -> Taken:
 
 
 def _is_newest(fact: MoneyFact, known: Sequence[MoneyFact]) -> bool:
-    """Whether nothing later was told of its object."""
+    """Return whether this is the newest fact of its object."""
     same = [one for one in known if object_of(one) == object_of(fact)]
     return fact.occurred_at >= max(one.occurred_at for one in same)
 
 
 def _told(backed: Backed) -> str:
-    return f"{backed.owed.taken} are taken back, {backed.owed.frozen} stand still"
+    return f"{backed.owed.taken} are taken back, {backed.owed.frozen} are frozen"

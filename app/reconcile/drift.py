@@ -1,4 +1,4 @@
-"""Differences between a subscription of ours and Stripe's, and the event that mends them; pure."""
+"""Differences between a stored subscription and Stripe's, and the event that mends them. Pure."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Json = dict[str, Any]
 
 
 class Difference(msgspec.Struct, frozen=True):
-    """One thing that is told differently."""
+    """One difference."""
 
     what: str
     ours: str
@@ -32,7 +32,7 @@ class Difference(msgspec.Struct, frozen=True):
 
 
 class Drift(msgspec.Struct, frozen=True):
-    """A subscription that is not what Stripe says; ``forbidden`` says why nothing may mend it."""
+    """A subscription that differs from Stripe's; ``forbidden`` says why nothing may mend it."""
 
     subscription_id: str
     differences: tuple[Difference, ...]
@@ -40,8 +40,10 @@ class Drift(msgspec.Struct, frozen=True):
 
 
 class Ours(msgspec.Struct, frozen=True, kw_only=True):
-    """Our row of a subscription, the account that its metadata names, and the newest snapshot's
-    word on its collection."""
+    """A stored subscription, the account that its metadata names, and whether it is paused.
+
+    Whether its collection is paused comes from the newest snapshot.
+    """
 
     row: Mapping[str, Any]
     named: str
@@ -49,10 +51,11 @@ class Ours(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def snapshot(subscription: Json, asked_at: datetime, keys: Sequence[str], livemode: bool) -> Json:
-    """The event that tells of the subscription as Stripe answered it.
+    """Return the event that says what Stripe answered about the subscription.
 
-    Its id is the object's and the second's, so that two who mend at once mend once. What nobody
-    can read keeps one id as long as it stays as it is, so that each hour does not park another.
+    Its id contains the object's id and the second, so that two reconciliations at once mend once.
+    An answer that cannot be read keeps one id while it stays the same, so that not every hour
+    parks another event.
     """
     kind = "deleted" if subscription.get("status") == "canceled" else "updated"
     event = _event(f"customer.subscription.{kind}", subscription, asked_at, livemode)
@@ -64,7 +67,7 @@ def snapshot(subscription: Json, asked_at: datetime, keys: Sequence[str], livemo
 
 
 def customer_event(customer: Json, asked_at: datetime, livemode: bool) -> Json:
-    """The event that tells of the customer as Stripe answered it."""
+    """Return the event that says what Stripe answered about the customer."""
     kind = "deleted" if customer.get("deleted") is True else "updated"
     event = _event(f"customer.{kind}", customer, asked_at, livemode)
     named = f"{customer.get('id')} {kind} {event['created']}".encode()
@@ -86,9 +89,10 @@ def _event(kind: str, thing: Json, asked_at: datetime, livemode: bool) -> Json:
 
 
 def drift_of(ours: Ours | None, event: Json, keys: Sequence[str], since: datetime) -> Drift | None:
-    """What differs between our row and the snapshot; None if nothing does.
+    """Return what differs between the stored row and the snapshot; None if nothing does.
 
-    ``since`` bounds what counts as missed: one that ended before it and never came here is history.
+    ``since`` limits what counts as missed: a subscription that ended before it and was never seen
+    here is history.
     """
     fact = translate(event, keys)
     thing = event["data"]["object"]
@@ -113,14 +117,14 @@ def _unknown(fact: Fact, thing: Json) -> Drift:
 
 
 def _differences(ours: Ours, fact: Fact) -> list[Difference]:
-    """Part by part: what cannot be read of Stripe's answer is not compared, but told."""
+    """Return the differences part by part; a part that cannot be read is reported, not compared."""
     row, state = ours.row, _state_of(fact)
     parts: list[tuple[str, str, object, object]] = [
         ("customer_id", "customer", row["customer_id"], fact.customer_id),
         ("status", "state", row["state"], str(state)),
     ]
     ended = row["state"] == State.CANCELED and state is State.CANCELED
-    if not ended:  # what is canceled stays as it was at its end
+    if not ended:  # a canceled subscription stays as it was at its end
         at_period_end = row["cancel_at_period_end"], fact.cancel_at_period_end
         parts += [
             ("status", "status", row["status"], fact.status),
@@ -131,7 +135,8 @@ def _differences(ours: Ours, fact: Fact) -> list[Difference]:
         ]
         if fact.period_end is not None:
             parts.append(("", "period ends", row["period_end_at"], fact.period_end))
-        if row["account_id"] is not None:  # else no price of it was ever known: it ties nothing
+        # Otherwise none of its prices was ever known, and it links nothing.
+        if row["account_id"] is not None:
             parts.append(("account_hint", "names", ours.named, fact.account_hint or ""))
     found = [
         Difference(what, _shown(mine), _shown(theirs))
@@ -148,7 +153,7 @@ def _listed(prices: Sequence[str]) -> str:
 
 
 def _state_of(fact: Fact) -> State | None:
-    """Our state for what Stripe says; None if that cannot be read."""
+    """Return our state for Stripe's answer; None if that cannot be read."""
     if fact.kind is FactKind.DELETED:
         return State.CANCELED
     trigger = trigger_of_status(fact.status or "")

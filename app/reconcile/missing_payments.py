@@ -1,8 +1,8 @@
-"""Sessions, refunds and disputes that Stripe lists and no event told us.
+"""Sessions, refunds and disputes that Stripe lists and that no event reported.
 
-Stripe lists no event that was lost after our 200. So its Checkout sessions, refunds and disputes
-of a window are listed themselves, a page in a call, and compared with the facts that are kept and
-with the packs that were opened.
+If an event was lost after we answered 200, Stripe does not list it as failed. So Stripe's Checkout
+sessions, refunds and disputes of a window are listed themselves, one page a call. They are
+compared with the stored facts and with the packs that were opened.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from app.webhooks.shapes import ShapeError
 if TYPE_CHECKING:
     from app.stripe_client import Page, StripeApi
 
-PAGES_MAX: Final = 200  # of one list: 20,000 objects, oldest left out
+PAGES_MAX: Final = 200  # the limit for one list: 20,000 objects; the oldest are left out
 
 Json = dict[str, Any]
 
@@ -36,8 +36,8 @@ _SQL: Final = sql.beside(__file__)
 _EPOCH: Final = datetime.fromtimestamp(0, UTC)
 _SESSION: Final = "checkout.session.completed"
 _CAPTURE: Final = "payment_intent.succeeded"
-# In this order: a session opens the purchase that refunds and disputes are of. A charge tells of
-# which payment intent it is, where the refund or dispute itself does not.
+# In this order: a session opens the purchase that refunds and disputes belong to. A charge says
+# which payment intent it is for, if the refund or dispute itself does not.
 _LISTS: Final[tuple[tuple[str, str, Mapping[str, object]], ...]] = (
     (
         _SESSION,
@@ -50,7 +50,7 @@ _LISTS: Final[tuple[tuple[str, str, Mapping[str, object]], ...]] = (
 
 
 class Missing(msgspec.Struct, frozen=True):
-    """Something that no event told, in words, and the event that tells it.
+    """Something that no event reported, in words, and the event that reports it now.
 
     Without an event nothing mends it, and ``why`` says so.
     """
@@ -62,7 +62,7 @@ class Missing(msgspec.Struct, frozen=True):
 
 
 class Compared(msgspec.Struct, frozen=True):
-    """One page: how many objects it has, what of them is missing, and where to go on after it.
+    """One page: how many objects it has, which are missing, and the object to continue after.
 
     ``lacks`` says that the list could not be compared, or not to its end.
     """
@@ -74,7 +74,7 @@ class Compared(msgspec.Struct, frozen=True):
 
 
 class Comparing(msgspec.Struct, frozen=True, kw_only=True):
-    """Our side of the comparison."""
+    """The stored side of the comparison."""
 
     database: Database
     catalogue: Catalogue
@@ -83,9 +83,9 @@ class Comparing(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Listed(msgspec.Struct, frozen=True, kw_only=True):
-    """A listed object: the event that tells of it, and what it says or why nobody can read it.
+    """A listed object: its event, and its facts or why nobody can read it.
 
-    ``capture`` is of a session's payment that is taken while the session says that it waits.
+    ``capture`` is the capture of a payment whose session says that it still waits.
     """
 
     thing: str
@@ -95,7 +95,7 @@ class _Listed(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Known(msgspec.Struct, frozen=True, kw_only=True):
-    """What is known of a page's objects."""
+    """What is stored about a page's objects."""
 
     facts: Mapping[str, list[MoneyFact]]  # by the object's id
     purchases: Mapping[str, Record]  # by session and by payment
@@ -105,7 +105,7 @@ class _Known(msgspec.Struct, frozen=True, kw_only=True):
 async def compare(
     stripe: StripeApi, ours: Comparing, since: datetime, reached: str | None
 ) -> AsyncIterator[Compared]:
-    """Page after page of the three lists, newest first, from ``reached`` on.
+    """Yield the three lists compared page by page, newest first, continuing from ``reached``.
 
     A list that Stripe refuses is noted, and the next one is compared.
     """
@@ -132,7 +132,9 @@ async def compare(
 async def _pages(
     stripe: StripeApi, path: str, params: Mapping[str, object], after: str
 ) -> AsyncIterator[Page]:
-    """At most so many pages, after an object; from the first on if that object is gone."""
+    """Yield a limited number of pages after an object; from the first page if that object
+    is gone.
+    """
     count = 0
     asked = {**params, "starting_after": after} if after else params
     try:
@@ -149,7 +151,7 @@ async def _pages(
 
 
 def _listed(ours: Comparing, kind: str, page: Page) -> list[_Listed]:
-    """The page's objects, but for those that say that no pack's money can be theirs."""
+    """Return the page's objects, without those that cannot be about a pack's money."""
     found = []
     for thing in page.items:
         intent = thing.get("payment_intent")
@@ -163,7 +165,7 @@ def _listed(ours: Comparing, kind: str, page: Page) -> list[_Listed]:
 
 
 def _with_links(thing: Json) -> Json:
-    """The object with ids in place of the objects that were expanded, but for its line items."""
+    """Return the object with ids in place of expanded objects, except its line items."""
     charge, intent = thing.get("charge"), thing.get("payment_intent")
     linked = dict(thing)
     if isinstance(intent, dict):
@@ -177,10 +179,10 @@ def _with_links(thing: Json) -> Json:
 def _told(
     ours: Comparing, kind: str, thing: Json, asked_at: datetime
 ) -> tuple[Json, MoneyFact | str | None]:
-    """The event that tells of the object as Stripe listed it, and what it says.
+    """Return the event for the object as Stripe listed it, with its facts.
 
-    Its id is that of what it says, and of the catalogue: it is taken in once, and once more when
-    the catalogue may have come to know what was bought.
+    The event's id depends on the facts and on the catalogue: it is stored once, and once more if a
+    newer catalogue may know what was bought.
     """
     event = {
         "id": RECONCILED_PREFIX,
@@ -266,14 +268,14 @@ def _of_session(
 
 
 def _sells_ours(catalogue: Catalogue, fact: SessionFact) -> bool:
-    """Whether it names a pack or sells one of the catalogue, whatever else it may sell."""
+    """Return whether the session names a pack or sells one of the catalogue."""
     return fact.pack is not None or any(
         catalogue.pack_of_price(price) for price, _ in fact.prices or ()
     )
 
 
 def _names(fact: SessionFact) -> tuple[str | None, ...]:
-    """Whom the session names, and of which customer and subscription; () if nobody."""
+    """Return the account, customer and subscription that the session names; () if it names none."""
     if not (fact.account_hint or fact.hint_refused or fact.client_reference_id):
         return ()
     named = (fact.account_hint, fact.client_reference_id)
@@ -283,7 +285,7 @@ def _names(fact: SessionFact) -> tuple[str | None, ...]:
 def _of_money_back(
     one: _Listed, fact: RefundFact | DisputeFact, known: _Known
 ) -> Iterator[Missing]:
-    """A refund or dispute of what bought a pack, if no event told this of it."""
+    """Return a refund or dispute of a pack's payment if no event reported it."""
     told = [
         (kept.status, kept.amount)
         for kept in known.facts.get(one.thing, ())
@@ -296,7 +298,7 @@ def _of_money_back(
 
 
 def _is_ours(catalogue: Catalogue, one: _Listed, known: _Known) -> bool:
-    """Whether what nobody can read names us, or is of what bought a pack."""
+    """Return whether an unreadable object names an account, or belongs to a pack's payment."""
     thing = one.event["data"]["object"]
     if any(thing.get(link) in known.bought for link in ("payment_intent", "charge")):
         return True

@@ -1,7 +1,7 @@
-"""Reconcile with Stripe: take in the events it could not deliver, and mend every difference.
+"""Reconcile with Stripe: fetch the events that it could not deliver, and mend every difference.
 
-All of it goes through the inbox as events do. A dry run does the same and rolls it back, so that
-it tells what each mend would come to.
+Everything goes through the inbox like a delivered event. A dry run does the same and rolls it
+back, so that it reports the real effect of each mend.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ from app.webhooks.translate import CustomerFact, translate
 if TYPE_CHECKING:
     from app.stripe_client import Page, StripeApi
 
-EVENT_DAYS_MAX: Final = 30  # Stripe keeps events no longer
+EVENT_DAYS_MAX: Final = 30  # Stripe keeps events for no longer
 SAVED_EVERY: Final = 20  # events between two saves
 BATCH_SIZE: Final = 100
-# Stripe takes no group such as customer.subscription.* where several types are wanted.
+# Stripe accepts no group such as customer.subscription.* if several types are wanted.
 EVENT_TYPES: Final = (
     "customer.subscription.created",
     "customer.subscription.updated",
@@ -71,10 +71,10 @@ Tell = Callable[[Finding], None]
 
 
 class Reconciler:
-    """Goes on with one reconciliation until it is done or the time is up.
+    """Continues one reconciliation until it is done or the time is up.
 
-    Everything is safe to repeat: events come once by their id, and what is mended differs no
-    more. Raises StripeUnavailableError where Stripe is away; what was done then stays.
+    Everything is safe to repeat: an event is applied once by its id, and what was mended no longer
+    differs. Raises StripeUnavailableError if Stripe is away; what was done until then stays.
     """
 
     def __init__(
@@ -90,12 +90,12 @@ class Reconciler:
         self._stripe = stripe
         self._one = one
         self._tell = tell
-        self._watch = watch  # called whenever it has come on
+        self._watch = watch  # called after each step
         self._ends_at = time.monotonic() + within_s
-        self._keys: Sequence[str] = ()  # of metadata that names an account
+        self._keys: Sequence[str] = ()  # the metadata keys that name an account
 
     async def run(self) -> bool:
-        """Whether it is done."""
+        """Return whether it is done."""
         steps = {
             Part.EVENTS: self._take_events,
             Part.MONEY: self._compare_money,
@@ -180,7 +180,7 @@ class Reconciler:
         return True
 
     async def _compare(self, page: Page) -> bool:
-        """Compare a page, oldest first; False if the time was up before its end."""
+        """Compare a page, oldest first; return False if the time was up before its end."""
         ids = [str(thing.get("id")) for thing in page.items]
         ours = await self._ours(ids)
         await self._compare_customers(page)
@@ -234,10 +234,10 @@ class Reconciler:
         return True
 
     async def _look_closer(self, subscription_id: str, asked_at: datetime) -> None:
-        """Ask for the one that seems to differ, and mend it.
+        """Fetch a subscription that seems to differ, and mend it.
 
-        Its snapshot is dated by the answer before this one: a change that is made while Stripe
-        answers is never older than what we then say, and its own event outranks ours.
+        Its snapshot has the time of the answer before this one. So a change made while Stripe
+        answers is never older than our snapshot, and its own event outranks ours.
         """
         thing = await self._ask(subscription_id)
         if thing is None:
@@ -253,7 +253,7 @@ class Reconciler:
 
     def _snapshot(self, thing: Json, asked_at: datetime) -> Json:
         customer = thing.get("customer")
-        if isinstance(customer, dict):  # expanded: compared by itself
+        if isinstance(customer, dict):  # expanded: compared on its own
             thing = {**thing, "customer": customer.get("id")}
         return snapshot(thing, asked_at, self._keys, self._book.livemode)
 
@@ -269,7 +269,7 @@ class Reconciler:
             raise
 
     async def _gone(self, subscription_id: str) -> tuple[Json, Drift | None]:
-        """The last we knew of what Stripe does not know, as canceled."""
+        """Return what was last known of an object that Stripe does not know, as canceled."""
         ours = (await self._ours([subscription_id])).get(subscription_id)
         assert ours is not None, "Stripe listed it a moment ago, or it is ours"
         row = ours.row
@@ -310,7 +310,9 @@ class Reconciler:
     async def _receive(
         self, event: Json, subscription_id: str | None = None
     ) -> tuple[Outcome, str]:
-        """Take the event in; a dry run rolls it back, having seen the verdict and its reason."""
+        """Store and apply the event; a dry run rolls it back and keeps the verdict and
+        its reason.
+        """
         if not self._one.dry_run:
             return await self._take_in(event, subscription_id)
         async with self._book.database.rehearsal():
@@ -319,7 +321,7 @@ class Reconciler:
 
     async def _take_in(self, event: Json, subscription_id: str | None) -> tuple[Outcome, str]:
         database = self._book.database
-        # What nothing mended is found by each run, by the same event: it is taken in once.
+        # Each run finds what nothing mended again, by the same event: it is stored once.
         if not await database.fetchval(*_SQL["received"](event_id=event["id"])):
             await store.fetched(database, self._one, event["id"])
             try:

@@ -14,26 +14,27 @@ from app.infrastructure.db import Database, Record
 from app.operators.acts import Operator, OperatorAct, record
 
 _SQL: Final = sql.beside(__file__)
-LEASE: Final = timedelta(minutes=2)  # longer than one subscription takes, Stripe's retries included
-GOES_ON_FOR: Final = timedelta(days=1)  # an older one is given up: the next one sees it all again
+LEASE: Final = timedelta(minutes=2)  # longer than one subscription takes, with Stripe's retries
+# An older one is given up: the next one sees everything again.
+GOES_ON_FOR: Final = timedelta(days=1)
 
 
 class Part(StrEnum):
-    """What a reconciliation does, in this order."""
+    """The parts of a reconciliation, in their order."""
 
-    EVENTS = "events"  # take in what Stripe could not deliver
-    MONEY = "money"  # compare sessions, refunds and disputes with what events told
+    EVENTS = "events"  # fetch the events that Stripe could not deliver
+    MONEY = "money"  # compare sessions, refunds and disputes with the facts
     LISTED = "listed"  # compare every subscription that Stripe lists
-    UNLISTED = "unlisted"  # ask for each of ours that it did not list
+    UNLISTED = "unlisted"  # ask for each stored subscription that Stripe did not list
     DONE = "done"
 
 
 class Outcome(StrEnum):
-    """What became of something that was missed."""
+    """The result for something that was missed."""
 
     FOUND = "found"  # a dry run mends nothing
     MENDED = "mended"
-    WAITING = "waiting"  # an event of it is in the inbox and will be tried again
+    WAITING = "waiting"  # its event is in the inbox and will be retried
     UNMENDED = "not mended"
 
 
@@ -47,7 +48,7 @@ class Finding(msgspec.Struct, frozen=True):
 
 
 class Counts(msgspec.Struct):
-    """Sums so far; ``not_compared`` counts lists that Stripe refused or that were cut short."""
+    """The sums so far; ``not_compared`` counts lists that Stripe refused or that were cut short."""
 
     events_taken: int = 0
     payments: int = 0
@@ -60,7 +61,7 @@ class Counts(msgspec.Struct):
 
 
 class Reconciliation(msgspec.Struct, kw_only=True):
-    """One of them, in memory; ``save`` writes it."""
+    """One reconciliation in memory; ``save`` writes it."""
 
     number: int
     dry_run: bool
@@ -71,7 +72,7 @@ class Reconciliation(msgspec.Struct, kw_only=True):
     notes: list[str] = msgspec.field(default_factory=list)
 
     def go_on(self, part: Part) -> None:
-        """The next part, from its beginning."""
+        """Begin the next part."""
         self.part, self.reached = part, None
 
     def lacks(self, note: str) -> None:
@@ -93,7 +94,7 @@ class Reconciliation(msgspec.Struct, kw_only=True):
 async def begin(
     database: Database, by: Operator, since: datetime, *, dry_run: bool
 ) -> Reconciliation:
-    """Begin one that somebody asked for; if it mends, that is an operator's act."""
+    """Begin one that somebody asked for; if it mends, it is recorded as an operator's act."""
     async with database.transaction():
         number = await database.fetchval(
             *_SQL["begin"](started_by=by.actor, dry_run=dry_run, since_at=since)
@@ -128,7 +129,7 @@ def _read(row: Record) -> Reconciliation:
 
 
 async def save(database: Database, one: Reconciliation) -> None:
-    """Keep how far it is, and the lease; finished when its part says so."""
+    """Store the progress and the lease; it is finished when its part says so."""
     await database.execute(
         *_SQL["save"](
             id=one.number,
@@ -142,35 +143,35 @@ async def save(database: Database, one: Reconciliation) -> None:
 
 
 async def release(database: Database, one: Reconciliation) -> None:
-    """Let the next tick go on with it at once."""
+    """Release the lease, so that the next tick continues at once."""
     await database.execute(*_SQL["release"](id=one.number))
 
 
 async def sight(database: Database, one: Reconciliation, subscription_ids: Sequence[str]) -> None:
-    """Keep which of ours Stripe listed."""
+    """Store which of our subscriptions Stripe listed."""
     await database.execute(*_SQL["sight"](id=one.number, subscription_ids=list(subscription_ids)))
 
 
 async def unlisted(database: Database, one: Reconciliation, limit: int) -> list[str]:
-    """The next of ours, not canceled, that Stripe did not list since this one began."""
+    """Return the next stored subscriptions, not canceled, that Stripe did not list this time."""
     rows = await database.fetch(*_SQL["unlisted"](id=one.number, after=one.reached, limit=limit))
     return [row["id"] for row in rows]
 
 
 async def fetched(database: Database, one: Reconciliation, event_id: str) -> None:
-    """Keep that no webhook brings this event, but this reconciliation."""
+    """Record that this reconciliation brought the event, not a webhook."""
     await database.execute(*_SQL["fetched"](event_id=event_id, id=one.number))
 
 
 async def recognized(database: Database, subscription_ids: Sequence[str]) -> int:
-    """Count those that a signed webhook told of: the key is then of the account we hear from."""
+    """Return how many a signed webhook has named: if any, the API key is of the right account."""
     return await database.fetchval(  # type: ignore[no-any-return]
         *_SQL["recognized"](subscription_ids=list(subscription_ids))
     )
 
 
 async def taken_over(database: Database) -> str | None:
-    """A sentence on the subscriptions that were there before Tallybook; None where none was."""
+    """Return a sentence on the subscriptions older than this book; None if there were none."""
     rows = await database.fetch(*_SQL["taken_over"]())
     total = sum(row["subscriptions"] for row in rows)
     if not total:
@@ -181,5 +182,5 @@ async def taken_over(database: Database) -> str | None:
 
 
 async def compared_once(database: Database) -> bool:
-    """Whether any comparison with Stripe has come to its end."""
+    """Return whether any comparison with Stripe has finished."""
     return bool(await database.fetchval(*_SQL["compared_once"]()))

@@ -1,4 +1,4 @@
-"""From the set of a subscription's facts to its state and what it gives; order does not matter."""
+"""Derive a subscription's state, and what it gives, from the set of its facts in any order."""
 
 from __future__ import annotations
 
@@ -14,44 +14,44 @@ from app.subscriptions.invoices import Invoices
 from app.subscriptions.order import Detail, in_order
 from statemachine import State, Trigger, advance, moved_by_invoices, trigger_of_status
 
-# Raise it when a fold comes to keep more, or to mean something else: what was stored before is
-# then left, and all facts are folded again.
+# Raise this number if a fold stores more, or if its meaning changes. Stored folds of other
+# forms are then not used, and all facts are folded again.
 FOLD_FORM: Final = 5
 
 _INVOICE_KINDS: Final = frozenset({FactKind.PAYMENT_FAILED, FactKind.PAYMENT_SUCCEEDED})
 
 
 class Pricing(Protocol):
-    """What the catalogue knows of prices and tiers."""
+    """The catalogue's knowledge of prices and tiers."""
 
     def tier_of(self, prices: Sequence[str]) -> str | None:
-        """The best tier among the prices; None where none is a tier's."""
+        """Return the best tier among the prices; None if no price belongs to a tier."""
 
     def ignores(self, prices: Sequence[str]) -> bool:
-        """Whether every price is listed as ignored."""
+        """Return whether every price is listed as ignored."""
 
     def lesser(self, one: str, other: str) -> str:
-        """The tier with fewer daily credits."""
+        """Return the tier with fewer daily credits."""
 
     def grace(self, tier: str) -> timedelta:
-        """How long the tier outlives a failed payment."""
+        """Return how long the tier lasts after a failed payment."""
 
     def grants_in_trial(self, tier: str) -> bool:
-        """Whether a trial of this tier grants."""
+        """Return whether a trial of this tier grants."""
 
     def gives_while_paused(self, tier: str) -> bool:
-        """Whether a subscription whose collection is paused gives this tier."""
+        """Return whether a subscription whose collection is paused gives this tier."""
 
 
 class Derived(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a subscription stands.
+    """The derived state of a subscription.
 
-    ``tier`` is what it gives, but for grace; ``grace_tier`` what it gives from ``failing_since``
-    until ``grace_ends_at``, which each day's catalogue tells anew. ``decided_by`` is the fact
-    that led to ``state``, by ``trigger``. ``snapshot`` is the last one that counted for it,
-    ``last_snapshot`` the last of all: what came after the end says whose customer it is too.
-    ``ever_known`` tells whether the catalogue knew a price of it at any time: one that never had
-    any gives nothing and ties nothing.
+    ``tier`` is what it gives outside a grace period. ``grace_tier`` is what it gives from
+    ``failing_since`` until ``grace_ends_at``, which each day's catalogue computes again.
+    ``decided_by`` is the fact that led to ``state``, by ``trigger``. ``snapshot`` is the last one
+    that counted for the state; ``last_snapshot`` is the last of all: after the end it still says
+    whose customer it is. ``ever_known`` says whether the catalogue ever knew one of its prices:
+    without that it gives nothing and links nothing.
     """
 
     state: State
@@ -70,18 +70,18 @@ class Derived(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Fold(msgspec.Struct, kw_only=True):
-    """What is carried from fact to fact; also stored, so that a long history is folded once.
+    """The values carried from fact to fact; stored too, so that a long history is folded once.
 
-    ``to`` is when the last fact taken occurred, ``last_snapshot`` the last in order, also one
-    that came after the end. ``form`` tells by which FOLD_FORM it was made.
+    ``to`` is when the last folded fact occurred; ``last_snapshot`` is the last in order, also if
+    it came after the end. ``form`` is the FOLD_FORM that made it.
     """
 
-    form: int = 1  # the first had no number
+    form: int = 1  # the first form had no number
     state: State = State.CREATED
     trigger: Trigger | None = None
     decided_by: Fact | None = None
     snapshot: Fact | None = None
-    standing: str = "incomplete"  # Stripe's status, as invoices have moved it on
+    standing: str = "incomplete"  # Stripe's status, updated by invoices
     tier: str | None = None
     prices_unknown: bool = False
     ever_known: bool = False
@@ -102,7 +102,7 @@ class Fold(msgspec.Struct, kw_only=True):
         if not self._has_say(fact):
             return
         before = self.state
-        if trigger is not None:  # a status that nobody knows leaves the state as it was
+        if trigger is not None:  # an unknown status leaves the state unchanged
             self.state = advance(self.state, trigger)
         if self.state is not before:
             self.trigger, self.decided_by = trigger, fact
@@ -115,13 +115,15 @@ class Fold(msgspec.Struct, kw_only=True):
         self._take_standing(fact, pricing)
 
     def _has_say(self, fact: Fact) -> bool:
-        """Whether it moves anything: of invoices the latest, between active and past_due alone."""
+        """Return whether the fact changes anything; of invoices only the latest does, in active or
+        past_due.
+        """
         if fact.kind not in _INVOICE_KINDS:
             return True
         snapshot = self.last_snapshot
         latest = snapshot.latest_invoice if snapshot else None
         self.invoices, has_say = self.invoices.take(fact, latest)
-        # A change that waits for its payment is not made yet: its failure leaves what is.
+        # A change that waits for its payment has not been made yet; its failure changes nothing.
         pending = snapshot is not None and snapshot.pending_update and _of_update(fact)
         return has_say and not pending and moved_by_invoices(self.standing)
 
@@ -136,7 +138,7 @@ class Fold(msgspec.Struct, kw_only=True):
                 known is None and bool(fact.prices) and not pricing.ignores(fact.prices)
             )
             if not self.prices_unknown:
-                self.tier = known  # an unknown price keeps the tier it had
+                self.tier = known  # with an unknown price it keeps its earlier tier
         if self.state is not State.PAST_DUE:
             self.invoices = self.invoices.in_order()
 
@@ -146,11 +148,12 @@ class Fold(msgspec.Struct, kw_only=True):
             self.active_before = self.active_before or self.standing == "active"
             self.gave_when_active = self.gives(pricing)
         elif self.standing == "past_due" and self.failing_since is None:
-            # A test clock says that it failed in two months: grace begins when that was heard.
+            # A test clock may report a failure two months ahead: grace begins when the report
+            # arrived.
             self.failing_since = min(fact.occurred_at, fact.arrived_at or fact.occurred_at)
 
     def gives(self, pricing: Pricing) -> str | None:
-        """The tier it gives, but for grace."""
+        """Return the tier it gives outside a grace period, or None."""
         if self.state is not State.ACTIVE or self.tier is None:
             return None
         trial = self.standing == "trialing" and not self.active_before
@@ -162,7 +165,9 @@ class Fold(msgspec.Struct, kw_only=True):
         return self.tier
 
     def grace_tier(self, pricing: Pricing) -> str | None:
-        """No more than it gave when last active, and nothing where it never was."""
+        """Return the tier during grace: at most what it gave when last active; None if it never
+        was.
+        """
         if self.state is not State.PAST_DUE or self.standing != "past_due":
             return None
         if self.tier is None or self.gave_when_active is None:
@@ -171,22 +176,22 @@ class Fold(msgspec.Struct, kw_only=True):
 
 
 def checkpoint_of(stored: str | bytes | None) -> Fold | None:
-    """A fold as it was stored; None where none was, or one of another form."""
+    """Return a stored fold; None if there is none, or if it has another form."""
     fold = None if stored is None else msgspec.json.decode(stored, type=Fold)
     return fold if fold is not None and fold.form == FOLD_FORM else None
 
 
 class Folded(msgspec.Struct, frozen=True):
-    """Where a subscription stands; and the fold of what came before its newest second."""
+    """The derived state, and the fold of everything before the newest second."""
 
     derived: Derived
     settled: Fold | None
 
 
 def derive(facts: Sequence[Fact], pricing: Pricing, details: Mapping[str, Detail]) -> Derived:
-    """Fold the facts, at least one, in Stripe's order.
+    """Derive the state from at least one fact, in Stripe's order.
 
-    ``details`` holds the raw objects of those that ``order.undecided`` named.
+    ``details`` holds the raw objects of the events that ``order.undecided`` named.
     """
     return fold(facts, pricing, details, None).derived
 
@@ -194,17 +199,17 @@ def derive(facts: Sequence[Fact], pricing: Pricing, details: Mapping[str, Detail
 def fold(
     facts: Sequence[Fact], pricing: Pricing, details: Mapping[str, Detail], settled: Fold | None
 ) -> Folded:
-    """The same, going on from ``settled``.
+    """Like `derive`, but continue from the fold ``settled``.
 
-    That is the fold, by the same catalogue, of all facts that occurred up to ``settled.to``:
-    then ``facts`` are those after it, and the outcome is the same as from all.
+    ``settled`` is the fold, by the same catalogue, of all facts up to ``settled.to``, and
+    ``facts`` are those after it. The result is the same as from all facts.
     """
     ordered, tied = in_order(facts, details, settled.last_snapshot if settled else None)
     taken = Fold(form=FOLD_FORM) if settled is None else copy(settled)
     newest_at = ordered[-1].occurred_at
     for fact in ordered:
         if fact.occurred_at == newest_at and (taken.to is None or taken.to < newest_at):
-            # What shares the newest second may yet be joined by more of it, in another order.
+            # More facts of the newest second may arrive, in another order.
             settled = copy(taken) if taken.to is not None else None
         taken.take(fact, pricing)
     return Folded(_derived(taken, pricing, ordered[-1], tied), settled)
@@ -240,7 +245,7 @@ def _of_update(fact: Fact) -> bool:
 
 
 def _trigger_of(fact: Fact) -> Trigger | None:
-    """What it asks of the state machine; None for a status that nobody knows."""
+    """Return the trigger that the fact is for the state machine; None for an unknown status."""
     if fact.kind is FactKind.PAYMENT_FAILED:
         return Trigger.PAYMENT_FAILED
     if fact.kind is FactKind.PAYMENT_SUCCEEDED:

@@ -1,4 +1,4 @@
-"""What one Stripe event says about one subscription, free of API versions."""
+"""The facts of one Stripe event about one subscription, independent of API versions."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import msgspec
 
 
 class FactKind(StrEnum):
-    """The first three are snapshots and outrank the invoice kinds; the last ends it for good."""
+    """The first three are snapshots and outrank the invoice kinds; the last one is final."""
 
     CREATED = "created"
     UPDATED = "updated"
@@ -24,7 +24,7 @@ SNAPSHOT_KINDS = frozenset({FactKind.CREATED, FactKind.UPDATED, FactKind.DELETED
 
 
 class Invoice(msgspec.Struct, frozen=True):
-    """The invoice that was paid or failed; when and why it was made, if that is told."""
+    """The invoice that was paid or failed; when and why it was made, if the event says so."""
 
     id: str
     made_at: datetime | None
@@ -34,17 +34,19 @@ class Invoice(msgspec.Struct, frozen=True):
 class Fact(msgspec.Struct, frozen=True, kw_only=True):
     """One event's claim about one subscription.
 
-    ``occurred_at`` is the event's ``created``, which has one-second grain.
-    ``arrived_at`` is the book's time when it came first; test clocks run ahead of it.
-    ``status`` is Stripe's and None for invoice kinds, ``invoice`` None for all others and for what
-    was stored before it was kept; ``prices`` are the price ids of the items whose quantity is not
-    0, in Stripe's order; ``billing_cycle`` reads "month", "year" or "3 month".
-    ``latest_invoice`` is the one that decides whether the subscription is past due.
-    ``account_hint`` is the application's id that we find in the subscription's metadata;
-    ``hint_refused`` says that what stands there is none.
-    ``unread`` names the parts that could not be read, by field, and says why: each leaves what was
-    known of it. A ``reading`` above 1 is of other bytes of the event, and counts in place of the
-    earlier ones.
+    ``occurred_at`` is the event's ``created``, in whole seconds. ``arrived_at`` is the book's time
+    of its first arrival; test clocks run ahead of it. ``status`` is Stripe's, and None for invoice
+    kinds. ``invoice`` is None for all other kinds, and for facts stored before it was kept.
+    ``prices`` are the price ids of the items whose quantity is not 0, in Stripe's order.
+    ``billing_cycle`` reads "month", "year" or "3 month". ``latest_invoice`` decides whether the
+    subscription is past due.
+
+    ``account_hint`` is the application's id in the subscription's metadata; ``hint_refused`` means
+    that the value there is not a valid id.
+
+    ``unread`` maps each field that could not be read to the reason; the earlier value of such a
+    field stays. A ``reading`` above 1 is a later reading of the event and replaces the earlier
+    ones.
     """
 
     event_id: str
@@ -70,7 +72,7 @@ class Fact(msgspec.Struct, frozen=True, kw_only=True):
     made_at: datetime | None = None  # when Stripe made the subscription
 
     def completed(self, before: Fact | None) -> Fact:
-        """The snapshot, with what the one before it says of the parts that nobody can read."""
+        """Return the snapshot with the unread fields filled in from the one before it."""
         if before is None or not self.unread:
             return self
         known = {name: getattr(before, name) for name in self.unread}

@@ -1,4 +1,4 @@
-"""Which invoice decides whether a subscription is past due: the latest one, as with Stripe."""
+"""The invoice that decides whether a subscription is past due: the latest one, as with Stripe."""
 
 from __future__ import annotations
 
@@ -10,31 +10,32 @@ import msgspec
 
 from app.subscriptions.facts import Fact, FactKind, Invoice
 
-# Only those made when the latest was made are ever asked for; the others are remembered so that
-# one of them is known again, and a subscription that is left past due for years may have many.
+# Only invoices of the latest second are ever needed. The others are kept so that they are
+# recognised; a subscription that is past due for years may have many.
 FAILED_MAX: Final = 12
 
 
 class Invoices(msgspec.Struct, frozen=True, kw_only=True):
-    """When the latest invoice that was told of was made, and which failed and were not paid.
+    """When the latest known invoice was made, and which invoices failed and were not paid.
 
     Stripe's rule (docs.stripe.com/billing/subscriptions/overview, "Subscription statuses"):
-    past_due says that the payment of the latest invoice failed; paying that one makes it active,
-    whatever stays open. So neither the payment nor another failure of an older invoice has a say.
-    Invoices made within one second are all the latest: each that failed has to be paid.
+    past_due means that the payment of the latest invoice failed; paying that invoice makes the
+    subscription active, whatever else is open. So neither the payment nor the failure of an older
+    invoice counts. Invoices made within one second are all the latest: each that failed has to be
+    paid.
 
-    That one is voided or marked uncollectible is not read. Stripe tells what comes of it by a
-    snapshot, and until that comes the failure stands.
+    An invoice that is voided or marked uncollectible is not read. Stripe reports the result by a
+    snapshot; until that arrives the failure stays.
     """
 
     latest_at: datetime | None = None
     failed: Mapping[str, datetime] = msgspec.field(default_factory=dict)
 
     def take(self, fact: Fact, latest: str | None = None) -> tuple[Invoices, bool]:
-        """The invoices once this payment or failure is known, and whether it has a say.
+        """Return the invoices with this payment or failure, and whether it counts.
 
-        ``latest`` is the invoice that the newest snapshot names: then it alone has a say. A fact
-        that does not tell of its invoice has one: so did all that were stored before it was kept.
+        ``latest`` is the invoice that the newest snapshot names: then only that one counts. A fact
+        without its invoice counts too: all facts stored before invoices were kept are like that.
         """
         invoice = fact.invoice
         if invoice is None:
@@ -43,7 +44,7 @@ class Invoices(msgspec.Struct, frozen=True, kw_only=True):
         return taken, has_say if latest is None else invoice.id == latest
 
     def _take(self, fact: Fact, invoice: Invoice) -> tuple[Invoices, bool]:
-        # No invoice is made twice: what was told of it first stands.
+        # No invoice is made twice: the first report of it stays.
         made_at = self.failed.get(invoice.id) or invoice.made_at or fact.occurred_at
         if self.latest_at is not None and made_at < self.latest_at:
             return self, False
@@ -55,5 +56,5 @@ class Invoices(msgspec.Struct, frozen=True, kw_only=True):
         return Invoices(latest_at=made_at, failed=others), not stands
 
     def in_order(self) -> Invoices:
-        """The same once a snapshot says that nothing is due."""
+        """Return the invoices after a snapshot says that nothing is due."""
         return Invoices(latest_at=self.latest_at) if self.failed else self

@@ -1,7 +1,7 @@
-"""The order in which Stripe made a subscription's events, as far as they tell it.
+"""The order in which Stripe made a subscription's events, as far as they show it.
 
-Stripe promises none, and ``created`` has one-second grain. Within one second ``.created`` comes
-first, ``.deleted`` last, and between them ``previous_attributes`` link each update to the one
+Stripe promises no order, and ``created`` is in whole seconds. Within one second ``.created`` comes
+first and ``.deleted`` last; between them ``previous_attributes`` link each update to the one
 before it. Invoice facts come before the second's snapshots, which outrank them.
 """
 
@@ -16,8 +16,8 @@ import msgspec
 from app.subscriptions.facts import SNAPSHOT_KINDS, Fact, FactKind
 from statemachine import trigger_of_status
 
-# Chains are searched by trying orders: 7! = 5,040 at worst. More updates of one subscription
-# within one second fall to the rule for ties.
+# Chains are found by trying orders: 7! = 5,040 at worst. If one second has more updates of one
+# subscription, the rule for ties decides.
 CHAIN_LENGTH_MAX: Final = 7
 
 _RANK: Final = {
@@ -28,7 +28,7 @@ _RANK: Final = {
     FactKind.DELETED: 4,
     FactKind.CUSTOMER_DELETED: 5,
 }
-# Where nothing tells which came last: canceled over past_due over active over created.
+# If nothing shows which came last: canceled before past_due before active before created.
 _WEIGHT: Final = {"begin": 0, "activate": 1, "fall_due": 2, "cancel": 3}
 
 
@@ -40,11 +40,14 @@ class Detail(msgspec.Struct, frozen=True):
 
 
 def undecided(facts: Sequence[Fact], before: Fact | None = None) -> set[str]:
-    """Event ids whose raw objects ``in_order`` needs: updates that share a second, and the
-    snapshot before them; ``before`` is the last one of what is settled already."""
+    """Return the ids of events whose raw objects ``in_order`` needs.
+
+    These are updates that share a second, and the snapshot before them; ``before`` is the last
+    snapshot that is settled already.
+    """
     wanted: set[str] = set()
     if len({fact.occurred_at for fact in facts}) == len(facts):
-        return wanted  # no two share a second: so it is with most
+        return wanted  # no two share a second; this is the usual case
     for seconds_facts in _seconds(facts):
         updates = [fact for fact in seconds_facts if fact.kind is FactKind.UPDATED]
         first = [fact for fact in seconds_facts if fact.kind is FactKind.CREATED]
@@ -54,7 +57,7 @@ def undecided(facts: Sequence[Fact], before: Fact | None = None) -> set[str]:
             wanted.update({start.event_id} if start else ())
         snapshots = [fact for fact in seconds_facts if fact.kind in SNAPSHOT_KINDS]
         if len(updates) > 1 and snapshots[-1].kind is FactKind.UPDATED:
-            before = None  # which of them is last is found out later
+            before = None  # which of them is last is decided later
             wanted.update(fact.event_id for fact in updates)
         elif snapshots:
             before = snapshots[-1]
@@ -64,9 +67,9 @@ def undecided(facts: Sequence[Fact], before: Fact | None = None) -> set[str]:
 def in_order(
     facts: Sequence[Fact], details: Mapping[str, Detail], before: Fact | None = None
 ) -> tuple[list[Fact], bool]:
-    """The facts in order, each change once, and whether the rule for ties decided the last.
+    """Return the facts in order, each change once, and whether the rule for ties decided the last.
 
-    ``before`` is the last snapshot of what is settled already, all of it in earlier seconds.
+    ``before`` is the last snapshot that is settled already, all of it in earlier seconds.
     """
     ordered: list[Fact] = []
     tied = False
@@ -78,7 +81,7 @@ def in_order(
             start = last_snapshot(ordered + head) or before
             updates, tied = _chain(updates, start, details)
             tail = [fact for fact in seconds_facts if _RANK[fact.kind] > _RANK[FactKind.UPDATED]]
-            tied = tied and not tail  # a deletion is a single end
+            tied = tied and not tail  # a deletion is always the end
             ordered += head + updates + tail
         else:
             ordered += seconds_facts
@@ -92,7 +95,7 @@ def _seconds(facts: Sequence[Fact]) -> Iterator[list[Fact]]:
 
 
 def last_snapshot(facts: Sequence[Fact]) -> Fact | None:
-    """The last snapshot among facts that stand in order."""
+    """Return the last snapshot among facts in order."""
     return next((fact for fact in reversed(facts) if fact.kind in SNAPSHOT_KINDS), None)
 
 
@@ -140,7 +143,7 @@ def _matches(previous: object, value: object) -> bool:
 
 
 def _without_copies(updates: Sequence[Fact], details: Mapping[str, Detail]) -> list[Fact]:
-    """For one change Stripe may make two events: the copies count once."""
+    """Return the updates without copies: Stripe may make two events for one change."""
     distinct: list[Fact] = []
     for fact in updates:
         if all(details[fact.event_id] != details[other.event_id] for other in distinct):

@@ -1,6 +1,6 @@
 """Store what is known of a subscription: its facts, its state, the transitions between states.
 
-The only module that writes a subscription's state.
+Nothing else writes a subscription's state.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from app.subscriptions.order import Detail, undecided
 
 _SQL: Final = sql.beside(__file__)
 _GIVING: Final = ("account_id", "tier", "grace_tier", "grace_ends_at")
-# A fact that leaves these has no effect, on the account or in the transitions.
+# A fact that changes none of these has no effect, on the account or in the transitions.
 _STAYS: Final = (*_GIVING, "state", "failing_since")
 _LATE: Final = datetime(9999, 12, 31, tzinfo=UTC)
 
@@ -41,9 +41,9 @@ log = structlog.get_logger("tallybook.transition")
 
 
 class Outcome(StrEnum):
-    """What a fact did to its subscription."""
+    """The effect of a fact on its subscription."""
 
-    CHANGED = "changed"  # it is the newest, or it changed what was derived
+    CHANGED = "changed"  # it is the newest, or it changed the derived state
     STALE = "stale"  # an older fact that changes nothing
 
 
@@ -55,10 +55,10 @@ class Settled(msgspec.Struct, frozen=True):
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
-    """Which subscription is to be derived, by which catalogue.
+    """A subscription to derive, and the catalogue to use.
 
-    ``fact`` is the one that came now and is to be kept, None where something else changed that
-    goes back to ``since`` (None: nothing does). ``deleted`` says that the customer was.
+    ``fact`` is the new fact to store; it is None if something else changed, back to ``since``
+    (None: nothing changed in the past). ``deleted`` means that the customer was deleted.
     """
 
     subscription_id: str
@@ -70,9 +70,9 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Reading(msgspec.Struct, frozen=True, kw_only=True):
-    """A subscription derived from all its facts, and its row so far.
+    """A subscription derived from all its facts, with its present row.
 
-    ``given`` are the facts that were read: all of a subscription that has no row yet.
+    ``given`` are the facts that were read: all facts if the subscription has no row yet.
     """
 
     asked: Asked
@@ -84,18 +84,18 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def derived(self) -> Derived:
-        """Where the subscription stands."""
+        """Return the derived state."""
         return self.folded.derived
 
     @property
     def made_at(self) -> datetime:
-        """When Stripe made the subscription; when it was first heard of, if that is not told."""
+        """Return when Stripe made the subscription; if unknown, when it was first heard of."""
         snapshot = self.derived.last_snapshot
         return snapshot.made_at if snapshot and snapshot.made_at else self.created_at
 
     @property
     def begins_earlier(self) -> bool:
-        """Whether a late fact is older than all that were known."""
+        """Return whether a late fact is older than all known ones."""
         return self.stored is not None and self.created_at < self.stored["created_at"]
 
     def gives_the_same(self, account_id: AccountNumber) -> bool:
@@ -113,9 +113,9 @@ class OwnerConflict(msgspec.Struct, frozen=True):
 
 
 async def read(database: Database, pricing: Pricing, asked: Asked) -> Reading | OwnerConflict:
-    """Keep the fact and derive the subscription; the caller holds its customer's lock.
+    """Store the fact and derive the subscription; the caller holds its customer's lock.
 
-    The cost does not grow with the history, but for a fact that is older than its newest second.
+    The cost does not grow with the history, unless the fact is older than the newest second.
     """
     row = await _read(database, asked)
     if row["customer_id"] not in (None, asked.customer_id):
@@ -125,7 +125,9 @@ async def read(database: Database, pricing: Pricing, asked: Asked) -> Reading | 
 
 
 class Gathered(msgspec.Struct, frozen=True, kw_only=True):
-    """What a subscription is derived from; ``wanted`` are the events whose raw objects it takes."""
+    """The input for deriving a subscription; ``wanted`` names the events whose raw objects are
+    needed.
+    """
 
     asked: Asked
     stored: Record | None
@@ -136,11 +138,11 @@ class Gathered(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def wanted(self) -> set[str]:
-        """Event ids; mostly none."""
+        """Return event ids; usually none."""
         return undecided(self.given, self.base.last_snapshot if self.base else None)
 
     def reading(self, pricing: Pricing, details: Mapping[str, Detail]) -> Reading:
-        """Where that leads; pure."""
+        """Return the derived subscription; pure."""
         return Reading(
             asked=self.asked,
             given=self.given,
@@ -152,7 +154,7 @@ class Gathered(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def gather(asked: Asked, row: Record, *, from_checkpoint: bool) -> Gathered:
-    """From the subscription's row, with the ``bodies`` of its facts; pure."""
+    """Return the input from the subscription's row and its facts (``bodies``); pure."""
     told = sorted(_decoded(row["bodies"]), key=lambda fact: fact.reading)
     facts = {fact.event_id: fact for fact in told}
     if asked.fact is not None:
@@ -196,7 +198,7 @@ async def _read(database: Database, asked: Asked) -> Record:
 
 
 async def customer_of(database: Database, subscription_id: str) -> str | None:
-    """The customer of a subscription; None for an unknown one."""
+    """Return the customer of a subscription; None if it is unknown."""
     customer_id: str | None = await database.fetchval(
         *_SQL["customer_of"](subscription_id=subscription_id)
     )
@@ -204,7 +206,7 @@ async def customer_of(database: Database, subscription_id: str) -> str | None:
 
 
 async def keep(database: Database, fact: Fact) -> None:
-    """Keep a fact of a subscription whose customer nobody told yet: it counts once one is."""
+    """Store a fact of a subscription whose customer is not known yet; it counts once that is."""
     await database.execute(
         *_SQL["keep"](
             event_id=fact.event_id,
@@ -217,7 +219,7 @@ async def keep(database: Database, fact: Fact) -> None:
 
 
 async def facts_of(database: Database, subscription_id: str) -> list[Fact]:
-    """Everything that was ever told of a subscription, in no order."""
+    """Return every fact of a subscription, in no order."""
     bodies = await database.fetchval(*_SQL["facts_of"](subscription_id=subscription_id))
     return _decoded(bodies)
 
@@ -237,7 +239,7 @@ def _deletion(asked: Asked, settled: Fold | None) -> list[Fact]:
 async def settle(database: Database, reading: Reading, account_id: AccountNumber | None) -> Settled:
     """Store what was derived; the caller holds the customer's lock.
 
-    And the account's, but where the subscription gives the same as before.
+    The caller also holds the account's lock, unless the subscription gives the same as before.
     """
     derived, stored, fact = reading.derived, reading.stored, reading.asked.fact
     row = row_of(derived, account_id)
@@ -256,11 +258,11 @@ def read_no_effect(
 ) -> Reading | None:
     """The subscription with its new fact; None if the fact has effects.
 
-    ``row`` is the subscription's, with the ``bodies`` of the facts since its checkpoint. Pure.
+    ``row`` is the subscription's row, with the facts since its checkpoint (``bodies``). Pure.
     """
     fact = asked.fact
     assert fact is not None
-    # Without a checkpoint all facts were read, mostly those of its first second.
+    # Without a checkpoint all facts were read; most of them are of its first second.
     holds = row["settled"] is None or row["settled_catalogue_id"] == asked.catalogue_id
     if not holds or row["last_event_at"] >= fact.occurred_at:
         return None
@@ -276,9 +278,9 @@ def read_no_effect(
 
 
 async def keep_many(database: Database, readings: Sequence[Reading]) -> None:
-    """Keep the facts of ``read_no_effect``'s readings, and what they move.
+    """Store the facts of ``read_no_effect``'s readings, and their small changes.
 
-    The caller holds the customers' locks. Raises BusyError if a subscription was moved meanwhile.
+    The caller holds the customers' locks. Raises BusyError if a subscription changed meanwhile.
     """
     facts = [reading.asked.fact for reading in readings if reading.asked.fact is not None]
     rows = [
@@ -296,11 +298,11 @@ async def keep_many(database: Database, readings: Sequence[Reading]) -> None:
         )
     )
     if done != f"INSERT 0 {len(facts)}":
-        raise BusyError("A subscription of the group is not what it was just now.")
+        raise BusyError("A subscription of the batch was changed by somebody else just now.")
 
 
 async def details_of(database: Database, event_ids: set[str]) -> dict[str, Detail]:
-    """The raw objects of these events, each by its newest reading."""
+    """Return the raw objects of these events, each in its newest reading."""
     if not event_ids:
         return {}
     rows = await database.fetch(*_SQL["newest_payloads"](event_ids=sorted(event_ids)))
@@ -335,7 +337,9 @@ def row_of(derived: Derived, account_id: AccountNumber | None) -> dict[str, obje
 
 
 def _status_of(snapshot: Fact) -> str | None:
-    """Stripe's status; what was deleted is canceled, whatever its last snapshot carries."""
+    """Return Stripe's status; a deleted subscription is canceled, whatever its last
+    snapshot says.
+    """
     return "canceled" if snapshot.kind is FactKind.DELETED else snapshot.status
 
 
@@ -358,7 +362,7 @@ async def _upsert(database: Database, reading: Reading, account_id: AccountNumbe
     rows = msgspec.json.encode([written(reading, account_id)]).decode()
     done = await database.execute(*_SQL["upsert"](rows=rows))
     if done.endswith(" 0"):
-        raise BusyError("An event of another customer told of the subscription just now.")
+        raise BusyError("An event of another customer named the subscription just now.")
 
 
 async def _store_transition(database: Database, stored: Record | None, derived: Derived) -> None:

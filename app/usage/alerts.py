@@ -1,8 +1,9 @@
-"""Alerts on accounts, told from the entries that the fold reads, so that no spend pays for them.
+"""Alerts on accounts, computed from the entries that the fold reads: spends do no work for them.
 
-A balance that falls low, is used up or recovers (see ``crossings``), a day's use out of the usual,
-a hold that nobody ended. Each is judged by the account's day in which the entry was made, however
-late the fold comes. ``gift_disputed`` rises with the refund itself (app/purchases/gifts.py).
+Alerts tell that a balance is low, used up or recovered (see ``crossings``), that a day's use is
+unusual, or that a hold was never ended. Each is judged by the account's day in which the entry was
+made, however late the fold runs. ``gift_disputed`` is raised by the refund itself
+(app/purchases/gifts.py).
 """
 
 from __future__ import annotations
@@ -28,7 +29,9 @@ _FOR_A_PERSON: Final = ("low", "unusual_use", "hold_leaked")
 
 
 class Watches(msgspec.Struct, frozen=True):
-    """The thresholds by tier; every tier is watched for accounts that have used up everything."""
+    """The thresholds by tier; in every tier accounts that have used up everything raise
+    an alert.
+    """
 
     low_balance: dict[str, int]
     unusual_use: dict[str, int]
@@ -42,12 +45,12 @@ class AlertQuery(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def asked(self) -> AlertQuery:
-        """What a cursor is bound to."""
+        """Return the filters that a cursor belongs to."""
         return msgspec.structs.replace(self, of_account=self.of_account and self.of_account.asked)
 
 
 def watches(catalogue: Catalogue) -> Watches:
-    """What the catalogue sets."""
+    """Return the thresholds that the catalogue sets."""
     return Watches(
         {t.name: t.low_balance_alert for t in catalogue.tiers if t.low_balance_alert is not None},
         {t.name: t.unusual_use_alert for t in catalogue.tiers if t.unusual_use_alert is not None},
@@ -55,7 +58,7 @@ def watches(catalogue: Catalogue) -> Watches:
 
 
 async def raise_alerts(database: Database, watches: Watches, after: int, to: int) -> None:
-    """Raise what the entries above ``after``, up to ``to``, call for, in the fold's transaction."""
+    """Raise the alerts for the entries above ``after``, up to ``to``, in the fold's transaction."""
     span = {"after": after, "to": to}
     rows = await _raise_crossings(database, watches.low_balance, after, to)
     if watches.unusual_use:
@@ -123,7 +126,7 @@ def _movement(row: Record) -> Movement:
 async def alerts(
     database: Database, horizons: Horizons, query: AlertQuery, cursor: str | None, limit: int
 ) -> tuple[list[Record], str]:
-    """One page by id, oldest first, and the cursor to go on from, which is there at the end too.
+    """Return one page by id, oldest first, and the cursor to continue with, also at the end.
 
     Raises InvalidCursorError.
     """

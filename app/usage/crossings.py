@@ -1,8 +1,8 @@
-"""Decides which alerts an account's movements call for: low, depleted, recovered.
+"""Decide which alerts an account's movements raise: low, depleted, recovered.
 
-What counts is the balance, free + held - debt: a hold takes nothing until it is captured. A spend
-that was taken back among the same movements counts as if it had been less. An alert rises when the
-balance crosses its level, and the same kind rises again only after ``recovered``.
+The balance is compared: free + held - debt. A hold takes nothing until it is captured. A spend
+that was reversed among the same movements counts only for its rest. An alert is raised when the
+balance crosses its threshold, and the same kind is raised again only after ``recovered``.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ EMPTY: Final = 1  # below one credit an account is depleted
 
 
 class Movement(NamedTuple):
-    """An entry that changed a balance; ``undoes`` is the journal of a spend that it takes back."""
+    """An entry that changed a balance; ``undoes`` is the spend's journal that it reverses."""
 
     journal_id: JournalNumber
     change: int
@@ -31,7 +31,7 @@ class Movement(NamedTuple):
 
 
 class Standing(NamedTuple):
-    """The alerts that rose since the account last recovered."""
+    """The alerts that were raised since the account last recovered."""
 
     low: bool
     depleted: bool
@@ -52,9 +52,9 @@ class Raised(msgspec.Struct, frozen=True):
 def crossings(
     standing: Standing, movements: Iterable[Movement], thresholds: Mapping[str, int]
 ) -> Iterator[Raised]:
-    """Yield the alerts of one account's movements, which come in the order of their entries.
+    """Yield the alerts of one account's movements, given in the order of their entries.
 
-    ``thresholds`` are those of the tiers that watch for a low balance.
+    ``thresholds`` are those of the tiers with an alert on low balances.
     """
     low, depleted = standing
     journals: dict[JournalNumber, list[Movement]] = {}

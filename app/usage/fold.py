@@ -1,6 +1,6 @@
-"""Fold entries into usage by day, each second in a worker: those below the horizon.
+"""Fold the entries below the horizon into usage by day, each second in a worker.
 
-They are stable; reports add the few above (see ``report``).
+Nothing can be recorded before them any more; reports add the few entries above (see ``report``).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from app.infrastructure import sql
 from app.infrastructure.db import Database
 from app.usage import alerts
 
-CHUNK_ENTRIES: Final = 20_000  # a fold's transaction: about a third of a second
+CHUNK_ENTRIES: Final = 20_000  # entries per transaction of the fold: about a third of a second
 _SQL: Final = sql.beside(__file__)
 # The check that `ledger verify` makes, as the text of a statement without parameters.
 DIFFERENCES: Final = (
@@ -24,9 +24,10 @@ DIFFERENCES: Final = (
 
 
 async def fold(database: Database, catalogues: Catalogues, within_s: float) -> None:
-    """Fold the entries that nothing can come before any more, and raise the alerts they call for.
+    """Fold the entries that nothing can come before any more, and raise their alerts.
 
-    A chunk is a transaction; two folds at once take turns, and the next one goes on.
+    A chunk is a transaction. Two folds at once take turns, and the next fold goes on where one
+    stops.
     """
     loop = asyncio.get_running_loop()
     ends_at = loop.time() + within_s
@@ -38,7 +39,7 @@ async def fold(database: Database, catalogues: Catalogues, within_s: float) -> N
     try:
         horizon = (await Horizons().find(database)).entry_id
     except BusyError:
-        return  # the next second's turn
+        return  # the next second continues
     _, catalogue = await catalogues.present(database)
     watches = alerts.watches(catalogue)
     while loop.time() < ends_at and await _fold_chunk(database, horizon, watches):
@@ -46,10 +47,10 @@ async def fold(database: Database, catalogues: Catalogues, within_s: float) -> N
 
 
 async def _fold_chunk(database: Database, horizon: int, watches: alerts.Watches | None) -> bool:
-    """Fold one chunk; returns whether there is more."""
+    """Fold one chunk; return whether there is more."""
     async with database.transaction():
         after: int = await database.fetchval("SELECT entry_id FROM usage_fold FOR UPDATE")
-        # By count, not by id: after a restore the ids go on a billion higher.
+        # By count, not by id: after a restore ids continue a billion higher.
         to: int | None = await database.fetchval(
             *_SQL["chunk_end"](after=after, horizon=horizon, limit=CHUNK_ENTRIES)
         )
@@ -63,7 +64,7 @@ async def _fold_chunk(database: Database, horizon: int, watches: alerts.Watches 
 
 
 async def _alert(database: Database, watches: alerts.Watches, to: int) -> None:
-    """Raise what the entries not yet judged call for; a rebuild folds, and judges none."""
+    """Raise the alerts of the entries not yet judged; a rebuild folds and judges none."""
     alerted_to: int = await database.fetchval("SELECT alerted_to FROM usage_fold")
     if to > alerted_to:
         await alerts.raise_alerts(database, watches, alerted_to, to)
@@ -71,7 +72,7 @@ async def _alert(database: Database, watches: alerts.Watches, to: int) -> None:
 
 
 async def refold(database: Database) -> None:
-    """Fold everything from the first entry on; no alert rises again."""
+    """Fold everything from the first entry on; no alert is raised again."""
     horizon = (await Horizons().find(database)).entry_id
     async with database.transaction():
         await database.execute("UPDATE usage_fold SET entry_id = 0")

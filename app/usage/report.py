@@ -1,13 +1,14 @@
 """Usage reports: what was granted, spent and so on, by day, tier, account, label and member.
 
 An entry counts on the account's day in which it happened, and for the tier with which that day was
-opened: one of a daily lot on the lot's own day, any other on the day its ``effective_at`` lies in.
-So a late entry counts on the day it belongs to. On a date that the account did not open it is the
-UTC date, and the tier of the day before; without any day, FREE.
+opened. An entry of a daily lot counts on the lot's own day; any other entry on the day that
+contains its ``effective_at``. So a late entry counts on the day to which it belongs. If the
+account did not open that date, the entry counts on the UTC date with the tier of the day before;
+without any day, with FREE.
 
-Each amount is told apart from what took it back: granted + purchased - refunded - spent + returned
-- expired + reversed + adjusted + transferred is what the balance moved by. A return or a reversal
-of use counts for the label and member of the spend that it undoes.
+Each amount is separate from what took it back. The balance changes by granted + purchased -
+refunded - spent + returned - expired + reversed + adjusted + transferred. A return, or a reversal
+of a spend, counts for the label and member of the spend that it undoes.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ _SQL: Final = sql.beside(__file__)
 
 
 class By(StrEnum):
-    """What a report tells apart."""
+    """The dimensions of a report."""
 
     DAY = "day"
     TIER = "tier"
@@ -43,7 +44,7 @@ class By(StrEnum):
 
 
 class UsageQuery(msgspec.Struct, frozen=True, kw_only=True):
-    """The days from ``start``, before ``end``, by what they are told apart; None bounds nothing."""
+    """The days from ``start``, before ``end``, and the report's dimensions; None sets no limit."""
 
     by: tuple[By, ...] = (By.DAY, By.TIER)
     start: date | None = None
@@ -55,13 +56,13 @@ class UsageQuery(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def of_use(self) -> bool:
-        """Whether it tells of use alone: a grant is for no label and no member."""
+        """Return whether the report is about use alone: a grant has no label and no member."""
         by_purpose = By.LABEL in self.by or By.MEMBER in self.by
         return by_purpose or self.label is not None or self.member is not None
 
     @property
     def asked(self) -> UsageQuery:
-        """What a cursor is bound to."""
+        """Return the filters that a cursor belongs to."""
         return msgspec.structs.replace(self, of_account=self.of_account and self.of_account.asked)
 
 
@@ -74,7 +75,7 @@ class UsagePage(msgspec.Struct, frozen=True):
 
 
 class _Place(msgspec.Struct, frozen=True, array_like=True):
-    """A row's place in the report: what a page goes on after."""
+    """A row's place in the report, after which the next page begins."""
 
     present_id: int
     day_on: date | None
@@ -84,7 +85,7 @@ class _Place(msgspec.Struct, frozen=True, array_like=True):
 
 
 async def usage(database: Database, query: UsageQuery, cursor: str | None, limit: int) -> UsagePage:
-    """One page of all that is committed; raises InvalidCursorError.
+    """Return one page of everything committed; raise InvalidCursorError.
 
     Of all accounts together it reads the days that were folded. By account it reads entries, those
     of as many accounts as a page takes, from the day before the first that is asked for.
@@ -128,7 +129,7 @@ def _since(query: UsageQuery) -> datetime | None:
 async def _accounts(
     database: Database, query: UsageQuery, after: _Place | None
 ) -> AsyncIterator[list[int]]:
-    """Accounts in the order of a page, some at a time."""
+    """Yield accounts in the order of a page, some at a time."""
     if query.of_account is not None:
         if query.of_account.numbers:
             yield list(query.of_account.numbers)
@@ -170,4 +171,4 @@ def _after(cursor: str | None, query: UsageQuery) -> _Place | None:
     try:
         return msgspec.json.decode(cursors.decode(cursor, query.asked), type=_Place)
     except msgspec.MsgspecError:
-        raise InvalidCursorError("The cursor is not one of ours.") from None
+        raise InvalidCursorError("The cursor was not made by this list.") from None

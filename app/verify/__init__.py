@@ -1,1 +1,1 @@
-"""Checks of the whole book: recomputes every projection and compares, and rebuilds them."""
+"""Check the whole book: recompute every projection, compare it, rebuild it if asked."""

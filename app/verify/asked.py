@@ -1,8 +1,8 @@
 """Verifications that are asked for over HTTP, in the console or by an assistant.
 
-One goes on at a time. It runs as a task of the server that was asked, on a connection of its own,
-and writes how far it is to its row, which every server reads. It beats every few seconds; one
-whose server died does not, and another may begin.
+Only one runs at a time. It runs as a task of the server that was asked, on a connection of its
+own, and writes its progress to its row, which every server reads. It writes a heartbeat every few
+seconds; without a heartbeat its server is taken for dead, and another verification may begin.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from app.verify.verify import ALL, Check, store_verdict, verifying
 log = structlog.get_logger(__name__)
 
 BEAT_S: Final = 3.0
-SILENT_S_MAX: Final = 30.0  # after so long without a beat its server is taken for dead
+SILENT_S_MAX: Final = 30.0  # after this long without a heartbeat its server is taken for dead
 _SQL: Final = sql.beside(__file__)
 _AWAY: Final = (
     asyncpg.PostgresError,
@@ -38,14 +38,14 @@ _AWAY: Final = (
 
 
 class Verifier:
-    """The verification that this server is at, if any."""
+    """The verification that this server runs, if any."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._task: asyncio.Task[None] | None = None
 
     async def begin(self, asked_by: str) -> int | None:
-        """Begin one and return its number; None where another goes on, here or elsewhere."""
+        """Begin one and return its number; None if another one runs, here or elsewhere."""
         await self._database.execute(*_SQL["bury"](silent_s=SILENT_S_MAX))
         number: VerificationNumber | None = await self._database.fetchval(
             *_SQL["begin"](asked_by=asked_by, check_count=len(ALL))
@@ -55,12 +55,12 @@ class Verifier:
         return number
 
     async def wait(self) -> None:
-        """Wait for the one under way."""
+        """Wait for the running one."""
         if self._task is not None:
             await asyncio.wait({self._task})
 
     async def close(self) -> None:
-        """End the one under way: its row says that it was broken off."""
+        """End the running one: its row says that it was interrupted."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait({self._task})
@@ -100,14 +100,14 @@ class Verifier:
 
 
 async def page(database: Database, cursor: str | None, limit: int) -> Page:
-    """One page, the newest first; raises InvalidCursorError."""
+    """Return one page, the newest first; raise InvalidCursorError."""
     query = "verifications"
     before = cursors.decode_number(cursor, query, PAST_EVERY_NUMBER)
     return cursors.page(await newest(database, limit + 1, before), limit, query)
 
 
 async def newest(database: Database, limit: int, before: int = PAST_EVERY_NUMBER) -> list[Record]:
-    """Those of a lower number than `before`, the newest first."""
+    """Return those with a lower number than `before`, the newest first."""
     await database.execute(*_SQL["bury"](silent_s=SILENT_S_MAX))
     return await database.fetch(*_SQL["newest"](before=before, limit=limit))
 
@@ -123,10 +123,10 @@ async def asked(database: Database, number: VerificationNumber | None, public_id
 
 
 async def last_verdict(database: Database) -> Record | None:
-    """The last whole verification, here or at the machine."""
+    """Return the last whole verification, over HTTP or by the command, or None."""
     return await database.fetchrow(*_SQL["verdict"]())
 
 
 def checks_of(row: Record) -> list[Check]:
-    """The checks of a verification that are done."""
+    """Return the finished checks of a verification."""
     return msgspec.json.decode(row["checks"], type=list[Check])

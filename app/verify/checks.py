@@ -10,7 +10,7 @@ from app.verify.cross_checks import CROSS_CHECKS
 from app.verify.projections import ACCOUNTS, HOLDS, LOTS, differences
 from app.verify.structure import STRUCTURE
 
-# name → (what it counts, what it finds wrong); each finding is one text.
+# name → (the query that counts rows, the query that finds faults); each finding is one text.
 CHECKS: Final[Mapping[str, tuple[str, str]]] = {
     "every account's sides are the sum of its entries": (
         "SELECT count(*) FROM accounts",
@@ -20,7 +20,7 @@ CHECKS: Final[Mapping[str, tuple[str, str]]] = {
         "SELECT count(*) FROM accounts",
         differences(ACCOUNTS, "account", "last_used_at"),
     ),
-    "time never runs back within an account": (
+    "an account's entries are in the order of time": (
         "SELECT count(*) FROM entries",
         """SELECT format('entry %s of account %s was recorded at %s, before the one before it',
                   id, account_id, recorded_at)
@@ -51,7 +51,7 @@ CHECKS: Final[Mapping[str, tuple[str, str]]] = {
                OR debt_after <> debt_before - CASE WHEN credit = 'debt' THEN amount ELSE 0 END
                                             + CASE WHEN debit = 'debt' THEN amount ELSE 0 END""",
     ),
-    "every lot is what its entries left of it": (
+    "every lot has what its entries left of it": (
         "SELECT count(*) FROM lots",
         differences(LOTS, "lot", "free", "held", "lapsed"),
     ),
@@ -63,7 +63,7 @@ CHECKS: Final[Mapping[str, tuple[str, str]]] = {
         "SELECT count(*) FROM holds",
         differences(HOLDS, "hold", "amount", "captured", "state"),
     ),
-    "an entry's lot is its account's own": (
+    "an entry's lot belongs to its account": (
         "SELECT count(*) FROM entries",
         """SELECT format('entry %s of account %s draws on lot %s of account %s',
                   entries.id, entries.account_id, lots.id, lots.account_id)
@@ -92,7 +92,7 @@ CHECKS: Final[Mapping[str, tuple[str, str]]] = {
               AND NOT EXISTS (SELECT FROM reversals WHERE reversals.journal_id = journals.id
                                  AND entry_id IS NOT NULL)""",
     ),
-    "transfers net to nothing": (
+    "transfers sum to zero": (
         "SELECT count(DISTINCT journal_id) FROM entries WHERE kind = 'transfer'",
         """SELECT format('journal %s transfers %s more in than out', journal_id, sum(moved))
              FROM (SELECT journal_id, CASE WHEN debit = 'transferred' THEN amount
@@ -103,7 +103,8 @@ CHECKS: Final[Mapping[str, tuple[str, str]]] = {
     ),
     "no entry is reversed by more than its amount": (
         "SELECT count(*) FROM entries WHERE reverses_entry_id IS NOT NULL",
-        # An undone shortfall runs the entry's own way again, and counts against its reversal.
+        # An undone shortfall has an entry in the original's direction, and counts against its
+        # reversal.
         """SELECT format('entry %s of %s is reversed by %s', id, amount, sum(reversed))
              FROM (SELECT original.id, original.amount,
                           CASE WHEN entries.credit = original.debit
@@ -139,10 +140,11 @@ CHECKS: Final[Mapping[str, tuple[str, str]]] = {
                      FROM reversals WHERE entry_id IS NOT NULL) AS summed
             WHERE clawed + shortfall_reversed <> taken""",
     ),
-    "every purchase is owed what its money says": (
+    "what every purchase owes follows from its payment": (
         "SELECT count(*) FROM purchases",
-        # pack x min(paid, refunded + disputed) / paid, rounded down; what open disputes add stands
-        # still. A purchase that was reversed owes and is owed nothing more.
+        # pack x min(paid, refunded + disputed)
+        # paid, rounded down; what open disputes add is frozen.
+        # A reversed purchase owes and is owed nothing more.
         """SELECT format('purchase %s: %s of %s credits taken and %s to stand still; its money '
                          'says %s and %s', payment_key, taken, credits, to_freeze, said_taken,
                          said_both - said_taken)
@@ -163,7 +165,7 @@ CHECKS: Final[Mapping[str, tuple[str, str]]] = {
                     WHERE NOT closed) AS owed
             WHERE (taken, to_freeze) IS DISTINCT FROM (said_taken, said_both - said_taken)""",
     ),
-    "what stands frozen of a lot is held of it by no hold": (
+    "what is frozen of a lot is held by no hold": (
         "SELECT count(*) FROM backings",
         """SELECT format('lot %s: %s frozen stand; its entries say %s', lot_id, frozen, says)
              FROM (SELECT lot_id, frozen, coalesce((
@@ -173,9 +175,9 @@ CHECKS: Final[Mapping[str, tuple[str, str]]] = {
                      FROM backings) AS summed
             WHERE frozen <> says""",
     ),
-    "every purchased lot was taken from by what its entries say": (
+    "what was taken from every purchased lot is what its entries say": (
         "SELECT count(*) FROM purchases",
-        # A lot that moved when accounts were joined left its first entries behind.
+        # When accounts were joined, a moved lot left its first entries behind.
         """SELECT format('lot %s: %s taken and %s owed stand; its entries say %s',
                          lot_id, clawed, shortfall, says)
              FROM (SELECT backings.lot_id, clawed, shortfall, coalesce((
@@ -219,7 +221,7 @@ CHECKS: Final[Mapping[str, tuple[str, str]]] = {
                  WHERE first.account_id = again.account_id AND first.day_on = again.day_on
                    AND first.opening = again.opening - 1)""",
     ),
-    "a lot that moved went on as one of the account its own was joined to": (
+    "a lot that moved continues in the account that its own was joined to": (
         "SELECT count(*) FROM moved_lots",
         """SELECT format('lot %s of account %s went on as lot %s of account %s', lots.id,
                   lots.account_id, present.id, present.account_id)

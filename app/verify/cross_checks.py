@@ -1,11 +1,11 @@
-"""Rows that must agree with one another: a hand that changed one of them left another behind."""
+"""Compare rows that must agree: somebody who changed one of them left the other unchanged."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Final
 
-# A row of the first, and the row of the second that its column names.
+# The table and column of a reference, and the table of the row that it must name.
 _REFERENCES: Final = (
     ("entries", "id", "journal_id", "journals"),
     ("entries", "id", "account_id", "accounts"),
@@ -35,10 +35,10 @@ _ORPHANS: Final = " UNION ALL ".join(
     for table, key, column, other in _REFERENCES
 )
 
-# name → (what it counts, what it finds wrong); each finding is one text.
+# name → (the query that counts rows, the query that finds faults); each finding is one text.
 CROSS_CHECKS: Final[Mapping[str, tuple[str, str]]] = {
-    "every row that another names is there": ("SELECT count(*) FROM entries", _ORPHANS),
-    "every entry is one that its journal makes, recorded with it": (
+    "every row that another row names exists": ("SELECT count(*) FROM entries", _ORPHANS),
+    "every entry is of a kind that its journal's act makes, and was recorded with it": (
         "SELECT count(*) FROM entries",
         """SELECT format('entry %s (%s, recorded %s) stands in journal %s (%s, recorded %s)',
                   entries.id, entries.kind, entries.recorded_at, journals.id, journals.kind,
@@ -58,7 +58,7 @@ CROSS_CHECKS: Final[Mapping[str, tuple[str, str]]] = {
                        ('transfer', 'return'), ('return', 'return'))
                    )""",
     ),
-    "a reversal's entry runs against one of the same house account": (
+    "a reversal's entry reverses one of the same house account": (
         "SELECT count(*) FROM entries WHERE reverses_entry_id IS NOT NULL",
         """SELECT format('entry %s (%s to %s) reverses entry %s (%s to %s)', entries.id,
                   entries.debit, entries.credit, original.id, original.debit, original.credit)
@@ -88,7 +88,7 @@ CROSS_CHECKS: Final[Mapping[str, tuple[str, str]]] = {
                   requested, entry_id, amount)
              FROM reversals JOIN entries ON entries.id = entry_id WHERE requested > amount""",
     ),
-    "a lot's source is what brought its credits": (
+    "a lot's source fits the entry that brought its credits": (
         "SELECT count(*) FROM lots",
         """SELECT format('lot %s is %s; entry %s (%s) brought into it', lots.id, lots.source,
                   entries.id, entries.kind)
@@ -101,7 +101,7 @@ CROSS_CHECKS: Final[Mapping[str, tuple[str, str]]] = {
                   WHEN entries.kind = 'transfer' AND journals.kind = 'opening' THEN 'carried'
                   ELSE lots.source END""",
     ),
-    "every opening is an account-day of what it granted": (
+    "every opened day is of the account to which it granted": (
         "SELECT count(*) FROM daily_grants",
         """SELECT format('account %s was opened %s with %s; the entries of lot %s say %s',
                   account_id, day_on, credits, lot_id, says)
@@ -119,7 +119,7 @@ CROSS_CHECKS: Final[Mapping[str, tuple[str, str]]] = {
               AND NOT EXISTS (SELECT FROM daily_grants WHERE daily_grants.lot_id = entries.lot_id
                                  AND daily_grants.account_id = entries.account_id)""",
     ),
-    "every account stands on the day that was opened last": (
+    "every account's running day is the one opened last": (
         "SELECT count(*) FROM accounts",
         """SELECT format('account %s stands on %s (opening %s, lots %s and %s); the last is '
                   '%s (%s, %s and %s)', accounts.id, accounts.day_on, day_opening, day_lot_id,
@@ -136,7 +136,7 @@ CROSS_CHECKS: Final[Mapping[str, tuple[str, str]]] = {
                   day_ends_at, lots.id, expires_at)
              FROM accounts JOIN lots ON lots.id = day_lot_id WHERE expires_at <> day_ends_at""",
     ),
-    "what counts against a day was brought to it": (
+    "usage that counts against a day was brought to it": (
         "SELECT count(*) FROM accounts WHERE day_on IS NOT NULL",
         """SELECT format('account %s: %s brought stands; what was brought adds up to %s', id,
                   day_used_brought, says)
@@ -146,7 +146,7 @@ CROSS_CHECKS: Final[Mapping[str, tuple[str, str]]] = {
                      FROM accounts WHERE day_on IS NOT NULL) AS summed
             WHERE day_used_brought <> says""",
     ),
-    "a day is withdrawn where its opening was taken back": (
+    "a day is withdrawn exactly if its opening was reversed": (
         "SELECT count(*) FROM accounts WHERE day_on IS NOT NULL",
         """SELECT format('account %s: the opening of %s was %s', id, day_on,
                   CASE WHEN day_withdrawn THEN 'not taken back, and its day is withdrawn'
@@ -162,7 +162,7 @@ CROSS_CHECKS: Final[Mapping[str, tuple[str, str]]] = {
             WHERE (day_withdrawn AND NOT taken AND NOT empty_taken)
                OR (taken AND NOT day_withdrawn)""",
     ),
-    "every purchase bought what its entry brought": (
+    "every purchase has the credits that its entry granted": (
         "SELECT count(*) FROM purchases",
         """SELECT format('purchase %s: %s credits, %s of its lot; its entry brought %s',
                   payment_key, purchases.credits, backings.credits, amount)
@@ -171,7 +171,7 @@ CROSS_CHECKS: Final[Mapping[str, tuple[str, str]]] = {
               AND entries.kind = 'purchase'
             WHERE (purchases.credits, backings.credits) IS DISTINCT FROM (amount, amount)""",
     ),
-    "every run issued what it opened": (
+    "every run granted what its opened days say": (
         "SELECT count(*) FROM runs",
         """SELECT format('run %s of %s: %s issued with %s credits stand; its days say %s with %s',
                   id, day_on, issued, issued_credits, days, credits)
@@ -181,16 +181,16 @@ CROSS_CHECKS: Final[Mapping[str, tuple[str, str]]] = {
                           AND starts_at = wave_at AND run_id = runs.id) AS opened ON true) AS summed
             WHERE (issued, issued_credits) IS DISTINCT FROM (days, credits)""",
     ),
-    "every correction was asked for by an operator": (
+    "every correction has an operator's act": (
         "SELECT count(*) FROM journals WHERE kind IN ('grant', 'adjustment', 'reversal')",
-        # What a run's reversal takes back is one act. A payer's debt for a gift is the webhook's.
+        # The reversal of a run is one act. A payer's debt for a gift belongs to the webhook's act.
         """SELECT format('journal %s (%s): no operator asked for it', id, kind) FROM journals
             WHERE kind IN ('grant', 'adjustment', 'reversal') AND event_id IS NULL
               AND NOT EXISTS (SELECT FROM operator_acts AS act WHERE act.journal_id = journals.id)
               AND NOT EXISTS (SELECT FROM reversals
                                WHERE reversals.journal_id = journals.id AND part_of IS NOT NULL)""",
     ),
-    "every opening is of its run, and every purchase of its event": (
+    "every opening names its run, and every purchase its event": (
         "SELECT count(*) FROM daily_grants",
         """SELECT format('the day %s of account %s is of run %s; its journal %s is of run %s',
                   day_on, opened.account_id, opened.run_id, journals.id, journals.run_id)
@@ -210,9 +210,9 @@ CROSS_CHECKS: Final[Mapping[str, tuple[str, str]]] = {
             WHERE kind = 'purchase'
               AND NOT EXISTS (SELECT FROM purchases WHERE journal_id = journals.id)""",
     ),
-    "no account has a tier that nothing gives": (
+    "no account has a tier that no subscription gives": (
         "SELECT count(*) FROM accounts WHERE tier <> 'FREE'",
-        # Where something is due the tier may be one that a grace gave until now.
+        # If something is due, a grace period that just ended may have given the tier.
         """SELECT format('account %s is %s, and no subscription gives it that', id, tier)
              FROM accounts
             WHERE tier <> 'FREE' AND due_at > tallybook_now()
@@ -221,7 +221,7 @@ CROSS_CHECKS: Final[Mapping[str, tuple[str, str]]] = {
                                WHERE one.account_id = accounts.id
                                  AND accounts.tier IN (one.tier, one.grace_tier))""",
     ),
-    "nothing falls due later than it does": (
+    "every account's due time is that of the first thing that falls due": (
         "SELECT count(*) FROM accounts WHERE joined_to IS NULL",
         # A dormant account's day waits until it is used, a suspended one's until it is resumed.
         """SELECT format('account %s is looked at again at %s; something is due at %s', id, due_at,
@@ -243,7 +243,7 @@ CROSS_CHECKS: Final[Mapping[str, tuple[str, str]]] = {
                      FROM accounts WHERE joined_to IS NULL) AS due
             WHERE due_at > falls_due""",
     ),
-    "every customer is tied as its claims say": (
+    "every customer is linked as its claims say": (
         "SELECT count(*) FROM customers",
         """WITH best AS (
                SELECT DISTINCT ON (customer_id) customer_id, rank, external_id FROM claims
@@ -259,7 +259,7 @@ CROSS_CHECKS: Final[Mapping[str, tuple[str, str]]] = {
             WHERE customers.rank <> 1 AND (customers.rank, customers.account_id) IS DISTINCT FROM
                   (coalesce(best.rank, 4), coalesce(known_ids.account_id, customers.account_id))""",
     ),
-    "every subscription is received by the account that is named for it, else its customer's": (
+    "every subscription's account is the one named for it, else its customer's": (
         "SELECT count(*) FROM subscriptions WHERE account_id IS NOT NULL",
         """WITH named AS (
                SELECT DISTINCT ON (subscriptions.id) subscriptions.id, subscriptions.account_id,
@@ -280,7 +280,7 @@ CROSS_CHECKS: Final[Mapping[str, tuple[str, str]]] = {
                   account_id, coalesce(known, of_customer, tied_to))
              FROM named WHERE account_id IS DISTINCT FROM coalesce(known, of_customer, tied_to)""",
     ),
-    "every subscription is where its last transition left it": (
+    "every subscription has the state of its last transition": (
         "SELECT count(*) FROM subscriptions",
         """SELECT format('subscription %s is %s; its last transition led to %s', subscriptions.id,
                   state, to_state)

@@ -1,7 +1,7 @@
-"""What rows derive from facts, computed again by the functions that derived them.
+"""Derive rows again from their facts, by the functions that derived them first.
 
-A hand that gives a subscription a better tier, or takes a refund back, leaves the facts behind that
-say otherwise.
+Somebody who gives a subscription a better tier, or removes a refund, leaves facts that say
+otherwise.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from app.subscriptions.store import Asked
 _SQL: Final = sql.beside(__file__)
 PAGE_ROWS: Final = 500
 
-# What of a subscription's row its facts say; its account is compared by another check.
+# The columns of a subscription that its facts decide; another check compares its account.
 _OF_FACTS: Final = frozenset(
     {"state", "status", "price_ids", "period_end_at", "cancel_at_period_end", "cancel_at", "tier"}
     | {"grace_tier", "failing_since", "grace_ends_at", "last_event_id", "last_event_at"}
@@ -38,7 +38,7 @@ Finding = Callable[[Database], AsyncGenerator[str, None]]
 
 
 async def wrong_subscriptions(database: Database) -> AsyncGenerator[str, None]:
-    """Name the subscriptions that are not what all their facts derive."""
+    """Name the subscriptions that differ from what all their facts derive."""
     catalogues, after = Catalogues(), ""
     while rows := await database.fetch(*_SQL["subscriptions"](after=after, limit=PAGE_ROWS)):
         after = rows[-1]["id"]
@@ -82,7 +82,7 @@ def _told(value: object) -> str:
 
 
 async def wrong_purchases(database: Database) -> AsyncGenerator[str, None]:
-    """Name the purchases whose session, or whose money back, is not what was told of them."""
+    """Name the purchases whose session, or whose refunded money, differs from the facts."""
     after = ""
     while rows := await database.fetch(*_SQL["purchases"](after=after, limit=PAGE_ROWS)):
         after = rows[-1]["payment_key"]
@@ -121,15 +121,15 @@ async def _facts_of(database: Database, row: Record) -> list[MoneyFact]:
     return await payments.facts_of(database, Payment(intent, charges))
 
 
-# name → (what it counts, what it finds wrong), beside the checks that SQL can say.
+# name → (what it counts, what finds faults), for the checks that SQL cannot make.
 DERIVED: Final[Mapping[str, tuple[str, Finding]]] = {
-    "every subscription is what its facts derive": (
+    "every subscription is as its facts derive it": (
         "SELECT count(*) FROM subscriptions",
         wrong_subscriptions,
     ),
-    "every purchase is one that an event tells of, with the money that went back": (
+    "every purchase, and the money that went back, is as events say": (
         "SELECT count(*) FROM purchases",
         wrong_purchases,
     ),
-    "every seal is what the ledger says": ("SELECT count(*) FROM seals", wrong_seals),
+    "every seal fits the ledger": ("SELECT count(*) FROM seals", wrong_seals),
 }

@@ -1,6 +1,6 @@
-"""The projections of the entries: which table, which columns, and the query that tells them.
+"""The projections of the entries: each table, its columns, and the query that computes them.
 
-What entries do not tell is no projection: a lot's source, priority and end, a hold's deadline, an
+What entries do not say is no projection: a lot's source, priority and end, a hold's deadline, an
 account's running day.
 """
 
@@ -12,9 +12,9 @@ import msgspec
 
 
 class Projection(msgspec.Struct, frozen=True):
-    """A table, its columns that entries tell, and the query that tells them.
+    """A table, its columns that follow from entries, and the query that computes them.
 
-    ``$1`` are the accounts to look at; null looks at all.
+    ``$1`` are the accounts to look at; null means all.
     """
 
     table: str
@@ -52,8 +52,8 @@ ACCOUNTS: Final = Projection(
           LEFT JOIN used ON used.id = accounts.id
          WHERE $1::bigint[] IS NULL OR accounts.id = ANY($1)""",
 )
-# What a lot was granted is what these kinds brought into it from outside. What a reversal or a
-# failed refund brings back was in it before, and is not granted again.
+# These kinds grant credits to a lot from outside. What a reversal or a failed refund brings back
+# was in the lot before, and is not granted again.
 LOTS: Final = Projection(
     "lots",
     ("granted", "lapsed", "moved", "free", "held", "live"),
@@ -77,7 +77,7 @@ LOTS: Final = Projection(
                GROUP BY lot_id) AS summed ON summed.lot_id = lots.id
          WHERE $1::bigint[] IS NULL OR lots.account_id = ANY($1)""",
 )
-# A release by request comes before the deadline, one by the clock is dated at it.
+# A release by request comes before the deadline; a release by the clock is dated at the deadline.
 HOLDS: Final = Projection(
     "holds",
     ("amount", "captured", "state"),
@@ -104,7 +104,7 @@ HOLDS: Final = Projection(
               GROUP BY hold_id) AS summed ON summed.hold_id = holds.id
         WHERE $1::bigint[] IS NULL OR holds.account_id = ANY($1)""",
 )
-# What is held of a lot by no hold stands frozen: an open dispute's.
+# What is held of a lot by no hold is frozen, by an open dispute.
 BACKINGS: Final = Projection(
     "backings",
     ("frozen",),
@@ -122,14 +122,14 @@ PROJECTIONS: Final = (ACCOUNTS, LOTS, HOLDS, BACKINGS)
 
 
 def differing(columns: tuple[str, ...]) -> str:
-    """Where what stands is not what the entries say."""
+    """Return the SQL condition for a row that differs from its entries."""
     stands = ", ".join(f"stands.{name}" for name in columns)
     says = ", ".join(f"says.{name}" for name in columns)
     return f"({stands}) IS DISTINCT FROM ({says})"
 
 
 def differences(projection: Projection, what: str, *columns: str) -> str:
-    """A query that names the rows whose columns are not what the entries say, a text for each."""
+    """Return a query that names the rows whose columns differ from the entries, one text each."""
     told = ", ".join(f"{name.replace('_at', '')} %s" for name in columns)
     said = ", ".join("%s" for _ in columns)
     values = ", ".join(

@@ -1,6 +1,6 @@
-"""Rebuild: set accounts, lots, holds and what stands frozen to what their entries say.
+"""Rebuild: set accounts, lots, holds and frozen credits to what their entries say.
 
-Entries are the ledger; the rest are projections of them. What entries do not tell is left alone.
+Entries are the ledger; the rest are projections of them. What entries do not say stays as it is.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ LOCK_SECONDS_MAX: Final = 60
 
 
 class EntriesContradictError(TallybookError):
-    """The entries themselves add up to what no projection may be.
+    """The sum of the entries is a value that no projection may have.
 
-    No call over HTTP rebuilds, so that it has no code of its own there.
+    No call over HTTP rebuilds, so this error has no code there.
     """
 
 
 class Difference(msgspec.Struct, frozen=True):
-    """One column of one row, as it stood and as the entries say."""
+    """One column of one row: its present value, and the value by its entries."""
 
     table: str
     row: int
@@ -38,17 +38,17 @@ class Difference(msgspec.Struct, frozen=True):
 
 
 async def find(database: Database) -> list[Difference]:
-    """What differs now, over one snapshot; nothing is changed."""
+    """Return the present differences, from one snapshot; nothing is changed."""
     async with database.snapshot():
         await database.execute("SET LOCAL statement_timeout = 0")
         return await _differences(database, None)
 
 
 async def rebuild(database: Database) -> list[Difference]:
-    """Mend what differs, in one transaction; what differed.
+    """Mend the differences in one transaction, and return them.
 
-    Looks twice: at everything, and again at the accounts that differed once they are locked, so
-    that whoever writes elsewhere is not kept waiting. Raises EntriesContradictError.
+    Looks twice: at everything, then again at the accounts that differed once they are locked, so
+    that writers of other accounts do not wait. Raises EntriesContradictError.
     """
     async with database.transaction():
         await database.execute("SET LOCAL statement_timeout = 0")
@@ -65,7 +65,7 @@ async def rebuild(database: Database) -> list[Difference]:
                 await _mend(database, projection, suspects)
         except asyncpg.CheckViolationError as error:
             raise EntriesContradictError(
-                f"The entries contradict what may be ({error}); nothing was changed. "
+                f"The entries lead to values that are not allowed ({error}); nothing was changed. "
                 "`tallybook ledger verify` names them."
             ) from error
     return found

@@ -1,4 +1,4 @@
-"""The schema's structure, object by object, against the one that was shipped.
+"""Compare the schema, object by object, with the shipped one.
 
 structure.txt is what a fresh database says of itself. After a change of piccolo_migrations/schema
 a test writes it: ``WRITE_STRUCTURE=1 pytest tests/verify/test_structure.py -k shipped``.
@@ -34,7 +34,7 @@ SELECT left(CASE
  ORDER BY what ~ '^(column|constraint|index|right)', what -- a table before what is part of it
 """
 
-# Each number that PostgreSQL draws, the last that was drawn, and the highest that stands.
+# Each sequence: the last number that it gave, and the highest number in its table.
 _NUMBERS: Final = " UNION ALL ".join(
     f"SELECT '{table}.{column}', (SELECT last_value FROM {table}_{column}_seq),"
     f" (SELECT max({column}) FROM {table})"
@@ -46,13 +46,13 @@ _NUMBERS: Final = " UNION ALL ".join(
     )
 )
 
-# name → (what it counts, what it finds wrong); each finding is one text.
+# name → (the query that counts rows, the query that finds faults); each finding is one text.
 STRUCTURE: Final[Mapping[str, tuple[str, str]]] = {
     "every object of the schema is defined as it was shipped": (
         f"SELECT count(*) FROM ({STANDS}) AS stands",
         _DIFFERENCES,
     ),
-    "new numbers are drawn above those that stand": (
+    "every sequence is above the numbers in its table": (
         f"SELECT count(*) FROM ({_NUMBERS}) AS numbered",
         f"""SELECT format('%s: the next number is drawn after %s, and %s stands', name, drawn,
                           highest)

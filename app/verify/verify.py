@@ -19,7 +19,7 @@ ALL: Final = (*CHECKS, *DERIVED)
 
 
 class Check(msgspec.Struct, frozen=True):
-    """One invariant, how many rows it looked at, and where it does not hold."""
+    """One invariant, the number of rows checked, and the violations."""
 
     name: str
     rows: int
@@ -27,19 +27,19 @@ class Check(msgspec.Struct, frozen=True):
 
 
 async def verify(database: Database) -> list[Check]:
-    """Every check, over one snapshot of the whole ledger."""
+    """Run every check on one snapshot of the whole ledger, and return them."""
     return [check async for check in verifying(database)]
 
 
 async def verify_structure(database: Database) -> list[Check]:
-    """Only the checks that hold of the schema, whatever stands in it."""
+    """Run only the checks of the schema, which do not depend on the data."""
     return [check async for check in _run(database, tuple(STRUCTURE))]
 
 
 def verifying(database: Database) -> AsyncGenerator[Check, None]:
-    """The same as `verify`, each check as it is done: a large ledger takes minutes.
+    """Run every check like `verify`, yielding each as it ends: a large ledger takes minutes.
 
-    The database should be a patient one. The caller closes what it does not read to the end.
+    Use a database with patient limits. The caller closes the generator if it stops early.
     """
     return _run(database, ALL)
 
@@ -66,9 +66,9 @@ async def _found(database: Database, finding: str | Finding) -> list[str]:
 
 
 async def store_verdict(database: Database, checks: Sequence[Check]) -> None:
-    """Keep what a whole verification came to, for the metrics and for who asks later.
+    """Store the result of a whole verification, for the metrics and for later questions.
 
-    An auditor's own login may not write, and a replica cannot: their verdict is not kept.
+    An auditor's own login may not write, and a replica cannot: their result is not stored.
     """
     with suppress(asyncpg.InsufficientPrivilegeError, asyncpg.ReadOnlySQLTransactionError):
         await database.execute(

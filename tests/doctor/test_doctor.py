@@ -170,7 +170,7 @@ async def test_a_login_that_is_no_member_may_not_work(
     finally:
         await superuser.execute(f"DROP OWNED BY {name}; DROP ROLE {name}")
     assert found["application may work"].level is Level.FAIL
-    assert f"{name} is no member of tallybook_app" in found["application may work"].said
+    assert f"{name} is not in the group tallybook_app" in found["application may work"].said
 
 
 async def test_the_owners_login_is_not_the_applications(

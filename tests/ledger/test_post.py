@@ -45,7 +45,7 @@ async def entries_of(book: Book, account: int) -> list[Record]:
 
 async def ledger_is_whole(book: Book) -> bool:
     # Nobody asked for what is drafted here, and no payment was made for it.
-    apart = ("every correction was asked for by an operator", "every opening is of its run")
+    apart = ("every correction has an operator's act", "every opening names its run")
     checks = [one for one in await verify(book.database) if not one.name.startswith(apart)]
     differences = [text for check in checks for text in check.differences]
     assert differences == []

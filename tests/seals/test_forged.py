@@ -240,7 +240,7 @@ async def test_a_restore_to_an_earlier_moment_is_told_as_a_fork(
 
 
 async def test_verify_has_the_seals_among_its_checks(sealed: Database, book: Book) -> None:
-    name = "every seal is what the ledger says"
+    name = "every seal fits the ledger"
     assert name in ALL
     await sealed.execute("UPDATE seals SET root = balances_root")
     (found,) = [one for one in await verify(book.database) if one.name == name]
