@@ -1,4 +1,4 @@
-"""What every use case of accounts works with: the database, the applied catalogues, Stripe."""
+"""The context of every use case: the database, the applied catalogues, Stripe."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 class Book:
     """One book: its database, and the catalogues that were applied to it.
 
-    ``livemode`` tells whose events touch it; ``stripe`` is None where no key is set;
-    ``grant_chunks`` is how many chunks of the daily grants it opens side by side at most.
+    ``livemode`` says which events it accepts; ``stripe`` is None if no key is set;
+    ``grant_chunks`` is the largest number of grant chunks that run side by side.
     """
 
     database: Database
@@ -36,7 +36,7 @@ class Book:
 
 
 def book_of(settings: Settings, database: Database) -> Book:
-    """The book of these settings; ``close_stripe`` ends what it may open."""
+    """Return the book of these settings; ``close_stripe`` closes what it may open."""
     return Book(
         database,
         stripe=_stripe(settings),
@@ -48,7 +48,7 @@ def book_of(settings: Settings, database: Database) -> Book:
 
 
 def settings_of(name: str, environment: Mapping[str, str] | None = None) -> Settings:
-    """The settings of one of TALLYBOOK_BOOKS: the process's, but for what is said for it alone."""
+    """Return the settings of one of TALLYBOOK_BOOKS: the process's, with the book's own on top."""
     try:
         return settings_module.load(
             environment_of(name, os.environ if environment is None else environment)
@@ -62,13 +62,13 @@ def settings_of(name: str, environment: Mapping[str, str] | None = None) -> Sett
 def _stripe(settings: Settings) -> StripeApi | None:
     if settings.stripe_api_key is None:
         return None
-    # The SDK takes half a second to import: only where there is a key.
+    # The SDK takes half a second to import, so only with a key.
     from app.stripe_client import StripeApi  # noqa: PLC0415
 
     return StripeApi(settings.stripe_api_key, settings.stripe_api_base)
 
 
 async def close_stripe(book: Book) -> None:
-    """End the connections to Stripe."""
+    """Close the connections to Stripe."""
     if book.stripe is not None:
         await book.stripe.close()

@@ -30,8 +30,8 @@ FILES_MAX: Final = 2 * CONNECTIONS_MAX
 def serve(host: str, port: int, workers: int) -> None:
     """Serve until SIGTERM or SIGINT.
 
-    Raises ConfigurationError for bad settings or a database that cannot be used: once here, since
-    each worker process would answer with a traceback.
+    Raises ConfigurationError for bad settings or an unusable database. This is checked once here,
+    since each worker process would answer with a traceback.
     """
     configured = settings.load()
     for each in (configured, *map(settings_of, configured.books)):
@@ -56,7 +56,7 @@ def _server(host: str, port: int, workers: int) -> AbstractServer[Any]:
         interface=Interfaces.ASGI,
         loop=Loops.uvloop,
         # With `auto` granian waits without end for bytes that tell HTTP/1 from HTTP/2: 1,100 silent
-        # connections closed the door. Proxies speak HTTP/1.1 to what is behind them.
+        # connections blocked the server. Proxies speak HTTP/1.1 to the servers behind them.
         http=HTTPModes.http1,
         backlog=CONNECTIONS_MAX,
         backpressure=CONNECTIONS_MAX,
@@ -69,7 +69,7 @@ def _server(host: str, port: int, workers: int) -> AbstractServer[Any]:
 
 
 def _allow_files() -> None:
-    """Let the process have a file for each connection, as far as the system's hard limit goes.
+    """Let the process open a file for each connection, up to the system's hard limit.
 
     Many systems begin with 1,024, at which accepting would fail.
     """
@@ -81,9 +81,9 @@ def _allow_files() -> None:
 
 @contextmanager
 def _shared_counts() -> Iterator[None]:
-    """A folder in which the workers, and those that take the place of dead ones, count together.
+    """Return a folder in which the workers, and their replacements, count together.
 
-    It is named before any of them starts: they are forks, and must not find the library imported.
+    It is named before any worker starts: they are forks, and must not find the library imported.
     """
     if os.environ.get(settings.COUNTS_FOLDER):
         yield

@@ -1,4 +1,4 @@
-"""Stripe's API, asked through its SDK: bounded in time and size, dated by Stripe's clock."""
+"""Stripe's API, called through its SDK: bounded in time and size, dated by Stripe's clock."""
 
 from __future__ import annotations
 
@@ -34,12 +34,13 @@ _PATH: Final = re.compile(r"/v[12](/[A-Za-z0-9_.~-]+)+")
 Json = dict[str, Any]
 Params = Mapping[str, Any]
 
-# Else the SDK keeps an id of this machine in the home folder and tells Stripe of the platform.
+# Otherwise the SDK keeps an id of this machine in the home folder and reports the platform to
+# Stripe.
 stripe.enable_telemetry = False
 
 
 class Retrieved(msgspec.Struct, frozen=True):
-    """What Stripe answered, and when by its own clock, which has a grain of one second."""
+    """Stripe's answer, and its time by Stripe's clock, in whole seconds."""
 
     body: Json
     asked_at: datetime
@@ -56,12 +57,12 @@ class Page(msgspec.Struct, frozen=True):
 class StripeApi:
     """One Stripe account's API.
 
-    Every call raises StripeUnavailableError where Stripe is away, slow, too busy or answers
-    nonsense, and StripeRefusedError, with what Stripe said, where it refuses.
+    Every call raises StripeUnavailableError if Stripe is away, slow, too busy or its answer cannot
+    be read, and StripeRefusedError, with Stripe's words, if it refuses.
     """
 
     def __init__(self, key: str, base: str | None = None) -> None:
-        """``base`` is another address than Stripe's own, for a local server."""
+        """``base`` replaces Stripe's own address, for a local server."""
         self._key = key
         self._context: str | None = None
         self._http = _Http(trust_env=base is None)
@@ -73,11 +74,11 @@ class StripeApi:
         )
 
     async def close(self) -> None:
-        """End its connections."""
+        """Close its connections."""
         await self._http.close_async()
 
     def in_context(self, context: str | None) -> StripeApi:
-        """The same connections, asking for this account of the key's organization."""
+        """Return the same connections for this account of the key's organization."""
         other = copy.copy(self)
         other._context = context
         return other
@@ -88,7 +89,7 @@ class StripeApi:
         return Retrieved(await self._completed(found.body), found.asked_at)
 
     async def _completed(self, body: Json) -> Json:
-        """The object with all its items: Stripe nests the first ten of a list."""
+        """Return the object with all its items: Stripe nests the first ten of a list."""
         cut = _cut_list(body)
         if cut is None:
             return body
@@ -103,21 +104,22 @@ class StripeApi:
     async def create_checkout_session(
         self, params: Params, idempotency_key: str | None = None
     ) -> Retrieved:
-        """Stripe's hosted page on which one buys; KeyReusedError as Stripe says."""
+        """Create Stripe's hosted page for a purchase; raise KeyReusedError if Stripe says so."""
         return await self._ask("post", "/v1/checkout/sessions", params, idempotency_key)
 
     async def create_portal_session(
         self, params: Params, idempotency_key: str | None = None
     ) -> Retrieved:
-        """Stripe's hosted page on which a customer changes what was bought."""
+        """Create Stripe's hosted page on which a customer changes subscriptions."""
         return await self._ask("post", "/v1/billing_portal/sessions", params, idempotency_key)
 
     async def subscriptions(
         self, status: str = "all", after: str | None = None
     ) -> AsyncIterator[Page]:
-        """Every subscription with its customer, in pages, newest first; one page is held.
+        """Yield every subscription with its customer, in pages, newest first; one page is in
+        memory.
 
-        ``after`` goes on after that one.
+        ``after`` continues after that subscription.
         """
         params = {"status": status, "expand": ["data.customer"]}
         params |= {"starting_after": after} if after else {}
@@ -127,7 +129,7 @@ class StripeApi:
     async def events(
         self, types: Sequence[str], *, delivery_success: bool, since: datetime
     ) -> AsyncIterator[Json]:
-        """Events of these types, oldest first; a page for each 20 types is held at a time.
+        """Yield events of these types, oldest first; one page for each 20 types is in memory.
 
         Stripe keeps them for 30 days.
         """
@@ -146,7 +148,7 @@ class StripeApi:
             yield event
 
     async def pages(self, path: str, params: Params) -> AsyncIterator[Page]:
-        """A whole list, newest first; one page is held."""
+        """Yield a whole list, newest first; one page is in memory."""
         page = await self._page(path, params)
         yield page
         while page.has_more:
@@ -157,7 +159,9 @@ class StripeApi:
             yield page
 
     async def _oldest_first(self, path: str, params: Params) -> AsyncIterator[Json]:
-        """Stripe lists newest first: walk to the oldest page, then back, keeping one page."""
+        """Yield the oldest first: walk to the oldest page, then back, keeping one page in
+        memory.
+        """
         newest = oldest = None
         async for page in self.pages(path, params):
             newest, oldest = newest or page, page
@@ -186,7 +190,7 @@ class StripeApi:
     async def _ask(
         self, method: str, path: str, params: Params, idempotency_key: str | None = None
     ) -> Retrieved:
-        if not _PATH.fullmatch(path):  # an id out of an event may hold anything
+        if not _PATH.fullmatch(path):  # an id from an event may contain anything
             raise StripeRefusedError(f"{path[:100]!r} is no path of Stripe's API.", 404)
         with self._told():
             answer = await self._client.raw_request_async(
@@ -196,14 +200,14 @@ class StripeApi:
                 idempotency_key=idempotency_key,
                 stripe_context=self._context,
             )
-            body = orjson.loads(answer.body)  # plain dicts, which the SDK's own are not
+            body = orjson.loads(answer.body)  # plain dicts, which the SDK's own objects are not
         if not isinstance(body, dict):
             raise _nonsense("no object")
         return Retrieved(body, _date(answer.headers))
 
     @contextmanager
     def _told(self) -> Iterator[None]:
-        """The SDK's errors as ours; the key is left out, wherever it may stand."""
+        """Turn the SDK's errors into ours; the key is removed from their texts."""
         try:
             yield
         except stripe.IdempotencyError as error:
@@ -213,7 +217,7 @@ class StripeApi:
         except stripe.StripeError as error:
             raise self._refusal(error) from None
         except (AttributeError, KeyError, TypeError, ValueError):
-            # The SDK's own, where an error is not the object that it takes it for.
+            # The SDK's own error, if an error is not the object that it expects.
             raise _nonsense("an unknown form of error") from None
 
     def _refusal(self, error: stripe.StripeError) -> StripeRefusedError | StripeUnavailableError:
@@ -236,7 +240,9 @@ class StripeApi:
 
 
 def _cut_list(body: Json) -> tuple[str, str, Params] | None:
-    """The member of which Stripe nests but the first items, and where all of them are listed."""
+    """Return the member of which Stripe nests only the first items, and the path of the
+    whole list.
+    """
     match body:
         case {"object": "subscription", "id": str(number), "items": {"has_more": True}}:
             return "items", "/v1/subscription_items", {"subscription": number}
@@ -295,7 +301,7 @@ def _away(said: str, *, again: bool = True) -> stripe.APIConnectionError:
 
 
 async def _merged(lists: Sequence[AsyncIterator[Json]]) -> AsyncIterator[Json]:
-    """Several lists, each oldest first, as one."""
+    """Merge several lists, each oldest first, into one."""
     heads: list[tuple[int, str, int, Json]] = []
     for at, one in enumerate(lists):
         await _push(heads, at, one)

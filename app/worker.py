@@ -16,7 +16,7 @@ from app.outgoing.sending import Sender
 
 
 async def work() -> int:
-    """Tick and deliver until a signal; a tick under way ends its transaction or rolls it back."""
+    """Tick and deliver until a signal; a running tick ends its transaction or rolls it back."""
     configured = settings.load()
     logs.configure(configured)
     if configured.traced:
@@ -25,7 +25,7 @@ async def work() -> int:
     async with AsyncExitStack() as stack:
         working = [await _begin(stack, configured, configured.redis_url)]
         for name in configured.books:
-            # Nudges are the first book's; the others' loops run by themselves.
+            # Nudges are for the first book; the others' loops run by themselves.
             working.append(await _begin(stack, settings_of(name), None))
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, lambda: [each.cancel() for each in working])

@@ -207,8 +207,8 @@ def _held_lot(journal: JournalDraft, lot: Lot, source: AccountDay, target: Accou
     moved = target.sheet.grant(journal, lot.source, 0, lot.expires_at, priority=lot.priority)
     moved.granted_at = lot.granted_at
     if lot is source.lot:
-        # This usage counts against the target's allowance already. If it were given back,
-        # it would count twice, so a released hold lapses at once.
+        # This usage counts against the target's allowance already. If it were given back, it would
+        # count twice, so a released hold lapses at once.
         moved.expires_at = target.now
     move_clawbacks(lot, moved, source, target)
     return moved

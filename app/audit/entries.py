@@ -97,8 +97,8 @@ _CONDITIONS: Final = {
     "recorded_to": "entries.recorded_at < {}",
 }
 
-# The columns of an order, and their values in the page's last entry. Within an account
-# recorded_at has the same order as the ids, and an index.
+# The columns of an order, and their values in the page's last entry. Within an account recorded_at
+# has the same order as the ids, and an index.
 _BY_ID: Final = {"entries.id": "{0}"}
 _WITHIN_ACCOUNT: Final = {
     "entries.recorded_at": "(SELECT recorded_at FROM entries WHERE id = {0})",

@@ -45,8 +45,7 @@ GAUGES: Final[Mapping[str, tuple[str, str]]] = {
         )
         for name, column, told in (
             # Without accounts that a spend opened first, dormant ones and closed ones: the rest is
-            # what
-            # `issued` must reach.
+            # what `issued` must reach.
             ("expected", "expected - skipped", "Accounts to be opened"),
             ("issued", "issued", "Accounts opened"),
             ("failed", "failed", "Accounts that failed"),

@@ -35,8 +35,7 @@ class BehindError(Exception):
     """The replica has not replayed in time what the primary has acknowledged."""
 
 
-# Errors of a replica that the primary may not have: it is away, has no such database, or canceled
-# a
+# Errors of a replica that the primary may not have: it is away, has no such database, or canceled a
 # statement for its replay. A statement that took too long would take too long there, too.
 _FAILED: Final = (
     BehindError,
@@ -151,9 +150,8 @@ async def replayed(primary: Database, replica: Database) -> None:
 
     Raises BehindError if that takes longer than a report waits.
     """
-    # The book's floor rises ten times a second while reports ask for it. A position alone would
-    # not be
-    # enough: a server that was a replica once and was promoted since could have reached it, too.
+    # The book's floor rises ten times a second while reports ask for it. A position alone would not
+    # be enough: a server that was a replica once and was promoted since could have reached it, too.
     floor = await raise_floor(primary)
     position = await primary.fetchval("SELECT pg_current_wal_flush_lsn()::text")
     ends_at = time.monotonic() + WAIT_SECONDS_MAX

@@ -1,6 +1,4 @@
-"""Check the service as its callers see it: ready, described, guarded, reached by signed
-webhooks.
-"""
+"""Check the service as callers see it: ready, described, guarded, reached by webhooks."""
 
 from __future__ import annotations
 

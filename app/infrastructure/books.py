@@ -1,8 +1,8 @@
 """Several books in one database: each is a schema, named by the address that leads to it.
 
-Which book a process or command works on is told by TALLYBOOK_BOOK; TALLYBOOK_BOOKS names further
-ones that a server and a worker serve beside it. A variable for one of those alone ends in its name:
-``STRIPE_WEBHOOK_SECRET__ACME``.
+TALLYBOOK_BOOK names the book that a process or command works on. TALLYBOOK_BOOKS names further
+books that a server and a worker serve beside it. A variable for one of those alone ends in its
+name: ``STRIPE_WEBHOOK_SECRET__ACME``.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from urllib.parse import parse_qs, quote, urlsplit, urlunsplit
 from app.errors import ConfigurationError
 
 MAIN_BOOK: Final = "public"
-BOOK_NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,40}")  # needs no quotes
+BOOK_NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,40}")  # needs no quotes in SQL
 _IN_BOOK: Final = re.compile(rf"-c\s*search_path=({BOOK_NAME.pattern})")
-# What one book has says nothing of another: whose events come in, which log is signed.
+# Never inherited by another book: the source of its events, and the log that is signed.
 _ITS_OWN: Final = (
     *("STRIPE_WEBHOOK_SECRET", "STRIPE_API_KEY"),
     *("TALLYBOOK_LIVEMODE", "TALLYBOOK_SEAL_KEY", "TALLYBOOK_WITNESSES", "TALLYBOOK_BOOKS"),
@@ -25,14 +25,14 @@ _ITS_OWN: Final = (
 
 
 def book_of_url(url: str) -> str:
-    """The book that an address names, as `in_book` does; `public` where it names none."""
+    """Return the book that an address names, as `in_book` writes it; `public` if it names none."""
     options = parse_qs(urlsplit(url).query).get("options", [""])[-1]
     found = _IN_BOOK.search(options)
     return found[1] if found else MAIN_BOOK
 
 
 def in_book(url: str, book: str | None) -> str:
-    """The address of a book in this database, in a form that psql takes too.
+    """Return the address of a book in this database, in a form that psql takes too.
 
     Raises ConfigurationError for a name that no book can have, or an address with other options.
     """
@@ -42,7 +42,7 @@ def in_book(url: str, book: str | None) -> str:
     parts = urlsplit(url)
     if "options" in parse_qs(parts.query):
         raise ConfigurationError(
-            "The database's address has options, which are where its book is named: leave them out."
+            "The database's address has options, but the book's name goes there: leave them out."
         )
     query = f"{parts.query}&" if parts.query else ""
     return urlunsplit(parts._replace(query=f"{query}options={quote(f'-csearch_path={book}')}"))
@@ -58,9 +58,9 @@ def check_name(name: str) -> None:
 
 
 def environment_of(book: str, environment: Mapping[str, str]) -> dict[str, str]:
-    """The variables of one of the further books: its own before those of the process.
+    """Return the variables of a further book: its own, then those of the process.
 
-    Some are never those of the process: its Stripe secrets, mode and seal key.
+    Its Stripe secrets, mode and seal key are never those of the process.
     """
     check_name(book)
     ending = f"__{book.upper()}"
@@ -70,7 +70,7 @@ def environment_of(book: str, environment: Mapping[str, str]) -> dict[str, str]:
         if name.removesuffix("_FILE").endswith(ending)
     }
     stated = {name.removesuffix("_FILE") for name in own} | set(_ITS_OWN)
-    if "DATABASE_URL" in stated:  # another server, whose replica is another, too
+    if "DATABASE_URL" in stated:  # another server, so another replica, too
         stated.add("DATABASE_REPLICA_URL")
     shared = {
         name: value

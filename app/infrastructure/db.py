@@ -1,8 +1,8 @@
 """The database: one engine, transactions that are safe for money, savepoints for nesting.
 
-Piccolo's own transaction leaks its connection and leaves its context variable set when COMMIT
-fails, and its nested transaction is no savepoint; ``Transaction`` mends both. Measured in the
-tests beside this module's: a failed COMMIT, a nested block, a restart of PostgreSQL.
+Piccolo's own transaction has two faults. If COMMIT fails, it leaks its connection and leaves its
+context variable set; and its nested transaction is no savepoint. ``Transaction`` mends both. The
+tests beside this module's test a failed COMMIT, a nested block and a restart of PostgreSQL.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ from app.infrastructure import traces
 from app.infrastructure.pins import pins_of
 
 CONNECT_TIMEOUT_S: Final = 5.0
-COMMAND_TIMEOUT_S: Final = 40.0  # after the server's own, which leaves the connection usable
-LOCK_TIMEOUT_MS: Final = 5_000  # the contract: one in flight is waited for, 5 s at most
+COMMAND_TIMEOUT_S: Final = 40.0  # after the server's own limit, which leaves the connection usable
+LOCK_TIMEOUT_MS: Final = 5_000  # the contract: another request under the same key, 5 s at most
 STATEMENT_TIMEOUT_MS: Final = 30_000
-CONNECTION_WAIT_S: Final = 10.0  # for one of a pool's connections to become free
+CONNECTION_WAIT_S: Final = 10.0  # the wait for a free connection of the pool
 Record: TypeAlias = asyncpg.Record
 Answer_co = TypeVar("Answer_co", covariant=True)
 
 
 class Patience(NamedTuple):
-    """How long the server lets a connection of ours wait for locks, work, and stand idle."""
+    """How long the server lets a connection wait for locks, work, and be idle."""
 
     lock_ms: int = LOCK_TIMEOUT_MS
     statement_ms: int = STATEMENT_TIMEOUT_MS
@@ -45,7 +45,7 @@ _lock_wait_ms: ContextVar[int | None] = ContextVar("lock_wait_ms", default=None)
 
 @contextmanager
 def waiting_for_locks(milliseconds: int) -> Iterator[None]:
-    """Let the transactions that this task begins in the block wait so long for a lock."""
+    """Let the transactions that this task begins in the block wait this long for a lock."""
     token = _lock_wait_ms.set(milliseconds)
     try:
         yield
@@ -54,7 +54,7 @@ def waiting_for_locks(milliseconds: int) -> Iterator[None]:
 
 
 class Runner(Protocol):
-    """What the pool and a connection have in common."""
+    """The methods that the pool and a connection have in common."""
 
     async def fetch(self, query: str, *args: Any) -> list[Record]: ...
     async def fetchrow(self, query: str, *args: Any) -> Record | None: ...
@@ -63,13 +63,13 @@ class Runner(Protocol):
 
 
 class Query(Protocol[Answer_co]):
-    """A query that Piccolo's builder made."""
+    """A query made by Piccolo's builder."""
 
     async def run(self) -> Answer_co: ...
 
 
 class Transaction(PostgresTransaction):
-    """One database transaction; nested in another it is a savepoint of that one."""
+    """One database transaction; nested in another one it is a savepoint."""
 
     __slots__ = ("_before", "_outer", "_savepoint", "_span", "_token", "afterwards")
 
@@ -125,7 +125,7 @@ class Transaction(PostgresTransaction):
 
     async def _give_back(self) -> None:
         if self.engine.pool:
-            await self.engine.pool.release(self.connection)  # which a cancelled request finishes
+            await self.engine.pool.release(self.connection)  # a canceled request finishes it too
         else:
             await asyncio.shield(self.connection.close())
 
@@ -139,31 +139,31 @@ async def _end(
     try:
         await transaction.rollback()
     except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
-        # The connection is gone, and the transaction with it; the first error tells more.
+        # The connection is gone, and the transaction with it; the first error says more.
         return
 
 
 class Engine(PostgresEngine):
-    """Piccolo's engine with our transaction, connecting only when asked to."""
+    """Piccolo's engine with our transaction; it connects only when asked to."""
 
     async def check_version(self) -> None:
-        """Piccolo connects here at construction; `tallybook doctor` asks instead."""
+        """Do nothing: Piccolo connects here at construction; `tallybook doctor` checks instead."""
 
     async def prep_database(self) -> None:
-        """No extensions are wanted."""
+        """Do nothing: no extensions are needed."""
 
     def transaction(self, allow_nested: bool = True) -> Transaction:
         return Transaction(engine=self, allow_nested=allow_nested)
 
     async def free_connection(self) -> asyncpg.Connection:
-        """A connection of the pool, or one of its own without a pool.
+        """Return a connection of the pool, or a new one without a pool.
 
-        Raises BusyError when none becomes free in time.
+        Raises BusyError if none becomes free in time.
         """
         if self.pool is None:
             return await self.get_new_connection()
         try:
-            async with asyncio.timeout(CONNECTION_WAIT_S):  # the pool's own costs a task each time
+            async with asyncio.timeout(CONNECTION_WAIT_S):  # asyncpg's own costs a task per call
                 return await self.pool.acquire()
         except TimeoutError:
             raise BusyError("No connection to the database became free in time.") from None
@@ -173,9 +173,9 @@ _asked: ContextVar[Database | None] = ContextVar("asked", default=None)
 
 
 class TableEngine(Engine):
-    """The engine of app.tables: it tells Piccolo which SQL to write, and leads to no database.
+    """The engine of app.tables: it tells Piccolo which SQL to write, and has no database.
 
-    A process may work on several: `Database.run` says on which a query runs.
+    A process may work on several books: `Database.run` decides which database runs a query.
     """
 
     def __init__(self) -> None:
@@ -190,11 +190,11 @@ class TableEngine(Engine):
 
 
 class _RehearsedError(Exception):
-    """Rolls a rehearsal back."""
+    """Raised to roll a rehearsal back."""
 
 
 class Database:
-    """The engine and its pool; every query runs in the task's transaction where there is one."""
+    """The engine and its pool; every query joins the task's transaction if there is one."""
 
     def __init__(
         self,
@@ -215,32 +215,31 @@ class Database:
         self.engine = Engine(config={"dsn": url}, extensions=())
 
     async def open(self) -> None:
-        """Start the pool; raises what asyncpg raises when the database is away.
+        """Start the pool; raise what asyncpg raises if the database is away.
 
-        With ``pool_size_min`` 0 nobody is asked yet, and nothing is raised.
+        With ``pool_size_min`` 0 nothing is connected yet, and nothing is raised.
         """
         await self.engine.start_connection_pool(
             min_size=self._pool_size_min,
             max_size=self._pool_size_max,
             timeout=CONNECT_TIMEOUT_S,
             command_timeout=self._command_timeout_s,
-            # The default RESET ALL costs a round trip, half of a pooled fetchrow. Safe while we
-            # use nothing but SET LOCAL, no session locks and no LISTEN on pooled connections.
+            # The default RESET ALL costs a round trip, half of a pooled fetchrow. It is not
+            # needed: we use only SET LOCAL, no session locks and no LISTEN on pooled connections.
             reset=_keep_session,
             init=self._begin_session,
             server_settings={"application_name": self._application},
         )
 
     async def _begin_session(self, connection: asyncpg.Connection) -> None:
-        """Set what holds for the whole session, by one round trip for a new connection.
+        """Set what holds for the whole session, in one round trip of a new connection.
 
-        As a start's parameters PgBouncer would refuse them or, told to ignore them, drop them.
+        As start parameters PgBouncer would refuse them, or drop them if told to ignore them.
         """
         settings = {
             **pins_of(self.url),
-            # What is looked up is in memory or on flash. At PostgreSQL's 4.0, for disks that turn,
-            # the planner mistrusts the plans that it has made, and a spend's statements are planned
-            # anew each time: a third of what they cost.
+            # Rows are read from memory or flash. At PostgreSQL's 4.0, for spinning disks, a
+            # spend's statements are planned again each time: a third of their cost.
             "random_page_cost": "1.1",
             "lock_timeout": str(self._patience.lock_ms),
             "statement_timeout": str(self._patience.statement_ms),
@@ -251,25 +250,25 @@ class Database:
         await connection.execute(f"SELECT {', '.join(stated)}")
 
     async def close(self) -> None:
-        """End the pool, waiting for connections in use."""
+        """Close the pool, waiting for connections in use."""
         if self.engine.pool:
             await self.engine.close_connection_pool()
 
     def pool_use(self) -> dict[str, int]:
-        """How many connections are used and idle, and how many there may be at most."""
+        """Return how many connections are used and idle, and the maximum."""
         pool = self.engine.pool
         size, idle = (pool.get_size(), pool.get_idle_size()) if pool else (0, 0)
         return {"used": size - idle, "idle": idle, "at_most": self._pool_size_max}
 
     def transaction(self) -> Transaction:
-        """One unit of work: commits at the end of the block, else rolls back."""
+        """Begin one unit of work: it commits at the end of the block, or rolls back on an error."""
         return self.engine.transaction()
 
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[None]:
-        """A read-only transaction in which every query sees the same instant.
+        """Begin a read-only transaction in which every query sees the same instant.
 
-        Within a transaction of the task's, such as a dry run's, it reads what that wrote.
+        Inside a transaction of the task, such as a dry run's, it reads what that one wrote.
         """
         if self.in_transaction:
             yield
@@ -280,7 +279,7 @@ class Database:
 
     @asynccontextmanager
     async def rehearsal(self) -> AsyncIterator[None]:
-        """A transaction that is always rolled back: a dry run does the real act in it."""
+        """Begin a transaction that is always rolled back: a dry run does the real act in it."""
         with suppress(_RehearsedError):
             async with self.transaction():
                 yield
@@ -297,13 +296,13 @@ class Database:
 
     @property
     def in_transaction(self) -> bool:
-        """Whether this task is inside a transaction."""
+        """Return whether this task is inside a transaction."""
         return self.engine.current_transaction.get() is not None
 
     def after_commit(self, call: Callable[[], None]) -> None:
-        """Call it once this task's transaction has committed; at once where there is none.
+        """Call it once this task's transaction has committed; at once if there is none.
 
-        What is rolled back, a savepoint too, is not called.
+        It is not called if the transaction or its savepoint is rolled back.
         """
         current = self.engine.current_transaction.get()
         if isinstance(current, Transaction):
@@ -312,23 +311,23 @@ class Database:
             call()
 
     async def fetch(self, query: str, *args: Any) -> list[Record]:
-        """All rows."""
+        """Return all rows."""
         return await self._runner.fetch(query, *args)
 
     async def fetchrow(self, query: str, *args: Any) -> Record | None:
-        """The first row, or None."""
+        """Return the first row, or None."""
         return await self._runner.fetchrow(query, *args)
 
     async def fetchval(self, query: str, *args: Any) -> Any:
-        """The first row's first column, or None."""
+        """Return the first row's first column, or None."""
         return await self._runner.fetchval(query, *args)
 
     async def execute(self, query: str, *args: Any) -> str:
-        """Run it; returns PostgreSQL's command tag."""
+        """Run it and return PostgreSQL's command tag."""
         return await self._runner.execute(query, *args)
 
     async def run(self, query: Query[Answer_co]) -> Answer_co:
-        """Run what Piccolo's query builder made of a table in app.tables."""
+        """Run a query that Piccolo's builder made of a table in app.tables."""
         token = _asked.set(self)
         try:
             return await query.run()
@@ -336,15 +335,16 @@ class Database:
             _asked.reset(token)
 
     async def join_by_index(self) -> None:
-        """For the rest of this transaction, which works on a sliver of its tables.
+        """Use no hash or merge joins in this transaction, which works on a small part of its
+        tables.
 
-        A hash join would read all of them, once for each sliver.
+        A hash join would read the tables whole, once for each part.
         """
         await self.execute("SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off")
 
 
 class _Pooled:
-    """Runs each query on a connection of the pool, waiting for one no longer than a call may."""
+    """Runs each query on a connection of the pool; waits for one no longer than a call may."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -371,7 +371,7 @@ class _Pooled:
 
 
 async def _keep_session(connection: asyncpg.Connection) -> None:
-    if connection.is_in_transaction():  # known locally, no round trip
+    if connection.is_in_transaction():  # known locally, without a round trip
         await connection.execute("ROLLBACK")
 
 
@@ -379,7 +379,7 @@ async def _keep_session(connection: asyncpg.Connection) -> None:
 async def opened(
     url: str, pool_size_max: int = 4, *, command_timeout_s: float | None = COMMAND_TIMEOUT_S
 ) -> AsyncIterator[Database]:
-    """A database for the length of a block, as commands use it; None waits for ever."""
+    """Open a database for the length of a block; with None waits have no limit."""
     database = Database(url, pool_size_max, command_timeout_s=command_timeout_s)
     async with kept_open(database):
         yield database

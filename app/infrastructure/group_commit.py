@@ -1,4 +1,4 @@
-"""Group commit: what comes while one group is being written forms the next."""
+"""Group commit: work that arrives while one group is being written forms the next group."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ Result = TypeVar("Result")
 
 
 class GroupQueue(Generic[Work, Result]):
-    """Work of one process that waits, taken in groups by at most ``drains_max`` tasks at once.
+    """Waiting work of one process, taken in groups by at most ``drains_max`` tasks at once.
 
-    ``carry_out`` returns a result for each of a group, in its order. Its exception reaches every
-    caller of the group, and so does a wrong number of results. No two of one group share any of
-    their ``names``: the second waits for the next group.
+    ``carry_out`` returns one result for each work of a group, in order. Its exception reaches
+    every caller of the group, and so does a wrong number of results. Two works of one group never
+    share one of their ``names``: the second waits for the next group.
     """
 
     def __init__(
@@ -37,11 +37,11 @@ class GroupQueue(Generic[Work, Result]):
         self._drains: set[asyncio.Task[None]] = set()
 
     def __len__(self) -> int:
-        """How much waits; what is being carried out does not."""
+        """Return how much work waits, without what is being carried out."""
         return len(self._waiting)
 
     async def put(self, work: Work) -> Result:
-        """Have it carried out together with what waits; its result."""
+        """Add work to the waiting group and return its result."""
         future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
         self._waiting.append((work, future))
         if len(self._drains) < self._drains_max:
@@ -51,7 +51,7 @@ class GroupQueue(Generic[Work, Result]):
         return await future
 
     async def close(self) -> None:
-        """Wait for what is under way."""
+        """Wait for running groups."""
         await asyncio.gather(*self._drains, return_exceptions=True)
 
     async def _drain(self) -> None:
@@ -59,12 +59,14 @@ class GroupQueue(Generic[Work, Result]):
             while self._waiting:
                 await self._answer(self._next_group())
         finally:
-            # Directly after the test, not in a done callback: work that came between the two would
-            # find every drain counted and none at work.
+            # Directly after the test, not in a done callback: work that arrived in between would
+            # find every drain counted and none running.
             self._drains.discard(cast("asyncio.Task[None]", asyncio.current_task()))
 
     def _next_group(self) -> list[tuple[Work, asyncio.Future[Result]]]:
-        """A share for each drain, so that Python drafts while PostgreSQL writes."""
+        """Take each drain's share, so that Python drafts one group while PostgreSQL
+        writes another.
+        """
         count = min(math.ceil(len(self._waiting) / self._drains_max), self._group_max)
         group: list[tuple[Work, asyncio.Future[Result]]] = []
         put_off: list[tuple[Work, asyncio.Future[Result]]] = []
@@ -89,7 +91,7 @@ class GroupQueue(Generic[Work, Result]):
             for _, future in group:
                 if isinstance(error, Exception) and not future.done():
                     future.set_exception(error)
-                future.cancel()  # the drain ends: whoever waits must not wait for ever
+                future.cancel()  # the drain ends: no caller may wait without end
             if not isinstance(error, Exception):
                 raise
             return

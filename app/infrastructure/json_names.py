@@ -1,4 +1,4 @@
-"""Names that stand twice in one JSON object; readers differ in which of two they keep."""
+"""Find names that occur twice in one JSON object; readers differ in which one they keep."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ _NAME_ENDS: Final = re.compile(rb'"[ \t\r\n]*:')
 
 
 def name_given_twice(body: bytes, names_kept: int) -> str | None:
-    """Find a name that stands twice in an object of this JSON; orjson kept ``names_kept`` names.
+    """Return a name that occurs twice in an object of this JSON; orjson kept ``names_kept`` names.
 
-    orjson keeps the last of two, other readers the first: a proxy or an auditor that reads the same
-    bytes must not see another thing than we did.
+    orjson keeps the last of two, other readers the first. A proxy or an auditor that reads the
+    same bytes must see the same values as we do.
     """
-    # Each name that was sent ends in a quote and a colon. So may a text inside: only where there
-    # are more of them than names were kept is it worth 100 µs to look closely.
+    # Each name ends in a quote and a colon. A text may contain that as well, so only if there are
+    # more of them than orjson kept is it worth 100 µs to look closely.
     if len(_NAME_ENDS.findall(body)) == names_kept:
         return None
     twice: list[str] = []

@@ -1,7 +1,7 @@
-"""Rate limits: tokens leased from Redis by one atomic script; no limits while Redis is away.
+"""Rate limits: tokens leased from Redis by one atomic script; fails open if Redis is away.
 
-A limit protects; it decides nothing. So a Redis that is slow, hangs or is gone costs one call at
-most ``ANSWER_SECONDS_MAX``, and the next ones nothing until it answers again.
+A limit protects the service and decides nothing. A Redis that is slow, hangs or is gone costs one
+call at most ``ANSWER_SECONDS_MAX``; until it answers again further calls pass without delay.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ ANSWER_SECONDS_MAX: Final = 0.1
 CONNECT_SECONDS_MAX: Final = 1.0
 RETRY_SECONDS: Final = 1.0
 CONNECTIONS_MAX: Final = 8
-# A busy caller's tokens are taken by the tenth of a second, and kept for some seconds: a call costs
-# 2 µs of Python in place of redis-py's 100. So several processes let through at most a tenth of a
-# second's calls more, each. A slow rate's tokens are taken one by one, and its limit is exact.
+# A busy caller takes tokens for a tenth of a second, kept for some seconds: a call then costs 2 µs
+# of Python instead of redis-py's 100. Each further process lets at most a tenth of a second's calls
+# more through. A slow rate takes its tokens one by one, and its limit is exact.
 LEASES_A_SECOND: Final = 10
 LEASE_TOKENS_MAX: Final = 50
 LEASE_SECONDS: Final = 10.0
-REFUSAL_SECONDS_MAX: Final = 1.0  # a refused caller is refused without Redis for so long
+REFUSAL_SECONDS_MAX: Final = 1.0  # a refused caller is refused for so long without asking Redis
 SUBJECTS_MAX: Final = 10_000
-# The generic cell rate algorithm: one number for each caller says from when on its bucket is full
-# again. Redis' clock and Redis' one thread make it right over any number of processes. A number
-# further ahead than the window is none of ours, or of a longer window that was set before.
+# The generic cell rate algorithm: one number for each caller says when its bucket is full again.
+# Redis' clock and Redis' one thread make it right over any number of processes. A number further
+# ahead than the window is not ours, or is of a longer window that was set before.
 SCRIPT: Final = """
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
@@ -59,7 +59,7 @@ _MICROSECONDS: Final = 1_000_000
 
 
 class Allowance(msgspec.Struct, frozen=True):
-    """The rest of a rate; ``retry_after_s`` 0 lets the call through."""
+    """What is left of a rate; with ``retry_after_s`` 0 the call passes."""
 
     limit: int
     remaining: int
@@ -68,19 +68,19 @@ class Allowance(msgspec.Struct, frozen=True):
 
 
 class _Lease:
-    """A caller's tokens in this process, or until when it has none."""
+    """A caller's tokens in this process, or the time until which it has none."""
 
     def __init__(self) -> None:
         self.asking = asyncio.Lock()
         self.waiting = 0
         self.tokens = 0
-        self.beyond = 0  # tokens that Redis had left
+        self.beyond = 0  # tokens that were left in Redis
         self.ends_at = 0.0
         self.full_at = 0.0
         self.free_at = 0.0
 
     def take(self, rate: Rate, now: float) -> Allowance | None:
-        """Take a token, or say when there is one; None if Redis is to be asked."""
+        """Take a token, or return when there is one; None if Redis must be asked."""
         if self.tokens and now < self.ends_at:
             self.tokens -= 1
             return self._allowance(rate, now, retry_after_s=0)
@@ -89,7 +89,7 @@ class _Lease:
         return None
 
     def renew(self, now: float, taken: int, left: int, wait_us: int, full_in_us: int) -> None:
-        """Keep what the script answered."""
+        """Store the script's answer."""
         self.tokens, self.beyond = taken, left
         self.full_at = now + full_in_us / _MICROSECONDS
         self.free_at = now + wait_us / _MICROSECONDS
@@ -105,7 +105,7 @@ class _Lease:
 
 
 class Limiter:
-    """Counts calls in Redis; watches in the background for a Redis that went away."""
+    """Counts calls in Redis; in the background looks for a Redis that went away."""
 
     def __init__(
         self,
@@ -113,7 +113,7 @@ class Limiter:
         failed: Callable[[], None] = lambda: None,
         within_s: float | None = None,
     ) -> None:
-        """``failed`` is called for each call that was let through unseen."""
+        """``failed`` is called for each call that passed uncounted."""
         self._within_s = within_s or ANSWER_SECONDS_MAX
         pool = BlockingConnectionPool.from_url(
             url,
@@ -133,23 +133,23 @@ class Limiter:
 
     @property
     def away(self) -> bool:
-        """Whether Redis does not answer at present."""
+        """Return whether Redis does not answer now."""
         return self._away
 
     async def open(self) -> None:
-        """Ask Redis for the first time, and go on asking while it does not answer."""
+        """Ask Redis for the first time, and again and again while it does not answer."""
         await self._try(told=False)
         self._keeping = asyncio.create_task(self._keep())
 
     async def close(self) -> None:
-        """End the connections."""
+        """Close the connections."""
         if self._keeping is not None:
             self._keeping.cancel()
             await asyncio.gather(self._keeping, return_exceptions=True)
         await self._redis.aclose(close_connection_pool=True)
 
     async def take(self, rate: Rate, subject: str) -> Allowance | None:
-        """Count one call of ``subject``; None where Redis cannot say: let it through."""
+        """Count one call of ``subject``; None if Redis cannot say: then let the call pass."""
         lease = self._leases.get(subject) or self._lease(subject)
         allowance = lease.take(rate, time.monotonic())
         while allowance is None:
@@ -173,7 +173,7 @@ class Limiter:
         return self._leases.setdefault(subject, _Lease())
 
     async def _ask(self, lease: _Lease, rate: Rate, subject: str) -> None:
-        """Lease tokens for all who wait, and more where the rate is fast."""
+        """Lease tokens for all who wait, and more if the rate is fast."""
         by_rate = min(rate.limit // (rate.window_s * LEASES_A_SECOND), LEASE_TOKENS_MAX)
         try:
             async with asyncio.timeout(self._within_s):

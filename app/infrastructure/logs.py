@@ -1,8 +1,8 @@
 """Logs: structlog, JSON lines in production, readable in development; never a secret.
 
-Nobody is named in them: accounts by the ledger's own number, since the application's ids of its
-users may be addresses; no reason, no metadata, no customer; Stripe's ids of events and
-subscriptions, keys by their id.
+Logs name no person. Accounts appear by the ledger's own number, since the application's ids may be
+e-mail addresses. There is no reason, no metadata, no customer. Stripe's events and subscriptions,
+and keys, appear by their ids.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def configure(settings: Settings) -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
     if settings.environment == "production":
-        # Locals hold keys, secrets and what people wrote.
+        # Locals hold keys, secrets and people's texts.
         tracebacks = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
         end: list[Any] = [
             structlog.processors.ExceptionRenderer(tracebacks),
@@ -47,7 +47,7 @@ def configure(settings: Settings) -> None:
         logger_factory=_standard_error,
         cache_logger_on_first_use=True,
     )
-    # Chatters at INFO on every transition; the webhook's line and the transition's row tell more.
+    # It logs every transition at INFO; the webhook's line and the transition's row say more.
     logging.getLogger("transitions").setLevel(logging.WARNING)
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
@@ -77,9 +77,9 @@ def request(**facts: object) -> None:
 
 
 def of_command(*, verbose: bool) -> None:
-    """What commands log goes to standard error: standard output is theirs, and may be a key.
+    """Send the logs of commands to standard error: standard output has results, maybe a key.
 
-    What they did they say themselves: only with ``verbose`` each act is logged beside it.
+    Commands print what they did; with ``verbose`` each act is logged as well.
     """
     structlog.configure(
         wrapper_class=structlog.make_filtering_bound_logger(
@@ -96,12 +96,14 @@ def of_command(*, verbose: bool) -> None:
 
 
 def _standard_error(*_: object) -> structlog.PrintLogger:
-    """Standard error as it is when a logger is first used, not when logging was configured."""
+    """Return standard error as it is when a logger is first used, not when logging was
+    configured.
+    """
     return structlog.PrintLogger(sys.stderr)
 
 
 def _without_details(_logger: WrappedLogger, _name: str, line: EventDict) -> EventDict:
-    """PostgreSQL's DETAIL quotes the row that it refused."""
+    """Remove PostgreSQL's DETAIL, which quotes the refused row."""
     for part in line.get("exception") or ():
         part["exc_value"] = part["exc_value"].partition(_DETAIL)[0]
     return line

@@ -1,8 +1,8 @@
-"""What this process counts and times, shared with its siblings by files where they have a folder.
+"""What this process counts and times; processes share it by files if they have a folder.
 
-Deliveries, requests and refusals are counted where they happen, since no row tells of all of them;
-what stands in the database is read there at each scrape (`app.audit.gauges`), the same from every
-process. `tallybook serve` names the folder in PROMETHEUS_MULTIPROC_DIR before its workers start.
+Deliveries, requests and refusals are counted when they happen, since no row has all of them. What
+the database has is read there at each scrape (`app.audit.gauges`), the same from every process.
+`tallybook serve` puts the folder into PROMETHEUS_MULTIPROC_DIR before its workers start.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ BUCKETS_S: Final = (
     10.0,
     30.0,
 )
-# Anybody with the signing secret may invent types, and each would be a series for ever.
+# Anyone with the signing secret could invent event types, and each would be a series without end.
 TYPES: Final = frozenset(
     {
         *(f"customer.{what}" for what in ("created", "updated", "deleted")),
@@ -162,7 +162,7 @@ class Metrics:
         )
 
     def request(self, route: str, method: str, status: int, seconds: float) -> None:
-        """One request; ``route`` is the template, since a path holds ids."""
+        """Count one request; ``route`` is the template, since a path holds ids."""
         known = method if method in METHODS else "other"
         series = self._of_requests.get((route, known, status))
         if series is None:  # to be found by its labels once: that costs more than to count
@@ -176,21 +176,21 @@ class Metrics:
         times.observe(seconds)
 
     def webhook(self, event_type: str, verdict: str, seconds: float) -> None:
-        """One delivery that was answered 200."""
+        """Count one delivery that was answered 200."""
         self._webhooks.labels(event_type if event_type in TYPES else "other", verdict).inc()
         self.webhook_seconds.observe(seconds)
 
     def report(self, answered_by: str) -> None:
-        """One report of a book that has a replica."""
+        """Count one report of a book that has a replica."""
         self._reports.labels(answered_by).inc()
 
     def pool(self, *, used: int, idle: int, at_most: int) -> None:
-        """How this process' pool stands."""
+        """Set how many connections of this process' pool are in use."""
         for state, number in (("used", used), ("idle", idle), ("max", at_most)):
             self._pool.labels(state).set(number)
 
     def text(self) -> bytes:
-        """In Prometheus' format: of this process, or of all that share its folder."""
+        """Return Prometheus' format: of this process, or of all that share its folder."""
         folder = os.environ.get(COUNTS_FOLDER)
         if not folder:
             return generate_latest(self._registry)
@@ -201,7 +201,7 @@ class Metrics:
 
 
 def _forget_the_dead(folder: Path) -> None:
-    """Gauges of processes that ended count no more; what they counted stays."""
+    """Drop the gauges of ended processes; their counters stay."""
     for path in folder.glob("gauge_live*_*.db"):
         number = path.stem.rpartition("_")[2]
         if number.isdigit() and not Path(f"/proc/{number}").exists() and not _lives(int(number)):

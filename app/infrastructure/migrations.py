@@ -1,4 +1,4 @@
-"""Run Piccolo's migrations: once, however many servers start at the same time."""
+"""Run Piccolo's migrations: once, even if many servers start at the same time."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ from app.infrastructure.db import LOCK_TIMEOUT_MS
 from app.infrastructure.pins import pins_of
 
 FOLDER: Final = Path(__file__).parents[2] / "piccolo_migrations"
-LOCK: Final = 0x7A11_1E57  # the advisory lock of whoever migrates
+LOCK: Final = 0x7A11_1E57  # the advisory lock of a migration
 ROLE_OF: Final = {"DATABASE_URL": "tallybook_app", "DATABASE_READ_URL": "tallybook_read"}
-CLOCK_ROLE: Final = "tallybook_clock"  # its members set the book's clock: in development alone
+CLOCK_ROLE: Final = "tallybook_clock"  # its members may set the book's clock: only in development
 
 
 class Asking(Protocol):
-    """What a database and a bare connection have in common."""
+    """The methods that a database and a bare connection have in common."""
 
     async def fetch(self, query: str, *args: Any) -> list[Any]: ...
     async def fetchval(self, query: str, *args: Any) -> Any: ...
 
 
 def known() -> list[str]:
-    """The ids of the migrations that this version ships, oldest first.
+    """Return the ids of the migrations that this version ships, oldest first.
 
-    Read from the files' names, since importing Piccolo's migrations costs half a second.
+    They come from the files' names, since importing Piccolo's migrations takes half a second.
     """
     return [_id(path.stem) for path in sorted(FOLDER.glob("tallybook_*.py"))]
 
@@ -47,7 +47,7 @@ def _id(stem: str) -> str:
 
 
 async def applied(database: Asking) -> set[str]:
-    """The ids of the migrations that this database has had."""
+    """Return the ids of the migrations that this database has had."""
     if not await database.fetchval("SELECT to_regclass('migration') IS NOT NULL"):
         return set()
     rows = await database.fetch("SELECT name FROM migration WHERE app_name = 'tallybook'")
@@ -55,7 +55,7 @@ async def applied(database: Asking) -> set[str]:
 
 
 async def missing(database: Asking) -> list[str]:
-    """The migrations that this database lacks."""
+    """Return the migrations that this database lacks."""
     done = await applied(database)
     return [name for name in known() if name not in done]
 
@@ -63,7 +63,7 @@ async def missing(database: Asking) -> list[str]:
 async def refuse_unreleased(database: Asking) -> None:
     """Raise ConfigurationError if an unreleased version made this database.
 
-    Its migrations are older than the first that this version ships, and lead to another schema.
+    Its migrations are older than the first one of this version, and lead to another schema.
     """
     older = sorted(name for name in await applied(database) if name < known()[0])
     if older:
@@ -75,7 +75,7 @@ async def refuse_unreleased(database: Asking) -> None:
 
 
 async def books(database: Asking) -> list[str]:
-    """The books of this database, `public` first."""
+    """Return the books of this database, `public` first."""
     rows = await database.fetch(_BOOKS)
     return sorted((row["name"] for row in rows), key=lambda name: (name != MAIN_BOOK, name))
 
@@ -89,9 +89,9 @@ SELECT nspname AS name FROM pg_namespace JOIN pg_class ON relnamespace = pg_name
 async def make_book(
     owner_url: str, name: str, logins: dict[str, str], environment: str = "production"
 ) -> None:
-    """Make a schema for a further book and bring it up to date, for the same logins.
+    """Make a schema for a further book and migrate it, for the same logins.
 
-    Raises ConfigurationError where the name cannot be a book's, or the schema is there already.
+    Raises ConfigurationError if the name cannot be a book's, or if the schema exists.
     """
     check_name(name)
     connection = await _connect(owner_url)
@@ -113,7 +113,9 @@ async def migrate_all(
     environment: str = "production",
     tell: Callable[[str, list[str]], None] = lambda _book, _done: None,
 ) -> None:
-    """Bring every book of the database up to date, and tell each with what was run."""
+    """Migrate every book of the database; call ``tell`` with each and the migrations that
+    were run.
+    """
     tell(book_of_url(owner_url), await migrate(owner_url, logins, environment))
     connection = await _connect(owner_url)
     try:
@@ -128,10 +130,10 @@ async def migrate_all(
 async def migrate(
     owner_url: str, logins: dict[str, str], environment: str = "production"
 ) -> list[str]:
-    """Bring the database up to date as its owner; returns what was run.
+    """Migrate the database as its owner; return the migrations that were run.
 
-    ``logins`` maps DATABASE_URL and DATABASE_READ_URL to their values: their users, and nobody
-    else but the owner, may connect; they are let into the group roles that the schema grants to,
+    ``logins`` maps DATABASE_URL and DATABASE_READ_URL to their values. Only their users and the
+    owner may connect afterwards. They become members of the group roles that the schema grants to,
     and get the settings of `pins_of`. In development the first may set the clock too. A second
     caller waits for the first.
 
@@ -176,7 +178,7 @@ SELECT DISTINCT format('%s of %s (process %s)', coalesce(nullif(application_name
 
 
 async def _locked(connection: asyncpg.Connection) -> str:
-    """A sentence that says what stopped where, and who stands in the way."""
+    """Return a sentence: which migration stopped, and who holds the locks."""
     stopped, *_ = await missing(connection)
     holders = [row["who"] for row in await connection.fetch(_HOLDERS)]
     now = f" Locks are held now by {'; '.join(holders)}." if holders else ""
@@ -205,8 +207,9 @@ async def _run_piccolo(owner_url: str) -> None:
 
 @contextlib.contextmanager
 def _piccolo_environment(owner_url: str) -> Iterator[None]:
-    """Piccolo reads its configuration's name from the environment, and puts the migrations'
-    folder on the path; both are put back."""
+    """Set the environment and path from which Piccolo reads its configuration; restore
+    both after.
+    """
     before, path = dict(os.environ), list(sys.path)
     os.environ.update(PICCOLO_CONF="app.infrastructure.piccolo_conf", DATABASE_OWNER_URL=owner_url)
     try:
@@ -222,9 +225,9 @@ async def _connect(url: str) -> asyncpg.Connection:
 
 
 async def _keep_others_out(connection: asyncpg.Connection) -> None:
-    """Let nobody else connect or make temporary tables, which PostgreSQL allows to everybody.
+    """Let nobody else connect or make temporary tables, which PostgreSQL allows everybody.
 
-    Again at each call: a dump of the database does not hold its rights.
+    Repeated at each call, since a dump of the database does not contain these rights.
     """
     database = await connection.fetchval("SELECT quote_ident(current_database())")
     await connection.execute(
@@ -236,8 +239,8 @@ async def _keep_others_out(connection: asyncpg.Connection) -> None:
 async def _pin(url: str) -> None:
     """Let this login's sessions in this database begin with the settings of `pins_of`.
 
-    By the login itself, which may: for another role it takes CREATEROLE and more. A login that
-    works on several books begins in `public`; one of a further book alone begins in that.
+    The login does it itself: for another role it takes CREATEROLE and more. A login that works on
+    several books begins in `public`; a login of one further book begins in that book.
     """
     connection = await _connect(url)
     try:

@@ -1,7 +1,7 @@
 """Piccolo's own configuration, for its migrations and its command line.
 
-Piccolo finds it by PICCOLO_CONF and builds the engine at import: hence the environment read here,
-the one place that may.
+Piccolo finds it by PICCOLO_CONF and builds the engine at import. So this is the one module that
+reads the environment at import.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from app.infrastructure.variables import read_variable
 
 _URL = read_variable(os.environ, "DATABASE_OWNER_URL") or read_variable(os.environ, "DATABASE_URL")
 
-# Whoever waits for a table's lock makes all others wait behind it: a migration gives up soon.
+# A migration that waits for a table's lock makes all others wait behind it, so it gives up soon.
 _SESSION = {
     **pins_of(_URL or ""),
     "lock_timeout": str(LOCK_TIMEOUT_MS),

@@ -1,4 +1,4 @@
-"""Rate limits as the settings state them, and the address that a call comes from."""
+"""Rate limits from the settings, and the address that a call comes from."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Address: TypeAlias = IPv4Address | IPv6Address
 _RATE: Final = re.compile(r"([1-9][0-9]{0,9})/([1-9][0-9]{0,4})", re.ASCII)
 OFF: Final = "off"
 ADDRESS_BITS_OF_6: Final = 64  # one customer's line has a whole /64
-# Parsing all of a header of 360 kB stopped the process for 0.9 s.
+# parsing a whole header of 360 kB stopped the process for 0.9 s
 HOPS_MAX: Final = 32
 FORWARDED_CHARS_MAX: Final = 4_096
 
@@ -36,7 +36,7 @@ class Rate(msgspec.Struct, frozen=True):
 
 
 class RateLimits(msgspec.Struct, frozen=True, kw_only=True):
-    """For each API key; and for each address whose calls bring no good key."""
+    """The rate of each API key, and the rate of each address whose calls have no valid key."""
 
     of_key: Rate
     of_address: Rate
@@ -46,7 +46,7 @@ DEFAULT: Final = RateLimits(of_key=Rate(30_000, 60), of_address=Rate(120, 60))
 
 
 def parse(text: str | None) -> RateLimits | None:
-    """`CALLS/SECONDS` for each key and, after a comma, for each address; None where it is off.
+    """Return the rates of `CALLS/SECONDS,CALLS/SECONDS`: each key, each address; None if off.
 
     Raises ValueError.
     """
@@ -68,18 +68,17 @@ def _rate(text: str) -> Rate:
 
 
 def parse_networks(text: str | None) -> tuple[Network, ...]:
-    """Addresses and networks by comma; raises ValueError."""
+    """Return addresses and networks, separated by commas; raise ValueError."""
     return tuple(ip_network(part.strip()) for part in (text or "").split(",") if part.strip())
 
 
 def client_ip(
     peer: str | None, forwarded: Sequence[str], trusted: tuple[Network, ...]
 ) -> Address | None:
-    """The caller's address: the last hop that is no proxy of ours; None if the peer has none.
+    """Return the caller's address: the last hop that is not our proxy; None if the peer has none.
 
-    Anybody may send `X-Forwarded-For`, so it counts only as far as trusted proxies wrote it, and
-    is read no further. ``forwarded`` is every line of it: a proxy may add one of its own below the
-    caller's.
+    Anyone may send `X-Forwarded-For`, so it is read only as far as trusted proxies wrote it.
+    ``forwarded`` has every line of it: a proxy may add its own line below the caller's.
     """
     last = _address(peer or "")
     hops = _last_hops(forwarded)
@@ -92,7 +91,7 @@ def client_ip(
 
 
 def bucket_of(address: Address | None) -> str:
-    """The name under which an address' calls are counted."""
+    """Return the name under which an address' calls are counted."""
     if address is None:
         return "unknown"
     if address.version == 4:
@@ -101,7 +100,7 @@ def bucket_of(address: Address | None) -> str:
 
 
 def _last_hops(forwarded: Sequence[str]) -> Iterator[str]:
-    """The hops of all lines from the last one on, as far back as may make sense."""
+    """Yield the hops of all lines from the last one on, as far back as can matter."""
     whole = ",".join(forwarded)
     hops = whole[-FORWARDED_CHARS_MAX:].split(",")
     if len(whole) > FORWARDED_CHARS_MAX:
@@ -111,7 +110,7 @@ def _last_hops(forwarded: Sequence[str]) -> Iterator[str]:
 
 @lru_cache(4_096)
 def _address(text: str) -> Address | None:
-    """An address; an IPv4 one as such if a socket of both families writes `::ffff:192.0.2.1`."""
+    """Return an address; a socket of both families writes IPv4 as `::ffff:192.0.2.1`."""
     try:
         parsed = ip_address(text.strip())
     except ValueError:

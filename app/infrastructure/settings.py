@@ -19,14 +19,14 @@ WEBHOOK_SECRET_CHARS_MIN: Final = 12
 PEPPER_CHARS_MIN: Final = 16
 _OBVIOUS: Final = frozenset({"changeme", "secret", "password", "whsec_test", "default", "example"})
 
-API_KEY_KINDS_MIN: Final = 3  # sk_test_xxxxxxxx is no key
+API_KEY_KINDS_MIN: Final = 3  # sk_test_xxxxxxxx is not a key
 _API_KEY: Final = re.compile(
     r"(?:sk|rk)_(?:(?P<mode>test|live)_|(?!test_|live_))(?P<rest>[A-Za-z0-9_]{5,240})"
 )
 _SEAL_KEY: Final = re.compile(r"PRIVATE\+KEY\+[!-*\--~]+\+[0-9a-f]{8}\+[A-Za-z0-9+/]{44}")
 _LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 
-# Where the processes of one server count together; prometheus_client reads it when it is imported.
+# The processes of one server count together in it; prometheus_client reads it when imported.
 COUNTS_FOLDER: Final = "PROMETHEUS_MULTIPROC_DIR"
 
 Environment = Literal["production", "development"]
@@ -34,7 +34,7 @@ Assistants = Literal["off", "read", "corrections"]
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """What one process needs to know; see ops/reference.md for each name.
+    """The settings of one process; see ops/reference.md for each name.
 
     Secrets are never printed: ``repr`` leaves them out.
     """
@@ -55,21 +55,21 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     log_level: str = "INFO"
     pool_size_max: int = 16
     grant_chunks: int = 2
-    debt_max: int = 10_000  # what an account may owe by captures that ask for debt
+    debt_max: int = 10_000  # the largest debt of an account, by captures that ask for debt
     rate_limits: rates.RateLimits | None = None
     trusted_proxies: tuple[rates.Network, ...] = ()
     return_origins: frozenset[str] = frozenset()
     page_origins: frozenset[str] = frozenset()
     webhooks_private: tuple[rates.Network, ...] = ()
     traced: bool = False
-    books: tuple[str, ...] = ()  # further ones, served beside this
+    books: tuple[str, ...] = ()  # further books, served beside this one
     assistants: Assistants = "off"
 
     def __repr__(self) -> str:
         return f"Settings(environment={self.environment!r}, livemode={self.livemode!r})"
 
 
-# name in the environment → what it is for; ops/reference.md is held to this by a test.
+# name in the environment → its purpose; a test compares ops/reference.md with it
 NAMES: Final[Mapping[str, str]] = {
     "DATABASE_URL": "the application's role on PostgreSQL 15 or later",
     "DATABASE_REPLICA_URL": "the same role on a streaming replica, which then answers reports",
@@ -105,7 +105,7 @@ NAMES: Final[Mapping[str, str]] = {
 def load(environment: Mapping[str, str] | None = None) -> Settings:
     """Read and validate every setting.
 
-    Raises ConfigurationError naming all that is missing or wrong, and never a value.
+    Raises ConfigurationError with all that is missing or wrong, and never a value.
     """
     source = os.environ if environment is None else environment
     values = {name: read_variable(source, name) for name in NAMES}
@@ -156,14 +156,14 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
         ),
     )
     if values["TALLYBOOK_CLOCK"] not in (None, "settable"):
-        problems.append("TALLYBOOK_CLOCK is not settable, the one value it may have.")
+        problems.append("TALLYBOOK_CLOCK has another value than settable, the only one allowed.")
     problems += _problems(settings)
     _refuse(problems)
     return settings
 
 
 def load_stripe(environment: Mapping[str, str] | None = None) -> Settings:
-    """What a command needs that works on a book named otherwise: Stripe's key, and the mode."""
+    """Return Stripe's key and the mode, for a command whose book is named otherwise."""
     source = os.environ if environment is None else environment
     problems: list[str] = []
     settings = Settings(
@@ -188,19 +188,19 @@ def _refuse(problems: list[str]) -> None:
 
 
 def load_seal_keys() -> tuple[str, ...]:
-    """TALLYBOOK_SEAL_KEY alone: what sealing needs."""
+    """Return TALLYBOOK_SEAL_KEY alone, which sealing needs."""
     return variables.parts_of(read_variable(os.environ, "TALLYBOOK_SEAL_KEY"))
 
 
 def load_key_pepper() -> str:
-    """TALLYBOOK_KEY_PEPPER alone: what making a key needs. Raises ConfigurationError."""
+    """Return TALLYBOOK_KEY_PEPPER alone, which making a key needs; raise ConfigurationError."""
     pepper = read_variable(os.environ, "TALLYBOOK_KEY_PEPPER") or ""
     _refuse(_pepper_problems(pepper))
     return pepper
 
 
 def load_webhooks_private() -> tuple[rates.Network, ...]:
-    """TALLYBOOK_WEBHOOKS_PRIVATE alone. Raises ConfigurationError."""
+    """Return TALLYBOOK_WEBHOOKS_PRIVATE alone; raise ConfigurationError."""
     name, problems = "TALLYBOOK_WEBHOOKS_PRIVATE", list[str]()
     networks = variables.networks({name: read_variable(os.environ, name)}, name, problems)
     _refuse(problems)
@@ -236,10 +236,10 @@ def _problems(settings: Settings) -> list[str]:
         )
     found += _pepper_problems(settings.key_pepper)
     if not all(map(_SEAL_KEY.fullmatch, settings.seal_keys)):
-        found.append("TALLYBOOK_SEAL_KEY is no private key; `tallybook seal key NAME` makes one.")
+        found.append("TALLYBOOK_SEAL_KEY is not a private key; `tallybook seal key NAME` makes one.")
     found += _stripe_problems(settings)
     if settings.log_level not in ("DEBUG", "INFO", "WARNING", "ERROR"):
-        found.append("TALLYBOOK_LOG_LEVEL is none of DEBUG, INFO, WARNING and ERROR.")
+        found.append("TALLYBOOK_LOG_LEVEL is not DEBUG, INFO, WARNING or ERROR.")
     if settings.grant_chunks > max(2, settings.pool_size_max - 1):
         found.append(
             "TALLYBOOK_GRANT_CHUNKS leaves none of TALLYBOOK_POOL_SIZE_MAX's connections for "
@@ -284,7 +284,7 @@ def _is_placeholder(rest: str) -> bool:
 
 
 def _is_safe_base(base: str) -> bool:
-    """The key goes there: encrypted, or not further than this machine."""
+    """Return whether the key may be sent there: encrypted, or to this machine only."""
     try:
         parts = urlsplit(base)
         host, port = parts.hostname or "", parts.port

@@ -45,14 +45,14 @@ _HEAD: Final = re.compile(r"^-- (name|part): (\w+)$", re.MULTILINE)
 _INCLUDE: Final = re.compile(r"^-- include: ([\w/]+\.sql) (\w+)$", re.MULTILINE)
 _GIVEN: Final = re.compile(r"^.*-- (given|absent): (\w+)$\n?", re.MULTILINE)
 _ROOT: Final = Path(__file__).parents[1]  # the folder that includes are relative to
-# Strings, comments and casts are passed over, so that a colon in them is no parameter.
+# strings, comments and casts are skipped, so that a colon in them is no parameter
 _TOKEN: Final = re.compile(r"'(?:[^']|'')*'|--[^\n]*|::|:(?P<parameter>[a-z_][a-z0-9_]*)")
 
 
 class Statement:
-    """One statement: its name, the text that PostgreSQL gets, and its parameters in order.
+    """One statement: its name, its text for PostgreSQL, and its parameters in order.
 
-    Of one with filters, ``text`` has all of them.
+    The ``text`` of a statement with filters contains all of them.
     """
 
     __slots__ = ("_filters", "_source", "_texts", "name", "parameters", "text", "wanted")
@@ -66,9 +66,9 @@ class Statement:
         self._texts: dict[frozenset[str], tuple[str, tuple[str, ...]]] = {}
 
     def __call__(self, **values: object) -> tuple[str, *tuple[object, ...]]:
-        """The text and the values in the order of their numbers, for `Database`'s methods.
+        """Return the text, and the values in the order of their numbers, for `Database`'s methods.
 
-        Raises TypeError when a parameter has no value, or a value no parameter.
+        Raises TypeError if a parameter has no value, or if a value has no parameter.
         """
         if values.keys() != self.wanted:
             raise TypeError(
@@ -83,7 +83,7 @@ class Statement:
         return text, *(values[parameter] for parameter in parameters)
 
     def _filtered(self, given: frozenset[str]) -> tuple[str, tuple[str, ...]]:
-        """The text and its parameters where these filters alone are given."""
+        """Return the text and its parameters with only these filters."""
         if given not in self._texts:
             kept = _GIVEN.sub(
                 lambda line: line[0] if (line[2] in given) == (line[1] == "given") else "",
@@ -94,7 +94,7 @@ class Statement:
 
 
 def _numbered(source: str) -> tuple[str, tuple[str, ...]]:
-    """The text with numbers in place of names, and the names in their order."""
+    """Return the text with numbers in place of names, and the names in their order."""
     numbers: dict[str, int] = {}
 
     def number(token: re.Match[str]) -> str:
@@ -107,14 +107,14 @@ def _numbered(source: str) -> tuple[str, tuple[str, ...]]:
 
 
 def beside(module: str | Path) -> Mapping[str, Statement]:
-    """The statements of the ``.sql`` file beside a module's ``__file__``, by name."""
+    """Return the statements of the ``.sql`` file beside a module's ``__file__``, by name."""
     return read(Path(module).with_suffix(".sql"))
 
 
 def read(path: Path) -> Mapping[str, Statement]:
-    """The statements of a file, by name.
+    """Return the statements of a file, by name.
 
-    Raises ValueError when a name is given twice or text stands before the first.
+    Raises ValueError if a name is given twice or if text comes before the first name.
     """
     return {
         name: Statement(name, _INCLUDE.sub(_included, source))
@@ -125,7 +125,7 @@ def read(path: Path) -> Mapping[str, Statement]:
 
 @cache
 def _read(path: Path) -> Mapping[str, tuple[str, str]]:
-    """The statements and parts of a file: (name or part, text) by name."""
+    """Return the statements and parts of a file: (name or part, text) by name."""
     before, *found = _HEAD.split(path.read_text(encoding="utf-8"))
     if any(line and not line.startswith("--") for line in before.splitlines()):
         raise ValueError(f"{path.name}: a statement stands before the first '-- name:'.")

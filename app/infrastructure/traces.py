@@ -1,7 +1,7 @@
-"""Traces by OpenTelemetry where they are asked for; where they are not, nothing of it is imported.
+"""Traces by OpenTelemetry, if they are asked for; otherwise nothing of it is imported.
 
-A span for each request and one for each transaction, named by what was done: no ids of accounts,
-no text, no statement's values.
+There is a span for each request and one for each transaction, named by what was done. It has no
+ids of accounts, no texts and no statement's values.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _tracer: Any = None
 def export(service: str) -> None:
     """Send spans to the collector that OTEL_EXPORTER_OTLP_ENDPOINT names, from now on.
 
-    Raises ConfigurationError where the extra is not installed.
+    Raises ConfigurationError if the extra is not installed.
     """
     try:
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
@@ -46,12 +46,14 @@ def are_made() -> bool:
 
 
 def begin(name: str) -> Any:
-    """A span below the present one, to be ended by `end`; None where nothing is traced."""
+    """Begin a span below the present one, for `end` to end; return None if nothing is traced."""
     return None if _tracer is None else _tracer.start_span(name)
 
 
 def end(span: Any, error: BaseException | None = None) -> None:
-    """End what `begin` gave; an error is told by its type, since its text may tell of a person."""
+    """End a span of `begin`; only the type of an error is recorded, since its text may name a
+    person.
+    """
     if span is None:
         return
     if error is not None:
@@ -61,9 +63,9 @@ def end(span: Any, error: BaseException | None = None) -> None:
 
 @contextmanager
 def request(headers: Mapping[str, str], told: dict[str, Any]) -> Iterator[None]:
-    """The span of one request, below the caller's where `traceparent` names one.
+    """Open the span of one request, below the caller's if `traceparent` names one.
 
-    ``told`` is filled in until the end: method, route and status, and the request's id.
+    ``told`` is filled until the end: method, route and status, and the request's id.
     """
     if _tracer is None:
         yield

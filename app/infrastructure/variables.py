@@ -1,6 +1,6 @@
-"""Variables of the environment, and the values that their texts stand for.
+"""Read variables of the environment, and turn their texts into values.
 
-A text that stands for none adds a sentence to ``problems``, so that a start tells all at once.
+A text without a value adds a sentence to ``problems``, so that a start reports all at once.
 """
 
 from __future__ import annotations
@@ -19,7 +19,9 @@ _ORIGIN: Final = re.compile(r"https?://[A-Za-z0-9.:\[\]-]+")  # it goes into hea
 
 
 def read_variable(environment: Mapping[str, str], name: str) -> str | None:
-    """The variable, or the text of the file that ``NAME_FILE`` names; None when unset or empty."""
+    """Return the variable, or the text of the file that ``NAME_FILE`` names; None if unset or
+    empty.
+    """
     value = environment.get(name)
     path = environment.get(f"{name}_FILE")
     if value and path:
@@ -37,21 +39,21 @@ def read_variable(environment: Mapping[str, str], name: str) -> str | None:
 
 
 def witnesses(value: str | None, problems: list[str]) -> tuple[tuple[str, str], ...]:
-    """URL=NAME+HASH+KEY of each, by comma."""
+    """Return the witnesses of a list URL=NAME+HASH+KEY, separated by commas."""
     stated = [_WITNESS.fullmatch(one) for one in parts_of(value)]
     found = [(one[1].rstrip("/"), one[2]) for one in stated if one]
     if len(found) < len(stated):
-        problems.append("TALLYBOOK_WITNESSES is no list of URL=NAME+HASH+KEY.")
+        problems.append("TALLYBOOK_WITNESSES is not a list of URL=NAME+HASH+KEY.")
     return tuple(found)
 
 
 def parts_of(value: str | None) -> tuple[str, ...]:
-    """What stands between commas."""
+    """Return the parts between commas."""
     return tuple(part.strip() for part in (value or "").split(",") if part.strip())
 
 
 def flag(value: str | None, name: str, problems: list[str]) -> bool:
-    """True, false, or false where it is not set."""
+    """Return true or false; false if it is not set."""
     if value is None:
         return False
     if value.lower() in ("true", "1", "yes"):
@@ -62,17 +64,17 @@ def flag(value: str | None, name: str, problems: list[str]) -> bool:
 
 
 def number(value: str | None, name: str, problems: list[str], least: int, default: int) -> int:
-    """A whole number, or the default where it is not set."""
+    """Return a whole number, or the default if it is not set."""
     if value is None:
         return default
     if not (value.isascii() and value.isdigit() and least <= int(value) <= 1_000_000):
-        problems.append(f"{name} is no whole number from {least} to 1000000.")
+        problems.append(f"{name} is not a whole number from {least} to 1000000.")
         return default
     return int(value)
 
 
 def rate_limits(value: str | None, problems: list[str]) -> rates.RateLimits | None:
-    """CALLS/SECONDS of a key and of an address."""
+    """Return the rates CALLS/SECONDS of a key and of an address."""
     try:
         return rates.parse(value)
     except ValueError:
@@ -85,16 +87,18 @@ def rate_limits(value: str | None, problems: list[str]) -> rates.RateLimits | No
 def networks(
     values: Mapping[str, str | None], name: str, problems: list[str]
 ) -> tuple[rates.Network, ...]:
-    """Addresses and networks by comma."""
+    """Return addresses and networks, separated by commas."""
     try:
         return rates.parse_networks(values[name])
     except ValueError:
-        problems.append(f"{name} is no list of networks, such as 10.0.0.0/8,192.0.2.7.")
+        problems.append(f"{name} is not a list of networks, such as 10.0.0.0/8,192.0.2.7.")
         return ()
 
 
 def origin_of(address: str) -> str:
-    """The scheme, host and port of an address, as browsers compare them; raises ValueError."""
+    """Return the scheme, host and port of an address, as browsers compare them; raise
+    ValueError.
+    """
     parts = urlsplit(address)
     scheme, host = parts.scheme.lower(), (parts.hostname or "").lower()
     shown = f"[{host}]" if ":" in host else host
@@ -103,10 +107,10 @@ def origin_of(address: str) -> str:
 
 
 def origins(values: Mapping[str, str | None], name: str, problems: list[str]) -> frozenset[str]:
-    """Origins by comma."""
+    """Return origins, separated by commas."""
     stated = [part.strip() for part in (values[name] or "").split(",") if part.strip()]
     if not all(map(_is_origin, stated)):
-        problems.append(f"{name} is no list of origins, such as https://shop.example.")
+        problems.append(f"{name} is not a list of origins, such as https://shop.example.")
         return frozenset()
     return frozenset(map(origin_of, stated))
 
@@ -121,7 +125,7 @@ def _is_origin(text: str) -> bool:
 
 
 def one_of(value: str | None, name: str, words: tuple[str, ...], problems: list[str]) -> str:
-    """The word, or the first of all where none is set."""
+    """Return the word, or the first of all if none is set."""
     if value is not None and value not in words:
         problems.append(f"{name} is none of {', '.join(words)}.")
     return value or words[0]

@@ -1,6 +1,6 @@
-"""The worker's loops: arq nudges, PostgreSQL decides, and without a nudge they run by themselves.
+"""The worker's loops: arq nudges them, PostgreSQL decides, and without nudges they run alone.
 
-The tick comes each minute; the fold, which raises alerts, and the delivery of webhooks each second.
+The tick runs each minute; the fold, which raises alerts, and the delivery of webhooks each second.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ log = structlog.get_logger(__name__)
 POLL_SECONDS: Final = 60.0
 FOLD_SECONDS: Final = 1.0
 DELIVERY_SECONDS: Final = 1.0
-# arq's minute and half of the next one; it waits for a hung Redis without a limit of its own.
+# arq's minute and half of the next one; it waits for a hung Redis without a limit of its own
 SILENCE_SECONDS_MAX: Final = 90.0
 RETRY_SECONDS: Final = 5.0
 REDIS_SECONDS_MAX: Final = 5.0
@@ -41,7 +41,7 @@ _AWAY: Final = (redis_errors.ConnectionError, redis_errors.TimeoutError, OSError
 
 
 class Ticker:
-    """Acts at each nudge, and if none comes for a while; needs no answer from Redis."""
+    """Acts at each nudge, and after a silence without one; needs no answer from Redis."""
 
     def __init__(self, name: str, act: Callable[[Book], Awaitable[object]], book: Book) -> None:
         self._name = name
@@ -50,11 +50,13 @@ class Ticker:
         self._nudged = asyncio.Event()
 
     def nudge(self) -> None:
-        """Act as soon as the act under way, if any, is done."""
+        """Act as soon as the running act, if any, is done."""
         self._nudged.set()
 
     async def run(self, silence_s: float) -> None:
-        """Act until canceled; an act that fails, e.g. without a database, is soon tried again."""
+        """Act until canceled; an act that fails, for example without a database, is soon
+        retried.
+        """
         while True:
             self._nudged.clear()
             wait_s = silence_s
@@ -69,9 +71,9 @@ class Ticker:
 
 
 async def tick_while_time_runs(book: Book) -> None:
-    """Tick; under a standing clock only seal: there the clock's mover ticks.
+    """Tick; under a standing clock only seal: there the advance of the clock ticks.
 
-    Reconciling comes last: Stripe, slow or away, holds up no grant.
+    Reconciling comes last, so that a slow Stripe delays no grant.
     """
     if await clock.standing(book.database) is not None:
         await sealer.seal(book, TICK_SECONDS_MAX)
@@ -81,12 +83,12 @@ async def tick_while_time_runs(book: Book) -> None:
 
 
 async def fold_once(book: Book) -> None:
-    """Fold what is new, and raise its alerts, under a standing clock too: nothing comes due."""
+    """Fold what is new, and raise its alerts; also under a standing clock."""
     await fold.fold(book.database, book.catalogues, TICK_SECONDS_MAX)
 
 
 async def work(book: Book, redis_url: str | None, sender: Sender) -> None:
-    """Tick, fold and deliver until canceled: at arq's nudges, and without them by itself."""
+    """Tick, fold and deliver until canceled: at arq's nudges, and also without them."""
     deliverer = Deliverer(sender)
     ticker = Ticker("tick", tick_while_time_runs, book)
     postman = Ticker("delivery", deliverer.begin, book)
@@ -108,17 +110,17 @@ async def work(book: Book, redis_url: str | None, sender: Sender) -> None:
 
 
 async def nudge(context: dict[str, Any]) -> None:
-    """The arq job of each minute."""
+    """Nudge the tick; the arq job of each minute."""
     context["ticker"].nudge()
 
 
 async def deliver(context: dict[str, Any]) -> None:
-    """The arq job of each second: deliver the messages that are due."""
+    """Deliver the messages that are due; the arq job of each second."""
     context["postman"].nudge()
 
 
 def open_pool(redis_url: str) -> ArqRedis:
-    """Connections that write and read jobs as JSON, and wait for Redis no longer than a limit."""
+    """Open connections that carry jobs as JSON and wait for Redis only for a limited time."""
     pool: ArqRedis = ArqRedis.from_url(
         redis_url,
         socket_timeout=REDIS_SECONDS_MAX,
@@ -137,7 +139,8 @@ async def _be_nudged(tickers: dict[str, Ticker], redis_url: str) -> None:
         except _AWAY as error:
             log.warning("redis_away", error=str(error), remedy="the worker ticks by itself")
         except Exception:
-            # A job that arq cannot read stops it each time. Nothing but nudges stands in its queue.
+            # A job that arq cannot read would stop it each time. Its queue holds nothing but
+            # nudges.
             log.exception("queue_unreadable", remedy="it is emptied")
             await _forget_queue(pool)
         finally:
@@ -154,7 +157,7 @@ async def _forget_queue(pool: ArqRedis) -> None:
 
 async def _arq(tickers: dict[str, Ticker], pool: ArqRedis) -> None:
     worker = Worker(
-        # arq's protocol wants *args
+        # arq's protocol requires *args
         functions=[func(nudge), func(deliver)],  # type: ignore[arg-type]
         cron_jobs=[
             cron(nudge, second=0, unique=True, max_tries=1),  # type: ignore[arg-type]
@@ -173,7 +176,7 @@ async def _arq(tickers: dict[str, Ticker], pool: ArqRedis) -> None:
     try:
         await worker.async_run()
     finally:
-        # Its own close() raises CancelledError if it finds a job under way.
+        # Its own close() raises CancelledError if it finds a running job.
         jobs = list(worker.tasks.values())
         for job in jobs:
             job.cancel()

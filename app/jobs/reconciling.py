@@ -1,4 +1,4 @@
-"""The hour's reconciliation with Stripe: by one worker, for some seconds of each minute."""
+"""The hourly reconciliation with Stripe: by one worker, for some seconds of each minute."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from app.reconcile.store import Finding, Outcome
 
 log = structlog.get_logger(__name__)
 
-RECONCILE_SECONDS_MAX: Final = 20.0  # of one tick; the next one goes on
+RECONCILE_SECONDS_MAX: Final = 20.0  # of one tick; the next one continues
 
 
 async def reconcile_hourly(book: Book, within_s: float = RECONCILE_SECONDS_MAX) -> bool:
-    """Begin the hour's reconciliation or go on with it; whether anything was done."""
+    """Begin or continue the hour's reconciliation; return whether anything was done."""
     if book.stripe is None:
         return False
     since = await clock.now(book.database) - timedelta(days=EVENT_DAYS_MAX)

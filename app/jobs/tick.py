@@ -1,4 +1,4 @@
-"""The minute's tick: retry queued events, post what is due, seal; all of it safe to repeat."""
+"""The minute's tick: retry queued events, post what is due, seal; all of it is safe to repeat."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from app.webhooks.receive import retry_due
 
 log = structlog.get_logger(__name__)
 
-TICK_SECONDS_MAX: Final = 50.0  # the next minute's tick goes on with what is left
+TICK_SECONDS_MAX: Final = 50.0  # the next minute's tick continues with what is left
 _MINUTE: Final = timedelta(minutes=1)
 
 
 async def tick(book: Book, started_by: str = "tick", within_s: float = TICK_SECONDS_MAX) -> Ticked:
-    """Tick once; returns the runs that were worked on.
+    """Tick once; return the runs that were worked on.
 
     Errors of earlier steps are raised again after the grants, so that they cannot block them.
     """
@@ -63,8 +63,8 @@ async def _tried(step: Awaitable[int | None], failures: list[Exception]) -> int 
 async def advance_clock(book: Book, to: datetime) -> datetime:
     """Move a standing clock forward as if each minute's tick had run, in time order.
 
-    The usage is folded before and after, and what is new sealed after, so that alerts and seals
-    are there when the call answers.
+    The usage is folded before and after, and new entries are sealed after, so that alerts and
+    seals exist when the call returns.
     """
     await fold.fold(book.database, book.catalogues, TICK_SECONDS_MAX)
     last = await clock.now(book.database)
@@ -95,6 +95,6 @@ async def _next_due(book: Book) -> datetime | None:
 
 
 def _minute_from(instant: datetime) -> datetime:
-    """The first whole minute at or after the instant."""
+    """Return the first whole minute at or after the instant."""
     whole = instant.replace(second=0, microsecond=0)
     return whole if whole == instant else whole + _MINUTE

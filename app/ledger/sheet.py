@@ -117,8 +117,8 @@ class Sheet:
     now: datetime
     suspended: bool = False
     journals: list[JournalDraft] = field(default_factory=list)
-    # In drafting order over all journals: an entry's balance after it follows from the entry
-    # before it.
+    # In drafting order over all journals: an entry's balance after it follows from the entry before
+    # it.
     drafted: list[tuple[JournalDraft, EntryDraft]] = field(default_factory=list)
 
     @property

@@ -1,6 +1,4 @@
-"""The record of operators' acts, with actor and reason, in the act's own transaction;
-append-only.
-"""
+"""Record operators' acts, with actor and reason, in the act's own transaction; append-only."""
 
 from __future__ import annotations
 

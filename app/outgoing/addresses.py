@@ -1,7 +1,7 @@
-"""Where webhooks may go: public addresses by https, and private networks that a setting names.
+"""The addresses that webhooks may go to: public ones by https, and configured private networks.
 
-An address is resolved once, judged, and connected to by its number, so that a name which means
-another host a moment later (DNS rebinding) leads nowhere.
+A name is resolved once, its addresses are judged, and the connection uses the number. So a name
+that points to another host a moment later (DNS rebinding) leads nowhere.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from app.infrastructure.rates import Address, Network
 URL_CHARS_MAX: Final = 2_000
 RESOLVE_SECONDS_MAX: Final = 5.0
 
-# Of these is_global says yes, and each leads on to an address that stands within the address.
+# is_global is true for these, but each contains another address to which it leads.
 _WRAPPING: Final = tuple(
     ipaddress.ip_network(text)
     for text in ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32", "::/96")
@@ -29,17 +29,17 @@ _WRAPPING: Final = tuple(
 
 
 async def resolve(url: str, allowed: tuple[Network, ...]) -> str:
-    """The numeric address to connect to.
+    """Return the numeric address to connect to.
 
-    Raises WebhookUrlError where the URL or any address of its name is forbidden, OSError where
-    the name is not known, TimeoutError where nobody answers.
+    Raises WebhookUrlError if the URL or any address of its name is forbidden, OSError if the name
+    is unknown, TimeoutError if nobody answers.
     """
     scheme, host, port = _parts(url)
     try:
         async with asyncio.timeout(RESOLVE_SECONDS_MAX):
             loop = asyncio.get_running_loop()
             found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except UnicodeError:  # a part of it has more than 63 characters, or none
+    except UnicodeError:  # a part of the name has more than 63 characters, or none
         raise WebhookUrlError("The URL's host is no name of a host.") from None
     addresses = [str(place[0]).partition("%")[0] for *_, place in found]
     judge(scheme, map(ipaddress.ip_address, addresses), allowed)
@@ -47,9 +47,9 @@ async def resolve(url: str, allowed: tuple[Network, ...]) -> str:
 
 
 async def check(url: str, allowed: tuple[Network, ...]) -> None:
-    """Refuse an address at once that would be refused at each delivery; raises WebhookUrlError.
+    """Raise WebhookUrlError for an address that each delivery would refuse.
 
-    A name that is not known yet is let in.
+    A name that is not known yet is accepted.
     """
     try:
         await resolve(url, allowed)
@@ -58,7 +58,7 @@ async def check(url: str, allowed: tuple[Network, ...]) -> None:
 
 
 def judge(scheme: str, addresses: Iterable[Address], allowed: tuple[Network, ...]) -> None:
-    """Raise WebhookUrlError unless all may be connected to by this scheme."""
+    """Raise WebhookUrlError unless connections by this scheme are allowed to all addresses."""
     for address in addresses:
         if any(address in network for network in allowed):
             continue
@@ -72,7 +72,7 @@ def judge(scheme: str, addresses: Iterable[Address], allowed: tuple[Network, ...
 
 
 def is_public(address: Address) -> bool:
-    """Whether the address is one host of the public Internet."""
+    """Return whether the address is one host of the public Internet."""
     if isinstance(address, ipaddress.IPv6Address):
         if address.ipv4_mapped is not None:
             return is_public(address.ipv4_mapped)
@@ -92,7 +92,7 @@ def _parts(url: str) -> tuple[str, str, int]:
     try:
         parts = urlsplit(url)
         host, port = parts.hostname or "", parts.port
-        httpx.URL(url)  # which will be asked to connect, and refuses more
+        httpx.URL(url)  # which would be asked to connect, and may reach more
     except (ValueError, httpx.InvalidURL):
         raise WebhookUrlError("This is no URL.") from None
     if parts.scheme not in ("http", "https") or not host:

@@ -1,7 +1,7 @@
 """Delivery of messages: claimed for a while, sent outside any transaction, and recorded.
 
-PostgreSQL says what is due. A worker that dies leaves its claim, which ends by itself: so each
-message arrives at least once. Each endpoint is worked on by itself; a slow one delays no other.
+PostgreSQL says what is due. If a worker dies, its claim ends by itself: so each message arrives at
+least once. Each endpoint has a delivery of its own; a slow one delays no other.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ from app.outgoing.sending import ATTEMPT_SECONDS_MAX, CONNECTIONS_MAX, Answer, L
 log = structlog.get_logger(__name__)
 
 CLAIM_MAX: Final = 100
-SEND_SECONDS_MAX: Final = 15.0  # after the name is resolved no attempt begins later
-# Longer than the last attempt of a claim can take: nobody else tries it meanwhile.
+SEND_SECONDS_MAX: Final = 15.0  # no attempt begins later than this after the name is resolved
+# longer than the last attempt of a claim can take: nobody else tries it meanwhile
 LEASE_SECONDS: Final = RESOLVE_SECONDS_MAX + SEND_SECONDS_MAX + ATTEMPT_SECONDS_MAX + 5
-DATABASE_USES_MAX: Final = 2  # side by side: the tick and the fold need connections as well
-GONE: Final = 410  # the receiver asks for no more
+DATABASE_USES_MAX: Final = 2  # at once: the tick and the fold need connections as well
+GONE: Final = 410  # a receiver may ask for no longer delay
 
 _SQL: Final = sql.beside(__file__)
 
@@ -51,14 +51,14 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Attempt(NamedTuple):
-    """A message and what its receiver said; None if it was not tried."""
+    """A message and its receiver's answer; None if it was not tried."""
 
     message: Message
     answer: Answer | None
 
 
 class Deliverer:
-    """Begins the delivery to each endpoint that has something due, and goes on until it has not."""
+    """Starts the delivery to each endpoint that has something due, until nothing is."""
 
     def __init__(self, sender: Sender) -> None:
         self._sender = sender
@@ -66,7 +66,7 @@ class Deliverer:
         self._room = asyncio.Semaphore(DATABASE_USES_MAX)
 
     async def begin(self, book: Book) -> None:
-        """Look once for what is due; an endpoint that is worked on goes on by itself."""
+        """Look once for what is due; a delivery that runs already continues."""
         for row in await book.database.fetch(*_SQL["due_endpoints"]()):
             number = row["number"]
             if number not in self._under_way:
@@ -74,11 +74,11 @@ class Deliverer:
                 self._under_way[number] = task
 
     async def done(self) -> None:
-        """Wait until nothing is under way."""
+        """Wait until nothing is being delivered."""
         await asyncio.gather(*self._under_way.values())
 
     async def close(self) -> None:
-        """Cancel what is under way, and give its claims back."""
+        """Cancel the running deliveries, and release their claims."""
         tasks = list(self._under_way.values())
         for task in tasks:
             task.cancel()
@@ -104,7 +104,7 @@ async def deliver_due(book: Book, sender: Sender) -> None:
 async def deliver_some(
     database: Database, sender: Sender, number: MessageNumber, room: asyncio.Semaphore
 ) -> bool:
-    """Claim some of the endpoint's messages, try them, record it; whether there was anything."""
+    """Claim some of the endpoint's messages, try and record them; return whether there were any."""
     async with room:
         claim = await _claim(database, number)
     if claim is None:
@@ -112,7 +112,7 @@ async def deliver_some(
     try:
         attempts = await _try_all(claim, sender)
     except asyncio.CancelledError:
-        # The worker is asked to end: the next one need not wait for this claim's end.
+        # The worker is asked to end: its successor need not wait for this claim's end.
         release = _SQL["release"](ids=[message.id for message in claim.messages])
         await asyncio.shield(database.execute(*release))
         raise
@@ -130,7 +130,7 @@ async def _claim(database: Database, number: MessageNumber) -> Claim | None:
             *_SQL["claim"](
                 number=number,
                 ordered=endpoint["ordered"],
-                # One that failed is tried with one message until it answers.
+                # A failing endpoint is tried with one message until it answers.
                 limit=1 if endpoint["failure_count"] else CLAIM_MAX,
                 lease_s=LEASE_SECONDS,
             )
@@ -173,12 +173,13 @@ async def _try_all(claim: Claim, sender: Sender) -> list[Attempt]:
 
 
 def _rows(claim: Claim) -> list[list[Message]]:
-    """The messages that go one after another; each row goes beside the others."""
+    """Return the claim's messages in rows: one row is sent in order, rows go side by side."""
     if not claim.ordered:
         return [[message] for message in claim.messages]
 
     def account(message: Message) -> int:
-        return message.account_number or -message.id  # one that is about no account goes alone
+        # A message without an account has a row of its own.
+        return message.account_number or -message.id
 
     return [list(row) for _, row in groupby(sorted(claim.messages, key=account), key=account)]
 
@@ -186,7 +187,7 @@ def _rows(claim: Claim) -> list[list[Message]]:
 async def _try_row(
     line: Line, claim: Claim, row: Sequence[Message], slots: asyncio.Semaphore
 ) -> list[Attempt]:
-    """Try until one fails: what comes after it waits, and was not tried."""
+    """Try a row until one message fails: those after it wait and are not tried."""
     loop = asyncio.get_running_loop()
     attempts: list[Attempt] = []
     going = True
@@ -204,7 +205,7 @@ async def _try_row(
 
 
 async def _record(database: Database, claim: Claim, attempts: list[Attempt]) -> None:
-    """Write what became of each, and where the endpoint stands; in the caller's transaction."""
+    """Record the result of each message and the endpoint's health; in the caller's transaction."""
     await database.fetchrow(*_SQL["lock_endpoint"](number=claim.number))
     tried = [(one.message, one.answer) for one in attempts if one.answer is not None]
     untried = [one.message.id for one in attempts if one.answer is None]
@@ -242,7 +243,7 @@ async def _record(database: Database, claim: Claim, attempts: list[Attempt]) -> 
 
 
 def _outcome(message: Message, answer: Answer, at: datetime) -> int | None:
-    """Seconds until the next attempt; None where there is to be none."""
+    """Return the outcome, and the seconds until the next attempt; None if there is none."""
     if answer.delivered:
         return None
     tried_s = (at - message.first_attempt_at).total_seconds()

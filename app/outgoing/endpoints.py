@@ -1,4 +1,4 @@
-"""The endpoints: put, listed, deleted, their secrets rolled; each change is an operator's act."""
+"""Webhook endpoints: put, list, delete, roll the secret; each change is an operator's act."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from app.outgoing.sending import Sender
 
 ENDPOINT_ID: Final = r"[A-Za-z0-9._~-]{1,64}"
 ENDPOINTS_MAX: Final = 50
-OVERLAP_SECONDS: Final = 24 * 3_600  # a rolled secret's predecessor signs too for so long
+OVERLAP_SECONDS: Final = 24 * 3_600  # the previous secret also signs for so long after a roll
 
 _SQL: Final = sql.beside(__file__)
-_ENDS: Final = "endpoints"  # what the list's cursors are bound to
+_ENDS: Final = "endpoints"  # the name of this list in its cursors
 
 
 class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
-    """An endpoint as it stands. ``secret`` is there when it was made just now, and never again."""
+    """An endpoint as stored. ``secret`` is set only in the answer that made it."""
 
     id: str
     url: str
@@ -73,20 +73,20 @@ async def put(
 
 
 async def get(database: Database, endpoint_id: str) -> Endpoint:
-    """One endpoint; raises WebhookEndpointUnknownError."""
+    """Return one endpoint; raise WebhookEndpointUnknownError."""
     return await _one(database, endpoint_id, None)
 
 
 async def listed(database: Database, cursor: str | None, limit: int) -> Page:
-    """One page by id; raises InvalidCursorError."""
+    """Return one page by id; raise InvalidCursorError."""
     after = "" if cursor is None else cursors.decode(cursor, _ENDS)
     return cursors.page(await _find(database, None, after, limit + 1), limit, _ENDS)
 
 
 async def secret_of(book: Book, sender: Sender, endpoint_id: str) -> str:
-    """The secret that signs now; raises WebhookEndpointUnknownError.
+    """Return the secret that signs now; raise WebhookEndpointUnknownError.
 
-    For who made or rolled it in the same session, whose answer may have been lost on the way.
+    This is for the session that made or rolled it, if its answer was lost on the way.
     """
     rows = await _find(book.database, endpoint_id, "", 1)
     if not rows:
@@ -95,7 +95,7 @@ async def secret_of(book: Book, sender: Sender, endpoint_id: str) -> str:
 
 
 async def delete(book: Book, endpoint_id: str, by: Operator) -> None:
-    """Delete an endpoint; raises WebhookEndpointUnknownError."""
+    """Delete an endpoint; raise WebhookEndpointUnknownError."""
     database = book.database
     async with database.transaction():
         if await database.fetchval(*_SQL["delete"](id=endpoint_id)) is None:
@@ -104,7 +104,7 @@ async def delete(book: Book, endpoint_id: str, by: Operator) -> None:
 
 
 async def roll_secret(book: Book, sender: Sender, endpoint_id: str, by: Operator) -> Endpoint:
-    """Give the endpoint another secret; raises WebhookEndpointUnknownError."""
+    """Give the endpoint a new secret; raise WebhookEndpointUnknownError."""
     database, salt = book.database, secrets.new_salt()
     async with database.transaction():
         rolled = await database.fetchval(
@@ -124,7 +124,7 @@ async def _one(database: Database, endpoint_id: str, secret: str | None) -> Endp
 
 
 def endpoint_of(row: Record, secret: str | None = None) -> Endpoint:
-    """The endpoint of a row of the list."""
+    """Return the endpoint of a row of the list."""
     told = {name: row[name] for name in Endpoint.__struct_fields__ if name != "secret"}
     return Endpoint(**told, secret=secret)
 

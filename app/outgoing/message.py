@@ -34,11 +34,12 @@ class EventType(StrEnum):
     ENDPOINT_DISABLED = "endpoint.disabled"
 
 
-VERSION: Final = 1  # of every payload; one that loses or changes a member gets another
+# Of every payload; a payload that loses or changes a member gets the next version.
+VERSION: Final = 1
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True):
-    """A message that is to be sent; ``account_id`` is the account's present public id."""
+    """A message to send; ``account_id`` is the account's present public id."""
 
     id: MessageNumber
     type: str
@@ -51,11 +52,13 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def public_id(self) -> str:
-        """The `webhook-id`, the same at each attempt: receivers know a repetition by it."""
+        """Return the `webhook-id`, the same at each attempt: receivers recognise a repetition by
+        it.
+        """
         return ids.public(ids.MESSAGE, self.id)
 
     def body(self) -> bytes:
-        """The payload, which is the same at each attempt unless the account was renamed."""
+        """Return the payload: the same at each attempt, unless the account was renamed."""
         about = {} if self.account_number is None else {"account_id": self.account_id}
         at = self.effective_at.astimezone(UTC).isoformat(timespec="microseconds")
         return orjson.dumps(

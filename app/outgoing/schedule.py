@@ -1,4 +1,4 @@
-"""When a message is tried again, and how long an endpoint that fails is left alone."""
+"""When a message is tried again, and how long a failing endpoint is left alone."""
 
 from __future__ import annotations
 
@@ -9,19 +9,20 @@ DELAYS_S: Final = (
     *(5, 30, 120, 600, 1_800),
     *(_HOUR_S, 2 * _HOUR_S, 4 * _HOUR_S, 8 * _HOUR_S, 12 * _HOUR_S),
 )
-TRIED_S_MAX: Final = 3 * 24 * _HOUR_S  # then the message is a dead letter
+TRIED_S_MAX: Final = 3 * 24 * _HOUR_S  # after that the message is a dead letter
 RETRY_AFTER_S_MAX: Final = _HOUR_S
 HOLD_AFTER_FAILURES: Final = 3
 HOLD_S_MAX: Final = 60
 DISABLE_AFTER_S: Final = 5 * 24 * _HOUR_S
-DISABLE_AFTER_FAILURES: Final = 10  # one failing message a week is no endpoint that is gone
+# One failing message a week does not mean that an endpoint is gone.
+DISABLE_AFTER_FAILURES: Final = 10
 
 
 def next_delay_s(attempt_count: int, tried_s: float, retry_after_s: int | None) -> int | None:
-    """Seconds until the next attempt, after so many, the first of them ``tried_s`` ago.
+    """Return the seconds until the next attempt; the first attempt was ``tried_s`` ago.
 
-    None when the message has been tried long enough. A receiver may ask for more time, up to
-    an hour.
+    Returns None when the message has been tried long enough. A receiver may ask for a longer
+    delay, up to an hour.
     """
     if tried_s >= TRIED_S_MAX:
         return None
@@ -30,9 +31,9 @@ def next_delay_s(attempt_count: int, tried_s: float, retry_after_s: int | None) 
 
 
 def hold_s(failure_count: int) -> int:
-    """Seconds in which nothing is tried at an endpoint that failed so often in a row.
+    """Return the seconds in which nothing is tried at an endpoint, by its failures in a row.
 
-    One message that its receiver cannot take holds up no other: every success begins a new row.
+    One message that its receiver cannot take delays no other: every success resets the count.
     """
     if failure_count < HOLD_AFTER_FAILURES:
         return 0
@@ -40,5 +41,5 @@ def hold_s(failure_count: int) -> int:
 
 
 def is_gone(failing_s: float, failure_count: int) -> bool:
-    """Whether an endpoint that has failed for so long is to be disabled."""
+    """Return whether an endpoint that has failed for so long is to be disabled."""
     return failing_s >= DISABLE_AFTER_S and failure_count >= DISABLE_AFTER_FAILURES

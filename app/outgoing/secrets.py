@@ -1,6 +1,6 @@
 """Signing secrets, derived from the pepper and a salt: the database holds none.
 
-Who reads the database, its backups or a replica can sign nothing.
+A copy of the database, a backup or a replica is not enough to sign anything.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from typing import Final
 from standardwebhooks import Webhook
 
 SALT_BYTES: Final = 32
-_PREFIX: Final = "whsec_"  # of Standard Webhooks
+_PREFIX: Final = "whsec_"  # the form of Standard Webhooks
 
 
 def new_salt() -> bytes:
-    """A random salt: an endpoint that is deleted and put again has another secret."""
+    """Return a random salt: an endpoint that is deleted and made again gets another secret."""
     return secrets.token_bytes(SALT_BYTES)
 
 
 def secret_of(pepper: str, salt: bytes) -> str:
-    """The secret as the receiver keeps it, `whsec_…`."""
+    """Return the secret in the receiver's form, `whsec_…`."""
     key = hmac.digest(pepper.encode(), b"tallybook webhooks\0" + salt, hashlib.sha256)
     return _PREFIX + base64.b64encode(key).decode()
 
@@ -33,7 +33,7 @@ def secret_of(pepper: str, salt: bytes) -> str:
 def signatures(
     pepper: str, salts: Sequence[bytes], message_id: str, at: datetime, body: bytes
 ) -> str:
-    """The `webhook-signature` header, one signature for each secret that is good now."""
+    """Return the `webhook-signature` header, with one signature for each valid secret."""
     text = body.decode()
     return " ".join(
         Webhook(secret_of(pepper, salt)).sign(msg_id=message_id, timestamp=at, data=text)

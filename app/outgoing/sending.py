@@ -19,20 +19,20 @@ from app.outgoing.message import Message
 
 ATTEMPT_SECONDS_MAX: Final = 10.0
 CONNECT_SECONDS_MAX: Final = 5.0
-ANSWER_BYTES_MAX: Final = 65_536  # read so that the connection can be used again, and dropped
+ANSWER_BYTES_MAX: Final = 65_536  # read and dropped, so that the connection can be used again
 CONNECTIONS_MAX: Final = 20
 ERROR_CHARS_MAX: Final = 200
 
 
 class Sender(msgspec.Struct, frozen=True, kw_only=True):
-    """The settings of delivery: the pepper that secrets derive from, the private networks."""
+    """The settings of delivery: the pepper of the signing secrets, the private networks."""
 
     pepper: str
     allowed: tuple[Network, ...] = ()
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """A receiver's answer; without a status there was none, and ``error`` says why."""
+    """A receiver's answer; without an answer ``status`` is None and ``error`` says why."""
 
     status: int | None = None
     error: str | None = None
@@ -40,12 +40,12 @@ class Answer(msgspec.Struct, frozen=True):
 
     @property
     def delivered(self) -> bool:
-        """Only 2xx is a receipt: a redirect is not followed, and is none."""
+        """Return whether the message arrived: only 2xx counts, and redirects are not followed."""
         return self.status is not None and 200 <= self.status < 300
 
 
 class Line:
-    """Connections to one endpoint's address, as it was resolved."""
+    """Connections to one endpoint's resolved address."""
 
     def __init__(
         self, client: httpx.AsyncClient, url: str, address: str, sender: Sender, salts: list[bytes]
@@ -59,7 +59,7 @@ class Line:
         self._name = named.raw_host.decode("ascii")
 
     async def send(self, message: Message, at: datetime) -> Answer:
-        """Try once, within the time that an attempt may take."""
+        """Try once, within the time limit of an attempt."""
         body = message.body()
         headers = {
             "Host": self._host,
@@ -101,7 +101,7 @@ class Line:
 
 @cache
 def _tls() -> ssl.SSLContext:
-    """What makes one reads every certificate of the machine: 20 ms."""
+    """Return a TLS context; making one takes 20 ms, since it reads the machine's certificates."""
     return httpx.create_ssl_context()
 
 
@@ -109,8 +109,8 @@ def _tls() -> ssl.SSLContext:
 async def opened(sender: Sender, url: str, salts: list[bytes]) -> AsyncIterator[Line]:
     """Resolve and judge the address, and keep connections to it for the length of a block.
 
-    Raises what `addresses.resolve` raises. Each endpoint has connections of its own: two names on
-    one address would else share a connection whose certificate is only the one's.
+    Raises what `addresses.resolve` raises. Each endpoint has its own connections: two names with
+    one address would otherwise share a connection whose certificate belongs to one of them.
     """
     address = await addresses.resolve(url, sender.allowed)
     async with httpx.AsyncClient(

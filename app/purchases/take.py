@@ -110,8 +110,8 @@ async def _lock(database: Database, event: MoneyEvent) -> Payment:
     payment = await store.payment_of(database, event)
     if payment.payment_intent != known:
         # The last holder of the charge's lock may have linked it to a payment whose session is
-        # being
-        # applied: neither would see the other. Charges are locked before intents, in any order.
+        # being applied: neither would see the other. Charges are locked before intents, in any
+        # order.
         await store.lock(database, [payment.payment_intent])
         payment = await store.payment_of(database, event)
     return payment

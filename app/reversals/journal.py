@@ -1,4 +1,4 @@
-"""Reverse a named journal, or a whole run: once, by entries that negate it, never by edits."""
+"""Reverse a named journal once, by entries that negate it; nothing is edited."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from app.reversals.record import ReversalOrder, Reversed, first_answer, store
 async def reverse_journal(
     book: Book, journal_id: JournalNumber | None, order: ReversalOrder, *, dry_run: bool
 ) -> Reversed:
-    """Reverse one journal; a second time it returns the first answer.
+    """Reverse one journal; a second call returns the first answer.
 
     Raises JournalUnknownError, NotReversibleError, ShortfallError, KeyReusedError.
     """

@@ -21,11 +21,11 @@ async def repaid(
     debt: int,
     back: Sequence[tuple[Record, int]],
 ) -> list[tuple[Record, int]]:
-    """(repayment, how much of it is undone), the latest first, for debt that comes back.
+    """Return (repayment, how much of it is undone), the latest first, for debt that comes back.
 
-    ``back`` is how much of each entry comes back. ``debt``, what stands, is lowered before any
-    repayment is undone. Raises NotReversibleError where the debt neither stands nor was repaid
-    here: it went to another account.
+    ``back`` is how much of each entry comes back. The present ``debt`` is lowered before any
+    repayment is undone. Raises NotReversibleError if the debt is neither owed nor was repaid here:
+    it went to another account.
     """
     owed = sum(amount for entry, amount in back if entry["debit"] == Side.DEBT)
     wanted = owed - debt

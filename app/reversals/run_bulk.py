@@ -1,9 +1,8 @@
-"""The set-based way of a run's reversal: take back thousands of openings by one statement.
+"""The set-based way of a run's reversal: one statement takes back thousands of openings.
 
-It takes the accounts that nothing is due of and no grace waits for, that hold and owe nothing,
-whose lot no reversal has reached before and whose shortfall repays nothing;
-``app.reversals.journal`` takes the others one by one. A property test holds the two ways to the
-same rows.
+It takes accounts with nothing due, no grace period ahead, nothing held and nothing owed, whose lot
+had no reversal before and whose shortfall repays nothing. ``app.reversals.run`` takes the others
+one by one. A property test holds the two ways to the same rows.
 """
 
 from __future__ import annotations
@@ -102,7 +101,7 @@ SELECT of_journal_id, outcome, requested, clawed, shortfall, expired
 
 
 class Taken(msgspec.Struct, frozen=True):
-    """What was taken back; ``skipped`` are journals that the policy `reject` let stand."""
+    """The totals taken back; ``skipped`` are journals that the policy `reject` left unchanged."""
 
     journal_ids: frozenset[JournalNumber]
     skipped: frozenset[JournalNumber]
@@ -118,7 +117,7 @@ async def take_back(
     account_ids: Sequence[AccountNumber],
     order: ReversalOrder,
 ) -> Taken:
-    """Reverse those of these openings that are common, inside the caller's transaction."""
+    """Reverse the common ones of these openings, inside the caller's transaction."""
     await database.join_by_index()
     await database.execute(_LOCK, list(account_ids))
     rows = await database.fetch(

@@ -14,8 +14,8 @@ from app.subscriptions.invoices import Invoices
 from app.subscriptions.order import Detail, in_order
 from statemachine import State, Trigger, advance, moved_by_invoices, trigger_of_status
 
-# Raise this number if a fold stores more, or if its meaning changes. Stored folds of other
-# forms are then not used, and all facts are folded again.
+# Raise this number if a fold stores more, or if its meaning changes. Stored folds of other forms
+# are then not used, and all facts are folded again.
 FOLD_FORM: Final = 5
 
 _INVOICE_KINDS: Final = frozenset({FactKind.PAYMENT_FAILED, FactKind.PAYMENT_SUCCEEDED})

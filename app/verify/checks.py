@@ -142,9 +142,8 @@ CHECKS: Final[Mapping[str, tuple[str, str]]] = {
     ),
     "what every purchase owes follows from its payment": (
         "SELECT count(*) FROM purchases",
-        # pack x min(paid, refunded + disputed)
-        # paid, rounded down; what open disputes add is frozen.
-        # A reversed purchase owes and is owed nothing more.
+        # pack x min(paid, refunded + disputed) paid, rounded down; what open disputes add is
+        # frozen. A reversed purchase owes and is owed nothing more.
         """SELECT format('purchase %s: %s of %s credits taken and %s to stand still; its money '
                          'says %s and %s', payment_key, taken, credits, to_freeze, said_taken,
                          said_both - said_taken)

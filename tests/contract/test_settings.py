@@ -180,9 +180,9 @@ def test_a_start_is_refused_by_a_sentence_not_a_traceback(command: tuple[str, ..
 )
 def test_what_is_no_origin_stops_the_start(text: str) -> None:
     told = refusal(GOOD | {"TALLYBOOK_RETURN_ORIGINS": f"https://a.example,{text}"})
-    assert "TALLYBOOK_RETURN_ORIGINS is no list of origins" in told
+    assert "TALLYBOOK_RETURN_ORIGINS is not a list of origins" in told
     told = refusal(GOOD | {"TALLYBOOK_PAGE_ORIGINS": f"https://a.example,{text}"})
-    assert "TALLYBOOK_PAGE_ORIGINS is no list of origins" in told
+    assert "TALLYBOOK_PAGE_ORIGINS is not a list of origins" in told
 
 
 def test_origins_are_compared_as_browsers_do() -> None:

@@ -151,7 +151,7 @@ def test_the_setting_is_a_list_of_networks() -> None:
     loaded = load(GOOD | {name: "10.0.0.0/8, ::1"})
     assert loaded.webhooks_private == (ip_network("10.0.0.0/8"), ip_network("::1"))
     assert load(GOOD).webhooks_private == ()
-    with pytest.raises(ConfigurationError, match=f"{name} is no list of networks"):
+    with pytest.raises(ConfigurationError, match=f"{name} is not a list of networks"):
         load(GOOD | {name: "yes"})
 
 
