@@ -1,4 +1,4 @@
-"""Open the database of a server or worker, and refuse one that must not be used."""
+"""Open the database of a server or worker, and refuse one that it must not use."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ _OTHERS: Final = re.compile(
     r"|questdb|redshift|risingwave|yugabyte",
     re.IGNORECASE,
 )
-# Settings that only a superuser may change, so that no login of ours can pin them, or that have
-# more than one right value (`synchronous_commit`), with the harm of the wrong values.
+# Settings that only a superuser may change, hence no login of ours can pin them, or of which more
+# than one value is right (`synchronous_commit`), with what is wrong with the others.
 _WRONG: Final[Mapping[str, tuple[frozenset[str], str]]] = {
     "session_replication_role": (frozenset({"replica"}), "no trigger fires"),
     "synchronous_commit": (frozenset({"off"}), "acknowledged writes are lost in a crash"),
@@ -37,7 +37,7 @@ async def checked(database: Database) -> AsyncIterator[None]:
     """Keep the database open for a block.
 
     Raises ConfigurationError if it does not answer, if an unreleased version made it, or if its
-    server or its settings would make balances wrong.
+    server or its settings are none that correctness can rest on.
     """
     try:
         await database.open()
@@ -56,7 +56,7 @@ async def checked(database: Database) -> AsyncIterator[None]:
 
 
 async def server_faults(database: Database) -> list[str]:
-    """Return a sentence for each reason not to use this server; [] if there is none."""
+    """Say in a sentence each why Tallybook must not use this server; [] if it may."""
     server = await database.fetchrow(*_SQL["server"]())
     assert server is not None
     return judge_server(**server)
@@ -70,24 +70,24 @@ def judge_server(
     encoding: str,
     shows_virtual_transactions: bool,
 ) -> list[str]:
-    """Return a sentence for each fault of the server with this description."""
+    """Say what is wrong with the server of this description."""
     if not _PLAIN.match(version) or _OTHERS.search(version) or not shows_virtual_transactions:
         return [
-            f"This server is not a plain PostgreSQL ({version[:60]}): its locks and snapshots differ, "
+            f"This server is no plain PostgreSQL ({version[:60]}): its locks and snapshots differ, "
             "and balances would be wrong. Use PostgreSQL."
         ]
     faults = []
     if version_number < VERSION_MIN:
         faults.append(f"This is {version.partition(' on ')[0]}: use PostgreSQL 15 or later.")
     if in_recovery:
-        faults.append("This server is a standby, which accepts no writes: name the primary.")
+        faults.append("This server is a standby, which takes no writes: name the primary.")
     if encoding != "UTF8":
         faults.append(f"The database's encoding is {encoding}: create it with ENCODING 'UTF8'.")
     return faults
 
 
 async def setting_faults(database: Database) -> list[str]:
-    """Return a sentence for each wrong setting of the database's sessions."""
+    """Say in a sentence each what is wrong with the settings of the database's sessions."""
     pins = pins_of(database.url)
     rows = await database.fetch(*_SQL["settings"](names=[*pins, *_WRONG]))
     settings = {row["name"]: row["setting"] for row in rows}

@@ -236,7 +236,9 @@ def _problems(settings: Settings) -> list[str]:
         )
     found += _pepper_problems(settings.key_pepper)
     if not all(map(_SEAL_KEY.fullmatch, settings.seal_keys)):
-        found.append("TALLYBOOK_SEAL_KEY is not a private key; `tallybook seal key NAME` makes one.")
+        found.append(
+            "TALLYBOOK_SEAL_KEY is not a private key; `tallybook seal key NAME` makes one."
+        )
     found += _stripe_problems(settings)
     if settings.log_level not in ("DEBUG", "INFO", "WARNING", "ERROR"):
         found.append("TALLYBOOK_LOG_LEVEL is not DEBUG, INFO, WARNING or ERROR.")

@@ -138,7 +138,7 @@ class Fold(msgspec.Struct, kw_only=True):
                 known is None and bool(fact.prices) and not pricing.ignores(fact.prices)
             )
             if not self.prices_unknown:
-                self.tier = known  # with an unknown price it keeps its earlier tier
+                self.tier = known  # an unknown price keeps the tier it had
         if self.state is not State.PAST_DUE:
             self.invoices = self.invoices.in_order()
 

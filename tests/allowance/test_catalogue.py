@@ -110,7 +110,7 @@ def test_a_catalogue_without_free_is_refused() -> None:
         ('prices = [""]', "tiers.PRO.prices holds ''", "1 to 255 characters"),
         ('prices = ["a\\u0000b"]', "tiers.PRO.prices holds", "Stripe price ids"),
         ('prices = ["price_a "]', "tiers.PRO.prices holds 'price_a '", "Stripe price ids"),
-        ('prices = ["prod_A"]', "holds 'prod_A', which is not a price id", "price_…"),
+        ('prices = ["prod_A"]', "tiers.PRO.prices holds 'prod_A'", "price_…"),
         ('prices = ["p", "p"]', "tiers.PRO.prices holds 'p' again", "tiers.PRO.prices already"),
         ("daily_credit = 20", "tiers.PRO.daily_credit is not", "did you mean daily_credits?"),
         ("graceperiod = 3", "tiers.PRO.graceperiod is not", "did you mean past_due_grace_days?"),

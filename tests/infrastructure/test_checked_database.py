@@ -235,7 +235,7 @@ def test_plain_postgresql_is_taken(version: str) -> None:
     ],
 )
 def test_a_relative_of_postgresql_is_refused(version: str) -> None:
-    assert judged(version).startswith(f"This server is not a plain PostgreSQL ({version[:20]}")
+    assert judged(version).startswith(f"This server is no plain PostgreSQL ({version[:20]}")
 
 
 def test_a_server_that_hides_virtual_transactions_is_refused() -> None:

@@ -409,7 +409,7 @@ async def test_seven_events_end_the_same_in_the_database_too(api, database, orde
     for index in order:
         assert await api.deliver(events[index]) in ("applied", "stale")
     end = await end_of(api, database, f"o{number}")
-    assert (end["state"], end["gives"], end["last"]) == ("canceled", None, "_06")
+    assert (end["state"], end["gives"], end["last"]) == ("canceled", None, "_93")
     assert [tier for _, tier in end["accounts"]] == ["FREE", "FREE"]
     assert end["settled_to"] == NOW + timedelta(seconds=9)
     assert await differences(database) == []
