@@ -89,8 +89,12 @@ def judge_server(
 async def setting_faults(database: Database) -> list[str]:
     """Say in a sentence each what is wrong with the settings of the database's sessions."""
     pins = pins_of(database.url)
-    rows = await database.fetch(*_SQL["settings"](names=[*pins, *_WRONG]))
-    settings = {row["name"]: row["setting"] for row in rows}
+    async with database.transaction() as one:
+        rows = await one.connection.fetch(*_SQL["settings"](names=[*pins, *_WRONG]))
+        # A pooler tells its clients other process ids than the server's. What one client sets
+        # stays on one of its many connections: only what a session begins with counts there.
+        pooled = rows[0]["backend_pid"] != one.connection.get_server_pid()
+    settings = {row["name"]: row["reset_val" if pooled else "setting"] for row in rows}
     faults = [
         f"{name} is {settings[name]!r} in this database's sessions, and must be {wanted!r}: "
         "run `tallybook migrate`, which sets it for the logins of the service."

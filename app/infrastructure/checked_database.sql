@@ -10,5 +10,5 @@ SELECT version() AS version,
                   AND virtualtransaction IS NOT NULL) AS shows_virtual_transactions;
 
 -- name: settings
--- Read the settings of this session.
-SELECT name, setting FROM pg_settings WHERE name = ANY(:names::text[]);
+-- Read the settings of this session, and those that it began with.
+SELECT name, setting, reset_val, pg_backend_pid() AS backend_pid FROM pg_settings WHERE name = ANY(:names::text[]);

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -50,18 +51,22 @@ async def login(server: Server, superuser: asyncpg.Connection) -> AsyncIterator[
     await superuser.execute(f"DROP OWNED BY {name}; DROP ROLE {name}")
 
 
+BACKEND_KEY = re.compile(rb"(K\x00\x00\x00\x0c)....", re.DOTALL)  # it begins with the process id
+
+
 @asynccontextmanager
 async def pooler(url: str) -> AsyncIterator[str]:
     """A URL that leads there by a pooler, which drops all that a client asks for at its start.
 
-    PgBouncer does so with what is in its ignore_startup_parameters.
+    PgBouncer does so with what is in its ignore_startup_parameters. As it does, this one tells its
+    client another process id than the server's.
     """
     parts = urlsplit(url)
 
     async def copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(OSError):
             while data := await reader.read(65_536):
-                writer.write(data)
+                writer.write(BACKEND_KEY.sub(rb"\g<1>POOL", data))
                 await writer.drain()
         writer.close()
 
