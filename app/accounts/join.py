@@ -131,7 +131,8 @@ def _move(
         lot = backing.lot
         moved[lot] = move_backing(journal, backing, source, target)
     source.backings = []
-    for lot in [lot for lot in source.sheet.lots if lot.free > 0]:
+    # In burn order: lots that only their age in numbers tells apart keep burning in turn.
+    for lot in sorted((lot for lot in source.sheet.lots if lot.free > 0), key=Lot.burn_order):
         moved[lot] = _move_lot(journal, lot, source, target)
     into = moved | _of_day(source, target)
     for hold in source.holds:
