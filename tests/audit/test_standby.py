@@ -169,7 +169,7 @@ async def test_the_doctor_tells_how_the_replica_stands(servers: Streaming) -> No
     assert (level, STANDBY in said) == (Level.OK, True)
     assert (await found(theirs))["replica"][0] is Level.OK
     level, said = (await found(servers.primary.application_url))["replica"]
-    assert (level, "is no standby" in said) == (Level.FAIL, True)
+    assert (level, "is not a standby" in said) == (Level.FAIL, True)
     others: dict[str, str] = json.loads(os.environ[VARIABLE])
     other = on_database(others["application"], "postgres")
     level, said = (await found(other))["replica"]
