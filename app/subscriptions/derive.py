@@ -16,7 +16,7 @@ from statemachine import State, Trigger, advance, moved_by_invoices, trigger_of_
 
 # Raise this number if a fold stores more, or if its meaning changes. Stored folds of other forms
 # are then not used, and all facts are folded again.
-FOLD_FORM: Final = 5
+FOLD_FORM: Final = 6
 
 _INVOICE_KINDS: Final = frozenset({FactKind.PAYMENT_FAILED, FactKind.PAYMENT_SUCCEEDED})
 
@@ -121,8 +121,7 @@ class Fold(msgspec.Struct, kw_only=True):
         if fact.kind not in _INVOICE_KINDS:
             return True
         snapshot = self.last_snapshot
-        latest = snapshot.latest_invoice if snapshot else None
-        self.invoices, has_say = self.invoices.take(fact, latest)
+        self.invoices, has_say = self.invoices.take(fact, _latest_invoice(snapshot, fact))
         # A change that waits for its payment has not been made yet; its failure changes nothing.
         pending = snapshot is not None and snapshot.pending_update and _of_update(fact)
         return has_say and not pending and moved_by_invoices(self.standing)
@@ -237,6 +236,17 @@ def _derived(fold: Fold, pricing: Pricing, last: Fact, tied: bool) -> Derived:
         ever_known=fold.ever_known,
         tied=tied,
     )
+
+
+def _latest_invoice(snapshot: Fact | None, fact: Fact) -> str | None:
+    """Return the invoice that the snapshot names; None if the fact's invoice was made after it.
+
+    Stripe may report a renewal by its invoice alone: then that invoice is the latest.
+    """
+    if snapshot is None:
+        return None
+    made_at = fact.invoice.made_at if fact.invoice else None
+    return None if made_at and made_at > snapshot.occurred_at else snapshot.latest_invoice
 
 
 def _of_update(fact: Fact) -> bool:

@@ -34,8 +34,9 @@ class Invoices(msgspec.Struct, frozen=True, kw_only=True):
     def take(self, fact: Fact, latest: str | None = None) -> tuple[Invoices, bool]:
         """Return the invoices with this payment or failure, and whether it counts.
 
-        ``latest`` is the invoice that the newest snapshot names: then only that one counts. A fact
-        without its invoice counts too: all facts stored before invoices were kept are like that.
+        ``latest`` is the invoice that the newest snapshot names: then only that one counts. It is
+        None if the snapshot names none, or if this invoice was made after it. A fact without its
+        invoice counts too: all facts stored before invoices were kept are like that.
         """
         invoice = fact.invoice
         if invoice is None:

@@ -144,11 +144,36 @@ async def test_only_the_invoice_that_the_snapshot_names_has_a_say(api, database)
         "evt_2", "updated", due, status="past_due", latest_invoice="in_draft", previous={}
     )
     await api.deliver(past_due)
-    paid = make_invoice_event("evt_3", "paid", due + timedelta(seconds=9), invoice="in_old")
+    paid = make_invoice_event(
+        "evt_3", "paid", due + timedelta(seconds=9), invoice="in_old", made_at=NOW
+    )
     await api.deliver(paid)
     assert (await api.account("cus_1"))["state"] == "past_due"
     ours = make_invoice_event("evt_4", "paid", due + timedelta(seconds=10), invoice="in_draft")
     await api.deliver(ours)
+    assert (await api.account("cus_1"))["state"] == "active"
+    assert await differences(database) == []
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 0, 2)])
+async def test_an_invoice_made_after_the_newest_snapshot_is_the_latest(
+    api, database, order
+) -> None:
+    """Nothing but its invoice tells of a renewal."""
+    made_at = NOW + timedelta(seconds=5)
+    renewal = {"invoice": "in_2", "made_at": made_at}
+    at = [made_at + timedelta(hours=hours) for hours in (1, 24, 48)]
+    events = [
+        make_subscription_event("evt_1", "created", NOW, latest_invoice="in_1"),
+        make_invoice_event("evt_2", "payment_failed", at[0], **renewal),
+        make_invoice_event("evt_3", "payment_failed", at[1], **renewal),
+    ]
+    for place in order:
+        await api.deliver(events[place])
+    assert (await api.account("cus_1"))["state"] == "past_due"
+    failing = await database.fetchval("SELECT failing_since FROM subscriptions")
+    assert failing == NOW  # heard of before it is said to have happened
+    await api.deliver(make_invoice_event("evt_4", "paid", at[2], **renewal))
     assert (await api.account("cus_1"))["state"] == "active"
     assert await differences(database) == []
 
