@@ -48,9 +48,9 @@ KEY_USES_SECONDS: Final = 60.0
 
 
 def create_app(settings: Settings) -> Litestar:
-    """The application; opens the database when its lifespan begins.
+    """Return the application; it opens the database when its lifespan begins.
 
-    Raises ConfigurationError where a route declares no access.
+    Raises ConfigurationError if a route declares no access.
     """
     app = routed(settings)
     furnish(app, settings)
@@ -59,7 +59,7 @@ def create_app(settings: Settings) -> Litestar:
 
 
 def _further(app: Litestar, name: str) -> Litestar:
-    """The application of a further book, which counts in the same metrics."""
+    """Return the application of a further book, with the same metrics."""
     settings = settings_of(name)
     other = routed(settings)
     furnish(other, settings, app.state.metrics)
@@ -67,7 +67,9 @@ def _further(app: Litestar, name: str) -> Litestar:
 
 
 def routed(settings: Settings) -> Litestar:
-    """The routes alone: a tenth of a second's work, and the same for every book."""
+    """Return the routes alone: they take a tenth of a second to make and are the same for each
+    book.
+    """
     app = Litestar(
         route_handlers=[*_routes(settings), CONSOLE],
         guards=[access.guard],
@@ -116,7 +118,7 @@ def furnish(app: Litestar, settings: Settings, counts: Metrics | None = None) ->
 
 
 def _replica(settings: Settings) -> Database | None:
-    """The replica's pool: a server starts without the replica, and asks it when a report comes."""
+    """Return the replica's pool; a server starts without the replica, and asks it for reports."""
     if settings.database_replica_url is None:
         return None
     return Database(
@@ -197,11 +199,11 @@ def _state(settings: Settings, book: Book, spending: Book) -> dict[str, Any]:
 
 
 def _nothing() -> None:
-    """Nothing is limited, so that nothing is let through unseen."""
+    """Do nothing: without limits no call passes uncounted."""
 
 
 async def _note_uses(keyring: Keyring) -> None:
-    """Store once a minute when keys were last used; without the database, at the next one."""
+    """Store once a minute when keys were last used; if the database is away, a minute later."""
     while True:
         await asyncio.sleep(KEY_USES_SECONDS)
         with suppress(*DATABASE_AWAY):
@@ -209,14 +211,14 @@ async def _note_uses(keyring: Keyring) -> None:
 
 
 async def _watch(database: Database, counts: Metrics) -> None:
-    """Keep the pool's gauge true: a scrape reaches one process of several."""
+    """Keep the pool's gauge up to date: a scrape reaches one process of several."""
     while True:
         counts.pool(**database.pool_use())
         await asyncio.sleep(POOL_WATCH_SECONDS)
 
 
 def application() -> Litestar:
-    """The application of this process's environment, as the HTTP server loads it."""
+    """Return the application of this process's environment, as the HTTP server loads it."""
     settings = settings_module.load()
     logs.configure(settings)
     if settings.traced:

@@ -1,4 +1,4 @@
-"""The messages as operators see them: listed, and sent again by id or by time."""
+"""The messages for operators: list them, and send them again by id or by time."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ class MessageQuery(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def asked(self) -> MessageQuery:
-        """What a cursor is bound to."""
+        """Return the filters that a cursor belongs to."""
         return msgspec.structs.replace(self, of_account=self.of_account and self.of_account.asked)
 
 
 async def messages(
     database: Database, horizons: Horizons, query: MessageQuery, cursor: str | None, limit: int
 ) -> Page:
-    """One page by id, oldest first; raises InvalidCursorError."""
+    """Return one page by id, oldest first; raise InvalidCursorError."""
     after = cursors.decode_number(cursor, query.asked)
     horizon = await horizons.of(database, "webhook_messages")
     rows = await _page(database, query, None, after, horizon, limit + 1)
@@ -49,7 +49,7 @@ async def messages(
 
 
 async def newest(database: Database, query: MessageQuery, limit: int) -> list[Record]:
-    """The newest messages, oldest of them first."""
+    """Return the newest messages, in the order of their ids."""
     rows = await newest_before(database, query, _ID_MAX, limit)
     return rows[::-1]
 
@@ -57,7 +57,7 @@ async def newest(database: Database, query: MessageQuery, limit: int) -> list[Re
 async def newest_before(
     database: Database, query: MessageQuery, before: int, limit: int
 ) -> list[Record]:
-    """The newest messages before one, the newest first."""
+    """Return the newest messages before one, newest first."""
     filters = {
         "endpoint_id": query.endpoint_id,
         "type": query.type,
@@ -68,7 +68,7 @@ async def newest_before(
 
 
 async def redeliver(book: Book, number: MessageNumber, by: Operator) -> Record:
-    """Send a message again, whatever became of it before; returns its row.
+    """Send a message again, whatever its last result; return its row.
 
     Raises WebhookMessageUnknownError, WebhookEndpointDeletedError.
     """
@@ -88,7 +88,7 @@ async def redeliver(book: Book, number: MessageNumber, by: Operator) -> Record:
 async def redeliver_span(
     book: Book, endpoint_id: str, start: datetime, until: datetime, by: Operator
 ) -> int:
-    """Send again what an endpoint was told from one instant until before another; how many.
+    """Send again an endpoint's messages from one instant until before another; return how many.
 
     Raises WebhookEndpointUnknownError.
     """
@@ -101,7 +101,7 @@ async def redeliver_span(
 
 
 async def forget(book: Book) -> int:
-    """Remove what was written 30 days ago and is done, as much as a tick has time for."""
+    """Remove messages that are done and 30 days old, as many as a tick has time for."""
     removed: int = await book.database.fetchval("SELECT forget_messages($1)", FORGET_MAX)
     return removed
 

@@ -1,8 +1,8 @@
-"""Draft the reversal of one journal, on the account that has everything of it now.
+"""Draft the reversal of one journal, on the account that now holds its credits.
 
-That is mostly the journal's own account. Where it was joined to another since, what is given back
-leaves its lot for the one in which that goes on there, and what is taken back is taken there. A
-day's own lot ended with the join: what comes back to it lapses, and counts no more against the
+That is usually the journal's own account. If it was joined to another account later, what is given
+back moves from its lot to the lot's successor there, and what is taken back is taken there. A
+day's own lot ended with the join: what comes back to it expires, and no longer counts against the
 day to which the join brought its use.
 """
 
@@ -47,7 +47,7 @@ TAKING: Final = dict.fromkeys((Act.SPEND, Act.CAPTURE, Act.PART_CAPTURE), Kind.S
 
 @dataclass(slots=True)
 class Place:
-    """A lot of the journal's account, and the lot that it is now: mostly itself."""
+    """A lot of the journal's account, and the lot that it is now; usually the same lot."""
 
     lot: Lot
     now: Lot
@@ -56,14 +56,14 @@ class Place:
 
     @property
     def lapsed(self) -> int:
-        """How much of it expired, or went into another account's day."""
+        """Return how much of it expired, or went into another account's day."""
         absorbed = self.astray if self.lot.source is LotSource.DAILY else 0
         return self.now.lapsed + sum(lot.lapsed for lot in self.before) + absorbed
 
 
 @dataclass(slots=True)
 class Parties:
-    """The account whose journal it is, and the one that has everything of it now."""
+    """The account of the journal, and the account that now holds its credits."""
 
     own: AccountDay
     present: AccountDay
@@ -73,21 +73,22 @@ class Parties:
 
     @property
     def joined(self) -> bool:
-        """Whether they are two."""
+        """Return whether they are two accounts."""
         return self.own is not self.present
 
     @property
     def days(self) -> list[AccountDay]:
-        """Each once."""
+        """Return each account once."""
         return [self.own, self.present] if self.joined else [self.own]
 
 
 @dataclass(slots=True)
 class Undone:
-    """How much was to be undone, and the clawback where it had been given.
+    """The amount to undo, and the clawback if the journal had given it.
 
-    Of what was given back ``expired`` lapsed at once, ``carried`` went into today's carried lot.
-    ``unused`` is how much less counts as used of a joined account's day, whose lot this is.
+    Of what was given back, ``expired`` expired at once and ``carried`` went into today's carried
+    lot. ``unused`` is how much less counts as used in the day of a joined account whose lot this
+    is.
     """
 
     requested: int
@@ -99,7 +100,7 @@ class Undone:
 
 
 async def lock(database: Database, catalogues: Catalogues, number: AccountNumber) -> Parties:
-    """Lock a journal's account, and the one that it is joined to."""
+    """Lock a journal's account, and the account that it is joined to."""
     query = "SELECT coalesce(joined_to, id) FROM accounts WHERE id = $1"
     present: AccountNumber = await database.fetchval(query, number)
     while True:
@@ -111,7 +112,7 @@ async def lock(database: Database, catalogues: Catalogues, number: AccountNumber
 
 
 def parties_of(days: dict[AccountNumber, AccountDay], number: AccountNumber) -> Parties | None:
-    """Of locked accounts; None where one of the two is not among them."""
+    """Return both accounts out of locked ones; None if one of them is missing."""
     if number not in days:
         return None
     present = days[number].joined_to or number
@@ -121,7 +122,7 @@ def parties_of(days: dict[AccountNumber, AccountDay], number: AccountNumber) -> 
 async def draft(
     database: Database, parties: Parties, row: Record, order: ReversalOrder
 ) -> tuple[JournalDraft, Undone]:
-    """Put the reversal of a journal on the accounts' sheets.
+    """Draft the reversal of a journal on the accounts' sheets.
 
     Raises NotReversibleError, ShortfallError.
     """
@@ -156,10 +157,10 @@ async def load_lots(
     entries: Sequence[Record],
     back: Sequence[tuple[Record, int]] = (),
 ) -> None:
-    """Put the lots of these entries, what they are now and what is open on them on the sheets.
+    """Load the lots of these entries, their successors, and what is open on them.
 
-    ``back`` is how much of each entry is to come back: of a debt that was repaid, to the lots that
-    repaid it.
+    ``back`` is how much of each entry comes back. Of a debt that was repaid, this goes to the lots
+    that repaid it.
     """
     numbers = [day.sheet.account_id for day in parties.days]
     parties.repaid = await owed.repaid(database, numbers, parties.present.sheet.debt, back)
@@ -174,7 +175,7 @@ async def load_lots(
 async def settle(
     database: Database, parties: Parties, header: JournalDraft, undone: Undone
 ) -> None:
-    """Make the allowance rule true again, once credits were taken back or given back."""
+    """Apply the allowance rule again after credits were taken back or given back."""
     day = parties.present
     if undone.unused:
         brought = await day_use.brought_with(database, day, undone.day_lot)
@@ -186,7 +187,7 @@ async def settle(
 
 
 async def write(database: Database, parties: Parties, undone: Undone) -> None:
-    """Write what was drafted; the reversal's own row is the caller's to store."""
+    """Write what was drafted; the caller stores the reversal's own row."""
     await store_days(database, parties.days)
     await moved_lots.store(database, parties.new, parties.present.now)
     if undone.unused:
@@ -209,7 +210,7 @@ def _header(day: AccountDay, row: Record, order: ReversalOrder) -> JournalDraft:
 async def _find_places(
     database: Database, parties: Parties, header: JournalDraft, numbers: Sequence[LotNumber]
 ) -> None:
-    """Put the journal's lots on its account's sheet, and what they are now on the present one's."""
+    """Load the journal's lots on its account's sheet, and their successors on the present one."""
     await post.load_lots(database, parties.own.sheet, numbers)
     found = {number: parties.own.sheet.lot(number) for number in numbers}
     lots = {number: lot for number, lot in found.items() if lot is not None}
@@ -234,7 +235,7 @@ def _place(lot: Lot, present: Lot, trail: Trail) -> Place:
 
 
 def _go_on(parties: Parties, header: JournalDraft, last: Lot) -> Lot:
-    """An empty lot in which one that did not move goes on; a day's own has ended."""
+    """Draft an empty successor for a lot that has none; a day's own lot has ended."""
     now = parties.present.now
     ends_at = min(last.expires_at, now) if last.source is LotSource.DAILY else last.expires_at
     sheet = parties.present.sheet
@@ -245,7 +246,7 @@ def _go_on(parties: Parties, header: JournalDraft, last: Lot) -> Lot:
 
 
 async def _load_open(database: Database, day: AccountDay, parties: Parties) -> None:
-    """Put every clawback and backing of the lots, and of what they were before, on the day."""
+    """Load every clawback and backing of the lots and of the lots they came from."""
     await load_clawbacks(database, [day])
     former = {
         lot.number: place.now
@@ -311,7 +312,7 @@ def restore(
     entries: Sequence[tuple[Record, int]],
     kind: Kind = Kind.REVERSAL,
 ) -> Undone:
-    """Give back so much of what each entry took, lot by lot in reverse order; debt is first."""
+    """Give back this much of what each entry took, in reverse order; debt comes first."""
     own, day = parties.own, parties.present
     undone = Undone(sum(amount for _, amount in entries))
     day.sheet.check_room(undone.requested)
@@ -347,7 +348,7 @@ def _written_off(day: AccountDay, lot: Lot) -> int:
 
 
 def _came_back(parties: Parties, header: JournalDraft, lot: Lot, amount: int) -> int:
-    """So much is free again in a lot; how much of it no clawback takes."""
+    """Process an amount that is free again in a lot; return how much no clawback takes."""
     day = parties.present
     for clawback in day.clawbacks_of(lot):
         amount -= clawbacks.restored(day.sheet, header, clawback, amount)
@@ -358,9 +359,10 @@ def _came_back(parties: Parties, header: JournalDraft, lot: Lot, amount: int) ->
 def _restore_debt(
     parties: Parties, header: JournalDraft, entries: Sequence[tuple[Record, int]], kind: Kind
 ) -> None:
-    """Owe less by what was owed for these entries.
+    """Lower the debt by what was owed for these entries.
 
-    What was repaid of it is owed again first, so that it is free again in the lots that repaid it.
+    If part of it was repaid, that part is first owed again, so that it is free again in the lots
+    that repaid it.
     """
     sheet = parties.present.sheet
     for entry, amount in parties.repaid:
@@ -381,7 +383,7 @@ def _restore_debt(
 
 
 def _move(parties: Parties, header: JournalDraft, place: Place, amount: int) -> None:
-    """What came back goes on to where the lot is now."""
+    """Move what came back to the lot's successor."""
     parties.own.sheet.write(header, place.lot, Kind.TRANSFER, Side.FREE, House.TRANSFERRED, amount)
     place.now.granted += amount
     parties.present.sheet.write(

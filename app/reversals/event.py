@@ -1,4 +1,4 @@
-"""Reverse what one event did to a purchase: opened its lot, took back, froze or gave back."""
+"""Reverse what one event did to a purchase: it opened the lot, took back, froze or gave back."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ from app.reversals.record import ReversalOrder, Reversed, first_answer, store_ev
 async def reverse_event(
     book: Book, event_id: str, order: ReversalOrder, *, dry_run: bool
 ) -> Reversed:
-    """Reverse an event's purchase, refund and dispute journals; again, the first answer.
+    """Reverse an event's purchase, refund and dispute journals; repeated, return the first answer.
 
-    A purchase goes whole: what of it went back with the money is not taken twice, and from then
-    on money moves it no more. A refund or dispute keeps the standing that it had before the
-    event, whatever Stripe tells of it afterwards.
+    A purchase is reversed as a whole: what went back with the money is not taken twice, and money
+    no longer moves the lot. A refund or dispute keeps the standing that it had before the event,
+    whatever Stripe reports later.
 
     Raises EventUnknownError, NotReversibleError, ShortfallError, KeyReusedError.
     """
@@ -91,7 +91,7 @@ def _refuse(backed: Backed) -> None:
 
 
 def _standing_before(entries: Sequence[Record]) -> Standing:
-    """What the event's refund or dispute counted as before it: its entries tell."""
+    """Return the standing of the event's refund or dispute before it, from its entries."""
     taken = sum(
         entry["amount"] * ((entry["credit"] == House.REFUNDED) - (entry["debit"] == House.REFUNDED))
         for entry in entries
@@ -103,7 +103,7 @@ def _standing_before(entries: Sequence[Record]) -> Standing:
 
 
 def _reversing(entries: Sequence[Record]) -> tuple[tuple[EntryNumber, int], ...]:
-    """The entries that a refund made, whichever way."""
+    """Return the entries that a refund made, in either direction."""
     return tuple(
         (entry["id"], entry["amount"]) for entry in entries if entry["kind"] == Kind.REFUND
     )
@@ -125,7 +125,7 @@ def _header(of_journal_id: JournalNumber, backed: Backed, order: ReversalOrder) 
 def _plan(
     backed: Backed, header: JournalDraft, manner: Manner, event_id: str, order: ReversalOrder
 ) -> Reversed:
-    """Draft it; raises ShortfallError where the policy forbids one."""
+    """Draft the reversal; raise ShortfallError if the policy forbids a shortfall."""
     clawback, lot = backed.backing.clawback, backed.backing.lot
     taken, frozen, lapsed = clawback.requested, backed.backing.frozen, lot.lapsed
     part = draft(backed, header, manner)

@@ -1,4 +1,4 @@
-"""A dry run of a run's reversal: what it would come to, of the lots as they stand."""
+"""A dry run of a run's reversal: the totals that it would have now."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _SQL: Final = sql.beside(__file__)
 
 
 async def preview(book: Book, run_id: RunNumber, order: ReversalOrder) -> Reversed:
-    """Nothing is locked for it, and nothing changed."""
+    """Return the totals; nothing is locked and nothing changes."""
     total = await book.database.fetchrow(*_SQL["total"](run_id=run_id))
     assert total is not None
     rejected = total["short"] if order.policy is Policy.REJECT else 0
@@ -41,9 +41,9 @@ async def preview(book: Book, run_id: RunNumber, order: ReversalOrder) -> Revers
 async def by_account(
     database: Database, run_id: RunNumber, *, short: bool, after: int, limit: int
 ) -> list[Record]:
-    """What was taken back of each account's opening, or would be now; past the journal ``after``.
+    """Return what was taken back of each account's opening, or would be now, after this journal.
 
-    With ``short`` only where it falls short.
+    With ``short`` only the accounts with a shortfall.
     """
     return await database.fetch(
         *_SQL["by_account"](run_id=run_id, short=short, after=after, limit=limit)

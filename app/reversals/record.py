@@ -1,4 +1,4 @@
-"""Reversals as they stand: what was asked, how far it has come; each thing is reversed once."""
+"""Reversals as stored: the order, the progress, and that each thing is reversed once."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from app.operators import acts
 
 
 class ReversalOrder(msgspec.Struct, frozen=True, kw_only=True):
-    """What an operator asks for; ``key`` None is a part of a run's reversal."""
+    """An operator's order; ``key`` is None for a part of a run's reversal."""
 
     reason: str
     policy: Policy
@@ -28,12 +28,12 @@ class ReversalOrder(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def by(self) -> acts.Operator:
-        """Who asks, and why."""
+        """Return who asks, and why."""
         return acts.Operator(actor=self.actor, reason=self.reason)
 
 
 class Reversed(msgspec.Struct, frozen=True, kw_only=True):
-    """What came of it; numbers are None in a dry run."""
+    """The result of a reversal; numbers are None in a dry run."""
 
     number: ReversalNumber | None
     journal_id: JournalNumber | None
@@ -62,7 +62,7 @@ async def store(
     planned: Reversed,
     order: ReversalOrder,
 ) -> ReversalNumber:
-    """The reversal's own row; its UNIQUE is what makes it happen once."""
+    """Store the reversal's own row; its UNIQUE constraint makes the reversal happen once."""
     number: ReversalNumber = await database.fetchval(
         """INSERT INTO reversals (of_journal_id, part_of, journal_id, account_id, lot_id, entry_id,
                house, policy, state, requested, clawed, held, shortfall, expired, carried,
@@ -108,7 +108,9 @@ async def store_event(
     order: ReversalOrder,
     standing: str,
 ) -> ReversalNumber:
-    """The row of an event's reversal: ``standing`` is what its money counts as since."""
+    """Store the row of an event's reversal; ``standing`` is what its money counts as from
+    now on.
+    """
     number: ReversalNumber = await database.fetchval(
         """INSERT INTO reversals (of_event_id, standing, journal_id, account_id, policy, state,
                requested, clawed, held, shortfall, expired, journal_count, actor, reason,
@@ -148,9 +150,9 @@ async def first_answer(
     journal_id: JournalNumber | None = None,
     event_id: str | None = None,
 ) -> Reversed | None:
-    """What the first reversal of this thing, or the first request under this key was answered.
+    """Return the first answer for this thing or under this key, or None.
 
-    Asked after the account's lock. Raises KeyReusedError.
+    Call it after the account's lock. Raises KeyReusedError.
     """
     if key is not None:
         stored = await idempotency.stored_for_operator(database, key)
@@ -178,7 +180,7 @@ def _replay(answer: dict[str, object], journal_id: JournalNumber) -> Reversed:
 
 
 async def find(database: Database, number: ReversalNumber | None) -> Reversed:
-    """A reversal as far as it has come; ReversalUnknownError without one."""
+    """Return a reversal with its progress; raise ReversalUnknownError if there is none."""
     row = await database.fetchrow("SELECT * FROM reversals WHERE id = $1", number or 0)
     if row is None:
         raise ReversalUnknownError("There is no such reversal.")
@@ -186,7 +188,7 @@ async def find(database: Database, number: ReversalNumber | None) -> Reversed:
 
 
 def of_row(row: Record) -> Reversed:
-    """The reversal's row as its answer."""
+    """Return the answer of a reversal's row."""
     return Reversed(
         number=row["id"],
         journal_id=row["journal_id"],

@@ -1,7 +1,7 @@
-"""Return part of a spend: what a job that failed, or was half done, gives back.
+"""Return part of a spend: the credits that a failed or unfinished job gives back.
 
-It goes back to the lots that it came from, the last one drawn first, as a reversal's does; but it
-needs no operator, may come in parts, and never exceeds what was spent and has not come back yet.
+They go back to the lots they came from, the last one drawn first, as in a reversal. A return needs
+no operator, may come in parts, and never exceeds what was spent and has not come back.
 """
 
 from __future__ import annotations
@@ -29,7 +29,9 @@ _SQL: Final = sql.beside(__file__)
 
 
 class ReturnOrder(msgspec.Struct, frozen=True, kw_only=True):
-    """Which spend gives back how much: by one of the three, and all that is left without amount."""
+    """The spend, named in one of three ways, and the amount; without an amount, all that
+    is left.
+    """
 
     spend: JournalNumber | None = None
     hold: HoldNumber | None = None
@@ -38,10 +40,10 @@ class ReturnOrder(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def give_back(book: Book, public_id: str, wanted: ReturnOrder, order: Order) -> Done:
-    """Return it; under one key it happens once.
+    """Return credits of a spend; under one key it happens once.
 
     Raises AccountUnknownError, JournalUnknownError, HoldUnknownError, ReturnExceedsSpendError,
-    KeyReusedError. A closed or suspended account is given its credits back too.
+    KeyReusedError. A closed or suspended account gets its credits back too.
     """
     number = await find(book, public_id)
     async with book.database.transaction():
@@ -98,7 +100,7 @@ async def give_back(book: Book, public_id: str, wanted: ReturnOrder, order: Orde
 
 
 async def _journals(database: Database, number: AccountNumber, wanted: ReturnOrder) -> list[Record]:
-    """The spends that are meant, those of this account or of one that was joined to it."""
+    """Return the journals of the spend, of this account or of one that was joined to it."""
     rows = await database.fetch(
         *_SQL["journals"](
             account_id=number,
@@ -118,13 +120,13 @@ async def _journals(database: Database, number: AccountNumber, wanted: ReturnOrd
 
 
 def _shared(journals: Sequence[Record], column: str) -> str | None:
-    """What all of these spends were for, or who did them; None where they differ."""
+    """Return the label or member that all these spends have; None if they differ."""
     said = {row[column] for row in journals}
     return said.pop() if len(said) == 1 else None
 
 
 def _parts(spent: Sequence[Record], amount: int | None) -> list[tuple[Record, int]]:
-    """(entry, how much of it comes back), from the last entry on until the amount is reached."""
+    """Return (entry, how much of it comes back), from the last entry on, up to the amount."""
     left = sum(entry["amount_left"] for entry in spent)
     wanted = left if amount is None else amount
     if wanted > left or wanted == 0:

@@ -1,7 +1,7 @@
 """Reverse a whole run: in resumable chunks, with one policy for all.
 
-The common accounts of a chunk go by one statement (``app.reversals.run_bulk``), the others one
-by one, as a journal is reversed by its own name.
+One statement takes the common accounts of a chunk (``app.reversals.run_bulk``). The others are
+reversed one by one, as single journals are.
 """
 
 from __future__ import annotations
@@ -50,10 +50,10 @@ Sums = tuple[int, int, int, int, int, int]
 async def reverse_run(
     book: Book, run_id: RunNumber | None, order: ReversalOrder, *, dry_run: bool, within_s: float
 ) -> Reversed:
-    """Take back what a run granted; what is not done within ``within_s`` the tick goes on with.
+    """Take back what a run granted; the tick continues with what is not done within ``within_s``.
 
-    A second time it returns the first's answer. Raises RunUnknownError, NotReversibleError where
-    the run is still going, KeyReusedError.
+    A second call returns the first answer. Raises RunUnknownError, NotReversibleError while the
+    run is still going, KeyReusedError.
     """
     database = book.database
     left = await run_row.left(database, run_id or RunNumber(NO_ROW))
@@ -109,7 +109,7 @@ def _refuse_going(left: int) -> None:
 
 
 async def go_on(book: Book, number: ReversalNumber, within_s: float) -> bool:
-    """Reverse chunk after chunk, each in a transaction of its own; whether it is done."""
+    """Reverse chunk after chunk, each in a transaction of its own; return whether it is done."""
     loop = asyncio.get_running_loop()
     ends_at = loop.time() + within_s
     row = await book.database.fetchrow("SELECT * FROM reversals WHERE id = $1", number)
@@ -131,7 +131,7 @@ async def go_on(book: Book, number: ReversalNumber, within_s: float) -> bool:
 
 
 async def resume(book: Book, within_s: float) -> None:
-    """Go on with the reversals that are under way."""
+    """Continue the unfinished reversals."""
     for row in await book.database.fetch("SELECT id FROM reversals WHERE state = 'going'"):
         await go_on(book, row["id"], within_s)
 
@@ -157,7 +157,7 @@ SELECT min(id) FROM journals
 
 
 async def _lock(database: Database, number: ReversalNumber) -> int:
-    """One chunk of a run's reversal at a time: the request's and the tick's do not race."""
+    """Lock one chunk of a run's reversal: the request and the tick do not work at once."""
     last: int = await database.fetchval(
         "SELECT last_journal_id FROM reversals WHERE id = $1 FOR UPDATE", number
     )
@@ -173,7 +173,7 @@ async def _next(database: Database, run_id: RunNumber, after: int) -> list[Recor
 
 
 async def _chunk(book: Book, run_reversal: Record) -> int:
-    """Reverse some of the run's journals; how many were looked at."""
+    """Reverse some of the run's journals; return how many were looked at."""
     database, run_id = book.database, run_reversal["of_run_id"]
     after = await _lock(database, run_reversal["id"])
     rows = await _next(database, run_id, after)
@@ -204,14 +204,14 @@ async def _chunk(book: Book, run_reversal: Record) -> int:
 
 
 def _involved(rows: Sequence[Record]) -> set[AccountNumber]:
-    """The accounts of these journals, and those that they were joined to."""
+    """Return the accounts of these journals, and those that they were joined to."""
     return {row[column] for row in rows for column in ("account_id", "present_id")}
 
 
 async def _one_by_one(
     book: Book, rows: Sequence[Record], order: ReversalOrder
 ) -> tuple[list[Sums], set[JournalNumber]]:
-    """Reverse these in the pure way; their numbers, and the journals that were skipped."""
+    """Reverse these on sheets; return their numbers, and the journals that were skipped."""
     done: list[Sums] = []
     skipped: set[JournalNumber] = set()
     if not rows:
@@ -237,7 +237,7 @@ async def _one_by_one(
 async def _reverse_one(
     database: Database, parties: Parties, row: Record, order: ReversalOrder
 ) -> Reversed:
-    """Reverse one account's opening; raises ShortfallError where the policy `reject` forbids it."""
+    """Reverse one account's opening; raise ShortfallError if the policy is `reject`."""
     day = parties.present
     day.post_due(Origin("due", order.actor))
     await store_days(database, [day])
@@ -265,7 +265,7 @@ async def _progress(
     skipped: int,
     done: Sequence[Sums],
 ) -> None:
-    """Add a chunk's numbers; counting all parts anew would cost more with each chunk."""
+    """Add a chunk's numbers: counting all parts again would cost more with each chunk."""
     await database.execute(
         """UPDATE reversals SET last_journal_id = $2, skipped = skipped + $3,
                   journal_count = journal_count + $4, requested = requested + $5,
@@ -280,7 +280,7 @@ async def _progress(
 
 
 async def _finish(database: Database, number: ReversalNumber) -> None:
-    """Done: counted once more from the parts, since what was held may have moved on."""
+    """Finish: count once more from the parts, since held credits may have changed."""
     await database.execute(
         """UPDATE reversals SET (requested, clawed, held, shortfall, expired, journal_count) = (
                SELECT coalesce(sum(requested), 0), coalesce(sum(clawed), 0),

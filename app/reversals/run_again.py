@@ -1,7 +1,8 @@
-"""Run a run again that was taken back: on the same day, in resumable chunks, once.
+"""Run a reversed run again: on the same day, in resumable chunks, once.
 
-It opens again the days that the reversal withdrew and that have not ended; whom it skipped keeps
-what it had. The run that is run again is a run of its own, which can be taken back in turn.
+It opens again the days that the reversal withdrew and that have not ended. Accounts that the
+reversal skipped keep what they had. The second run is a run of its own, which can be reversed in
+turn.
 """
 
 from __future__ import annotations
@@ -63,10 +64,10 @@ _WITHDRAWN: Final = """
 async def run_again(
     book: Book, on: date, started_by: str, within_s: float, by: Operator | None = None
 ) -> Ticked:
-    """Run the date's runs again that were taken back; the tick goes on with what is left.
+    """Run the date's reversed runs again; the tick continues with what is left.
 
-    A second time it returns the runs of the first. Raises RunNotReversedError where none was taken
-    back to its end, RunDateError where the days of those that were are over.
+    A second call returns the runs of the first. Raises RunNotReversedError if none was reversed
+    completely, RunDateError if the days of the reversed ones are over.
     """
     latest = await book.database.fetch(_LATEST, on)
     reversed_ = [row for row in latest if row["reversal_state"] == "done" and row["lasts"]]
@@ -92,7 +93,7 @@ def _refusal(on: date, latest: Sequence[Record]) -> TallybookError:
 
 
 async def _begin(book: Book, taken_back: Record, started_by: str, by: Operator | None) -> RunNumber:
-    """The run's row, or that of another call that came first."""
+    """Return the run's row; another call may have made it first."""
     catalogue_id, _ = await book.catalogues.present(book.database)
     wave = (taken_back["day_on"], taken_back["wave_at"], taken_back["opening"] + 1)
     async with book.database.transaction():
@@ -118,7 +119,7 @@ async def _begin(book: Book, taken_back: Record, started_by: str, by: Operator |
 
 
 async def resume(book: Book, within_s: float) -> None:
-    """Go on with what is under way."""
+    """Continue the unfinished ones."""
     rows = await book.database.fetch(
         "SELECT id FROM runs WHERE state = 'going' AND opening > 1 ORDER BY id"
     )
@@ -127,7 +128,7 @@ async def resume(book: Book, within_s: float) -> None:
 
 
 async def go_on(book: Book, run_id: RunNumber, within_s: float) -> bool:
-    """Open day after day again, a chunk in each transaction; whether it is done."""
+    """Open day after day again, a chunk in each transaction; return whether it is done."""
     ends_at = elapsed() + within_s
     run = await book.database.fetchrow(
         """SELECT again.*, taken_back.id AS taken_back_id FROM runs AS again
@@ -148,7 +149,7 @@ async def go_on(book: Book, run_id: RunNumber, within_s: float) -> bool:
 
 
 class _Passing:
-    """Goes through the withdrawn accounts in order, so that a failing one is passed."""
+    """Goes through the withdrawn accounts in order, past one that fails."""
 
     def __init__(self, book: Book, run: Record) -> None:
         self.failed = 0
@@ -158,7 +159,7 @@ class _Passing:
         self._after = 0
 
     async def chunk(self) -> int:
-        """Open the days of the next accounts again; how many there were."""
+        """Open the days of the next accounts again; return how many there were."""
         rows = await self._book.database.fetch(
             f"SELECT accounts.id {_WITHDRAWN} AND accounts.id > $2 ORDER BY accounts.id LIMIT $3",
             self._run["taken_back_id"],
@@ -203,7 +204,7 @@ class _Passing:
             await run_row.add(database, self._run["id"], counted, took_ms)
 
     async def _load_earlier(self, days: Mapping[AccountNumber, AccountDay]) -> None:
-        """Put the lots of openings before the one that is withdrawn on the sheets."""
+        """Load the lots of openings before the withdrawn one."""
         if self._run["opening"] == 2:
             return
         rows = await self._book.database.fetch(
@@ -221,7 +222,9 @@ class _Passing:
         return Origin("due", self._run["started_by"])
 
     def _is_withdrawn(self, day: AccountDay) -> bool:
-        """As its lock shows it: another call may have come first, or the day may have ended."""
+        """Return whether the day is still withdrawn under its lock: another call may have come
+        first.
+        """
         return (
             day.withdrawn
             and not day.closed

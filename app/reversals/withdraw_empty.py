@@ -1,7 +1,7 @@
-"""Withdraw the days that a run opened with nothing: no entry tells of them, and none is negated.
+"""Withdraw the days that a run opened with nothing: no entry shows them, so none is negated.
 
-Such is the day of a tier without daily credits, or one opened again whose allowance was used. It
-is withdrawn like any other of its run: what the tier gives later is not for this day, and the run
+Such a day is one of a tier without daily credits, or one opened again whose allowance was used. It
+is withdrawn like the run's other days: what the tier gives later is not for this day, and the run
 may open it again.
 """
 
@@ -39,9 +39,9 @@ _EMPTY: Final = """
 
 
 async def chunk(book: Book, run_reversal: Record, after: int) -> int | None:
-    """Withdraw the next ones, by account; the last of them, None where none is left.
+    """Withdraw the next ones, by account; return the last of them, None if none is left.
 
-    In the caller's transaction.
+    Call it in a transaction.
     """
     database, run_id = book.database, run_reversal["of_run_id"]
     rows = await database.fetch(
@@ -77,7 +77,7 @@ async def chunk(book: Book, run_reversal: Record, after: int) -> int | None:
 
 
 async def _one_by_one(book: Book, numbers: Sequence[AccountNumber], actor: str) -> None:
-    """Withdraw those that were topped up since: the rest of it is trimmed."""
+    """Withdraw those that were topped up later: the rest of the top-up is removed."""
     if not numbers:
         return
     days = await load.lock(book.database, book.catalogues, numbers)
