@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated
@@ -15,6 +16,7 @@ from app.accounts.view import AccountView, view
 from app.audit.accounts import AccountQuery, accounts
 from app.audit.explain import Behind, explain
 from app.audit.horizon import Horizons
+from app.book import Book
 from app.cli import account_credits
 from app.cli.account_credits import SIDES, AccountArgument, view_within
 from app.cli.listing import Change, Listing, by_name, plain, show_json
@@ -32,7 +34,7 @@ from app.cli.words import (
 )
 from app.infrastructure import ids
 from app.ledger.idempotency import request_key
-from app.operators.acts import at_the_machine
+from app.operators.acts import Operator, at_the_machine
 
 PAGE_ACCOUNTS = 1_000
 
@@ -221,38 +223,37 @@ async def _name(
 @command(account, "suspend")
 async def suspend(account_id: AccountArgument, reason: Because, data_dir: BookDir = None) -> None:
     """Let it spend and hold nothing until it is resumed."""
-    async with opened_book(data_dir) as book:
-        await standing.suspend(book, account_id, at_the_machine(reason))
-        one = await view(book, account_id)
-    _tell_standing(one, account_id, "is suspended: it can spend and hold nothing")
+    told = "is suspended: it can spend and hold nothing"
+    await _stand(standing.suspend, account_id, reason, data_dir, told)
 
 
 @command(account, "resume")
 async def resume(account_id: AccountArgument, reason: Because, data_dir: BookDir = None) -> None:
     """Let a suspended account spend again."""
-    async with opened_book(data_dir) as book:
-        await standing.resume(book, account_id, at_the_machine(reason))
-        one = await view(book, account_id)
-    _tell_standing(one, account_id, "can spend and hold again")
+    await _stand(standing.resume, account_id, reason, data_dir, "can spend and hold again")
 
 
 @command(account, "close")
 async def close(account_id: AccountArgument, reason: Because, data_dir: BookDir = None) -> None:
     """End its grants; what it has can be spent."""
-    async with opened_book(data_dir) as book:
-        await standing.close(book, account_id, at_the_machine(reason))
-        one = await view(book, account_id)
-    _tell_standing(one, account_id, "is closed: it gets no grants any more")
+    told = "is closed: it gets no grants any more"
+    await _stand(standing.close, account_id, reason, data_dir, told)
 
 
 @command(account, "reopen")
 async def reopen(account_id: AccountArgument, reason: Because, data_dir: BookDir = None) -> None:
     """Give a closed account its days again."""
+    await _stand(standing.reopen, account_id, reason, data_dir, "is open again")
+
+
+async def _stand(
+    act: Callable[[Book, str, Operator], Awaitable[object]],
+    account_id: str,
+    reason: str,
+    data_dir: Path | None,
+    told: str,
+) -> None:
     async with opened_book(data_dir) as book:
-        await standing.reopen(book, account_id, at_the_machine(reason))
+        await act(book, account_id, at_the_machine(reason))
         one = await view(book, account_id)
-    _tell_standing(one, account_id, "is open again")
-
-
-def _tell_standing(one: AccountView, account_id: str, told: str) -> None:
     console.print(f"{account_id} {told}; {one.available:,} available.", highlight=False)

@@ -79,6 +79,14 @@ class SealKeys(View, frozen=True, kw_only=True):
     keys: list[SealKey]
 
 
+def _raw(kind: type, description: str, media_type: str, *refusals: int) -> dict[int, ResponseSpec]:
+    """Describe an answer that is no JSON."""
+    answer = ResponseSpec(
+        kind, description=description, media_type=media_type, generate_examples=False
+    )
+    return {200: answer, **problems.declared(*refusals)}
+
+
 @get(
     "/api/v1/seals",
     responses=problems.declared(400, 401, 403, 422),
@@ -119,15 +127,7 @@ async def get_seal(size: Size, state: State, since: Since = None) -> SealAnswer:
 @get(
     "/api/v1/seals/tiles/{level:int}/{number:int}",
     media_type=OCTETS,
-    responses={
-        200: ResponseSpec(
-            bytes,
-            description="The hashes, one after another.",
-            media_type=OCTETS,
-            generate_examples=False,
-        ),
-        **problems.declared(400, 401, 403, 404),
-    },
+    responses=_raw(bytes, "The hashes, one after another.", OCTETS, 400, 401, 403, 404),
     tags=["Seals"],
     **access(Access.AUDITOR),
 )
@@ -141,12 +141,7 @@ async def get_tile(
 @get(
     "/api/v1/seals/log/checkpoint",
     media_type=TEXT,
-    responses={
-        200: ResponseSpec(
-            str, description="A signed note.", media_type=TEXT, generate_examples=False
-        ),
-        **problems.declared(400, 401, 403, 404),
-    },
+    responses=_raw(str, "A signed note.", TEXT, 400, 401, 403, 404),
     tags=["Seals"],
     **access(Access.AUDITOR),
 )
@@ -158,15 +153,15 @@ async def get_checkpoint(state: State) -> Response[str]:
 @get(
     "/api/v1/seals/log/tile/{place:path}",
     media_type=OCTETS,
-    responses={
-        200: ResponseSpec(
-            bytes,
-            description="Hashes one after another, or entries behind their lengths.",
-            media_type=OCTETS,
-            generate_examples=False,
-        ),
-        **problems.declared(400, 401, 403, 404),
-    },
+    responses=_raw(
+        bytes,
+        "Hashes one after another, or entries behind their lengths.",
+        OCTETS,
+        400,
+        401,
+        403,
+        404,
+    ),
     tags=["Seals"],
     **access(Access.AUDITOR, deep=True),
 )

@@ -228,6 +228,7 @@ async def test_a_redis_that_hangs_stops_no_tick(
         await whole(book, 1)
         running_redis.signal(signal.SIGCONT)
         await _heard(queue)
+        assert await differences(database) == []
     finally:
         working.cancel()
         await asyncio.gather(working, return_exceptions=True)
@@ -251,6 +252,7 @@ async def test_what_nobody_can_read_in_redis_is_thrown_away(
             while await queue.exists("arq:queue"):
                 await asyncio.sleep(0.05)
         await _heard(queue)
+        assert not working.done()
     finally:
         working.cancel()
         await asyncio.gather(working, return_exceptions=True)
