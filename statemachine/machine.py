@@ -47,7 +47,7 @@ def advance(state: State, trigger: Trigger) -> State:
 
 
 def moved_by_invoices(status: str | None) -> bool:
-    """Whether an invoice may move a subscription of this status of Stripe's."""
+    """Return whether an invoice may move a subscription of this status of Stripe's."""
     return status in _MOVED_BY_INVOICES
 
 

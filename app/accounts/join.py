@@ -68,7 +68,7 @@ async def join(
 
 
 async def may_join(book: Book, source: AccountNumber, target: AccountNumber) -> bool:
-    """Whether an event may join the two.
+    """Return whether an event may join the two.
 
     It may not if that would bring debt to another account, or if the sum would pass the largest
     allowed balance.

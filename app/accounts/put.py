@@ -108,7 +108,7 @@ async def _tie(
 
 
 async def _unnamed(book: Book, number: AccountNumber) -> bool:
-    """Whether the account has only its customer's id, and is no other's by now."""
+    """Return whether the account has only its customer's id, and is no other's by now."""
     return await book.database.fetchval(  # type: ignore[no-any-return]
         "SELECT external_id IS NULL AND joined_to IS NULL FROM accounts WHERE id = $1", number
     )

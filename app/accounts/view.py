@@ -29,7 +29,7 @@ _MOST_ALIVE = (State.ACTIVE, State.PAST_DUE, State.CREATED, State.CANCELED)
 
 
 class LotView(msgspec.Struct, frozen=True, kw_only=True):
-    """What is left of one grant, as posted."""
+    """A lot as posted: one grant, and what is left of it."""
 
     number: LotNumber
     source: str

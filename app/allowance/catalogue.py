@@ -34,7 +34,7 @@ class CatalogueError(ConfigurationError):
 
 
 class Tier(msgspec.Struct, frozen=True):
-    """What a price buys for a day."""
+    """A tier: the daily credits that its prices buy, and its rules."""
 
     name: str
     daily_credits: int

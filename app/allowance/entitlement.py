@@ -27,7 +27,7 @@ def counting(uses: Iterable[Use], starts_at: datetime) -> int:
 
 
 class Giving(msgspec.Struct, frozen=True):
-    """What one subscription gives: a tier, a tier until its grace period ends, or nothing.
+    """The tier that one subscription gives: for good, until its grace period ends, or none.
 
     The grace period lasts from ``failing_since`` for as many days as the day's catalogue says.
     Rows from before that column existed have its end only. ``uses`` are of accounts that it left.

@@ -84,7 +84,9 @@ async def to_draw(
 async def view(
     database: Database, catalogues: Catalogues, rows: Sequence[Record]
 ) -> dict[AccountNumber, AccountDay]:
-    """The same of rows that were read without a lock: to compute and throw away."""
+    """Return the same accounts from rows that were read without a lock: to compute with, not to
+    write.
+    """
     return await _days(database, catalogues, await post.sheets_of(database, rows))
 
 

@@ -1,4 +1,4 @@
-"""What a customer may see of the account: use by day and label, lots, and statements.
+"""A customer's view of the account: use by day and label, lots, and statements.
 
 An answer says when, what kind of thing, what label, how much; it names no actor, reason or event.
 A statement goes by the time of recording, like a bank's, in the account's own zone. Its lines lead
@@ -26,7 +26,7 @@ _SQL: Final = sql.beside(__file__)
 
 
 class UseOfLabel(msgspec.Struct, frozen=True):
-    """What was used for a label by day, less what came back later; None stands for all other
+    """Credits used for a label by day, less those that came back later; None stands for all other
     labels.
     """
 
@@ -122,7 +122,7 @@ async def use(database: Database, number: AccountNumber, zone: str, now: datetim
 
 
 async def lots(database: Database, number: AccountNumber, now: datetime) -> LotsLeft:
-    """What is left of which lot, as posted, in the order in which a spend uses it."""
+    """Return the lots as posted, in the order in which a spend uses them."""
     rows = await database.fetch(*_SQL["lots_left"](number=number, now=now, limit=LOTS_MAX))
     return LotsLeft(
         [

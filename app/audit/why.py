@@ -25,8 +25,8 @@ _SQL: Final = sql.beside(__file__)
 
 
 class SpentFor(msgspec.Struct, frozen=True):
-    """What was spent for a label, and what of it came back later; None is the use without
-    a label.
+    """Credits spent for a label, and those of them that came back later; None is the use without a
+    label.
     """
 
     label: str | None
@@ -48,7 +48,7 @@ class Move(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Correction(msgspec.Struct, frozen=True, kw_only=True):
-    """What one journal took back or gave back, and who asked for it."""
+    """The credits that one journal took back or gave back, and who asked for it."""
 
     kind: str
     change: int

@@ -15,7 +15,7 @@ from app.cli.words import command, console, group, refusals, say_all
 
 
 class Place(NamedTuple):
-    """Where a command stands: a function or a group of a module; and its line in the help."""
+    """The place of a command: its module, its function or group, and its line in the help."""
 
     module: str
     name: str

@@ -211,7 +211,7 @@ async def show_run(run_id: RunId, as_json: AsJson = False, data_dir: BookDir = N
 
 
 def _more(row: Record) -> dict[str, object]:
-    """What the list has no room for."""
+    """Return the details that the list has no room for."""
     return {
         "started (UTC)": row["started_at"],
         "started by": row["started_by"],

@@ -1,4 +1,4 @@
-"""What a command says of a database or a file that is not as it should be."""
+"""Sentences for faults of a database or a file that the user can mend."""
 
 from __future__ import annotations
 

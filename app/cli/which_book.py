@@ -1,4 +1,4 @@
-"""Which book a command works on: a running `up`'s, or that of DATABASE_URL."""
+"""Find the book that a command works on: that of a running `up`, or that of DATABASE_URL."""
 
 from __future__ import annotations
 
@@ -111,7 +111,9 @@ def seal_keys(data_dir: Path | None = None) -> tuple[str, ...]:
 
 
 def running_book(data_dir: Path) -> dict[str, object]:
-    """What the `up` that runs in this folder tells; raises ConfigurationError where none does."""
+    """Return the content of dev.json of the `up` that runs in this folder; raise ConfigurationError
+    if none runs.
+    """
     return dict(_read(data_dir, "dev.json", "database_url"))
 
 

@@ -1,4 +1,4 @@
-"""What every command shares: consoles, common options, and how a function becomes a command."""
+"""Parts that all commands share: consoles, common options, and how a function becomes a command."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ _said = {"verbose": False}
 
 
 def say_all(*, verbose: bool) -> None:
-    """Whether the command that follows logs what it does."""
+    """Set whether the command that follows logs its work."""
     _said["verbose"] = verbose
 
 

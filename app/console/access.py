@@ -1,4 +1,4 @@
-"""Who may see a page or do an act: a session's key, judged again each time, and forms of our own.
+"""Access to pages and acts: the session's key, judged at each request, and forms of our own.
 
 An act is a POST of a form that this session was given: it carries the session's form token, and its
 browser says that it came from a page of this server.
@@ -125,12 +125,12 @@ def require_own_page(request: Request[Any, Any, Any]) -> None:
 
 
 def may_read(key: ApiKey) -> bool:
-    """Whether the key may see anything here."""
+    """Return whether the key may see anything here."""
     return key.allows((Scope.AUDITOR,))
 
 
 def may_correct(key: ApiKey) -> bool:
-    """Whether the key may do anything here."""
+    """Return whether the key may do anything here."""
     return key.allows((Scope.OPERATOR,))
 
 
@@ -160,7 +160,7 @@ def session_cookie(request: Request[Any, Any, Any], token: str | None) -> Cookie
 
 
 def is_secure(request: Request[Any, Any, Any]) -> bool:
-    """Whether browsers reach this server by TLS, as they must in production.
+    """Return whether browsers reach this server by TLS, as they must in production.
 
     On this machine's own addresses they may not, as through a tunnel of ssh.
     """

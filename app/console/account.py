@@ -58,7 +58,7 @@ class ExplainQuery(msgspec.Struct, frozen=True, kw_only=True):
 async def account(
     account_id: AccountId, request: Request[Any, Any, Any], state: State
 ) -> Response[Any]:
-    """What the account has, its balance plotted, and its line."""
+    """Show one account: its credits, its balance as a plot, and its life as one line."""
     asked = forms.query(request, LifeQuery)
     database: Database = state.book.database
     stands = await view(state.book, account_id)
@@ -122,7 +122,7 @@ async def explain(
 async def why(
     account_id: AccountId, request: Request[Any, Any, Any], state: State
 ) -> Response[Any]:
-    """Where the credits of a day or a month went."""
+    """Show where the credits of a day or a month went."""
     asked = forms.query(request, WhyQuery)
     first = None if asked.month is None else date.fromisoformat(f"{asked.month}-01")
     async with state.reports.room():

@@ -40,7 +40,7 @@ _PLACES: Final[Mapping[ids.Prefix[Any], str]] = {
 
 
 class AccountsQuery(msgspec.Struct, frozen=True, kw_only=True):
-    """What is looked for, or the filters of the list."""
+    """The search text, or the filters of the list."""
 
     q: Annotated[str, msgspec.Meta(max_length=255)] | None = None
     tier: Annotated[str, msgspec.Meta(pattern=TIER)] | None = None

@@ -1,4 +1,4 @@
-"""What operators do to one account: always shown first as a rehearsal, then agreed to.
+"""Corrections of one account by operators: each is shown first as a rehearsal, then confirmed.
 
 A rehearsal is the act itself in a transaction that is rolled back, so that what is shown is what
 would be.
@@ -243,7 +243,7 @@ def _sentence(before: AccountView, after: AccountView) -> str:
 
 
 def _compared(before: AccountView, after: AccountView) -> list[tuple[str, str]]:
-    """What is different after the act, and the balance in any case."""
+    """Return the lines that differ after the act, and the balance in any case."""
     told: list[tuple[str, object, object]] = [
         ("Account", before.public_id, after.public_id),
         ("Balance", f"{before.balance:,}", f"{after.balance:,}"),

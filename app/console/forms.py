@@ -1,4 +1,4 @@
-"""What people sent: forms of acts, and queries, in which an empty field was not given."""
+"""Read forms of acts, and queries; an empty field counts as not given."""
 
 from __future__ import annotations
 
@@ -46,12 +46,12 @@ class ActForm(Form, frozen=True, kw_only=True):
 
     @property
     def confirmed(self) -> bool:
-        """Whether what the act comes to was shown, and agreed to."""
+        """Return whether what the act comes to was shown, and agreed to."""
         return self.step == CONFIRM
 
     @property
     def asked(self) -> dict[str, object]:
-        """What is asked for."""
+        """Return what is asked for."""
         fields = msgspec.to_builtins(self)
         return {
             name: value
@@ -85,7 +85,7 @@ def names_of(kind: type[msgspec.Struct]) -> tuple[str, ...]:
 
 
 def sent(asked: msgspec.Struct) -> dict[str, str]:
-    """What was asked for, as a query says it."""
+    """Return the confirmed wishes in the form of a query."""
     told = {name: value for name, value in msgspec.to_builtins(asked).items() if value is not None}
     return {
         name: str(value).lower() if isinstance(value, bool) else str(value)
@@ -103,7 +103,7 @@ def pages(path: str, asked: dict[str, str], next_cursor: str | None) -> dict[str
 
 
 def looked(rows: Sequence[object], most: int, next_cursor: str | None, looked_max: int) -> int:
-    """How many were looked at where a page ends before it is full, else 0."""
+    """Return how many rows were looked at if the page ended before it was full, else 0."""
     return looked_max if next_cursor is not None and len(rows) < most else 0
 
 
@@ -124,7 +124,7 @@ def order(request: Request[Any, Any, Any], act: ActForm) -> Order:
 
 
 def operator(request: Request[Any, Any, Any], act: ActForm) -> Operator:
-    """Who acts, and why."""
+    """Return who acts, and why."""
     return Operator(actor=caller(request).id, reason=act.reason)
 
 

@@ -112,7 +112,7 @@ async def replay_event(
 
 
 def folded(value: Any) -> Any:
-    """The same without what tells of a person; what is empty or null tells nothing."""
+    """Return the same value without personal members; of empty or null ones nothing is told."""
     if isinstance(value, dict):
         return {
             name: FOLDED if name in PERSONAL and member else folded(member)

@@ -31,7 +31,7 @@ KeyId = Annotated[str, PathParameter(pattern=r"^[0-9a-z]{10}\Z")]
 
 
 class KeyForm(forms.ActForm, frozen=True, kw_only=True):
-    """Who will hold the key, and what it may do."""
+    """The form of a new key: its holder, and its scopes."""
 
     name: Annotated[str, msgspec.Meta(min_length=1, max_length=100, pattern=WITHOUT_CONTROLS)]
     expires_at: Annotated[str, msgspec.Meta(max_length=40)] | None = None

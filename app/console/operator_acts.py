@@ -32,7 +32,7 @@ class ActsQuery(msgspec.Struct, frozen=True, kw_only=True):
 
 @get(PATH, **reads(forms.names_of(ActsQuery)))
 async def corrections(request: Request[Any, Any, Any], state: State) -> Response[Any]:
-    """What operators did, with the reversals that go on; and where to correct what."""
+    """List the acts of operators, with the reversals that go on, and links to correct something."""
     asked = forms.query(request, ActsQuery)
     database: Database = state.book.database
     rows = await database.fetch(*_SQL["newest"](act=asked.act, before=asked.before, limit=ROWS + 1))

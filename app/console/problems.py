@@ -1,4 +1,4 @@
-"""What went wrong, as a page: a sentence, and what to do about it."""
+"""Errors as pages: a sentence, and the remedy."""
 
 from __future__ import annotations
 

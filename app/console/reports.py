@@ -56,7 +56,9 @@ class ExportQuery(LedgerQuery, frozen=True, kw_only=True):
 
 @get(ROLL_FORWARD, **reads(forms.names_of(RollQuery)))
 async def roll_forward_page(request: Request[Any, Any, Any], state: State) -> Response[Any]:
-    """What the balance was, what came and went, and what it is; asked for, since it reads much."""
+    """Show the roll-forward: opening balance, movements, closing balance; only on request, since it
+    reads much.
+    """
     asked = forms.query(request, RollQuery)
     start, end = await _span(request, state, asked.month, asked.from_, asked.to)
     moved = None

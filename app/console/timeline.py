@@ -143,7 +143,7 @@ def _alike(one: Happened, other: Happened) -> bool:
 
 
 def journal_title(kind: str) -> str:
-    """What a kind of journal is, as people call it."""
+    """Return the everyday name of a kind of journal."""
     return _JOURNALS.get(kind, (kind, ""))[0]
 
 
@@ -168,7 +168,7 @@ def _journal(rows: Sequence[Record]) -> Happened:
 
 
 def moved(rows: Iterable[Record]) -> str:
-    """What a journal's entries moved, such as `20 granted, 3 expired`; carried over nets to 0."""
+    """Return a journal's movements, such as `20 granted, 3 expired`; carried credits net to 0."""
     sums: dict[str, int] = {}
     for row in rows:
         if row["kind"] != "transfer" or row["change"] > 0:

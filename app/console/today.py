@@ -88,7 +88,7 @@ async def alerts(request: Request[Any, Any, Any], state: State) -> Response[Any]
 
 
 async def _findings(state: State) -> list[Finding]:
-    """What the doctor says of the work at hand, and whether this server can serve."""
+    """Return the doctor's findings on the work at hand, and whether this server can serve."""
     found = await work.at_hand(state.book.database, Surroundings(variables=os.environ))
     try:
         ready = await state.readiness.get()

@@ -1,4 +1,4 @@
-"""What a start tells the programs beside it: the content of dev.json."""
+"""The content of dev.json, by which a start tells other programs where it is."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""What a person types to start this program again: the words that printed commands begin with."""
+"""The words that start this program again; printed commands begin with them."""
 
 from __future__ import annotations
 

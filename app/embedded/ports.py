@@ -1,4 +1,4 @@
-"""Which loopback port is free, and who holds one that is not."""
+"""Find a free loopback port, or who holds one that is taken."""
 
 import os
 import socket

@@ -201,7 +201,9 @@ class EmbeddedPostgres:
         return str(self._cluster) if len(os.fsencode(longest)) <= SOCKET_PATH_BYTES_MAX else ""
 
     def _refuse_what_is_no_cluster(self) -> None:
-        """Of another PostgreSQL, or something else that has this name: with the remedy."""
+        """Raise StartError for a folder of another PostgreSQL, or with other content, with the
+        remedy.
+        """
         missing = [name for name in _PARTS if not (self._cluster / name).exists()]
         if missing:
             raise StartError(

@@ -1,4 +1,4 @@
-"""What a fresh database needs before the server starts: schema, keys, catalogue, clock."""
+"""Prepare a fresh database before the server starts: schema, keys, catalogue, clock."""
 
 import asyncio
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""How a child process is described and started, and how the guard is told of it."""
+"""Describe and start a child process, and tell the guard of it."""
 
 import signal
 import subprocess
@@ -44,7 +44,9 @@ class Guard:
             process.communicate()  # closes the pipe; the guard ends what is left, and then itself
 
     def mark_of(self, name: str) -> str:
-        """What the descendants of this program carry; begins as every mark of this start does."""
+        """Return the mark that this program's descendants carry; all marks of this start begin
+        alike.
+        """
         return f"{self.mark}{name}."
 
     def watch(self, process: subprocess.Popen[bytes], ladder: tuple[signal.Signals, ...]) -> None:

@@ -1,4 +1,4 @@
-"""What ends a start: a sentence for the person at the terminal, with the remedy in it."""
+"""The error that ends a start: a sentence with the remedy, for the person at the terminal."""
 
 from pathlib import Path
 

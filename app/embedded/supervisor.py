@@ -52,7 +52,7 @@ class Supervisor:
         return self._child(name).process.pid
 
     def deaths(self, name: str) -> int:
-        """How often it has ended unasked."""
+        """The number of times that it ended by itself."""
         return self._child(name).deaths
 
     def log(self, name: str) -> Path:

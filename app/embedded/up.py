@@ -159,7 +159,7 @@ class _Start:
         raise AssertionError
 
     async def _tell_taken_over(self, environment: dict[str, str]) -> None:
-        """Who has subscribers already sees them counted, once they have been compared."""
+        """Tell how many subscribers were taken over, once they have been compared."""
         if read_variable(environment, "STRIPE_API_KEY") is None:
             return
         async with opened(environment["DATABASE_URL"], 1) as database:
@@ -298,7 +298,7 @@ def _mark(folder: DataFolder, pid: int) -> str:
 
 
 def _end_leftovers(folder: DataFolder) -> None:
-    """Of a start on this folder that was killed together with its guard."""
+    """End the processes of an earlier start on this folder that died together with its guard."""
     guard.end({}, lambda: guard.marked(f"{folder.path}#"))
 
 

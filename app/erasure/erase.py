@@ -158,7 +158,8 @@ async def _erase_use(database: Database, owners: Sequence[AccountNumber]) -> Non
 
 
 def impersonal(payload: bytes, new: Mapping[str, str]) -> bytes:
-    """What is left of an event's bytes: ids, amounts, times; the account's ids by the new ones.
+    """Return an event's bytes without personal members: ids, amounts and times stay, and the
+    account's ids are replaced.
 
     Without new ones metadata stays. Bytes that are no JSON are dropped whole.
     """
@@ -194,7 +195,7 @@ def _member(name: str, value: Any, new: Mapping[str, str]) -> Any:
 
 
 def _exchanged(value: Any, new: Mapping[str, str]) -> Any:
-    """The same with the account's ids by the new ones."""
+    """Return the same value with the account's ids replaced."""
     if isinstance(value, dict):
         return {name: _exchanged(inner, new) for name, inner in value.items()}
     if isinstance(value, list):

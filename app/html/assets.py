@@ -63,7 +63,7 @@ def assets() -> Mapping[str, Asset]:
 
 @cache
 def by_served_name() -> Mapping[str, Asset]:
-    """The same, by the names under which they are served."""
+    """Return the same assets by the names under which they are served."""
     return {one.name: one for one in assets().values()}
 
 

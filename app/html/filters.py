@@ -1,4 +1,4 @@
-"""How numbers, changes, instants, days and durations are written on pages."""
+"""Write numbers, changes, instants, days and durations for pages."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def duration(length: timedelta | float | None) -> str:
 
 
 def since(at: datetime, now: datetime) -> str:
-    """How long ago, or in how long: ``2 h ago``, ``in 3 days``, ``now``; in one unit."""
+    """Return the time since or until an instant in one unit: ``2 h ago``, ``in 3 days``."""
     seconds = (at - now).total_seconds()
     if abs(seconds) < 1:
         return "now"

@@ -197,7 +197,7 @@ class _Axis:
         self._bottom, self._top, self._left = bottom, top, -gutter
 
     def depth(self, value: int) -> float:
-        """How far below the plot's upper edge the value lies, in pixels."""
+        """Return the distance of the value from the plot's upper edge, in pixels."""
         share = (value - self._bottom) / (self._top - self._bottom)
         return _TOP + (HEIGHT - _BOTTOM - _TOP) * (1 - share)
 

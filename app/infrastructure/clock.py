@@ -23,7 +23,7 @@ async def now(database: Database) -> datetime:
 
 
 async def standing(database: Database) -> datetime | None:
-    """Where a development clock stands; None where time runs."""
+    """Return the instant at which a development clock stands; None if time runs."""
     instant: datetime | None = await database.fetchval("SELECT standing_at FROM dev_clock")
     return instant
 

@@ -32,7 +32,7 @@ Answer_co = TypeVar("Answer_co", covariant=True)
 
 
 class Patience(NamedTuple):
-    """How long the server lets a connection wait for locks, work, and be idle."""
+    """The times that the server lets a connection wait for locks, work, and be idle."""
 
     lock_ms: int = LOCK_TIMEOUT_MS
     statement_ms: int = STATEMENT_TIMEOUT_MS

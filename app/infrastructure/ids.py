@@ -42,7 +42,7 @@ _Number = TypeVar("_Number", bound=int)
 
 
 class Prefix(str, Generic[_Number]):
-    """What a kind's public ids begin with."""
+    """The prefix of the public ids of one kind."""
 
     __slots__ = ()
 

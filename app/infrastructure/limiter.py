@@ -59,7 +59,7 @@ _MICROSECONDS: Final = 1_000_000
 
 
 class Allowance(msgspec.Struct, frozen=True):
-    """What is left of a rate; with ``retry_after_s`` 0 the call passes."""
+    """The rest of a rate; with ``retry_after_s`` 0 the call passes."""
 
     limit: int
     remaining: int

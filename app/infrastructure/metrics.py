@@ -1,4 +1,4 @@
-"""What this process counts and times; processes share it by files if they have a folder.
+"""Counters and timers of this process; processes share them by files if they have a folder.
 
 Deliveries, requests and refusals are counted when they happen, since no row has all of them. What
 the database has is read there at each scrape (`app.audit.gauges`), the same from every process.

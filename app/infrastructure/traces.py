@@ -41,7 +41,7 @@ def use(tracer: Any) -> None:
 
 
 def are_made() -> bool:
-    """Whether anything is traced."""
+    """Return whether anything is traced."""
     return _tracer is not None
 
 

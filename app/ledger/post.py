@@ -64,7 +64,7 @@ async def sheets_of(database: Database, rows: Sequence[Record]) -> dict[AccountN
 async def sheets_and_answers(
     database: Database, rows: Sequence[Record], keys: Sequence[RequestKey]
 ) -> tuple[dict[AccountNumber, Locked], dict[str, StoredAnswer]]:
-    """The same beside what was answered under these keys, for the price of one round trip."""
+    """Return the same, and the stored answers under these keys, in one round trip."""
     numbers = [row["id"] for row in rows]
     statement = _SQL["look"](account_ids=numbers, **idempotency.asked(keys))
     found = await database.fetch(*statement)

@@ -24,7 +24,7 @@ from app.ledger.kinds import AMOUNT_MAX, BALANCE_MAX, PRIORITY, Act, House, Kind
 
 @dataclass(slots=True, eq=False)
 class Lot:
-    """What is left of one grant; ``number`` is None until it is written."""
+    """A lot: one grant, and what is left of it; ``number`` is None until it is written."""
 
     account_id: AccountNumber
     source: LotSource

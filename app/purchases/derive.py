@@ -48,7 +48,7 @@ class MoneyBack(msgspec.Struct, frozen=True):
 
 
 class Owing(msgspec.Struct, frozen=True):
-    """How many of a pack's credits are to be taken back, and how many are to be frozen."""
+    """The credits of a pack that are to be taken back, and those that are to be frozen."""
 
     taken: int
     frozen: int

@@ -1,4 +1,4 @@
-"""What one Stripe event says about one payment, free of API versions."""
+"""Facts about one payment, each from one Stripe event, free of API versions."""
 
 from __future__ import annotations
 

@@ -95,7 +95,7 @@ class _Listed(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Known(msgspec.Struct, frozen=True, kw_only=True):
-    """What is stored about a page's objects."""
+    """The stored rows about a page's objects."""
 
     facts: Mapping[str, list[MoneyFact]]  # by the object's id
     purchases: Mapping[str, Record]  # by session and by payment

@@ -1,4 +1,4 @@
-"""Which waves there are something to do for: by what is due, what use opened, who is dormant."""
+"""Find the waves with work: accounts that are due, days that use opened, dormant accounts."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ async def opened_by_use(database: Database) -> set[Wave]:
 
 
 def expected(due: Mapping[str, DueZone]) -> dict[Wave, dict[str, int]]:
-    """How many accounts are due in each wave, by their zone."""
+    """Return how many accounts are due in each wave, by their zone."""
     counts: dict[Wave, dict[str, int]] = {}
     for zone, one in due.items():
         counts.setdefault(one.wave, {})[zone] = one.account_count

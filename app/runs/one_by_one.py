@@ -60,7 +60,7 @@ class Passing:
         self._after = 0
 
     def failed_of(self, wave: Wave) -> int:
-        """How many accounts of this wave failed."""
+        """Return how many accounts of this wave failed."""
         return sum(self._wave_of_zone.get(zone) == wave for zone in self.failed.values())
 
     async def chunk(self) -> int:
@@ -128,7 +128,9 @@ class Passing:
     def _counts(
         self, days: Iterable[AccountDay], ended: Iterable[AccountDay]
     ) -> dict[RunNumber, Counted]:
-        """What is drafted, by run; ``ended`` are closed accounts whose last day is over."""
+        """Return the counts of what is drafted, by run; ``ended`` are closed accounts whose last
+        day is over.
+        """
         counts: dict[RunNumber, Counted] = defaultdict(Counted)
         for day in days:
             for one in day.opened:

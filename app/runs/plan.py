@@ -1,4 +1,4 @@
-"""What a run would do now, by tier, without doing it: a dry run writes nothing."""
+"""A dry run of the daily run, by tier; it writes nothing."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ _SQL: Final = sql.beside(__file__)
 async def plan(
     database: Database, catalogues: Catalogues, on: date | None = None
 ) -> list[PlannedRun]:
-    """What ``run_due`` would open, wave by wave; raises RunDateError."""
+    """Return what ``run_due`` would open, wave by wave. Raises RunDateError."""
     await check_date(database, on)
     async with database.snapshot():
         return await planned(database, catalogues, on)
@@ -57,7 +57,7 @@ async def plan(
 async def planned(
     database: Database, catalogues: Catalogues, on: date | None = None
 ) -> list[PlannedRun]:
-    """The same, by what the caller's transaction sees."""
+    """Return the same as the caller's transaction sees it."""
     due = await due_waves.due_zones(database, on)
     standing = await due_waves.dormant_zones(database)
     _, present = await catalogues.present(database)

@@ -59,7 +59,7 @@ class Nudge(msgspec.Struct, frozen=True):
 
     @property
     def in_time(self) -> bool:
-        """Whether another chunk may be begun."""
+        """Return whether another chunk may be begun."""
         return elapsed() < self.ends_at
 
 
@@ -213,7 +213,7 @@ async def _bulk(nudge: Nudge, zone: str) -> int:
 
 
 async def _nothing_due(database: Database, passing: Passing, on: date | None) -> bool:
-    """Whether nobody is left but those that failed; others may be at work on some."""
+    """Return whether nobody is left but those that failed; others may be at work on some."""
     if on is not None:
         return not await due_waves.due_zones(database, on, list(passing.failed))
     now: datetime = await database.fetchval("SELECT tallybook_now()")

@@ -22,7 +22,7 @@ log = structlog.get_logger("tallybook.run")
 
 @dataclass(slots=True)
 class Counted:
-    """What a chunk did; ``gaps`` are accounts by (zone, the day before this one)."""
+    """The counts of one chunk; ``gaps`` are accounts by (zone, the day before this one)."""
 
     issued: int = 0
     issued_credits: int = 0
@@ -128,7 +128,9 @@ async def add(database: Database, run_id: RunNumber, counted: Counted, took_ms: 
 async def _add_gaps(
     database: Database, run_id: RunNumber, opened_by: str, gaps: Mapping[tuple[str, date], int]
 ) -> None:
-    """What a run opened adds up; what use opened is counted anew each time."""
+    """Count the accounts with gaps: those of the run add up, those that use opened are counted
+    again each time.
+    """
     if not gaps:
         return
     keys = list(gaps)
@@ -213,13 +215,13 @@ SELECT CASE WHEN state = 'going' THEN greatest(0, expected - issued - skipped - 
 
 
 async def left(database: Database, run_id: RunNumber) -> int | None:
-    """How many accounts the run has yet to come to; None where there is no such run."""
+    """Return how many accounts the run still has to come to; None if there is no such run."""
     count: int | None = await database.fetchval(_LEFT, run_id)
     return count
 
 
 async def lock_settled(database: Database, run_id: RunNumber) -> int:
-    """The same, once every chunk under way is committed; none commits until the caller does.
+    """Return the same once every open chunk has committed; none commits until the caller does.
 
     A chunk's journals name the run, and a foreign key shares the lock of the row it names.
     """
@@ -265,12 +267,12 @@ async def listed(
 
 
 async def runs_going(database: Database) -> list[Record]:
-    """The same of those that are under way, the ones that are run again too."""
+    """Return the same rows of the runs under way, also of those that are run again."""
     return await database.fetch(f"{ROWS} WHERE runs.state = 'going' ORDER BY runs.id")
 
 
 async def not_opened_on(database: Database, on: date) -> int:
-    """How many accounts runs have counted that had not opened this past date."""
+    """Return how many accounts runs have counted that had not opened this past date."""
     count: int = await database.fetchval(
         "SELECT coalesce(sum(account_count), 0)::bigint FROM run_not_opened WHERE day_on = $1", on
     )

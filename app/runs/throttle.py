@@ -34,7 +34,7 @@ class Pace:
         return done
 
     async def others_at_work(self) -> bool:
-        """Whether transactions of this service are open besides our own chunks'.
+        """Return whether transactions of this service other than our own chunks are open.
 
         Those of other roles are not seen without pg_read_all_stats, and not waited for.
         """

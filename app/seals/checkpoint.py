@@ -11,7 +11,7 @@ from app.seals.balance_tree import Sums
 
 
 class Head(NamedTuple):
-    """What a checkpoint says."""
+    """The content of a checkpoint."""
 
     origin: str
     size: int
@@ -45,7 +45,7 @@ class Head(NamedTuple):
 
     @classmethod
     def read(cls, text: str) -> Head:
-        """What a checkpoint without its signatures says; raises ValueError."""
+        """Read a checkpoint without its signatures. Raises ValueError."""
         origin, size, root, *more = text.rstrip("\n").split("\n")
         said = dict(line.split(" ", 1) for line in more)
         totals = dict(pair.split("=") for pair in said["totals"].split(" "))

@@ -38,7 +38,7 @@ async def fork(database: Database, old: Head, new: Head) -> str | None:
 def is_consistent(
     old_size: int, old_root: bytes, size: int, root: bytes, proof: Sequence[bytes]
 ) -> bool:
-    """Whether a proof leads from an older root to both (RFC 9162, 2.1.4)."""
+    """Return whether a proof leads from an older root to both (RFC 9162, 2.1.4)."""
     waiting = iter(proof)
 
     def both(old: int, new: int, *, whole: bool) -> tuple[bytes, bytes]:

@@ -98,7 +98,7 @@ def inclusion_path(index: int, size: int) -> list[Span]:
 
 
 def inclusion_of_many(indexes: Sequence[int], size: int) -> Iterator[Span]:
-    """What it takes beside these leaves, which ascend, to compute the root: from left to right."""
+    """Yield the spans that, beside these ascending leaves, give the root: from left to right."""
 
     def beside(start: int, end: int, within: Sequence[int]) -> Iterator[Span]:
         if not within:
@@ -113,7 +113,7 @@ def inclusion_of_many(indexes: Sequence[int], size: int) -> Iterator[Span]:
 
 
 def consistency_path(old: int, size: int) -> list[Span]:
-    """What proves that a tree of this size begins with the older one (RFC 9162, 2.1.4.1).
+    """Return the proof that a tree of this size begins with the older one (RFC 9162, 2.1.4.1).
 
     Nothing where the older one is empty or the same.
     """
@@ -166,7 +166,7 @@ def left_of(count: int) -> int:
 
 
 def _counts(size: int) -> list[int]:
-    """How many hashes each level has."""
+    """Return how many hashes each level has."""
     counts = []
     while size:
         counts.append(size)

@@ -179,7 +179,7 @@ class _Ledger:
         )
 
     def differences(self, seal: Record) -> list[str]:
-        """What a seal says that is not so."""
+        """Return a sentence for each part of a seal that is wrong."""
         self._edge.grow(self._hashes)
         nodes = {number: balance_tree.leaf(one) for number, one in self._changed.items()}
         if nodes:

@@ -100,7 +100,7 @@ class _Chunk:
 
     @classmethod
     async def load(cls, database: Database, rows: Sequence[Record], size: int) -> _Chunk:
-        """What these entries go on from."""
+        """Load the state that these entries continue."""
         accounts = sorted({row["account"] for row in rows})
         edge = await _edge(database, size)
         found = await database.fetch(*_SQL["balances"](account_ids=accounts))

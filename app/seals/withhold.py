@@ -54,7 +54,9 @@ _NOWHERE: Final = (0, b"")
 
 
 def _act_hash(row: Record, salt: bytes) -> str | None:
-    """What stays of who acted under a key; None where there was no key, or nothing to hide."""
+    """Return the hash that stays of who acted under a key; None without a key, or with nothing to
+    hide.
+    """
     act = leaves.act_of(row)
     if act["idempotency_key"] is None or salt == _FORGOTTEN:
         return None

@@ -43,12 +43,12 @@ class Target:
 
     @property
     def reads(self) -> bool:
-        """Whether a key is known that may read accounts."""
+        """Return whether a key is known that may read accounts."""
         return bool(self.book.keys.service)
 
     @property
     def operates(self) -> bool:
-        """Whether a key is known that may move a clock."""
+        """Return whether a key is known that may move a clock."""
         return bool(self.book.keys.operator)
 
 

@@ -98,18 +98,18 @@ class Job:
 
     @property
     def left(self) -> int:
-        """What may still be returned of it."""
+        """The credits that may still be returned of it."""
         spends = [self._spend] if self._spend else self._held.captures
         return sum(spend.amount for spend in spends)
 
     @property
     def was_paid(self) -> bool:
-        """Whether anything was spent or held for it."""
+        """Return whether anything was spent or held for it."""
         return self._spend is not None or self._hold is not None
 
     @property
     def is_held(self) -> bool:
-        """Whether it is paid for by a hold."""
+        """Return whether it is paid for by a hold."""
         return self._hold is not None
 
     @property

@@ -48,13 +48,13 @@ class Found:
 
     @property
     def unbalanced(self) -> bool:
-        """Whether the entries do not carry the balance."""
+        """Return whether the entries do not carry the balance."""
         both = self.account is not None and self.posted is not None
         return both and self.posted.change != self.account.balance  # type: ignore[union-attr]
 
     @property
     def wrong(self) -> bool:
-        """Whether anything is not as it must be."""
+        """Return whether anything is not as it must be."""
         unwanted = self.must is None and self.account is not None
         return unwanted or self.must != self.is_ or self.unbalanced
 
@@ -87,7 +87,8 @@ class Outcome:
 
 @dataclass(frozen=True, kw_only=True)
 class Manner:
-    """How the roles are played; ``clock_at`` is None where the book's clock is not ours to move.
+    """The way in which the roles are played; ``clock_at`` is None if the book's clock is not ours
+    to move.
 
     ``reads`` is whether a key is at hand that may read accounts, ``reads_ledger`` whether their
     entries are compared too, which takes acts in order; ``tells_credits`` is whether the
@@ -218,7 +219,10 @@ class Engine:
             self._be_surprised(one, f"{refused or 'granted'}, {must}")
 
     def _is_past(self, one: Outgoing) -> bool:
-        """Whether its time is over. A refusal is not stored: its key might be granted later."""
+        """Return whether its time is over.
+
+        A refusal is not stored: its key might be granted later.
+        """
         return self._clock_at is not None and one.at < self._clock_at
 
     def _be_surprised(self, one: Outgoing, what: str) -> None:

@@ -35,7 +35,7 @@ class ExpectedSpend:
 
     @property
     def amount(self) -> int:
-        """What has not come back yet."""
+        """The credits that have not come back yet."""
         return sum(part.amount for part in self.parts)
 
 

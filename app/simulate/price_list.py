@@ -94,7 +94,7 @@ class PriceList:
 
     @property
     def has_two_tiers(self) -> bool:
-        """Whether an upgrade means anything."""
+        """Return whether an upgrade means anything."""
         return self.low.daily_credits < self.high.daily_credits
 
     @property
@@ -104,7 +104,7 @@ class PriceList:
 
     @property
     def carries_over(self) -> bool:
-        """Whether unused credits live on, which the expectation does not follow."""
+        """Return whether unused credits live on, which the expectation does not follow."""
         return any(tier.carry_over_max for tier in self.catalogue.tiers)
 
 

@@ -41,7 +41,7 @@ class Spend:
 
     @property
     def label(self) -> str:
-        """What it is for in reports: the reason's verb."""
+        """The purpose for reports: the reason's verb."""
         return self.reason.partition(" ")[0]
 
 

@@ -1,4 +1,4 @@
-"""What operators do to an account's credits: grant, adjust."""
+"""Corrections of an account's credits by operators: grants and adjustments."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from app.spending.keyed import Done, Order, journal, keyed
 
 
 class InThePastError(RefusedError):
-    """What is granted would have ended already."""
+    """The granted credits would have ended already."""
 
     code = "expires_in_the_past"
 

@@ -29,7 +29,9 @@ CHUNK_GRANTS: Final = 200  # of one transaction, which locks as many accounts
 
 
 class GrantSource(StrEnum):
-    """What the credits are: a gift, or paid for elsewhere, as what a customer brings along."""
+    """The kind of granted credits: a gift, or paid for elsewhere, such as those that a customer
+    brings along.
+    """
 
     PROMOTIONAL = "promotional"
     PURCHASED = "purchased"

@@ -40,7 +40,7 @@ class HoldView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Over(StrEnum):
-    """What becomes of a capture above the hold, or after its deadline."""
+    """The treatment of a capture above the hold, or after its deadline."""
 
     REFUSE = "refuse"
     AVAILABLE = "available"  # spent of what is free, as far as that goes
@@ -48,7 +48,7 @@ class Over(StrEnum):
 
 
 class Capture(msgspec.Struct, frozen=True, kw_only=True):
-    """How much to capture, and how; ``final`` gives back the rest of the hold."""
+    """The amount and the manner of a capture; ``final`` gives back the rest of the hold."""
 
     amount: int
     over: Over = Over.REFUSE

@@ -41,7 +41,7 @@ class Done(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def replay(stored: StoredAnswer) -> Done:
-    """What the first request under a key was answered."""
+    """Return the answer of the first request under a key."""
     return Done(
         journal_id=stored.journal_id,
         entry_ids=stored.entry_ids,

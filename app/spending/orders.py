@@ -1,4 +1,4 @@
-"""What a spend is asked with, and what comes of it."""
+"""The order of a spend, and its result."""
 
 from __future__ import annotations
 

@@ -121,7 +121,7 @@ class SpendQueue:
         return cast("list[Outcome]", outcomes)
 
     def stalled_s(self) -> float:
-        """How long the oldest group has been under way: spends go through when it is short."""
+        """Return how long the oldest group has been under way, in seconds."""
         now = asyncio.get_running_loop().time()
         return max((now - at for at in self._begun_at.values()), default=0.0)
 
@@ -180,7 +180,7 @@ class SpendQueue:
         return group
 
     def _take(self, name: str, limit: int) -> list[_Waiting]:
-        """What waits for an account, in order; one that failed its group goes alone."""
+        """Return the spends that wait, in order; one that failed its group goes alone."""
         waiting = self._waiting[name]
         taken: list[_Waiting] = []
         while waiting and len(taken) < limit and not (taken and waiting[0].alone):

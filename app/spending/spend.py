@@ -100,7 +100,7 @@ class _Drafting:
 
     @staticmethod
     def replays(drafted: Sequence[Drafted]) -> list[bool]:
-        """Which results repeat an earlier one."""
+        """Return which results repeat an earlier one."""
         seen: set[int] = set()
         replays = []
         for one in drafted:

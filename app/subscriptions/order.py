@@ -131,7 +131,8 @@ def _paths(
 
 
 def _matches(previous: object, value: object) -> bool:
-    """Whether ``value`` holds all that ``previous`` says of it; Stripe names changed parts only.
+    """Return whether ``value`` holds all that ``previous`` says of it; Stripe names changed parts
+    only.
 
     A key that was not there before, as of metadata, is null in ``previous``.
     """

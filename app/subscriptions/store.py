@@ -99,7 +99,7 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
         return self.stored is not None and self.created_at < self.stored["created_at"]
 
     def gives_the_same(self, account_id: AccountNumber) -> bool:
-        """Whether it gives this account what it gave before."""
+        """Return whether it gives this account what it gave before."""
         if self.stored is None:
             return False
         row = row_of(self.derived, account_id)

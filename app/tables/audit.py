@@ -52,7 +52,7 @@ class UsageDays(Table, tablename="usage_days"):
 
 
 class UsageTotals(Table, tablename="usage_totals"):
-    """The same in all, by day and tier alone."""
+    """The same counts in all, by day and tier alone."""
 
     day_on = Date(primary_key=True, null=False, default=None)
     tier = Text(primary_key=True, null=False, default=None)
@@ -94,7 +94,7 @@ class Alerts(Table, tablename="alerts"):
 
 
 class AlertCounts(Table, tablename="alert_counts"):
-    """How many alerts of each kind there are."""
+    """The number of alerts of each kind."""
 
     kind = Text(primary_key=True, null=False, default=None)
     alert_count = BigInt(null=False, default=None)

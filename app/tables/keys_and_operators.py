@@ -33,7 +33,7 @@ class KeyUses(Table, tablename="key_uses"):
 
 
 class ConsoleSessions(Table, tablename="console_sessions"):
-    """Who is signed in at the console, by the cookie's hash."""
+    """Sessions of the console, by the cookie's hash."""
 
     token_hash = Bytea(primary_key=True, null=False, default=None)
     key_id = references(ApiKeys, null=False)
@@ -44,7 +44,7 @@ class ConsoleSessions(Table, tablename="console_sessions"):
 
 
 class OperatorActs(Table, tablename="operator_acts"):
-    """What operators did, each with a reason."""
+    """The acts of operators, each with a reason."""
 
     id = BigSerial(primary_key=True)
     actor = Text(null=False, default=None)

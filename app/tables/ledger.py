@@ -37,7 +37,7 @@ class Notes(Table, tablename="notes"):
 
 
 class Lots(Table, tablename="lots"):
-    """What is left of each grant or purchase; the sums of its entries."""
+    """The rest of each grant or purchase; the sums of its entries."""
 
     id = BigSerial(primary_key=True)
     account_id = references(Accounts)

@@ -12,7 +12,7 @@ from app.tables.reference import references
 
 
 class MoneyFacts(Table, tablename="money_facts"):
-    """What each event says of a payment, in one form for all versions of Stripe's API."""
+    """Facts about a payment, one for each event, in one form for all versions of Stripe's API."""
 
     event_id = references(Events, primary_key=True)
     kind = Text(primary_key=True, null=False, default=None)

@@ -67,7 +67,7 @@ class SealNames(Table, tablename="seal_names"):
 
 
 class SealErased(Table, tablename="seal_erased"):
-    """Of each entry of which something was erased, the hashes of that."""
+    """Hashes of what was erased, by entry."""
 
     entry_id = BigInt(primary_key=True, null=False, default=None)
     act = Text(null=True, default=None)

@@ -12,7 +12,7 @@ from app.tables.reference import references
 
 
 class Facts(Table, tablename="facts"):
-    """What each event says of its subscription, in one form for all versions of Stripe's API."""
+    """Facts about a subscription, one for each event, in one form for all of Stripe's versions."""
 
     event_id = references(Events, primary_key=True)
     reading = Integer(primary_key=True, null=False, default=1)

@@ -50,7 +50,7 @@ class Check(msgspec.Struct, frozen=True):
 
 
 class Closed(msgspec.Struct, frozen=True, kw_only=True):
-    """What was written: the month's movements, what was checked, and the files' SHA-256 by name."""
+    """The pack as written: the month's movements, the checks, and the files' SHA-256 by name."""
 
     moved: RollForward
     checks: Sequence[Check]

@@ -1,4 +1,4 @@
-"""What operators do to an account as a whole: close, reopen, suspend, resume, rename, merge."""
+"""Acts of operators on a whole account: close, reopen, suspend, resume, rename, merge."""
 
 from __future__ import annotations
 

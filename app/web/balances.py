@@ -41,7 +41,7 @@ class BalancesBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
 
 class AccountBalance(View, frozen=True, kw_only=True):
-    """What one account has: `balance` as posted, the others as a spend would find them."""
+    """The balance of one account: `balance` as posted, the others as a spend would find them."""
 
     account_id: str
     tier: str

@@ -60,7 +60,7 @@ _PAYING: Final = ("active", "past_due")
 
 
 class Told(msgspec.Struct, frozen=True, kw_only=True):
-    """What the page says of the account, before plots and tables."""
+    """The figures of the page, before plots and tables."""
 
     tier: str
     daily: int
@@ -84,7 +84,7 @@ class CheckoutForm(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 async def show_account(
     request: Request[Any, Any, Any], state: State, back: Back = None
 ) -> Response[str]:
-    """What is there, what comes, what was used, and the statements."""
+    """Show the customer's credits, what comes, the use, and the statements."""
     followed, account = await _opened(request, state)
     database, zone = state.book.database, account.time_zone
     async with state.reports.room():

@@ -53,7 +53,7 @@ class CaptureBody(PurposeBody, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 class ExtendBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How long the hold lasts, from now on."""
+    """The time that the hold lasts from now on."""
 
     expires_in_s: HoldSeconds
 

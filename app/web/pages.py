@@ -1,4 +1,4 @@
-"""What pages for people share: their files, and the choice of a zone."""
+"""Parts that all pages share: their files, and the choice of a zone."""
 
 from __future__ import annotations
 

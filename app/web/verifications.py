@@ -107,7 +107,7 @@ async def list_verifications(
     **access(Access.AUDITOR),
 )
 async def get_verification(verification_id: VerificationId, state: State) -> VerificationAnswer:
-    """How far a verification is, and what each check found."""
+    """Tell how far a verification is, and what each check found."""
     number = ids.number(ids.VERIFICATION, verification_id)
     return _answer(await asked.asked(state.book.database, number, verification_id))
 

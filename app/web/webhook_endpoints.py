@@ -93,7 +93,7 @@ class WebhookEndpointList(View, frozen=True, kw_only=True):
 
 
 class WebhookSpanAnswer(View, frozen=True, kw_only=True):
-    """How many messages are sent again."""
+    """The number of messages that are sent again."""
 
     message_count: int
 

@@ -1,4 +1,4 @@
-"""Where did my credits go? A day or a month of one account, in sums and in sentences."""
+"""Tell where an account's credits of a day or a month went, in sums and in sentences."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ FLOWS: Final = (
 
 
 class SpentForAnswer(View, frozen=True, kw_only=True):
-    """What was spent for a label, null for none, and what of it came back since."""
+    """The credits spent for a label, null for none, and those of them that came back since."""
 
     label: str | None
     spent: int

@@ -66,7 +66,7 @@ def _asking(book: Book, delivery: Delivery, applied: Applied, unread: Sequence[s
 
 
 def rule_name(outcome: ClaimOutcome | None, refused: str | None) -> Ruling | None:
-    """What the account that an event names makes of its verdict; None if nothing.
+    """Return the verdict's change by the account that an event names; None if it changes nothing.
 
     A name that no account can have is parked, so that somebody is told: the rest of the event
     counts all the same.
@@ -178,7 +178,7 @@ def ruling_of(fact: Fact, taken: Taken, *, park_unknown: bool = True) -> Ruling:
 
 
 def _matters(settled: Settled) -> bool:
-    """Whether what cannot be read of the event could still give something."""
+    """Return whether what cannot be read of the event could still give something."""
     return settled.outcome is not Outcome.STALE and settled.derived.state is not State.CANCELED
 
 

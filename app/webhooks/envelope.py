@@ -24,7 +24,7 @@ class EnvelopeError(PayloadRefusedError):
 
 
 class Envelope(msgspec.Struct, frozen=True, kw_only=True):
-    """What every event has, whatever it is about; ``event`` is all of it."""
+    """The parts that every event has; ``event`` is all of it."""
 
     id: str
     type: str
@@ -114,5 +114,5 @@ def created_at(event: dict[str, object]) -> datetime:
 
 
 def is_thin(event: dict[str, object], kind: str) -> bool:
-    """Whether it names an object and tells nothing of it."""
+    """Return whether it names an object and tells nothing of it."""
     return event.get("object") == "v2.core.event" or kind.startswith(("v1.", "v2."))

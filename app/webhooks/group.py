@@ -33,7 +33,7 @@ class WebhookGroups:
         )
 
     async def take(self, delivery: Delivery) -> Ruling | None:
-        """What was ruled and committed; None if the delivery is to go alone."""
+        """Return the ruling that was committed; None if the delivery is to go alone."""
         if len(self._queue) >= WAITING_MAX:
             return None
         return await self._queue.put(delivery)

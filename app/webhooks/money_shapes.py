@@ -45,7 +45,7 @@ class NothingBought(msgspec.Struct, frozen=True):
 
 
 class Head(msgspec.Struct, frozen=True):
-    """What every fact of an event says of the event."""
+    """The parts of an event that each of its facts repeats."""
 
     event_id: str
     occurred_at: datetime
@@ -54,7 +54,7 @@ class Head(msgspec.Struct, frozen=True):
 def read(
     kind: str, event: dict[str, object], keys: Sequence[str]
 ) -> MoneyEvent | NothingBought | None:
-    """What the event says of a payment; None where it is of another type. Raises ShapeError."""
+    """Return the event's fact about a payment; None if it is of another type. Raises ShapeError."""
     if kind in _MOVES_NOTHING:
         return NothingBought(_MOVES_NOTHING[kind])
     reader = _reader_of(kind)
@@ -74,7 +74,7 @@ def read(
 
 
 def reads(kind: str) -> bool:
-    """Whether events of this kind may move a purchase."""
+    """Return whether events of this kind may move a purchase."""
     return _reader_of(kind) is not None
 
 
@@ -178,7 +178,9 @@ def _pack_of(session: dict[str, object]) -> str | None:
 
 
 def _quantity_of(session: dict[str, object]) -> int | None:
-    """How many packs a server's own session sells; a payment link's buyer may have changed it."""
+    """Return how many packs a server's own session sells; a payment link's buyer may have changed
+    it.
+    """
     value = object_of(session.get("metadata") or {}, "metadata").get(QUANTITY_KEY)
     if session.get("payment_link") is not None or not isinstance(value, str):
         return None
@@ -329,7 +331,7 @@ def _intent_of(thing: dict[str, object]) -> str | None:
 
 
 def _of_no_intent(thing: dict[str, object]) -> bool:
-    """Whether it says that it has none; old shapes say nothing of it."""
+    """Return whether it says that it has none; old shapes say nothing of it."""
     return "payment_intent" in thing and _intent_of(thing) is None
 
 

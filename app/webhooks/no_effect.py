@@ -30,7 +30,7 @@ _SQL: Final = sql.beside(__file__)
 
 
 def may_batch(book: Book, delivery: Delivery) -> bool:
-    """Whether the delivery may have no effect, by what it says; pure."""
+    """Return whether the delivery may have no effect, by what it says; pure."""
     fact = delivery.says
     if ruled_at_sight(book, delivery) is not None:
         return True
@@ -104,7 +104,7 @@ async def _lock(book: Book, group: Sequence[Delivery]) -> list[int]:
 
 
 async def _read(book: Book, group: Sequence[Delivery]) -> list[Record]:
-    """What is known of each, by a statement whose snapshot is taken under the locks."""
+    """Return the known rows of each, by a statement whose snapshot is taken under the locks."""
     if not group:
         return []
     facts = [one.says if isinstance(one.says, Fact) else None for one in group]
@@ -120,7 +120,7 @@ async def _read(book: Book, group: Sequence[Delivery]) -> list[Record]:
 async def _rule(
     book: Book, delivery: Delivery, at_sight: Ruling | None, row: Record
 ) -> tuple[Ruled | None, Reading | None]:
-    """How the delivery is ruled and what it stores; None if it is known or has effects."""
+    """Return the delivery's ruling and what it stores; None if it is known or has effects."""
     if row["known"]:
         return None, None
     if at_sight is not None:
@@ -155,7 +155,7 @@ def _ruled(delivery: Delivery, ruling: Ruling) -> Ruled:
 
 
 def _stays_tied(row: Record) -> bool:
-    """Whether no claim and no deletion has a say, so that the customer's tie stays as it is."""
+    """Return whether no claim and no deletion has a say: the customer's tie stays as it is."""
     if row["claimed"] or row["deleted_at"] is not None:
         return False
     if row["account_id"] is None or row["account_id"] != row["tied_to"]:

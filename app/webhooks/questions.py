@@ -60,7 +60,9 @@ def object_question(url: str, of: Envelope) -> bytes:
 
 
 def is_answer(event_id: str) -> bool:
-    """Whether the event is Stripe's own answer: what is unreadable in it, nobody can ask for."""
+    """Return whether the event is Stripe's own answer: what is unreadable in it, nobody can ask
+    for.
+    """
     return event_id.startswith((ANSWER_PREFIX, RECONCILED_PREFIX))
 
 

@@ -146,7 +146,7 @@ def _cycle(bearer: object) -> str | None:
 
 
 def cancels_at_period_end(subscription: JsonObject) -> bool:
-    """Whether it ends with the running period."""
+    """Return whether it ends with the running period."""
     value = subscription.get("cancel_at_period_end")
     if value is None or isinstance(value, bool):
         return bool(value)
@@ -210,7 +210,8 @@ def invoice_subscription_of(invoice: JsonObject) -> str | None:
 
 
 def is_sent(invoice: JsonObject) -> bool:
-    """Whether its customer pays it by a due date; the field was ``billing`` until 2019-10-17.
+    """Return whether its customer pays it by a due date; the field was ``billing`` until
+    2019-10-17.
 
     Such a subscription is past due once that date has passed, and a snapshot tells it.
     """

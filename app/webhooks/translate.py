@@ -50,7 +50,7 @@ _RENEWALS: Final = frozenset({"subscription_cycle", "subscription_update"})
 
 
 class CustomerFact(msgspec.Struct, frozen=True, kw_only=True):
-    """What an event says of a customer itself: whose account it is, or that it was deleted."""
+    """A fact about a customer itself: whose account it is, or that it was deleted."""
 
     event_id: str
     customer_id: str
@@ -132,7 +132,8 @@ def _translate(event: dict[str, object], kind: str, keys: Sequence[str]) -> Tran
 
 
 def _connected_account(event: dict[str, object]) -> object | None:
-    """Whose event it is where a Connect endpoint brings it; ``user_id`` until 2017-05-25.
+    """Return the connected account of an event that a Connect endpoint brings; ``user_id`` until
+    2017-05-25.
 
     Its customers are not ours, and would buy our credits from somebody else.
     """
@@ -206,7 +207,7 @@ def _snapshot(
     subscription: dict[str, object],
     keys: Sequence[str],
 ) -> Fact:
-    """What a subscription's snapshot says; an end needs an id and a time alone."""
+    """Return the fact of a subscription's snapshot; an end needs only an id and a time."""
     parts = Parts()
     status = parts.read("status", lambda: _status_of(subscription), None)
     no_hint = shapes.AccountHint()

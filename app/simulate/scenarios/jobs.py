@@ -1,4 +1,4 @@
-"""What applications do all day: jobs that fail, cost more than was held, or take longer."""
+"""Jobs of applications that fail, cost more than was held, or take longer."""
 
 from __future__ import annotations
 

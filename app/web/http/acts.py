@@ -69,7 +69,7 @@ MaybeReason = JSONBody[ReasonBody | None]  # app.web.http.openapi says that it m
 
 
 class PurposeBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What credits were used for."""
+    """The purpose for which credits were used."""
 
     reason: Reason | None = None
     metadata: Metadata | None = None

@@ -57,6 +57,6 @@ def origin(request: Request[Any, Any, Any]) -> str:
 
 
 def over_https(request: Request[Any, Any, Any]) -> bool:
-    """Whether the reader's browser speaks HTTPS: to us, or to a proxy that says so."""
+    """Return whether the reader's browser speaks HTTPS: to us, or to a proxy that says so."""
     told = request.headers.get("x-forwarded-proto", "").partition(",")[0].strip().lower()
     return (told or request.url.scheme) == "https"
