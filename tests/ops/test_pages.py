@@ -96,7 +96,7 @@ def test_every_command_of_the_pages_exists_with_its_options(name: str) -> None:
 
 @pytest.mark.parametrize("name", PAGES)
 def test_every_link_and_setting_of_the_pages_leads_somewhere(name: str) -> None:
-    for target in re.findall(r"\]\(([^)#]+)\)", PAGES[name]):
+    for target in re.findall(r"\]\(([^)#\s]+)", PAGES[name]):
         assert (ROOT / "ops" / target).exists(), target
     settings = re.findall(r"\b(TALLYBOOK_[A-Z_]+|STRIPE_[A-Z_]+)\b", PAGES[name])
     known = {*NAMES, *(f"{each}_FILE" for each in NAMES), "TALLYBOOK_HOST"}
