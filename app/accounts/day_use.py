@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from app.allowance.day import AccountDay
 from app.allowance.entitlement import Use
@@ -23,10 +23,14 @@ from app.infrastructure import sql
 from app.infrastructure.db import Database
 from app.infrastructure.ids import AccountNumber
 
+if TYPE_CHECKING:
+    from app.accounts import row_types
+
+
 # The longest possible day: its zone changes from UTC+14 to UTC-12.
 DAY_MAX: Final = timedelta(hours=50)
 
-_SQL: Final = sql.beside(__file__)
+_SQL: Final[row_types.DayUseSql] = sql.beside(__file__)
 
 
 async def bring_with(
@@ -43,7 +47,7 @@ async def bring_with(
         )
         for use in await _uses(database, source, moved_at):
             await database.execute(
-                *_SQL["move"](
+                _SQL["move"](
                     subscription_id=subscription_id,
                     from_account_id=use.from_account,
                     until_at=use.until,
@@ -71,7 +75,7 @@ async def bring_joined(
     _counts_until(target, source.brought_until)
     if target.day is not None:
         target.used_brought = await database.fetchval(
-            *_SQL["counting"](account_id=target.sheet.account_id, starts_at=target.day.starts_at)
+            _SQL["counting"](account_id=target.sheet.account_id, starts_at=target.day.starts_at)
         )
     target.changed = True
 
@@ -92,7 +96,7 @@ async def shift_own(
 ) -> None:
     """Move the end of the running day, and of its earlier openings, after a change of zone."""
     await database.execute(
-        *_SQL["shift_own"](account_id=day.sheet.account_id, was_until=ended_at, until_at=ends_at)
+        _SQL["shift_own"](account_id=day.sheet.account_id, was_until=ended_at, until_at=ends_at)
     )
     _counts_until(day, ends_at if day.brought_until is not None else None)
 
@@ -102,7 +106,7 @@ async def brought_with(database: Database, day: AccountDay, lot_number: int | No
     if day.day is None:
         return 0
     amount: int | None = await database.fetchval(
-        *_SQL["brought_with"](
+        _SQL["brought_with"](
             account_id=day.sheet.account_id, lot_id=lot_number, starts_at=day.day.starts_at
         )
     )
@@ -114,7 +118,7 @@ async def count_less(
 ) -> None:
     """Lower by this amount the usage that was brought to the day of this lot."""
     await database.execute(
-        *_SQL["count_less"](account_id=day.sheet.account_id, lot_id=lot_number, amount=amount)
+        _SQL["count_less"](account_id=day.sheet.account_id, lot_id=lot_number, amount=amount)
     )
 
 
@@ -128,7 +132,7 @@ async def _uses(
     """
     earliest = source.now - DAY_MAX
     rows = await database.fetch(
-        *_SQL["uses"](
+        _SQL["uses"](
             account_id=source.sheet.account_id,
             before_on=source.day.on if source.day else None,
             since=max(since or earliest, earliest),
@@ -145,7 +149,7 @@ async def _uses(
 
 async def _add(database: Database, number: AccountNumber, use: Use) -> None:
     await database.execute(
-        *_SQL["add"](
+        _SQL["add"](
             account_id=number,
             from_account_id=use.from_account,
             until_at=use.until,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from app.accounts.day_use import bring_joined, bring_with
 from app.accounts.move_backing import load_backings, move_backing, move_clawbacks
@@ -21,7 +21,11 @@ from app.ledger.holds import Hold, HoldState
 from app.ledger.kinds import BALANCE_MAX, Act, House, Kind, Side
 from app.ledger.sheet import JournalDraft, Lot
 
-_SQL: Final = sql.beside(__file__)
+if TYPE_CHECKING:
+    from app.accounts import row_types
+
+
+_SQL: Final[row_types.JoinSql] = sql.beside(__file__)
 
 
 async def join(
@@ -61,8 +65,8 @@ async def join(
     # A lot goes on in a later one: what was due opened lots of the source in this transaction too.
     await store_days(database, [days[source], days[target]])
     await moved_lots.store(database, moved.items(), days[target].now)
-    await database.execute(*_SQL["take_over_use"](source=source, target=target))
-    await database.execute(*_SQL["end_joined"](source=source, target=target, never=NEVER))
+    await database.execute(_SQL["take_over_use"](source=source, target=target))
+    await database.execute(_SQL["end_joined"](source=source, target=target, never=NEVER))
     assert journal.number is not None
     return journal.number
 
@@ -74,7 +78,7 @@ async def may_join(book: Book, source: AccountNumber, target: AccountNumber) -> 
     allowed balance.
     """
     return await book.database.fetchval(  # type: ignore[no-any-return]
-        *_SQL["may_join"](source=source, target=target, most=BALANCE_MAX)
+        _SQL["may_join"](source=source, target=target, most=BALANCE_MAX)
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -18,7 +18,11 @@ from app.ledger import idempotency
 from app.ledger.idempotency import RequestKey
 from app.operators.acts import Operator, OperatorAct, record
 
-_SQL: Final = sql.beside(__file__)
+if TYPE_CHECKING:
+    from app.accounts import row_types
+
+
+_SQL: Final[row_types.NamesSql] = sql.beside(__file__)
 
 
 class NameOrder(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,7 +56,7 @@ async def rename(book: Book, public_id: str, to: str, order: NameOrder) -> Named
         if had == to:
             return Named(number=number, replayed=False)
         if await known(book, to) not in (None, number) or await book.database.fetchval(
-            *_SQL["is_anothers_customer"](id=to, account_id=number)
+            _SQL["is_anothers_customer"](id=to, account_id=number)
         ):
             raise AccountTakenError(f"Another account has the id {to!r}.", account_id=to)
         await _name(book, number, to, had)
@@ -83,11 +87,11 @@ async def merge(book: Book, public_id: str, into: str, order: NameOrder) -> Name
         journal_id = await join(
             book, source, target, Origin("api", order.by.actor), reason=order.by.reason
         )
-        had = await database.fetchval(*_SQL["take_name"](id=source))
-        await database.execute(*_SQL["move_aliases"](source=source, target=target))
+        had = await database.fetchval(_SQL["take_name"](id=source))
+        await database.execute(_SQL["move_aliases"](source=source, target=target))
         if had is not None:
             await _add_alias(book, target, had)
-        await database.execute(*_SQL["left_no_more"](source=source, target=target))
+        await database.execute(_SQL["left_no_more"](source=source, target=target))
         await record(
             database,
             OperatorAct.MERGE,
@@ -102,9 +106,7 @@ async def merge(book: Book, public_id: str, into: str, order: NameOrder) -> Name
 async def _lock_both(book: Book, public_id: str, into: str) -> tuple[AccountNumber, AccountNumber]:
     """Lock the two accounts and the customers of the first; a join may come first."""
     while True:
-        left: AccountNumber | None = await book.database.fetchval(
-            *_SQL["left_behind"](id=public_id)
-        )
+        left: AccountNumber | None = await book.database.fetchval(_SQL["left_behind"](id=public_id))
         source = await require(book, public_id) if left is None else left
         target = await require(book, into)
         if source == target:
@@ -121,7 +123,7 @@ async def _lock_customers(book: Book, number: AccountNumber) -> None:
     """Let no event tie a customer of the account, or move a subscription of it, meanwhile."""
     locked: set[str] = set()
     while True:
-        rows = await book.database.fetch(*_SQL["customers"](account_id=number))
+        rows = await book.database.fetch(_SQL["customers"](account_id=number))
         more = [row["id"] for row in rows if row["id"] not in locked]
         if not more:
             return
@@ -137,7 +139,7 @@ async def _name(book: Book, number: AccountNumber, to: str, had: str | None) -> 
 
 
 async def _add_alias(book: Book, number: AccountNumber, external_id: str) -> None:
-    await book.database.execute(*_SQL["add_alias"](external_id=external_id, account_id=number))
+    await book.database.execute(_SQL["add_alias"](external_id=external_id, account_id=number))
 
 
 async def _done(book: Book, key: RequestKey) -> Named | None:

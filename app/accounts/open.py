@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from enum import IntEnum
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from app.allowance import load
 from app.allowance.day import AccountDay
@@ -15,10 +15,14 @@ from app.infrastructure import sql
 from app.infrastructure.db import Record
 from app.infrastructure.ids import AccountNumber
 
+if TYPE_CHECKING:
+    from app.accounts import row_types
+
+
 CUSTOMER_LOCK: Final = 0x0CC5  # the seed of the customers' advisory locks
 ID_LOCK: Final = 0x0CC6  # the seed of the application's ids' locks, which are taken first
 
-_SQL: Final = sql.beside(__file__)
+_SQL: Final[row_types.OpenSql] = sql.beside(__file__)
 
 
 class Rank(IntEnum):
@@ -41,14 +45,14 @@ TIES: Final = frozenset({Rank.PUT, Rank.CUSTOMER_METADATA, Rank.NAMED})
 
 async def find(book: Book, public_id: str) -> AccountNumber | None:
     """The internal id behind the application's or the customer's id."""
-    number: AccountNumber | None = await book.database.fetchval(*_SQL["find"](public_id=public_id))
+    number: AccountNumber | None = await book.database.fetchval(_SQL["find"](public_id=public_id))
     return number
 
 
 async def known(book: Book, external_id: str) -> AccountNumber | None:
     """Find the account that the application knows by this id, or knew by it."""
     number: AccountNumber | None = await book.database.fetchval(
-        *_SQL["known"](external_id=external_id)
+        _SQL["known"](external_id=external_id)
     )
     return number
 
@@ -63,7 +67,7 @@ async def lock_named(
     Unknown ids are left out.
     """
     statement = _SQL["wait_and_lock_named" if waiting else "lock_named"]
-    rows = await book.database.fetch(*statement(public_ids=list(set(public_ids))))
+    rows = await book.database.fetch(statement(public_ids=list(set(public_ids))))
     taken = {public_id for row in rows if row["id"] is None for public_id in row["public_ids"]}
     return [row for row in rows if row["id"] is not None], taken
 
@@ -75,7 +79,7 @@ async def is_a_customers(book: Book, external_id: str, besides: str | None) -> b
     the client_reference_id of a payment link.
     """
     return await book.database.fetchval(  # type: ignore[no-any-return]
-        *_SQL["is_a_customers"](external_id=external_id, besides=besides)
+        _SQL["is_a_customers"](external_id=external_id, besides=besides)
     )
 
 
@@ -105,7 +109,7 @@ async def insert(book: Book, external_id: str | None, time_zone: str) -> Account
     """A new account's row, its day not yet opened; None where the id is taken."""
     _, catalogue = await book.catalogues.present(book.database)
     return await book.database.fetchval(  # type: ignore[no-any-return]
-        *_SQL["insert"](external_id=external_id, tier=catalogue.best([]), time_zone=time_zone)
+        _SQL["insert"](external_id=external_id, tier=catalogue.best([]), time_zone=time_zone)
     )
 
 
@@ -149,4 +153,4 @@ async def account_of(book: Book, customer_id: str) -> AccountNumber | None:
 
 async def tie(book: Book, customer_id: str, number: AccountNumber | None, rank: Rank) -> None:
     """Point the customer to the account, or to none; the caller holds the customer's lock."""
-    await book.database.execute(*_SQL["tie"](customer_id=customer_id, account_id=number, rank=rank))
+    await book.database.execute(_SQL["tie"](customer_id=customer_id, account_id=number, rank=rank))

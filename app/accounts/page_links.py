@@ -14,7 +14,7 @@ import hashlib
 import hmac
 import re
 from datetime import UTC, datetime, timedelta
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 import msgspec
 
@@ -24,9 +24,13 @@ from app.errors import PageLinkError, PageLinkExpiredError, PriceUnknownError
 from app.infrastructure import clock, sql
 from app.infrastructure.ids import AccountNumber
 
+if TYPE_CHECKING:
+    from app.accounts import row_types
+
+
 OFFERS_MAX: Final = 8
 Theme = Literal["auto", "light", "dark"]
-_SQL: Final = sql.beside(__file__)
+_SQL: Final[row_types.PageLinksSql] = sql.beside(__file__)
 _TOKEN: Final = re.compile(r"([A-Za-z0-9_-]{1,4000})\.([A-Za-z0-9_-]{43})", re.ASCII)
 _REFUSED: Final = "This link was not signed by this service, or it was changed."
 
@@ -74,7 +78,7 @@ async def create(book: Book, pepper: str, public_id: str, wish: PageWish) -> tup
                 f"The catalogue sells no tier and no pack by the price {offer.price!r}.",
                 price=offer.price,
             )
-    row = await book.database.fetchrow(*_SQL["named"](public_id=public_id))
+    row = await book.database.fetchrow(_SQL["named"](public_id=public_id))
     if row is None:
         raise unknown(public_id)
     ends_at = (await clock.now(book.database) + wish.lasts).replace(microsecond=0)
@@ -125,12 +129,14 @@ class Followed(msgspec.Struct, frozen=True, kw_only=True):
 
 async def follow(book: Book, link: PageLink) -> Followed:
     """Return the link with its account; raise PageLinkExpiredError or PageLinkError."""
-    row = await book.database.fetchrow(*_SQL["led_to"](number=link.number))
+    row = await book.database.fetchrow(_SQL["led_to"](number=link.number))
     if row is None or _microseconds(row["opened_at"]) != link.opened_us:
         raise PageLinkError(_REFUSED)  # signed for another book
     if row["now"].timestamp() >= link.expires_s:
         raise PageLinkExpiredError("This link has ended.")
-    return Followed(link=link, number=row["present"], opened_at=row["opened_at"], now=row["now"])
+    return Followed(
+        link=link, number=AccountNumber(row["present"]), opened_at=row["opened_at"], now=row["now"]
+    )
 
 
 def _signature(pepper: str, body: str) -> str:

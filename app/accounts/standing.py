@@ -8,7 +8,7 @@ suspended account keeps its credits and can spend none of them until it is resum
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import structlog
 
@@ -24,9 +24,13 @@ from app.infrastructure import sql
 from app.ledger import post
 from app.operators.acts import Operator, OperatorAct, record
 
+if TYPE_CHECKING:
+    from app.accounts import row_types
+
+
 log = structlog.get_logger(__name__)
 
-_SQL: Final = sql.beside(__file__)
+_SQL: Final[row_types.StandingSql] = sql.beside(__file__)
 
 
 async def close(book: Book, public_id: str, by: Operator) -> None:
@@ -37,7 +41,7 @@ async def close(book: Book, public_id: str, by: Operator) -> None:
     async with book.database.transaction():
         day = await _lock(book, public_id, by)
         if not day.closed:
-            await book.database.execute(*_SQL["close"](id=day.sheet.account_id))
+            await book.database.execute(_SQL["close"](id=day.sheet.account_id))
             await _record(book, OperatorAct.CLOSE, day, by)
 
 
@@ -92,7 +96,7 @@ async def open_again(book: Book, day: AccountDay, origin: Origin) -> None:
         )
     last = None
     if day.day is None:
-        row = await book.database.fetchrow(*_SQL["last_day"](id=number))
+        row = await book.database.fetchrow(_SQL["last_day"](id=number))
         if row is not None:
             await post.load_lots(book.database, day.sheet, [row["lot_id"], row["carried_lot_id"]])
             lot, carried = day.sheet.lot(row["lot_id"]), day.sheet.lot(row["carried_lot_id"])
@@ -100,7 +104,7 @@ async def open_again(book: Book, day: AccountDay, origin: Origin) -> None:
             ended = Day(row["day_on"], row["starts_at"], lot.expires_at)
             last = LastDay(ended, row["opening"], lot, carried)
     day.begin_again(origin, last)
-    await book.database.execute(*_SQL["open_again"](id=number))
+    await book.database.execute(_SQL["open_again"](id=number))
     book.database.after_commit(lambda: log.info("account_open_again", account=number))
 
 
@@ -115,7 +119,7 @@ async def _lock(book: Book, public_id: str, by: Operator) -> AccountDay:
 async def _write_suspended(book: Book, day: AccountDay) -> None:
     await store_days(book.database, [day])
     await book.database.execute(
-        *_SQL["suspend"](id=day.sheet.account_id, suspended_at=day.suspended_at)
+        _SQL["suspend"](id=day.sheet.account_id, suspended_at=day.suspended_at)
     )
 
 

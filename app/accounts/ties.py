@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 from enum import StrEnum
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -43,7 +43,11 @@ from app.infrastructure import sql
 from app.infrastructure.ids import AccountNumber
 from statemachine import State
 
-_SQL: Final = sql.beside(__file__)
+if TYPE_CHECKING:
+    from app.accounts import row_types
+
+
+_SQL: Final[row_types.TiesSql] = sql.beside(__file__)
 
 
 class Claimed(StrEnum):
@@ -103,7 +107,7 @@ async def lock(book: Book, customer_id: str, external_id: str | None) -> LockedC
         await lock_id(book, external_id)
     await lock_customer(book, customer_id)
     # A second statement: its snapshot is taken after the lock.
-    rows = await book.database.fetch(*_SQL["customer"](customer_id=customer_id))
+    rows = await book.database.fetch(_SQL["customer"](customer_id=customer_id))
     row = rows[0]
     return LockedCustomer(
         id=customer_id,
@@ -235,7 +239,7 @@ async def place(
     book: Book, customer: LockedCustomer, origin: Origin, *, but: str | None = None
 ) -> None:
     """Move every subscription of the settled customer to the account that receives it."""
-    rows = await book.database.fetch(*_SQL["placed"](customer_id=customer.id, but=but or ""))
+    rows = await book.database.fetch(_SQL["placed"](customer_id=customer.id, but=but or ""))
     for row in rows:
         target = await receiver(book, customer, row["id"], State(row["state"]), origin)
         if target != row["account_id"]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -21,9 +21,13 @@ from app.ledger import post
 from app.ledger.sheet import Lot
 from statemachine import State
 
+if TYPE_CHECKING:
+    from app.accounts import row_types
+
+
 READS_AT_ONCE: Final = 2  # statements under way; what comes meanwhile is read by the next
 READ_TOGETHER_MAX: Final = 100
-_SQL: Final = sql.beside(__file__)
+_SQL: Final[row_types.ViewSql] = sql.beside(__file__)
 # If no subscription gives the tier, the first of these states is shown.
 _MOST_ALIVE = (State.ACTIVE, State.PAST_DUE, State.CREATED, State.CANCELED)
 
@@ -92,14 +96,14 @@ class Views:
 
     async def _rows(self, public_ids: list[str]) -> list[Record | None]:
         asked = list(dict.fromkeys(public_ids))
-        rows = await self._book.database.fetch(*_SQL["read_named"](public_ids=asked))
+        rows = await self._book.database.fetch(_SQL["read_named"](public_ids=asked))
         found = {row["asked"]: row for row in rows}
         return [found.get(public_id) for public_id in public_ids]
 
 
 async def view(book: Book, public_id: str) -> AccountView:
     """The account of the application's or the customer's id; AccountUnknownError without one."""
-    row = await book.database.fetchrow(*_SQL["read_named"](public_ids=[public_id]))
+    row = await book.database.fetchrow(_SQL["read_named"](public_ids=[public_id]))
     return await _read_found(book, public_id, row)
 
 
@@ -111,7 +115,7 @@ async def _read_found(book: Book, public_id: str, row: Record | None) -> Account
 
 async def view_of_account(book: Book, number: AccountNumber) -> AccountView:
     """The account of this internal id."""
-    row = await book.database.fetchrow(*_SQL["read"](id=number))
+    row = await book.database.fetchrow(_SQL["read"](id=number))
     assert row is not None
     return await _read(book, row)
 
@@ -126,7 +130,7 @@ async def _read(book: Book, row: Record) -> AccountView:
         )
         return _view(row, day)
     async with book.database.snapshot():
-        again = await book.database.fetchrow(*_SQL["read"](id=row["id"]))
+        again = await book.database.fetchrow(_SQL["read"](id=row["id"]))
         assert again is not None
         days = await load.view(book.database, book.catalogues, [again])
     return _view(again, days[again["id"]])
@@ -135,7 +139,7 @@ async def _read(book: Book, row: Record) -> AccountView:
 async def balances(book: Book, public_ids: Sequence[str]) -> dict[str, Standing]:
     """Return the credits of many accounts by the ids that were asked; unknown ids are left out."""
     async with book.database.snapshot():
-        rows = await book.database.fetch(*_SQL["named"](public_ids=list(set(public_ids))))
+        rows = await book.database.fetch(_SQL["named"](public_ids=list(set(public_ids))))
         accounts = {row["id"]: row for row in rows}
         days = await load.view(book.database, book.catalogues, list(accounts.values()))
     for day in days.values():

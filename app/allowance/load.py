@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from app.allowance.catalogue import Catalogue
 from app.allowance.catalogues import Catalogues
@@ -23,8 +23,12 @@ from app.ledger.idempotency import RequestKey, StoredAnswer
 from app.ledger.post import Locked
 from app.ledger.sheet import Sheet
 
+if TYPE_CHECKING:
+    from app.allowance import row_types
+
+
 _MICROSECOND = timedelta(microseconds=1)
-_SQL: Final = sql.beside(__file__)
+_SQL: Final[row_types.LoadSql] = sql.beside(__file__)
 
 
 @dataclass(slots=True)
@@ -161,7 +165,7 @@ class _Brought:
 async def _brought(database: Database, numbers: Sequence[AccountNumber]) -> _Brought:
     joined: dict[AccountNumber, list[Use]] = defaultdict(list)
     moved: dict[str, tuple[Use, ...]] = defaultdict(tuple)
-    rows = await database.fetch(*_SQL["brought"](account_ids=list(numbers))) if numbers else []
+    rows = await database.fetch(_SQL["brought"](account_ids=list(numbers))) if numbers else []
     for row in rows:
         use = Use(row["from_account_id"], row["until_at"], row["amount"])
         if row["subscription_id"] is None:
@@ -178,7 +182,7 @@ async def _givings(
 
     The id comes in a row without an account, which saves a round trip.
     """
-    rows = await database.fetch(*_SQL["givings"](account_ids=list(numbers)))
+    rows = await database.fetch(_SQL["givings"](account_ids=list(numbers)))
     givings: dict[AccountNumber | None, list[Record]] = {number: [] for number in (None, *numbers)}
     for row in rows:
         givings[row["account_id"]].append(row)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from itertools import pairwise
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from app.allowance.day import AccountDay
 from app.allowance.past_days import DAY_SOURCES, PastDay
@@ -14,9 +14,13 @@ from app.infrastructure.db import Database, Record
 from app.ledger import post, reserved
 from app.ledger.sheet import Lot
 
+if TYPE_CHECKING:
+    from app.allowance import row_types
+
+
 # A day ends at most this many days after its date: in any zone it lasts 50 hours at most.
 _AFTER_ITS_DATE: Final = timedelta(days=4)
-_SQL: Final = sql.beside(__file__)
+_SQL: Final[row_types.LoadMoreSql] = sql.beside(__file__)
 
 
 async def load_past(database: Database, day: AccountDay, lots: Iterable[Lot]) -> None:
@@ -35,7 +39,7 @@ async def load_past(database: Database, day: AccountDay, lots: Iterable[Lot]) ->
         return
     ends = {lot.expires_at for lot in ended}
     rows = await database.fetch(
-        *_SQL["days_since"](
+        _SQL["days_since"](
             account_id=day.sheet.account_id, since_on=(min(ends) - _AFTER_ITS_DATE).date()
         )
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from app.allowance.day import AccountDay
 from app.allowance.load import Drawable
@@ -14,7 +14,11 @@ from app.ledger import post, reserved
 from app.ledger.sheet import Sheet
 from app.ledger.statement import Drafts, sides_of
 
-_SQL: Final = sql.beside(__file__)
+if TYPE_CHECKING:
+    from app.allowance import row_types
+
+
+_SQL: Final[row_types.StoreSql] = sql.beside(__file__)
 
 
 async def store_drawn(database: Database, drawn: Iterable[Drawable]) -> None:

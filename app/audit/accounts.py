@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -11,7 +11,11 @@ from app.audit.cursor import Page
 from app.infrastructure import sql
 from app.infrastructure.db import Database
 
-_SQL: Final = sql.beside(__file__)
+if TYPE_CHECKING:
+    from app.audit import row_types
+
+
+_SQL: Final[row_types.AccountsSql] = sql.beside(__file__)
 
 
 class AccountQuery(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,9 +55,9 @@ async def accounts(
     after = cursors.decode_number(cursor, query)
     last = None
     if looked_max is not None and not query.indexed:
-        last = await database.fetchval(*_SQL["nth"](after=after, before_it=looked_max - 1))
+        last = await database.fetchval(_SQL["nth"](after=after, before_it=looked_max - 1))
     rows = await database.fetch(
-        *_SQL["page"](**_filters(query), after=after, last=last, limit=limit + 1)
+        _SQL["page"](**_filters(query), after=after, last=last, limit=limit + 1)
     )
     page = cursors.page(rows, limit, query)
     if page.next_cursor is None and last is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -14,9 +14,13 @@ from app.infrastructure import sql
 from app.infrastructure.db import Database, Record
 from app.infrastructure.group_commit import GroupQueue
 
+if TYPE_CHECKING:
+    from app.audit import row_types
+
+
 READS_AT_ONCE: Final = 4  # a slow writer holds up the horizon of one for a second at most
 READ_TOGETHER_MAX: Final = 100
-_SQL: Final = sql.beside(__file__)
+_SQL: Final[row_types.BalanceSql] = sql.beside(__file__)
 
 
 class BalanceAsOf(msgspec.Struct, frozen=True):
@@ -57,7 +61,7 @@ class Balances:
     async def _now(self, public_ids: list[str]) -> list[BalanceAsOf | None]:
         horizon = await self._horizons.find(self._database)
         asked = list(dict.fromkeys(public_ids))
-        rows = await self._database.fetch(*_SQL["now_of_many"](public_ids=asked))
+        rows = await self._database.fetch(_SQL["now_of_many"](public_ids=asked))
         found = {row["public_id"]: _balance(row, horizon) for row in rows}
         return [found.get(public_id) for public_id in public_ids]
 

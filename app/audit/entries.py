@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 import msgspec
 
@@ -16,10 +16,14 @@ from app.infrastructure.ids import AccountNumber, HoldNumber, JournalNumber, Lot
 from app.ledger.idempotency import Key
 from app.ledger.kinds import LotSource
 
+if TYPE_CHECKING:
+    from app.audit import row_types
+
+
 PAGE_SIZE_MAX: Final = 1_000
 
 SELECT: Final = "SELECT * FROM audited_entries AS entries"
-_SQL: Final = sql.beside(__file__)
+_SQL: Final[row_types.EntriesSql] = sql.beside(__file__)
 
 
 class OfAccount(msgspec.Struct, frozen=True):
@@ -157,7 +161,7 @@ async def _stop(
     up = query.order == "asc"
     start = after if after is not None else 0 if up else cursors.PAST_EVERY_NUMBER
     stop: int | None = await database.fetchval(
-        *_SQL["nth_up" if up else "nth_down"](after=start, before_it=looked_max - 1)
+        _SQL["nth_up" if up else "nth_down"](after=start, before_it=looked_max - 1)
     )
     return stop
 
@@ -188,7 +192,7 @@ def where(query: EntryQuery, horizon: Horizon) -> tuple[str, list[object]]:
 
 async def of_journal(database: Database, journal_id: JournalNumber) -> list[Record]:
     """A journal's entries, in order."""
-    return await database.fetch(*_SQL["of_journal"](journal_id=journal_id))
+    return await database.fetch(_SQL["of_journal"](journal_id=journal_id))
 
 
 async def of_account(database: Database, public_id: str | None) -> OfAccount | None:
@@ -200,5 +204,5 @@ async def of_account(database: Database, public_id: str | None) -> OfAccount | N
 
 async def account_numbers(database: Database, public_id: str) -> tuple[AccountNumber, ...]:
     """The internal ids behind a public one: the account, and those that were joined to it."""
-    rows = await database.fetch(*_SQL["account_ids"](public_id=public_id))
+    rows = await database.fetch(_SQL["account_ids"](public_id=public_id))
     return tuple(row["id"] for row in rows)

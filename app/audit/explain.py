@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -20,10 +20,14 @@ from app.infrastructure.clock import NEVER
 from app.infrastructure.db import Database, Record
 from app.infrastructure.ids import AccountNumber, LotNumber
 
+if TYPE_CHECKING:
+    from app.audit import row_types
+
+
 ENTRIES_PER_LOT_MAX: Final = 1_000
 ENTRIES_MAX: Final = 10_000  # over all lots, so that many lots do not make the answer too large
 
-_SQL: Final = sql.beside(__file__)
+_SQL: Final[row_types.ExplainSql] = sql.beside(__file__)
 
 
 class Behind(msgspec.Struct, frozen=True):
@@ -87,7 +91,7 @@ async def _sides(
 ) -> tuple[int, int, int]:
     if stood is not None:
         return stood.free, stood.held, stood.debt
-    posted = await database.fetchrow(*_SQL["sides"](account_ids=numbers))
+    posted = await database.fetchrow(_SQL["sides"](account_ids=numbers))
     assert posted is not None
     return posted["free"], posted["held"], posted["debt"]
 
@@ -96,20 +100,21 @@ async def _behind_debt(
     database: Database, numbers: Sequence[int], as_of: datetime | None
 ) -> list[Record]:
     until, limit = as_of or NEVER, ENTRIES_PER_LOT_MAX + 1
-    return await database.fetch(*_SQL["behind_debt"](account_ids=numbers, until=until, limit=limit))
+    return await database.fetch(_SQL["behind_debt"](account_ids=numbers, until=until, limit=limit))
 
 
 async def _lots(
     database: Database, numbers: Sequence[AccountNumber], as_of: datetime | None
 ) -> list[ExplainedLot]:
+    rows: list[row_types.ExplainLots] | list[row_types.ExplainLotsAsOf]
     if as_of is None:
-        rows = await database.fetch(*_SQL["lots"](account_ids=numbers))
+        rows = await database.fetch(_SQL["lots"](account_ids=numbers))
     else:
-        rows = await database.fetch(*_SQL["lots_as_of"](account_ids=numbers, as_of=as_of))
+        rows = await database.fetch(_SQL["lots_as_of"](account_ids=numbers, as_of=as_of))
     limit = min(ENTRIES_PER_LOT_MAX, max(1, ENTRIES_MAX // max(1, len(rows))))
     entries: dict[int, list[Record]] = {row["id"]: [] for row in rows}
     behind = _SQL["behind_lots"](lot_ids=list(entries), until=as_of or NEVER, limit=limit + 1)
-    for entry in await database.fetch(*behind):
+    for entry in await database.fetch(behind):
         entries[entry["lot_id"]].append(entry)
     return [_lot(row, _behind(entries[row["id"]], limit)) for row in rows]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 import msgspec
 
@@ -16,11 +16,15 @@ from app.infrastructure.db import Database, Record
 from app.infrastructure.ids import NO_ROW, RunNumber
 from app.runs import run_row
 
+if TYPE_CHECKING:
+    from app.audit import row_types
+
+
 DELIVERIES_MAX: Final = 1_000  # the most deliveries of one event in one answer
 
 Order = Literal["asc", "desc"]
 
-_SQL: Final = sql.beside(__file__)
+_SQL: Final[row_types.LifeCycleSql] = sql.beside(__file__)
 
 
 class SubscriptionQuery(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,7 +60,7 @@ async def subscriptions(
 ) -> Page:
     """Return one page by id; raise InvalidCursorError."""
     rows = await database.fetch(
-        *_SQL["subscriptions"](
+        _SQL["subscriptions"](
             account_ids=query.of_account and list(query.of_account.numbers),
             state=query.state,
             after="" if cursor is None else cursors.decode(cursor, query.asked),
@@ -68,7 +72,7 @@ async def subscriptions(
 
 async def subscription(database: Database, subscription_id: str) -> Record:
     """Return one subscription; raise SubscriptionUnknownError."""
-    row = await database.fetchrow(*_SQL["subscription"](id=subscription_id))
+    row = await database.fetchrow(_SQL["subscription"](id=subscription_id))
     if row is None:
         raise SubscriptionUnknownError(
             f"No event told of a subscription {subscription_id!r}.", subscription_id=subscription_id
@@ -86,7 +90,7 @@ async def transitions(
     await subscription(database, subscription_id)
     query = ("transitions", subscription_id)
     rows = await database.fetch(
-        *_SQL["transitions"](
+        _SQL["transitions"](
             subscription_id=subscription_id,
             after=cursors.decode_number(cursor, query),
             horizon=await horizons.of(database, "transitions"),
@@ -103,7 +107,7 @@ async def events(
     up = query.order == "asc"
     after = cursors.decode_number(cursor, query.asked, 0 if up else PAST_EVERY_NUMBER)
     rows = await database.fetch(
-        *_SQL["events_up" if up else "events_down"](
+        _SQL["events_up" if up else "events_down"](
             verdict=query.verdict,
             type=query.type,
             subscription_id=query.subscription_id,
@@ -121,13 +125,13 @@ async def _customers(database: Database, query: EventQuery) -> list[str] | None:
     if query.of_account is None:
         return None if query.customer_id is None else [query.customer_id]
     account_ids = list(query.of_account.numbers)
-    rows = await database.fetch(*_SQL["customers_of"](account_ids=account_ids))
+    rows = await database.fetch(_SQL["customers_of"](account_ids=account_ids))
     return [row["id"] for row in rows if query.customer_id in (None, row["id"])]
 
 
 async def event(database: Database, event_id: str) -> Record:
     """Return one event with its payload; raise EventUnknownError."""
-    row = await database.fetchrow(*_SQL["event"](id=event_id))
+    row = await database.fetchrow(_SQL["event"](id=event_id))
     if row is None:
         raise EventUnknownError(f"No event {event_id!r} was received.", event_id=event_id)
     return row
@@ -135,7 +139,7 @@ async def event(database: Database, event_id: str) -> Record:
 
 async def deliveries(database: Database, event_id: str) -> list[Record]:
     """Return the verdicts of an event's deliveries and retries, oldest first; the newest 1,000."""
-    rows = await database.fetch(*_SQL["deliveries"](event_id=event_id, limit=DELIVERIES_MAX))
+    rows = await database.fetch(_SQL["deliveries"](event_id=event_id, limit=DELIVERIES_MAX))
     return rows[::-1]
 
 

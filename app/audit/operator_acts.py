@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from app.audit import cursor as cursors
 from app.audit.cursor import Page
@@ -10,7 +10,11 @@ from app.audit.horizon import Horizons
 from app.infrastructure import sql
 from app.infrastructure.db import Database
 
-_SQL: Final = sql.beside(__file__)
+if TYPE_CHECKING:
+    from app.audit import row_types
+
+
+_SQL: Final[row_types.OperatorActsSql] = sql.beside(__file__)
 
 
 async def acts(
@@ -22,7 +26,7 @@ async def acts(
     """
     query = ("operator_acts", act)
     rows = await database.fetch(
-        *_SQL["acts"](
+        _SQL["acts"](
             after=cursors.decode_number(cursor, query),
             horizon=await horizons.of(database, "operator_acts"),
             act=act,

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from typing import Concatenate, Final, Literal, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Concatenate, Final, Literal, ParamSpec, TypeVar
 
 import asyncpg
 import structlog
@@ -20,10 +20,14 @@ from app.audit.horizon import Horizon, Horizons, raise_floor
 from app.infrastructure import sql
 from app.infrastructure.db import Database
 
+if TYPE_CHECKING:
+    from app.audit import row_types
+
+
 WAIT_SECONDS_MAX: Final = 1.0
 ALONE_SECONDS: Final = 5.0  # a replica that failed is not asked again for so long
 _POLL_SECONDS: Final = (0.002, 0.005, 0.01, 0.02)  # after that the last line is written once more
-_SQL: Final = sql.beside(__file__)
+_SQL: Final[row_types.ReadingsSql] = sql.beside(__file__)
 
 By = Literal["replica", "primary"]
 P = ParamSpec("P")
@@ -156,7 +160,7 @@ async def replayed(primary: Database, replica: Database) -> None:
     position = await primary.fetchval("SELECT pg_current_wal_flush_lsn()::text")
     ends_at = time.monotonic() + WAIT_SECONDS_MAX
     polls = 0
-    while not await replica.fetchval(*_SQL["has_replayed"](position=position, floor=floor)):
+    while not await replica.fetchval(_SQL["has_replayed"](position=position, floor=floor)):
         if time.monotonic() >= ends_at:
             raise BehindError(f"It has not replayed {position} within {WAIT_SECONDS_MAX} s.")
         await asyncio.sleep(_POLL_SECONDS[min(polls, len(_POLL_SECONDS) - 1)])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -18,7 +18,11 @@ from app.infrastructure.db import Database, Record
 from app.infrastructure.ids import ReversalNumber, RunNumber
 from app.reversals import preview
 
-_SQL: Final = sql.beside(__file__)
+if TYPE_CHECKING:
+    from app.audit import row_types
+
+
+_SQL: Final[row_types.ReversalsSql] = sql.beside(__file__)
 
 
 class ReversalQuery(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,7 +49,7 @@ async def reversals(
     up = query.order == "asc"
     asked = ("reversals", query.asked)
     rows = await database.fetch(
-        *_SQL["up" if up else "down"](
+        _SQL["up" if up else "down"](
             after=cursors.decode_number(cursor, asked, 0 if up else PAST_EVERY_NUMBER),
             horizon=await horizons.of(database, "reversals"),
             account_ids=query.of_account and list(query.of_account.numbers),
@@ -58,7 +62,7 @@ async def reversals(
 
 async def reversal(database: Database, number: ReversalNumber | None) -> Record:
     """A reversal as far as it has come; raises ReversalUnknownError."""
-    row = await database.fetchrow(*_SQL["one"](id=number or 0))
+    row = await database.fetchrow(_SQL["one"](id=number or 0))
     if row is None:
         raise ReversalUnknownError("There is no such reversal.")
     return row

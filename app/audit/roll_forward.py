@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from decimal import Decimal
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
@@ -16,8 +15,12 @@ from app.infrastructure import sql
 from app.infrastructure.db import Database, Record
 from app.ledger.kinds import LotSource
 
+if TYPE_CHECKING:
+    from app.audit import row_types
+
+
 _MICROSECOND: Final = timedelta(microseconds=1)
-_SQL: Final = sql.beside(__file__)
+_SQL: Final[row_types.RollForwardSql] = sql.beside(__file__)
 
 
 class RangeReversedError(RefusedError):
@@ -101,11 +104,11 @@ async def roll_forward(
             complete_to=horizon.complete_to,
         )
     asked = {"start": start, "end": end, "account_ids": numbers and list(numbers)}
-    row = await database.fetchrow(*_SQL["sums"](**asked))
+    row = await database.fetchrow(_SQL["sums"](**asked))
     assert row is not None
     sources = None
     if by_lot_source:
-        rows = await database.fetch(*_SQL["sums_by_lot_source"](**asked))
+        rows = await database.fetch(_SQL["sums_by_lot_source"](**asked))
         found = {str(one["lot_source"]): one for one in rows}
         sources = [_source(source, found.get(source)) for source in (*LotSource, "debt")]
     return RollForward(
@@ -122,7 +125,7 @@ def _source(lot_source: str, row: Record | None) -> SourceForward:
     return SourceForward(lot_source=str(lot_source), **_whole(row or {}))
 
 
-def _whole(row: Mapping[str, Decimal]) -> dict[str, int]:
+def _whole(row: Mapping[str, Any]) -> dict[str, int]:
     """Return the sums, which are numeric: ten million of the largest amounts pass 2**63.
 
     As text such a number may be 1E+12, which int() does not read.

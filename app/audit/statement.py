@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
 from datetime import date, datetime, timedelta
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -18,11 +18,15 @@ from app.infrastructure import sql
 from app.infrastructure.db import Database, Record
 from app.infrastructure.ids import AccountNumber
 
+if TYPE_CHECKING:
+    from app.audit import row_types
+
+
 DAYS_OF_USE: Final = 30
 LABELS_MAX: Final = 6  # labels that have a colour of their own; the others share one
 LOTS_MAX: Final = 50
 _PAGE: Final = 5_000
-_SQL: Final = sql.beside(__file__)
+_SQL: Final[row_types.StatementSql] = sql.beside(__file__)
 
 
 class UseOfLabel(msgspec.Struct, frozen=True):
@@ -106,7 +110,7 @@ async def use(database: Database, number: AccountNumber, zone: str, now: datetim
     today = day_of(zone, now).on
     first = today - timedelta(days=DAYS_OF_USE - 1)
     rows = await database.fetch(
-        *_SQL["used"](number=number, start=starts_at(zone, first), zone=zone, most=LABELS_MAX)
+        _SQL["used"](number=number, start=starts_at(zone, first), zone=zone, most=LABELS_MAX)
     )
     days = [first + timedelta(days=index) for index in range(DAYS_OF_USE)]
     places = {on: index for index, on in enumerate(days)}
@@ -123,7 +127,7 @@ async def use(database: Database, number: AccountNumber, zone: str, now: datetim
 
 async def lots(database: Database, number: AccountNumber, now: datetime) -> LotsLeft:
     """Return the lots as posted, in the order in which a spend uses them."""
-    rows = await database.fetch(*_SQL["lots_left"](number=number, now=now, limit=LOTS_MAX))
+    rows = await database.fetch(_SQL["lots_left"](number=number, now=now, limit=LOTS_MAX))
     return LotsLeft(
         [
             LotLeft(
@@ -158,7 +162,7 @@ async def statement(
     start, end = _bounds(zone, month)
     async with database.snapshot():
         opening = await _opening(database, number, start)
-        rows = await database.fetch(*_SQL["by_day"](number=number, start=start, end=end, zone=zone))
+        rows = await database.fetch(_SQL["by_day"](number=number, start=start, end=end, zone=zone))
     days, balance = [], opening
     for row in rows:
         balance += row["change"]
@@ -178,7 +182,7 @@ async def lines(
     after_at, after_journal = start, 0
     # Rows never change, and new ones come later: no snapshot is needed for a slow reader.
     while rows := await database.fetch(
-        *_SQL["acts"](
+        _SQL["acts"](
             number=number,
             start=start,
             end=end,
@@ -197,7 +201,7 @@ async def lines(
 
 
 async def _opening(database: Database, number: AccountNumber, start: datetime) -> int:
-    opening: int = await database.fetchval(*_SQL["opening"](number=number, start=start))
+    opening: int = await database.fetchval(_SQL["opening"](number=number, start=start))
     return opening
 
 

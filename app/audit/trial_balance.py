@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -13,10 +13,14 @@ from app.infrastructure import sql
 from app.infrastructure.db import Database
 from app.ledger.kinds import House, Side
 
+if TYPE_CHECKING:
+    from app.audit import row_types
+
+
 # All are listed, in this order: a line of zeros says more than a missing one.
 ACCOUNTS: Final = (*Side, *House)
 
-_SQL: Final = sql.beside(__file__)
+_SQL: Final[row_types.TrialBalanceSql] = sql.beside(__file__)
 
 
 class TrialBalanceLine(msgspec.Struct, frozen=True):
@@ -52,7 +56,7 @@ async def trial_balance(
             complete_to=horizon.complete_to,
         )
     at = as_of or horizon.complete_to
-    rows = await database.fetch(*_SQL["sums"](as_of=at))
+    rows = await database.fetch(_SQL["sums"](as_of=at))
     # The sums are numeric: ten million of the largest amounts pass 2**63.
     sums = {row["account"]: (int(row["debits"]), int(row["credits"])) for row in rows}
     lines = [_line(str(account), *sums.get(account, (0, 0))) for account in ACCOUNTS]

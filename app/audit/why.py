@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import date, datetime, timedelta
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -17,11 +17,15 @@ from app.infrastructure import sql
 from app.infrastructure.db import Database, Record
 from app.infrastructure.ids import JournalNumber
 
+if TYPE_CHECKING:
+    from app.audit import row_types
+
+
 MOVES_MAX: Final = 200
 FIRST: Final = date(2000, 1, 1)
 LAST: Final = date(9000, 1, 1)
 _MICROSECOND: Final = timedelta(microseconds=1)
-_SQL: Final = sql.beside(__file__)
+_SQL: Final[row_types.WhySql] = sql.beside(__file__)
 
 
 class SpentFor(msgspec.Struct, frozen=True):
@@ -99,9 +103,9 @@ async def why(
         database, horizons, min(start, known_to), min(end, known_to), public_id
     )
     asked = {"account_ids": numbers, "start": flows.start, "end": flows.end}
-    spent = await database.fetch(*_SQL["spent"](**asked))
-    moves = await database.fetch(*_SQL["moves"](**asked, limit=MOVES_MAX + 1))
-    corrected = await database.fetch(*_SQL["corrections"](**asked, limit=MOVES_MAX))
+    spent = await database.fetch(_SQL["spent"](**asked))
+    moves = await database.fetch(_SQL["moves"](**asked, limit=MOVES_MAX + 1))
+    corrected = await database.fetch(_SQL["corrections"](**asked, limit=MOVES_MAX))
     told = Why(
         account_id=public_id,
         time_zone=zone,
@@ -116,7 +120,7 @@ async def why(
         sentences=[],
     )
     said = list(sentences(told))
-    if told.going_on and await database.fetchval(*_SQL["later"](**asked)):
+    if told.going_on and await database.fetchval(_SQL["later"](**asked)):
         # Under a standing clock, what is recorded at its instant is complete once the clock moves
         # on.
         said.append("More was recorded at this very instant: ask again when the clock has gone on.")

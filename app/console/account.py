@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
-from typing import Annotated, Any, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 import msgspec
 from litestar import Request, Response, get
@@ -28,9 +28,13 @@ from app.web.http.parameters import AccountId
 from app.web.http.patterns import MONTH
 from app.web.why import FLOWS
 
+if TYPE_CHECKING:
+    from app.console import row_types
+
+
 POINTS_MAX: Final = 2_000
 ENTRIES_OF_LOT: Final = 10  # the newest; a link leads to all
-_SQL: Final = sql.beside(__file__)
+_SQL: Final[row_types.AccountSql] = sql.beside(__file__)
 
 
 class LifeQuery(msgspec.Struct, frozen=True, kw_only=True):
@@ -102,7 +106,7 @@ async def explain(
     async with state.reports.room():
         found = await state.readings.ask(explained, account_id, as_of)
     granted = await state.book.database.fetch(
-        *_SQL["granted"](lot_ids=[lot.number for lot in found.lots])
+        _SQL["granted"](lot_ids=[lot.number for lot in found.lots])
     )
     return show(
         request,
@@ -174,13 +178,13 @@ async def _balance(
 ) -> Figure:
     """The balance as it stepped; of several accounts that were joined, their sum."""
     given = {"account_ids": list(numbers), "since": start}
-    rows = await database.fetch(*_SQL["balances"](limit=POINTS_MAX, **given))
+    rows = await database.fetch(_SQL["balances"](limit=POINTS_MAX, **given))
     cut = len(rows) == POINTS_MAX
     if cut:  # older ones are not drawn: the line begins where they are known
         start = rows[-1]["recorded_at"]
         given["since"] = start
         rows = [row for row in rows if row["recorded_at"] > start]
-    before = await database.fetch(*_SQL["before"](**given))
+    before = await database.fetch(_SQL["before"](**given))
     standing = dict.fromkeys(numbers, 0) | {row["account_id"]: row["balance"] for row in before}
     steps = [Step(start, sum(standing.values()))]
     for row in reversed(rows):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import msgspec
 from litestar import Request, Response, get
@@ -21,12 +21,16 @@ from app.ledger.kinds import BALANCE_MAX
 from app.web.http.patterns import STRIPE_ID, TIER
 from statemachine import State as SubscriptionState
 
+if TYPE_CHECKING:
+    from app.console import row_types
+
+
 PATH: Final = f"{HOME}/accounts"
 ROWS: Final = 50
 NEAR_MAX: Final = 10  # ids that begin as what was looked for
 LOOKED_MAX: Final = 30_000  # of a page by credits, some 30 ms
 FILTERS: Final = forms.names_of(AccountQuery)
-_SQL: Final = sql.beside(__file__)
+_SQL: Final[row_types.AccountsSql] = sql.beside(__file__)
 Credits = Annotated[int, msgspec.Meta(ge=-BALANCE_MAX, le=BALANCE_MAX)]
 StripeId = Annotated[str, msgspec.Meta(pattern=STRIPE_ID)]
 # Where an id of ours leads that is no account's.
@@ -87,7 +91,7 @@ async def accounts(request: Request[Any, Any, Any], state: State) -> Response[An
 
 async def _begin_so(database: Database, text: str) -> list[str]:
     """Some ids of accounts that begin with this text."""
-    rows = await database.fetch(*_SQL["begin_so"](text=text, limit=NEAR_MAX))
+    rows = await database.fetch(_SQL["begin_so"](text=text, limit=NEAR_MAX))
     return [row["external_id"] for row in rows if row["external_id"].startswith(text)]
 
 
@@ -98,9 +102,9 @@ async def place_of(database: Database, wanted: str) -> str | None:
             return place.format(wanted)
     numbers = await entries.account_numbers(database, wanted)
     if numbers:
-        named = await database.fetchval(*_SQL["present"](id=numbers[0]))
+        named = await database.fetchval(_SQL["present"](id=numbers[0]))
         return address(f"{PATH}/{named or wanted}")
-    row = await database.fetchrow(*_SQL["named"](id=wanted))
+    row = await database.fetchrow(_SQL["named"](id=wanted))
     if row is None or row["id"] is None:
         return None
     return address(f"{HOME}/inbox/{wanted}" if row["is_event"] else f"{PATH}/{row['id']}")

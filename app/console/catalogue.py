@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import msgspec
 from litestar import Request, Response, get, post
@@ -20,11 +20,15 @@ from app.infrastructure.db import Database, Record
 from app.runs.catalogue_preview import Preview, preview
 from app.web.http.forms import form
 
+if TYPE_CHECKING:
+    from app.console import row_types
+
+
 PATH: Final = f"{HOME}/catalogue"
 ROWS: Final = 50
 TEXT_CHARS_MAX: Final = 100_000
 _LAST: Final = 2**63 - 1
-_SQL: Final = sql.beside(__file__)
+_SQL: Final[row_types.CatalogueSql] = sql.beside(__file__)
 Number = Annotated[int, PathParameter(ge=1, le=_LAST)]
 Before = Annotated[int, msgspec.Meta(ge=1, le=_LAST)]
 
@@ -46,7 +50,7 @@ async def catalogue(request: Request[Any, Any, Any], state: State) -> Response[A
     """The one in force, the versions before it, and a place to try a draft."""
     asked = forms.query(request, VersionsQuery)
     database: Database = state.book.database
-    rows = await database.fetch(*_SQL["versions"](before=asked.before, limit=ROWS + 1))
+    rows = await database.fetch(_SQL["versions"](before=asked.before, limit=ROWS + 1))
     number, present = await state.book.catalogues.present(database)
     newest = await applied.newest(database)
     assert newest is not None
@@ -68,7 +72,7 @@ async def version(number: Number, request: Request[Any, Any, Any], state: State)
     database: Database = state.book.database
     row, before = await _version(database, number), None
     if number > 1:
-        before = await database.fetchrow(*_SQL["before"](id=number))
+        before = await database.fetchrow(_SQL["before"](id=number))
     changes = None
     if before is not None:
         old = parse(before["content"], f"catalogue {before['id']}")
@@ -117,7 +121,7 @@ async def draft(request: Request[Any, Any, Any], state: State) -> Response[Any]:
 
 
 async def _version(database: Database, number: int) -> Record:
-    row = await database.fetchrow(*_SQL["version"](id=number))
+    row = await database.fetchrow(_SQL["version"](id=number))
     if row is None:
         raise RefusedError(f"No catalogue is number {number}.")
     return row

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import msgspec
 from litestar import Request, Response, get, post
@@ -24,9 +24,13 @@ from app.operators.sessions import Session
 from app.web.http.forms import form
 from app.web.http.patterns import WITHOUT_CONTROLS
 
+if TYPE_CHECKING:
+    from app.console import row_types
+
+
 PATH: Final = f"{HOME}/keys"
 ROWS_MAX: Final = 500
-_SQL: Final = sql.beside(__file__)
+_SQL: Final[row_types.KeysSql] = sql.beside(__file__)
 KeyId = Annotated[str, PathParameter(pattern=r"^[0-9a-z]{10}\Z")]
 
 
@@ -50,7 +54,7 @@ async def keys(request: Request[Any, Any, Any], state: State) -> Response[Any]:
         request,
         "keys.html",
         here=PATH,
-        rows=await database.fetch(*_SQL["listed"](limit=ROWS_MAX)),
+        rows=await database.fetch(_SQL["listed"](limit=ROWS_MAX)),
         now=datetime.now(UTC),
         sessions=await sessions.count(database, session.key_id),
         own_id=session.key_id,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import msgspec
 from litestar import Request, Response, get
@@ -16,10 +16,14 @@ from app.infrastructure import sql
 from app.infrastructure.db import Database
 from app.operators.acts import OperatorAct
 
+if TYPE_CHECKING:
+    from app.console import row_types
+
+
 PATH: Final = f"{HOME}/corrections"
 ROWS: Final = 50
 _LAST: Final = 2**63 - 1
-_SQL: Final = sql.beside(__file__)
+_SQL: Final[row_types.OperatorActsSql] = sql.beside(__file__)
 Before = Annotated[int, msgspec.Meta(ge=1, le=_LAST)]
 
 
@@ -35,7 +39,7 @@ async def corrections(request: Request[Any, Any, Any], state: State) -> Response
     """List the acts of operators, with the reversals that go on, and links to correct something."""
     asked = forms.query(request, ActsQuery)
     database: Database = state.book.database
-    rows = await database.fetch(*_SQL["newest"](act=asked.act, before=asked.before, limit=ROWS + 1))
+    rows = await database.fetch(_SQL["newest"](act=asked.act, before=asked.before, limit=ROWS + 1))
     more = len(rows) > ROWS
     rows = rows[:ROWS]
     return show(
@@ -45,7 +49,7 @@ async def corrections(request: Request[Any, Any, Any], state: State) -> Response
         act=asked.act or "",
         rows=rows,
         kinds=forms.choices(OperatorAct),
-        going=await database.fetch(*_SQL["going"]()),
+        going=await database.fetch(_SQL["going"]()),
         policies=POLICIES,
         next_path=address(PATH, act=asked.act, before=rows[-1]["id"]) if more else None,
         first_path=address(PATH, act=asked.act) if asked.before != _LAST else None,

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from itertools import groupby
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -18,10 +18,14 @@ from app.infrastructure import ids, sql
 from app.infrastructure.clock import NEVER
 from app.infrastructure.db import Database, Record
 
+if TYPE_CHECKING:
+    from app.console import row_types
+
+
 ENTRIES_MAX: Final = 150  # of one page
 OTHERS_MAX: Final = 100
 _FIRST: Final = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
-_SQL: Final = sql.read(Path(__file__).with_name("account.sql"))
+_SQL: Final[row_types.AccountSql] = sql.beside(Path(__file__).with_name("account.sql"))
 
 # What each kind of journal is, as people call it, and its tone.
 _JOURNALS: Final = {
@@ -114,8 +118,8 @@ async def line(
         "until": until or NEVER,
         "limit": OTHERS_MAX,
     }
-    steps = await database.fetch(*_SQL["transitions"](**asked))
-    acts = await database.fetch(*_SQL["acts"](**asked))
+    steps = await database.fetch(_SQL["transitions"](**asked))
+    acts = await database.fetch(_SQL["acts"](**asked))
     happened = [
         *map(_journal, journals),
         *map(_step, steps),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 from litestar import Request, Response, get
@@ -23,6 +23,10 @@ from app.html.plots import Figure, stacked
 from app.infrastructure import clock, sql
 from app.infrastructure.db import Database, Record
 
+if TYPE_CHECKING:
+    from app.console import row_types
+
+
 DAYS: Final = 30
 EVENTS_MAX: Final = 5_000
 ALERTS_SHOWN: Final = 8
@@ -36,7 +40,7 @@ _FLOWS: Final = {
     "spent": "Credits spent, by tier",
     "expired": "Credits that expired, by tier",
 }
-_SQL: Final = sql.beside(__file__)
+_SQL: Final[row_types.TodaySql] = sql.beside(__file__)
 
 
 class AlertsQuery(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,7 +56,7 @@ async def today(request: Request[Any, Any, Any], state: State) -> Response[Any]:
     now, ahead = await clock.ahead(database)
     measured = await database.fetchrow(gauges.QUERY)
     assert measured is not None
-    rows = await database.fetch(*_SQL["verdicts"](most=EVENTS_MAX))
+    rows = await database.fetch(_SQL["verdicts"](most=EVENTS_MAX))
     page = await life_cycle.runs(database, state.horizons, None, RUNS_SHOWN, "desc")
     return show(
         request,
@@ -63,7 +67,7 @@ async def today(request: Request[Any, Any, Any], state: State) -> Response[Any]:
         gauges={name: None if value is None else int(value) for name, value in measured.items()},
         verdicts={row["verdict"]: row["events"] for row in rows},
         figures=await _figures(database, now.date()),
-        alerts=await database.fetch(*_SQL["alerts"](before=_LAST, limit=ALERTS_SHOWN)),
+        alerts=await database.fetch(_SQL["alerts"](before=_LAST, limit=ALERTS_SHOWN)),
         runs=page.rows,
         findings=[one for one in await _findings(state) if one.level is not Level.OK],
     )
@@ -74,7 +78,7 @@ async def alerts(request: Request[Any, Any, Any], state: State) -> Response[Any]
     """Alerts, the newest first."""
     asked = forms.query(request, AlertsQuery)
     rows = await state.book.database.fetch(
-        *_SQL["alerts"](before=asked.before, limit=ALERTS_PAGE + 1)
+        _SQL["alerts"](before=asked.before, limit=ALERTS_PAGE + 1)
     )
     more = len(rows) > ALERTS_PAGE
     rows = rows[:ALERTS_PAGE]
@@ -103,7 +107,7 @@ async def _findings(state: State) -> list[Finding]:
 async def _figures(database: Database, last: date) -> list[Figure]:
     start = last - timedelta(days=DAYS - 1)
     days = [start + timedelta(days=index) for index in range(DAYS)]
-    rows = await database.fetch(*_SQL["folded"](start=start, end=last + timedelta(days=1)))
+    rows = await database.fetch(_SQL["folded"](start=start, end=last + timedelta(days=1)))
     return [
         stacked(days, _by_tier(rows, flow, days), title=title) for flow, title in _FLOWS.items()
     ]

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from app.audit.readings import WAIT_SECONDS_MAX, BehindError, replayed
 from app.doctor.finding import Finding, fail, ok, warn
 from app.infrastructure import sql
 from app.infrastructure.db import Database
 
-_SQL: Final = sql.beside(__file__)
+if TYPE_CHECKING:
+    from app.doctor import row_types
+
+
+_SQL: Final[row_types.ReplicaSql] = sql.beside(__file__)
 
 
 async def findings(primary: Database, replica: Database) -> list[Finding]:
@@ -18,8 +22,8 @@ async def findings(primary: Database, replica: Database) -> list[Finding]:
 
 
 async def _replica(primary: Database, replica: Database) -> Finding:
-    ours = await primary.fetchrow(*_SQL["server"]())
-    theirs = await replica.fetchrow(*_SQL["server"]())
+    ours = await primary.fetchrow(_SQL["server"]())
+    theirs = await replica.fetchrow(_SQL["server"]())
     assert ours is not None
     assert theirs is not None
     if theirs["system_id"] != ours["system_id"]:
@@ -45,7 +49,7 @@ async def _replica(primary: Database, replica: Database) -> Finding:
 
 async def _acknowledged(primary: Database) -> Finding:
     """Check whether a commit waits for a standby; if one streams, not waiting may be intended."""
-    waits = await primary.fetchrow(*_SQL["waits"]())
+    waits = await primary.fetchrow(_SQL["waits"]())
     assert waits is not None
     names, commit = waits["names"], waits["commit"]
     if names and commit not in ("off", "local"):

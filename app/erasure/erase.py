@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import orjson
 
@@ -26,7 +26,11 @@ from app.operators.acts import Operator, OperatorAct
 from app.operators.keys import keep_pepper
 from app.seals.withhold import withhold_names, withhold_texts
 
-_SQL: Final = sql.beside(__file__)
+if TYPE_CHECKING:
+    from app.erasure import row_types
+
+
+_SQL: Final[row_types.EraseSql] = sql.beside(__file__)
 EVENTS_AT_ONCE: Final = 500
 
 # Members of Stripe's objects that say who somebody is, or lead to a page that does.
@@ -63,28 +67,29 @@ async def erase_account(database: Database, public_id: str, by: Operator, pepper
 
 async def _erase(database: Database, account_id: AccountNumber, key_secret: bytes) -> Erased:
     """Erase in the caller's transaction; done again, each statement changes nothing."""
-    await database.execute(*_SQL["begin"]())
-    owners = [row["id"] for row in await database.fetch(*_SQL["owners"](account_id=account_id))]
-    known = await database.fetchrow(*_SQL["names"](owners=owners))
+    await database.execute(_SQL["begin"]())
+    owners = [row["id"] for row in await database.fetch(_SQL["owners"](account_id=account_id))]
+    known = await database.fetchrow(_SQL["names"](owners=owners))
     assert known is not None
     new = _new_names(account_id, known["external_ids"])
     # First the salts: without them the hashes that were sealed tell nothing of the texts.
     await withhold_texts(database, owners)
     await withhold_names(database, owners)
     asked = {"owners": owners, "customer_ids": known["customer_ids"]}
-    events = await database.fetch(*_SQL["events"](**asked, external_ids=list(new)))
+    events = await database.fetch(_SQL["events"](**asked, external_ids=list(new)))
     await _erase_events(database, events, new)
     await _erase_use(database, owners)
-    journals = [row["id"] for row in await database.fetch(*_SQL["journals"](owners=owners))]
+    journals = [row["id"] for row in await database.fetch(_SQL["journals"](owners=owners))]
     await _erase_keys(database, owners, journals, key_secret)
     name = next(iter(new.values()), known["customer_ids"][0] if known["customer_ids"] else "")
     told = {"old": list(new), "new": list(new.values())}
-    for statement in ("rename_claims", "rename_accounts", "rename_aliases"):
-        await database.execute(*_SQL[statement](**told))
-    await database.execute(*_SQL["erase_notes"](journal_ids=journals, old=list(new), new=name))
-    await database.execute(*_SQL["erase_members"](journal_ids=journals))
-    for statement in ("erase_reversals", "erase_acts"):
-        await database.execute(*_SQL[statement](owners=owners))
+    await database.execute(_SQL["rename_claims"](**told))
+    await database.execute(_SQL["rename_accounts"](**told))
+    await database.execute(_SQL["rename_aliases"](**told))
+    await database.execute(_SQL["erase_notes"](journal_ids=journals, old=list(new), new=name))
+    await database.execute(_SQL["erase_members"](journal_ids=journals))
+    await database.execute(_SQL["erase_reversals"](owners=owners))
+    await database.execute(_SQL["erase_acts"](owners=owners))
     return Erased(len(journals), len(events), name)
 
 
@@ -93,11 +98,11 @@ async def _erase_keys(
 ) -> None:
     """Let keyed hashes stand for the keys of these journals, and of operators' acts."""
     asked = {"owners": owners, "journal_ids": journals}
-    rows = await database.fetch(*_SQL["keys"](**asked))
+    rows = await database.fetch(_SQL["keys"](**asked))
     keys = [idempotency.key_of(row["key"], secret) for row in rows]
     requests = [one.blinded(row["request_hash"]) for one, row in zip(keys, rows, strict=True)]
     await database.execute(
-        *_SQL["write_erased_keys"](
+        _SQL["write_erased_keys"](
             hashes=[one.hash for one in keys],
             of_operator=[row["of_operator"] for row in rows],
             request_hashes=requests,
@@ -105,8 +110,8 @@ async def _erase_keys(
             act_ids=[row["act_id"] for row in rows],
         )
     )
-    await database.execute(*_SQL["erase_journals_keys"](journal_ids=journals))
-    await database.execute(*_SQL["erase_acts_keys"](owners=owners))
+    await database.execute(_SQL["erase_journals_keys"](journal_ids=journals))
+    await database.execute(_SQL["erase_acts_keys"](owners=owners))
 
 
 def _new_names(account_id: AccountNumber, old: Sequence[str]) -> dict[str, str]:
@@ -120,7 +125,7 @@ async def _erase_events(
 ) -> None:
     for row in events:
         await database.execute(
-            *_SQL["write_event"](
+            _SQL["write_event"](
                 id=row["id"],
                 payload=impersonal(row["payload"], new),
                 verdict_reason=_renamed(row["verdict_reason"], new),
@@ -128,33 +133,38 @@ async def _erase_events(
             )
         )
         for body_id, payload in zip(row["body_ids"], row["bodies"], strict=True):
-            await database.execute(
-                *_SQL["write_body"](id=body_id, payload=impersonal(payload, new))
-            )
+            await database.execute(_SQL["write_body"](id=body_id, payload=impersonal(payload, new)))
     event_ids = [row["id"] for row in events]
-    for row in await database.fetch(*_SQL["deliveries"](event_ids=event_ids)):
+    for row in await database.fetch(_SQL["deliveries"](event_ids=event_ids)):
         reason = _renamed(row["reason"], new)
-        await database.execute(*_SQL["write_delivery"](id=row["id"], reason=reason))
-    for table in ("facts", "money_facts"):
-        for row in await database.fetch(*_SQL[table](event_ids=event_ids)):
-            body = orjson.loads(row["body"])
-            left = _exchanged(body, new)
-            if left != body:
-                values = {**row, "body": orjson.dumps(left).decode()}
-                await database.execute(*_SQL[f"write_{table.removesuffix('s')}"](**values))
+        await database.execute(_SQL["write_delivery"](id=row["id"], reason=reason))
+    for fact in await database.fetch(_SQL["facts"](event_ids=event_ids)):
+        if left := _left(fact["body"], new):
+            await database.execute(_SQL["write_fact"](**{**fact, "body": left}))
+    for money in await database.fetch(_SQL["money_facts"](event_ids=event_ids)):
+        if left := _left(money["body"], new):
+            await database.execute(_SQL["write_money_fact"](**{**money, "body": left}))
+
+
+def _left(body: str, new: Mapping[str, str]) -> str | None:
+    """Return what is left of a fact's body in JSON; None if nothing of it was personal."""
+    before = orjson.loads(body)
+    left = _exchanged(before, new)
+    return orjson.dumps(left).decode() if left != before else None
 
 
 async def _erase_use(database: Database, owners: Sequence[AccountNumber]) -> None:
     """Let what members used count for no member."""
-    rows = await database.fetch(*_SQL["members_use"](owners=list(owners)))
+    rows = await database.fetch(_SQL["members_use"](owners=list(owners)))
     flows = ("spent", "returned", "reversed", "use_reversed")
     for row in rows:
-        place = {name: row[name] for name in ("day_on", "tier", "label")}
+        use: dict[str, Any] = dict(row)
+        place = {name: use[name] for name in ("day_on", "tier", "label")}
         for member, sign in ((row["member"], -1), ("", 1)):
-            moved = {flow: sign * row[flow] for flow in flows}
-            await database.execute(*_SQL["move_use"](**place, member=member, **moved))
+            moved = {flow: sign * use[flow] for flow in flows}
+            await database.execute(_SQL["move_use"](**place, member=member, **moved))
     members = sorted({row["member"] for row in rows})
-    await database.execute(*_SQL["drop_empty_use"](members=members))
+    await database.execute(_SQL["drop_empty_use"](members=members))
 
 
 def impersonal(payload: bytes, new: Mapping[str, str]) -> bytes:
@@ -215,9 +225,9 @@ async def scrub(database: Database, before: datetime, by: Operator) -> int:
     count = after = 0
     while True:
         async with database.transaction():
-            await database.execute(*_SQL["begin"]())
+            await database.execute(_SQL["begin"]())
             rows = await database.fetch(
-                *_SQL["old_events"](before=before, after=after, limit=EVENTS_AT_ONCE)
+                _SQL["old_events"](before=before, after=after, limit=EVENTS_AT_ONCE)
             )
             if not rows:
                 break
@@ -225,7 +235,7 @@ async def scrub(database: Database, before: datetime, by: Operator) -> int:
                 left = impersonal(row["payload"], {})
                 if left != row["payload"]:
                     count += 1
-                    await database.execute(*_SQL["scrub_event"](id=row["id"], payload=left))
+                    await database.execute(_SQL["scrub_event"](id=row["id"], payload=left))
             after = rows[-1]["number"]
     async with database.transaction():
         told = f"{count} events received before {before:%Y-%m-%d}"

@@ -5,12 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from app.errors import ConfigurationError
 from app.infrastructure import migrations, sql
 from app.infrastructure.db import Database
 from app.infrastructure.pins import pins_of
+
+if TYPE_CHECKING:
+    from app.infrastructure import row_types
+
 
 VERSION_MIN: Final = 150_000
 # "PostgreSQL 18.4 on …" and "PostgreSQL 17.5 (Debian 17.5-1.pgdg120+1) on …", but neither
@@ -29,7 +33,7 @@ _WRONG: Final[Mapping[str, tuple[frozenset[str], str]]] = {
     "zero_damaged_pages": (frozenset({"on"}), "damaged pages lose their rows without an error"),
     "ignore_checksum_failure": (frozenset({"on"}), "damaged pages are read as if they were whole"),
 }
-_SQL: Final = sql.beside(__file__)
+_SQL: Final[row_types.CheckedDatabaseSql] = sql.beside(__file__)
 
 
 @asynccontextmanager
@@ -57,7 +61,7 @@ async def checked(database: Database) -> AsyncIterator[None]:
 
 async def server_faults(database: Database) -> list[str]:
     """Say in a sentence each why Tallybook must not use this server; [] if it may."""
-    server = await database.fetchrow(*_SQL["server"]())
+    server = await database.fetchrow(_SQL["server"]())
     assert server is not None
     return judge_server(**server)
 

@@ -1,32 +1,23 @@
-"""The database: one engine, transactions that are safe for money, savepoints for nesting.
-
-Piccolo's own transaction has two faults. If COMMIT fails, it leaks its connection and leaves its
-context variable set; and its nested transaction is no savepoint. ``Transaction`` mends both. The
-tests beside this module's test a failed COMMIT, a nested block and a restart of PostgreSQL.
-"""
+"""The database: queries that join their task's transaction, rehearsals, snapshots, the pool."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
 from contextvars import ContextVar
-from types import TracebackType
-from typing import Any, Final, Literal, NamedTuple, Protocol, TypeAlias, TypeVar, cast
+from typing import Any, Final, NamedTuple, Protocol, TypeAlias, TypeVar, cast, overload
 
 import asyncpg
-from piccolo.engine.postgres import PostgresEngine, PostgresTransaction
 from piccolo.querystring import QueryString
 
-from app.errors import BusyError
-from app.infrastructure import traces
+from app.infrastructure.engine import Engine, Transaction
 from app.infrastructure.pins import pins_of
+from app.infrastructure.sql import Call, Row_co
 
 CONNECT_TIMEOUT_S: Final = 5.0
 COMMAND_TIMEOUT_S: Final = 40.0  # after the server's own limit, which leaves the connection usable
 LOCK_TIMEOUT_MS: Final = 5_000  # the contract: another request under the same key, 5 s at most
 STATEMENT_TIMEOUT_MS: Final = 30_000
-CONNECTION_WAIT_S: Final = 10.0  # the wait for a free connection of the pool
 Record: TypeAlias = asyncpg.Record
 Answer_co = TypeVar("Answer_co", covariant=True)
 
@@ -40,17 +31,6 @@ class Patience(NamedTuple):
 
 
 PATIENCE: Final = Patience()
-_lock_wait_ms: ContextVar[int | None] = ContextVar("lock_wait_ms", default=None)
-
-
-@contextmanager
-def waiting_for_locks(milliseconds: int) -> Iterator[None]:
-    """Let the transactions that this task begins in the block wait this long for a lock."""
-    token = _lock_wait_ms.set(milliseconds)
-    try:
-        yield
-    finally:
-        _lock_wait_ms.reset(token)
 
 
 class Runner(Protocol):
@@ -66,107 +46,6 @@ class Query(Protocol[Answer_co]):
     """A query made by Piccolo's builder."""
 
     async def run(self) -> Answer_co: ...
-
-
-class Transaction(PostgresTransaction):
-    """One database transaction; nested in another one it is a savepoint."""
-
-    __slots__ = ("_before", "_outer", "_savepoint", "_span", "_token", "afterwards")
-
-    async def __aenter__(self) -> Transaction:
-        self.afterwards: list[Callable[[], None]] = []
-        if self._parent is not None:
-            self._outer = cast("Transaction", self._parent)
-            self._before = len(self._outer.afterwards)
-            self.connection = self._parent.connection
-            self._savepoint = self.connection.transaction()  # asyncpg nests by SAVEPOINT
-            await self._savepoint.start()
-            return self
-        self._span = traces.begin("transaction")
-        try:
-            connection = await cast("Engine", self.engine).free_connection()
-        except BaseException as error:
-            traces.end(self._span, error)
-            raise
-        self.connection = connection
-        try:
-            self.transaction = connection.transaction()
-            await self.transaction.start()
-            if (wait_ms := _lock_wait_ms.get()) is not None:
-                await connection.execute(f"SET LOCAL lock_timeout = {wait_ms}")
-        except BaseException:
-            await self._give_back()
-            raise
-        self._token = self.engine.current_transaction.set(self)
-        return self
-
-    async def __aexit__(
-        self,
-        exception_type: type[BaseException] | None,
-        exception: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> Literal[False]:
-        if self._parent is not None:
-            if exception is not None:
-                del self._outer.afterwards[self._before :]
-            await _end(self._savepoint, exception)
-            return False
-        try:
-            if not (self._committed or self._rolled_back):
-                await _end(self.transaction, exception)
-        finally:
-            self.engine.current_transaction.reset(self._token)
-            traces.end(self._span, exception)
-            await self._give_back()
-        if exception is None:
-            for call in self.afterwards:
-                call()
-        return False
-
-    async def _give_back(self) -> None:
-        if self.engine.pool:
-            await self.engine.pool.release(self.connection)  # a canceled request finishes it too
-        else:
-            await asyncio.shield(self.connection.close())
-
-
-async def _end(
-    transaction: asyncpg.transaction.Transaction, exception: BaseException | None
-) -> None:
-    if exception is None:
-        await transaction.commit()
-        return
-    try:
-        await transaction.rollback()
-    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
-        # The connection is gone, and the transaction with it; the first error says more.
-        return
-
-
-class Engine(PostgresEngine):
-    """Piccolo's engine with our transaction; it connects only when asked to."""
-
-    async def check_version(self) -> None:
-        """Do nothing: Piccolo connects here at construction; `tallybook doctor` checks instead."""
-
-    async def prep_database(self) -> None:
-        """Do nothing: no extensions are needed."""
-
-    def transaction(self, allow_nested: bool = True) -> Transaction:
-        return Transaction(engine=self, allow_nested=allow_nested)
-
-    async def free_connection(self) -> asyncpg.Connection:
-        """Return a connection of the pool, or a new one without a pool.
-
-        Raises BusyError if none becomes free in time.
-        """
-        if self.pool is None:
-            return await self.get_new_connection()
-        try:
-            async with asyncio.timeout(CONNECTION_WAIT_S):  # asyncpg's own costs a task per call
-                return await self.pool.acquire()
-        except TimeoutError:
-            raise BusyError("No connection to the database became free in time.") from None
 
 
 _asked: ContextVar[Database | None] = ContextVar("asked", default=None)
@@ -187,6 +66,11 @@ class TableEngine(Engine):
             raise RuntimeError("A query of a table runs by `await database.run(query)`.")
         text, values = querystring.compile_string()
         return await database.fetch(text, *values)
+
+
+def _told(query: Call[Row_co] | str, values: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Return the text and its values: a statement of a file holds both, a text is given them."""
+    return (query, *values) if isinstance(query, str) else query
 
 
 class _RehearsedError(Exception):
@@ -310,21 +194,29 @@ class Database:
         else:
             call()
 
-    async def fetch(self, query: str, *args: Any) -> list[Record]:
+    @overload
+    async def fetch(self, query: Call[Row_co]) -> list[Row_co]: ...
+    @overload
+    async def fetch(self, query: str, *args: Any) -> list[Record]: ...
+    async def fetch(self, query: Call[Row_co] | str, *args: Any) -> list[Any]:
         """Return all rows."""
-        return await self._runner.fetch(query, *args)
+        return await self._runner.fetch(*_told(query, args))
 
-    async def fetchrow(self, query: str, *args: Any) -> Record | None:
+    @overload
+    async def fetchrow(self, query: Call[Row_co]) -> Row_co | None: ...
+    @overload
+    async def fetchrow(self, query: str, *args: Any) -> Record | None: ...
+    async def fetchrow(self, query: Call[Row_co] | str, *args: Any) -> Any:
         """Return the first row, or None."""
-        return await self._runner.fetchrow(query, *args)
+        return await self._runner.fetchrow(*_told(query, args))
 
-    async def fetchval(self, query: str, *args: Any) -> Any:
+    async def fetchval(self, query: Call[object] | str, *args: Any) -> Any:
         """Return the first row's first column, or None."""
-        return await self._runner.fetchval(query, *args)
+        return await self._runner.fetchval(*_told(query, args))
 
-    async def execute(self, query: str, *args: Any) -> str:
+    async def execute(self, query: Call[object] | str, *args: Any) -> str:
         """Run it and return PostgreSQL's command tag."""
-        return await self._runner.execute(query, *args)
+        return await self._runner.execute(*_told(query, args))
 
     async def run(self, query: Query[Answer_co]) -> Answer_co:
         """Run a query that Piccolo's builder made of a table in app.tables."""

@@ -35,6 +35,7 @@ TransitionNumber = NewType("TransitionNumber", int)
 ReversalNumber = NewType("ReversalNumber", int)
 ActNumber = NewType("ActNumber", int)
 AlertNumber = NewType("AlertNumber", int)
+EndpointNumber = NewType("EndpointNumber", int)  # its public id is random
 MessageNumber = NewType("MessageNumber", int)
 VerificationNumber = NewType("VerificationNumber", int)
 

@@ -10,7 +10,8 @@ import os
 
 from piccolo.conf.apps import AppRegistry
 
-from app.infrastructure.db import LOCK_TIMEOUT_MS, Engine
+from app.infrastructure.db import LOCK_TIMEOUT_MS
+from app.infrastructure.engine import Engine
 from app.infrastructure.pins import pins_of
 from app.infrastructure.variables import read_variable
 

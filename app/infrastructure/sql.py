@@ -26,8 +26,13 @@ plan is made for the filters that are given, and finds their indexes. A plan tha
 
 In the module of the same name::
 
-    _SQL: Final = sql.beside(__file__)
-    rows = await database.fetch(*_SQL["lock_accounts"](account_ids=[7, 9]))
+    if TYPE_CHECKING:
+        from app.accounts import row_types
+
+    _SQL: Final[row_types.AccountsSql] = sql.beside(__file__)
+    locked = await database.fetch(_SQL["lock_accounts"](account_ids=[7, 9]))
+
+mypy knows the statements and their columns by the package's ``row_types.pyi`` (ops/row_types.py).
 
 Own code instead of aiosql: its queries are untyped attributes that want a connection passed, while
 ours come from the task's transaction.
@@ -39,7 +44,7 @@ import re
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, Generic, TypeVar, cast
 
 _HEAD: Final = re.compile(r"^-- (name|part): (\w+)$", re.MULTILINE)
 _INCLUDE: Final = re.compile(r"^-- include: ([\w/]+\.sql) (\w+)$", re.MULTILINE)
@@ -48,8 +53,14 @@ _ROOT: Final = Path(__file__).parents[1]  # the folder that includes are relativ
 # strings, comments and casts are skipped, so that a colon in them is no parameter
 _TOKEN: Final = re.compile(r"'(?:[^']|'')*'|--[^\n]*|::|:(?P<parameter>[a-z_][a-z0-9_]*)")
 
+Row_co = TypeVar("Row_co", covariant=True)
 
-class Statement:
+
+class Call(tuple[Any, ...], Generic[Row_co]):
+    """A statement's text and values, for mypy, which learns the rows' type; else a plain tuple."""
+
+
+class Statement(Generic[Row_co]):
     """One statement: its name, its text for PostgreSQL, and its parameters in order.
 
     The ``text`` of a statement with filters contains all of them.
@@ -65,7 +76,7 @@ class Statement:
         self.wanted = self._filters | set(self.parameters)
         self._texts: dict[frozenset[str], tuple[str, tuple[str, ...]]] = {}
 
-    def __call__(self, **values: object) -> tuple[str, *tuple[object, ...]]:
+    def __call__(self, **values: object) -> Call[Row_co]:
         """Return the text, and the values in the order of their numbers, for `Database`'s methods.
 
         Raises TypeError if a parameter has no value, or if a value has no parameter.
@@ -80,7 +91,7 @@ class Statement:
             text, parameters = self._filtered(
                 frozenset(one for one in self._filters if values[one] is not None)
             )
-        return text, *(values[parameter] for parameter in parameters)
+        return cast("Call[Row_co]", (text, *(values[parameter] for parameter in parameters)))
 
     def _filtered(self, given: frozenset[str]) -> tuple[str, tuple[str, ...]]:
         """Return the text and its parameters with only these filters."""
@@ -106,12 +117,15 @@ def _numbered(source: str) -> tuple[str, tuple[str, ...]]:
     return _TOKEN.sub(number, source.strip()), tuple(numbers)
 
 
-def beside(module: str | Path) -> Mapping[str, Statement]:
-    """Return the statements of the ``.sql`` file beside a module's ``__file__``, by name."""
+def beside(module: str | Path) -> Any:
+    """Return the statements of the ``.sql`` file beside a module's ``__file__``, by name.
+
+    Their type is the one in the package's ``row_types.pyi``.
+    """
     return read(Path(module).with_suffix(".sql"))
 
 
-def read(path: Path) -> Mapping[str, Statement]:
+def read(path: Path) -> Mapping[str, Statement[Any]]:
     """Return the statements of a file, by name.
 
     Raises ValueError if a name is given twice or if text comes before the first name.

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 import orjson
@@ -19,6 +19,9 @@ from app.errors import KeyReusedError
 from app.infrastructure import sql
 from app.infrastructure.db import Database, Record
 from app.infrastructure.ids import EntryNumber, JournalNumber
+
+if TYPE_CHECKING:
+    from app.ledger import row_types
 
 
 class Key(msgspec.Struct, frozen=True):
@@ -88,7 +91,7 @@ def request_key(key: str, method: str, path: str, body: object, secret: bytes = 
 
 
 _HASH_BYTES: Final = 32
-_SQL: Final = sql.beside(__file__)
+_SQL: Final[row_types.IdempotencySql] = sql.beside(__file__)
 
 
 async def stored(database: Database, key: RequestKey) -> StoredAnswer | None:
@@ -96,7 +99,7 @@ async def stored(database: Database, key: RequestKey) -> StoredAnswer | None:
 
     Call it after the account's lock: an earlier request under this key has committed by then.
     """
-    row = await database.fetchrow(*_SQL["applications_answers"](**asked([key])))
+    row = await database.fetchrow(_SQL["applications_answers"](**asked([key])))
     assert row is not None
     return _same(key, await answers(database, row, [key]))
 
@@ -118,15 +121,15 @@ async def all_stored_for_operator(
 
 
 async def _operators_answers(database: Database, keys: Sequence[RequestKey]) -> str | None:
-    await database.execute(*_SQL["lock_operators_keys"](keys=[key.key for key in keys]))
+    await database.execute(_SQL["lock_operators_keys"](keys=[key.key for key in keys]))
     return await database.fetchval(  # type: ignore[no-any-return]
-        *_SQL["operators_answers"](**asked(keys))
+        _SQL["operators_answers"](**asked(keys))
     )
 
 
 async def erased(database: Database, keys: Sequence[RequestKey]) -> set[str]:
     """Return the keys of operators' routes among these that were erased."""
-    rows = await database.fetch(*_SQL["erased"](**asked(keys)))
+    rows = await database.fetch(_SQL["erased"](**asked(keys)))
     return {row["key"] for row in rows}
 
 
@@ -141,7 +144,7 @@ async def answers(
     """Return the answers to these keys from ``answers_by_key`` and ``erased_by_key``, by key."""
     found = read(row["answers"])
     if row["erased"]:
-        found |= read(await database.fetchval(*_SQL["erased_answers"](**asked(keys))))
+        found |= read(await database.fetchval(_SQL["erased_answers"](**asked(keys))))
     return found
 
 

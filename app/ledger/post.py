@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from app.infrastructure import sql
 from app.infrastructure.db import Database, Record
@@ -18,8 +18,14 @@ from app.ledger.kinds import LotSource
 from app.ledger.sheet import Lot, Sheet
 from app.ledger.statement import Drafts
 
-_SQL: Final = sql.beside(__file__)
-_WRITE: Final = sql.beside(Path(__file__).with_name("statement.sql"))["write"]
+if TYPE_CHECKING:
+    from app.ledger import row_types
+
+
+_SQL: Final[row_types.PostSql] = sql.beside(__file__)
+_WRITE: Final[Statement[row_types.StatementWrite]] = sql.beside(
+    Path(__file__).with_name("statement.sql")
+)["write"]
 
 
 class MoreWrites(Protocol):
@@ -29,7 +35,7 @@ class MoreWrites(Protocol):
     because one statement can change a row only once.
     """
 
-    statement: Statement
+    statement: Statement[row_types.StatementWrite]
     sheets: Sequence[Sheet]
 
     def parameters(self, drafts: Drafts) -> dict[str, object]:
@@ -51,7 +57,7 @@ async def lock(database: Database, numbers: Iterable[AccountNumber]) -> dict[Acc
     A second statement reads the lots: its snapshot is taken after the locks, so it sees what the
     last holder of a lock committed.
     """
-    rows = await database.fetch(*_SQL["lock"](account_ids=list(set(numbers))))
+    rows = await database.fetch(_SQL["lock"](account_ids=list(set(numbers))))
     return await sheets_of(database, rows)
 
 
@@ -67,7 +73,7 @@ async def sheets_and_answers(
     """Return the same, and the stored answers under these keys, in one round trip."""
     numbers = [row["id"] for row in rows]
     statement = _SQL["look"](account_ids=numbers, **idempotency.asked(keys))
-    found = await database.fetch(*statement)
+    found = await database.fetch(statement)
     by_account: dict[AccountNumber, list[Record]] = {row["id"]: [] for row in rows}
     for record in found:
         if record["id"] is not None:
@@ -134,7 +140,7 @@ async def write(
     drafts = Drafts(drafted, [sheet for sheet in drafted if sheet.account_id not in theirs])
     statement = more.statement if more else _WRITE
     parameters = drafts.parameters() | (more.parameters(drafts) if more else {})
-    record = await database.fetchrow(*statement(**parameters))
+    record = await database.fetchrow(statement(**parameters))
     assert record is not None
     drafts.number(record)
     for sheet in drafted:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from app.infrastructure import sql
 from app.infrastructure.db import Database, Record
@@ -15,7 +15,11 @@ from app.ledger.holds import Hold
 from app.ledger.kinds import House
 from app.ledger.sheet import Lot, Sheet
 
-_SQL: Final = sql.beside(__file__)
+if TYPE_CHECKING:
+    from app.ledger import row_types
+
+
+_SQL: Final[row_types.ReservedSql] = sql.beside(__file__)
 
 
 async def open_holds(
@@ -91,7 +95,7 @@ async def store_holds(database: Database, holds: Sequence[Hold]) -> None:
 
 async def find_hold(database: Database, number: HoldNumber) -> Record | None:
     """A hold's row, its account's id, and the state that it has now, posted or not."""
-    return await database.fetchrow(*_SQL["find_hold"](number=number))
+    return await database.fetchrow(_SQL["find_hold"](number=number))
 
 
 async def holds_of(
@@ -99,7 +103,7 @@ async def holds_of(
 ) -> list[Record]:
     """Return an account's holds like `find_hold`, the newest first, at most ``limit``."""
     return await database.fetch(
-        *_SQL["holds_of"](account_id=account_id, state=state, before=before, limit=limit)
+        _SQL["holds_of"](account_id=account_id, state=state, before=before, limit=limit)
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import getpass
 from collections.abc import Sequence
 from enum import StrEnum
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 import structlog
@@ -14,12 +14,16 @@ from app.infrastructure import sql
 from app.infrastructure.db import Database
 from app.infrastructure.ids import AccountNumber, JournalNumber, RunNumber
 
+if TYPE_CHECKING:
+    from app.operators import row_types
+
+
 log = structlog.get_logger("tallybook.operator_act")
 
 REASON_CHARS_MAX: Final = 500
 NONE_GIVEN: Final = "none given"
 
-_SQL: Final = sql.beside(__file__)
+_SQL: Final[row_types.ActsSql] = sql.beside(__file__)
 
 
 class OperatorAct(StrEnum):
@@ -92,7 +96,7 @@ async def record(
     assert database.in_transaction, "an act and its record commit together"
     idempotency_key, request_hash = key or by.key or (None, None)
     await database.execute(
-        *_SQL["record"](
+        _SQL["record"](
             actor=by.actor,
             act=str(act),
             reason=None if journal_id is not None else by.reason,
@@ -128,7 +132,7 @@ async def record_journals(
     assert database.in_transaction, "an act and its record commit together"
     accounts, journals = [one[0] for one in made], [one[1] for one in made]
     await database.execute(
-        *_SQL["record_journals"](
+        _SQL["record_journals"](
             actor=actor, act=str(act), account_ids=accounts, journal_ids=journals
         )
     )

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Collection
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 from piccolo.querystring import QueryString
@@ -21,13 +21,17 @@ from app.infrastructure.ids import ALPHABET, random_token
 from app.infrastructure.rates import Address, Network, parse_networks
 from app.tables.keys_and_operators import ApiKeys
 
+if TYPE_CHECKING:
+    from app.operators import row_types
+
+
 ID_CHARS: Final = 10
 SECRET_CHARS: Final = 40  # 200 bits
 CACHE_SECONDS: Final = 2.0  # every process refuses a revoked key within this time
 UNKNOWN_SECONDS: Final = 0.25  # a new key is known within this time while unknown ones are tried
 # The ids that `tallybook up` uses; the letters i, o and u are in no id that is drawn.
 DEVELOPMENT_IDS: Final = frozenset({"devservice", "devauditor", "devoperato"})
-_SQL: Final = sql.beside(__file__)
+_SQL: Final[row_types.KeysSql] = sql.beside(__file__)
 _NOW: Final = QueryString("clock_timestamp()")
 
 
@@ -132,13 +136,13 @@ async def add(
     token = seeded(pepper, seed)
     key_id, secret = _parts(token)
     given = {"id": key_id, "name": name, "scopes": sorted(scopes), "expires_at": expires_at}
-    await database.execute(*_SQL["add"](secret_hash=_hash(pepper, secret), **given))
+    await database.execute(_SQL["add"](secret_hash=_hash(pepper, secret), **given))
     return token
 
 
 async def take_back(database: Database, key_id: str) -> bool:
     """Revoke a key with the server's rights; return False if no valid key has this id."""
-    return bool(await database.fetchval(*_SQL["take_back"](id=key_id)))
+    return bool(await database.fetchval(_SQL["take_back"](id=key_id)))
 
 
 async def put_known(
@@ -297,7 +301,7 @@ class Keyring:
         if used:
             ids = sorted(used)  # in one order, so that processes do not wait for one another
             await self._database.execute(
-                *_SQL["store_uses"](ids=ids, used_at=[used[one] for one in ids])
+                _SQL["store_uses"](ids=ids, used_at=[used[one] for one in ids])
             )
 
     async def _key(self, key_id: str) -> ApiKey | None:

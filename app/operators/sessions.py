@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 from datetime import datetime, timedelta
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -17,11 +17,15 @@ from app.infrastructure import sql
 from app.infrastructure.db import Database
 from app.infrastructure.ids import random_token
 
+if TYPE_CHECKING:
+    from app.operators import row_types
+
+
 TOKEN_CHARS: Final = 52  # 260 bits
 IDLE_MAX: Final = timedelta(minutes=30)
 LIFE_MAX: Final = timedelta(hours=12)
 
-_SQL: Final = sql.beside(__file__)
+_SQL: Final[row_types.SessionsSql] = sql.beside(__file__)
 
 
 class Notice(msgspec.Struct, frozen=True):
@@ -57,7 +61,7 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
 async def begin(database: Database, key_id: str) -> str:
     """Begin a session for a valid key; return its cookie, which is not stored."""
     token = random_token(TOKEN_CHARS)
-    await database.execute(*_SQL["begin"](token_hash=_hash(token), key_id=key_id, life=LIFE_MAX))
+    await database.execute(_SQL["begin"](token_hash=_hash(token), key_id=key_id, life=LIFE_MAX))
     return token
 
 
@@ -69,12 +73,12 @@ async def find(database: Database, token: str) -> Session | None:
     if len(token) != TOKEN_CHARS:
         return None
     token_hash = _hash(token)
-    row = await database.fetchrow(*_SQL["find"](token_hash=token_hash, idle=IDLE_MAX))
+    row = await database.fetchrow(_SQL["find"](token_hash=token_hash, idle=IDLE_MAX))
     if row is None:
         return None
     notice = None if row["notice"] is None else msgspec.json.decode(row["notice"], type=Notice)
     if row["unseen"] or notice is not None:
-        await database.execute(*_SQL["note"](token_hash=token_hash))
+        await database.execute(_SQL["note"](token_hash=token_hash))
     return Session(
         token=token,
         key_id=row["key_id"],
@@ -87,28 +91,28 @@ async def find(database: Database, token: str) -> Session | None:
 async def say(database: Database, session: Session, notice: Notice) -> None:
     """Store a notice for the session's next page."""
     text = msgspec.json.encode(notice).decode()
-    await database.execute(*_SQL["say"](token_hash=_hash(session.token), notice=text))
+    await database.execute(_SQL["say"](token_hash=_hash(session.token), notice=text))
 
 
 async def end(database: Database, token: str) -> None:
     """End the session of this cookie, if there is one."""
-    await database.execute(*_SQL["end"](token_hash=_hash(token)))
+    await database.execute(_SQL["end"](token_hash=_hash(token)))
 
 
 async def end_all(database: Database, key_id: str) -> int:
     """End every session of a key; return how many there were."""
-    return len(await database.fetch(*_SQL["end_all"](key_id=key_id)))
+    return len(await database.fetch(_SQL["end_all"](key_id=key_id)))
 
 
 async def count(database: Database, key_id: str) -> int:
     """Return how many sessions of a key are valid."""
-    going: int = await database.fetchval(*_SQL["count"](key_id=key_id, idle=IDLE_MAX))
+    going: int = await database.fetchval(_SQL["count"](key_id=key_id, idle=IDLE_MAX))
     return going
 
 
 async def sweep(database: Database) -> None:
     """Remove the sessions that have ended."""
-    await database.execute(*_SQL["sweep"](idle=IDLE_MAX))
+    await database.execute(_SQL["sweep"](idle=IDLE_MAX))
 
 
 def _hash(token: str) -> bytes:

@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from itertools import groupby
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 import orjson
@@ -20,11 +20,15 @@ from app.book import Book
 from app.errors import WebhookUrlError
 from app.infrastructure import sql
 from app.infrastructure.db import Database, Record
-from app.infrastructure.ids import MessageNumber
+from app.infrastructure.ids import EndpointNumber
 from app.outgoing import schedule
 from app.outgoing.addresses import RESOLVE_SECONDS_MAX
 from app.outgoing.message import Message
 from app.outgoing.sending import ATTEMPT_SECONDS_MAX, CONNECTIONS_MAX, Answer, Line, Sender, opened
+
+if TYPE_CHECKING:
+    from app.outgoing import row_types
+
 
 log = structlog.get_logger(__name__)
 
@@ -35,13 +39,13 @@ LEASE_SECONDS: Final = RESOLVE_SECONDS_MAX + SEND_SECONDS_MAX + ATTEMPT_SECONDS_
 DATABASE_USES_MAX: Final = 2  # at once: the tick and the fold need connections as well
 GONE: Final = 410  # a receiver may ask for no longer delay
 
-_SQL: Final = sql.beside(__file__)
+_SQL: Final[row_types.DeliverSql] = sql.beside(__file__)
 
 
 class Claim(msgspec.Struct, frozen=True, kw_only=True):
     """Messages of one endpoint that this process alone tries for now."""
 
-    number: MessageNumber
+    number: EndpointNumber
     url: str
     ordered: bool
     salts: list[bytes]
@@ -62,13 +66,13 @@ class Deliverer:
 
     def __init__(self, sender: Sender) -> None:
         self._sender = sender
-        self._under_way: dict[int, asyncio.Task[None]] = {}
+        self._under_way: dict[EndpointNumber, asyncio.Task[None]] = {}
         self._room = asyncio.Semaphore(DATABASE_USES_MAX)
 
     async def begin(self, book: Book) -> None:
         """Look once for what is due; a delivery that runs already continues."""
-        for row in await book.database.fetch(*_SQL["due_endpoints"]()):
-            number = row["number"]
+        for row in await book.database.fetch(_SQL["due_endpoints"]()):
+            number = EndpointNumber(row["number"])
             if number not in self._under_way:
                 task = asyncio.create_task(self._deliver(book.database, number))
                 self._under_way[number] = task
@@ -84,7 +88,7 @@ class Deliverer:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _deliver(self, database: Database, number: MessageNumber) -> None:
+    async def _deliver(self, database: Database, number: EndpointNumber) -> None:
         try:
             while await deliver_some(database, self._sender, number, self._room):
                 continue
@@ -102,7 +106,7 @@ async def deliver_due(book: Book, sender: Sender) -> None:
 
 
 async def deliver_some(
-    database: Database, sender: Sender, number: MessageNumber, room: asyncio.Semaphore
+    database: Database, sender: Sender, number: EndpointNumber, room: asyncio.Semaphore
 ) -> bool:
     """Claim some of the endpoint's messages, try and record them; return whether there were any."""
     async with room:
@@ -114,20 +118,20 @@ async def deliver_some(
     except asyncio.CancelledError:
         # The worker is asked to end: its successor need not wait for this claim's end.
         release = _SQL["release"](ids=[message.id for message in claim.messages])
-        await asyncio.shield(database.execute(*release))
+        await asyncio.shield(database.execute(release))
         raise
     async with room, database.transaction():
         await _record(database, claim, attempts)
     return True
 
 
-async def _claim(database: Database, number: MessageNumber) -> Claim | None:
+async def _claim(database: Database, number: EndpointNumber) -> Claim | None:
     async with database.transaction():
-        endpoint = await database.fetchrow(*_SQL["lock_endpoint"](number=number))
+        endpoint = await database.fetchrow(_SQL["lock_endpoint"](number=number))
         if endpoint is None:
             return None
         rows = await database.fetch(
-            *_SQL["claim"](
+            _SQL["claim"](
                 number=number,
                 ordered=endpoint["ordered"],
                 # A failing endpoint is tried with one message until it answers.
@@ -206,14 +210,14 @@ async def _try_row(
 
 async def _record(database: Database, claim: Claim, attempts: list[Attempt]) -> None:
     """Record the result of each message and the endpoint's health; in the caller's transaction."""
-    await database.fetchrow(*_SQL["lock_endpoint"](number=claim.number))
+    await database.fetchrow(_SQL["lock_endpoint"](number=claim.number))
     tried = [(one.message, one.answer) for one in attempts if one.answer is not None]
     untried = [one.message.id for one in attempts if one.answer is None]
     if untried:
-        await database.execute(*_SQL["release"](ids=untried))
+        await database.execute(_SQL["release"](ids=untried))
     outcomes = [_outcome(message, answer, claim.at) for message, answer in tried]
     await database.execute(
-        *_SQL["record"](
+        _SQL["record"](
             ids=[message.id for message, _ in tried],
             delivered=[answer.delivered for _, answer in tried],
             delays_s=outcomes,
@@ -232,7 +236,7 @@ async def _record(database: Database, claim: Claim, attempts: list[Attempt]) -> 
         )
     if any(answer.delivered for _, answer in tried):
         await database.execute(
-            *_SQL["answers"](
+            _SQL["answers"](
                 number=claim.number,
                 was_held=claim.failure_count >= schedule.HOLD_AFTER_FAILURES,
                 before=claim.at,
@@ -251,13 +255,13 @@ def _outcome(message: Message, answer: Answer, at: datetime) -> int | None:
 
 
 async def _count_failure(
-    database: Database, number: MessageNumber, answers: Sequence[Answer]
+    database: Database, number: EndpointNumber, answers: Sequence[Answer]
 ) -> None:
-    counted = await database.fetchrow(*_SQL["fails"](number=number))
+    counted = await database.fetchrow(_SQL["fails"](number=number))
     assert counted is not None
     hold_s = schedule.hold_s(counted["failure_count"])
     if hold_s:
-        await database.execute(*_SQL["hold"](number=number, hold_s=float(hold_s)))
+        await database.execute(_SQL["hold"](number=number, hold_s=float(hold_s)))
     reason = None
     if any(answer.status == GONE for answer in answers):
         reason = "The receiver answered 410: it wants no more."
@@ -266,7 +270,7 @@ async def _count_failure(
         reason = f"Nothing has arrived for {days} days: {answers[0].error or answers[0].status}."
     if reason is None:
         return
-    disabled = await database.fetchval(*_SQL["disable"](number=number, reason=reason))
+    disabled = await database.fetchval(_SQL["disable"](number=number, reason=reason))
     if disabled is not None:
         database.after_commit(
             lambda: log.error("webhook_endpoint_disabled", endpoint=disabled, reason=reason)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -18,11 +18,15 @@ from app.outgoing import addresses, secrets
 from app.outgoing.message import EventType
 from app.outgoing.sending import Sender
 
+if TYPE_CHECKING:
+    from app.outgoing import row_types
+
+
 ENDPOINT_ID: Final = r"[A-Za-z0-9._~-]{1,64}"
 ENDPOINTS_MAX: Final = 50
 OVERLAP_SECONDS: Final = 24 * 3_600  # the previous secret also signs for so long after a roll
 
-_SQL: Final = sql.beside(__file__)
+_SQL: Final[row_types.EndpointsSql] = sql.beside(__file__)
 _ENDS: Final = "endpoints"  # the name of this list in its cursors
 
 
@@ -60,13 +64,13 @@ async def put(
     chosen = None if events is None else sorted({str(event) for event in events})
     given = {"id": endpoint_id, "url": url, "events": chosen, "ordered": ordered}
     async with database.transaction():
-        await database.execute(*_SQL["lock"]())
+        await database.execute(_SQL["lock"]())
         salt = None
-        if await database.fetchval(*_SQL["update"](**given)) is None:
+        if await database.fetchval(_SQL["update"](**given)) is None:
             if len(await _find(database, None, "", ENDPOINTS_MAX)) == ENDPOINTS_MAX:
                 raise WebhookEndpointsFullError(f"There are {ENDPOINTS_MAX} endpoints; delete one.")
             salt = secrets.new_salt()
-            await database.execute(*_SQL["insert"](**given, salt=salt))
+            await database.execute(_SQL["insert"](**given, salt=salt))
         await record(database, OperatorAct.WEBHOOK_ENDPOINT_PUT, by, subject=endpoint_id)
         secret = None if salt is None else secrets.secret_of(sender.pepper, salt)
         return await _one(database, endpoint_id, secret)
@@ -98,7 +102,7 @@ async def delete(book: Book, endpoint_id: str, by: Operator) -> None:
     """Delete an endpoint; raise WebhookEndpointUnknownError."""
     database = book.database
     async with database.transaction():
-        if await database.fetchval(*_SQL["delete"](id=endpoint_id)) is None:
+        if await database.fetchval(_SQL["delete"](id=endpoint_id)) is None:
             raise _unknown(endpoint_id)
         await record(database, OperatorAct.WEBHOOK_ENDPOINT_DELETED, by, subject=endpoint_id)
 
@@ -108,7 +112,7 @@ async def roll_secret(book: Book, sender: Sender, endpoint_id: str, by: Operator
     database, salt = book.database, secrets.new_salt()
     async with database.transaction():
         rolled = await database.fetchval(
-            *_SQL["roll"](id=endpoint_id, salt=salt, overlap_s=float(OVERLAP_SECONDS))
+            _SQL["roll"](id=endpoint_id, salt=salt, overlap_s=float(OVERLAP_SECONDS))
         )
         if rolled is None:
             raise _unknown(endpoint_id)
@@ -132,7 +136,7 @@ def endpoint_of(row: Record, secret: str | None = None) -> Endpoint:
 async def _find(
     database: Database, endpoint_id: str | None, after: str, limit: int
 ) -> list[Record]:
-    return await database.fetch(*_SQL["find"](id=endpoint_id, after=after, limit=limit))
+    return await database.fetch(_SQL["find"](id=endpoint_id, after=after, limit=limit))
 
 
 def _unknown(endpoint_id: str) -> WebhookEndpointUnknownError:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -19,7 +19,11 @@ from app.infrastructure.ids import MessageNumber
 from app.operators.acts import Operator, OperatorAct, record
 from app.outgoing import endpoints
 
-_SQL: Final = sql.beside(__file__)
+if TYPE_CHECKING:
+    from app.outgoing import row_types
+
+
+_SQL: Final[row_types.MessagesSql] = sql.beside(__file__)
 _ID_MAX: Final = 2**63 - 1
 FORGET_MAX: Final = 10_000  # a tenth of a second
 
@@ -64,7 +68,7 @@ async def newest_before(
         "state": query.state,
         "account_ids": query.of_account and list(query.of_account.numbers),
     }
-    return await database.fetch(*_SQL["newest"](before=before, limit=limit, **filters))
+    return await database.fetch(_SQL["newest"](before=before, limit=limit, **filters))
 
 
 async def redeliver(book: Book, number: MessageNumber, by: Operator) -> Record:
@@ -115,7 +119,7 @@ async def _redeliver(
     until: datetime | None = None,
 ) -> list[Record]:
     return await database.fetch(
-        *_SQL["redeliver"](id=number, endpoint_id=endpoint_id, start=start, until=until)
+        _SQL["redeliver"](id=number, endpoint_id=endpoint_id, start=start, until=until)
     )
 
 
@@ -128,7 +132,7 @@ async def _page(
     limit: int,
 ) -> list[Record]:
     return await database.fetch(
-        *_SQL["page"](
+        _SQL["page"](
             id=number,
             endpoint_id=query.endpoint_id,
             type=query.type,

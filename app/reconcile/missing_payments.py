@@ -26,13 +26,14 @@ from app.webhooks.questions import RECONCILED_PREFIX
 from app.webhooks.shapes import ShapeError
 
 if TYPE_CHECKING:
+    from app.reconcile import row_types
     from app.stripe_client import Page, StripeApi
 
 PAGES_MAX: Final = 200  # the limit for one list: 20,000 objects; the oldest are left out
 
 Json = dict[str, Any]
 
-_SQL: Final = sql.beside(__file__)
+_SQL: Final[row_types.MissingPaymentsSql] = sql.beside(__file__)
 _EPOCH: Final = datetime.fromtimestamp(0, UTC)
 _SESSION: Final = "checkout.session.completed"
 _CAPTURE: Final = "payment_intent.succeeded"
@@ -226,11 +227,11 @@ async def _known(database: Database, listed: Sequence[_Listed]) -> _Known:
     links = [thing.get(name) for thing in objects for name in ("payment_intent", "charge")]
     names = [one.thing for one in listed] + [link for link in links if isinstance(link, str)]
     facts: dict[str, list[MoneyFact]] = {}
-    for row in await database.fetch(*_SQL["kept"](object_ids=names)):
+    for row in await database.fetch(_SQL["kept"](object_ids=names)):
         fact = msgspec.json.decode(row["body"], type=MoneyFact)
         facts.setdefault(row["object_id"], []).append(fact)
-    rows = await database.fetch(*_SQL["purchases"](names=names))
-    bought = await database.fetch(*_SQL["bought"](names=names))
+    rows = await database.fetch(_SQL["purchases"](names=names))
+    bought = await database.fetch(_SQL["bought"](names=names))
     return _Known(
         facts=facts,
         purchases={row[name]: row for row in rows for name in ("session_id", "payment_key")},

@@ -25,6 +25,7 @@ from app.webhooks.receive import receive
 from app.webhooks.translate import CustomerFact, translate
 
 if TYPE_CHECKING:
+    from app.reconcile import row_types
     from app.stripe_client import Page, StripeApi
 
 EVENT_DAYS_MAX: Final = 30  # Stripe keeps events for no longer
@@ -64,7 +65,7 @@ EVENT_TYPES: Final = (
     "charge.dispute.funds_reinstated",
 )
 
-_SQL: Final = sql.beside(__file__)
+_SQL: Final[row_types.ReconcileSql] = sql.beside(__file__)
 
 Json = dict[str, Any]
 Tell = Callable[[Finding], None]
@@ -126,7 +127,7 @@ class Reconciler:
         return True
 
     async def _take_event(self, event: Json) -> None:
-        if await self._book.database.fetchval(*_SQL["received"](event_id=event["id"])):
+        if await self._book.database.fetchval(_SQL["received"](event_id=event["id"])):
             return
         self._one.counts.events_taken += 1
         self._find(event["id"], str(event.get("type")), *await self._receive(event))
@@ -198,7 +199,7 @@ class Reconciler:
         """Compare the customers that come with their subscriptions, if Stripe expands them."""
         told = [thing.get("customer") for thing in page.items]
         listed = {str(one.get("id")): one for one in told if isinstance(one, dict)}
-        rows = await self._book.database.fetch(*_SQL["customers"](customer_ids=list(listed)))
+        rows = await self._book.database.fetch(_SQL["customers"](customer_ids=list(listed)))
         known = {row["id"]: row for row in rows}
         for customer_id, customer in listed.items():
             event = customer_event(customer, page.asked_at, self._book.livemode)
@@ -274,7 +275,7 @@ class Reconciler:
         assert ours is not None, "Stripe listed it a moment ago, or it is ours"
         row = ours.row
         payload = await self._book.database.fetchval(
-            *_SQL["newest_snapshot"](subscription_id=subscription_id)
+            _SQL["newest_snapshot"](subscription_id=subscription_id)
         )
         known = orjson.loads(payload)["data"]["object"] if payload else {}
         thing = {
@@ -295,7 +296,7 @@ class Reconciler:
     async def _mend(self, drift: Drift, event: Json) -> None:
         what = "; ".join(map(str, drift.differences))
         quoted_id = f'"{drift.subscription_id}"'
-        queued = await self._book.database.fetchval(*_SQL["queued"](quoted_id=quoted_id))
+        queued = await self._book.database.fetchval(_SQL["queued"](quoted_id=quoted_id))
         if event["livemode"] != self._book.livemode:
             mode = "live" if event["livemode"] else "test"
             found = Outcome.UNMENDED, f"a {mode} subscription does not touch this book"
@@ -322,13 +323,13 @@ class Reconciler:
     async def _take_in(self, event: Json, subscription_id: str | None) -> tuple[Outcome, str]:
         database = self._book.database
         # Each run finds what nothing mended again, by the same event: it is stored once.
-        if not await database.fetchval(*_SQL["received"](event_id=event["id"])):
+        if not await database.fetchval(_SQL["received"](event_id=event["id"])):
             await store.fetched(database, self._one, event["id"])
             try:
                 await receive(self._book, orjson.dumps(event), livemode=self._book.livemode)
             except PayloadRefusedError as error:
                 return Outcome.UNMENDED, error.detail
-        row = await database.fetchrow(*_SQL["verdict"](event_id=event["id"]))
+        row = await database.fetchrow(_SQL["verdict"](event_id=event["id"]))
         assert row is not None
         note = f"{row['verdict']}: {row['verdict_reason']}"
         outcome = {
@@ -343,7 +344,7 @@ class Reconciler:
 
     async def _ours(self, subscription_ids: Sequence[str]) -> dict[str, Ours]:
         rows = await self._book.database.fetch(
-            *_SQL["subscriptions"](subscription_ids=list(subscription_ids))
+            _SQL["subscriptions"](subscription_ids=list(subscription_ids))
         )
         return {
             row["id"]: Ours(row=row, named=row["named"], collection_paused=row["collection_paused"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -13,7 +13,11 @@ from app.infrastructure import sql
 from app.infrastructure.db import Database, Record
 from app.operators.acts import Operator, OperatorAct, record
 
-_SQL: Final = sql.beside(__file__)
+if TYPE_CHECKING:
+    from app.reconcile import row_types
+
+
+_SQL: Final[row_types.StoreSql] = sql.beside(__file__)
 LEASE: Final = timedelta(minutes=2)  # longer than one subscription takes, with Stripe's retries
 # An older one is given up: the next one sees everything again.
 GOES_ON_FOR: Final = timedelta(days=1)
@@ -97,7 +101,7 @@ async def begin(
     """Begin one that somebody asked for; if it mends, it is recorded as an operator's act."""
     async with database.transaction():
         number = await database.fetchval(
-            *_SQL["begin"](started_by=by.actor, dry_run=dry_run, since_at=since)
+            _SQL["begin"](started_by=by.actor, dry_run=dry_run, since_at=since)
         )
         if not dry_run:
             await record(database, OperatorAct.RECONCILE, by, subject=f"reconciliation {number}")
@@ -107,12 +111,12 @@ async def begin(
 async def claim_hourly(database: Database, since: datetime) -> Reconciliation | None:
     """Begin or resume the hour's for this worker alone; None if there is nothing to do."""
     async with database.transaction():
-        going = await database.fetchrow(*_SQL["lock_going"](goes_on_for=GOES_ON_FOR))
+        going = await database.fetchrow(_SQL["lock_going"](goes_on_for=GOES_ON_FOR))
         if going is None:
-            going = await database.fetchrow(*_SQL["begin_hourly"](since_at=since))
+            going = await database.fetchrow(_SQL["begin_hourly"](since_at=since))
         if going is None:
             return None
-        leased = await database.fetchval(*_SQL["lease"](id=going["id"], lease=LEASE))
+        leased = await database.fetchval(_SQL["lease"](id=going["id"], lease=LEASE))
     return _read(going) if leased else None
 
 
@@ -131,7 +135,7 @@ def _read(row: Record) -> Reconciliation:
 async def save(database: Database, one: Reconciliation) -> None:
     """Store the progress and the lease; it is finished when its part says so."""
     await database.execute(
-        *_SQL["save"](
+        _SQL["save"](
             id=one.number,
             part=str(one.part),
             reached=one.reached,
@@ -144,35 +148,35 @@ async def save(database: Database, one: Reconciliation) -> None:
 
 async def release(database: Database, one: Reconciliation) -> None:
     """Release the lease, so that the next tick continues at once."""
-    await database.execute(*_SQL["release"](id=one.number))
+    await database.execute(_SQL["release"](id=one.number))
 
 
 async def sight(database: Database, one: Reconciliation, subscription_ids: Sequence[str]) -> None:
     """Store which of our subscriptions Stripe listed."""
-    await database.execute(*_SQL["sight"](id=one.number, subscription_ids=list(subscription_ids)))
+    await database.execute(_SQL["sight"](id=one.number, subscription_ids=list(subscription_ids)))
 
 
 async def unlisted(database: Database, one: Reconciliation, limit: int) -> list[str]:
     """Return the next stored subscriptions, not canceled, that Stripe did not list this time."""
-    rows = await database.fetch(*_SQL["unlisted"](id=one.number, after=one.reached, limit=limit))
+    rows = await database.fetch(_SQL["unlisted"](id=one.number, after=one.reached, limit=limit))
     return [row["id"] for row in rows]
 
 
 async def fetched(database: Database, one: Reconciliation, event_id: str) -> None:
     """Record that this reconciliation brought the event, not a webhook."""
-    await database.execute(*_SQL["fetched"](event_id=event_id, id=one.number))
+    await database.execute(_SQL["fetched"](event_id=event_id, id=one.number))
 
 
 async def recognized(database: Database, subscription_ids: Sequence[str]) -> int:
     """Return how many a signed webhook has named: if any, the API key is of the right account."""
     return await database.fetchval(  # type: ignore[no-any-return]
-        *_SQL["recognized"](subscription_ids=list(subscription_ids))
+        _SQL["recognized"](subscription_ids=list(subscription_ids))
     )
 
 
 async def taken_over(database: Database) -> str | None:
     """Return a sentence on the subscriptions older than this book; None if there were none."""
-    rows = await database.fetch(*_SQL["taken_over"]())
+    rows = await database.fetch(_SQL["taken_over"]())
     total = sum(row["subscriptions"] for row in rows)
     if not total:
         return None
@@ -183,4 +187,4 @@ async def taken_over(database: Database) -> str | None:
 
 async def compared_once(database: Database) -> bool:
     """Return whether any comparison with Stripe has finished."""
-    return bool(await database.fetchval(*_SQL["compared_once"]()))
+    return bool(await database.fetchval(_SQL["compared_once"]()))

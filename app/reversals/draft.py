@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from app.accounts import day_use
 from app.allowance import load
@@ -31,7 +31,11 @@ from app.ledger.sheet import JournalDraft, Lot
 from app.reversals import owed
 from app.reversals.record import ReversalOrder
 
-_SQL: Final = sql.beside(__file__)
+if TYPE_CHECKING:
+    from app.reversals import row_types
+
+
+_SQL: Final[row_types.DraftSql] = sql.beside(__file__)
 ENTRIES: Final = _SQL["entries"]
 
 # What each reversible journal's entries are, and which way they are undone.
@@ -127,7 +131,7 @@ async def draft(
     Raises NotReversibleError, ShortfallError.
     """
     day = parties.present
-    entries = await database.fetch(*ENTRIES(journal_ids=[row["id"]]))
+    entries = await database.fetch(ENTRIES(journal_ids=[row["id"]]))
     header = day.sheet.begin(_header(day, row, order))
     kind = Act(row["kind"])
     given = [entry for entry in entries if _gave(kind, entry)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from app.errors import NotReversibleError
 from app.infrastructure import sql
@@ -12,7 +12,11 @@ from app.infrastructure.ids import AccountNumber, EntryNumber
 from app.ledger.kinds import House, Kind, Side
 from app.ledger.sheet import JournalDraft, Lot, Sheet
 
-_SQL: Final = sql.beside(__file__)
+if TYPE_CHECKING:
+    from app.reversals import row_types
+
+
+_SQL: Final[row_types.OwedSql] = sql.beside(__file__)
 
 
 async def repaid(
@@ -32,7 +36,7 @@ async def repaid(
     if wanted <= 0:
         return []
     parts = []
-    for row in await database.fetch(*_SQL["repayments"](account_ids=account_ids)):
+    for row in await database.fetch(_SQL["repayments"](account_ids=account_ids)):
         part = min(wanted, row["amount_left"])
         wanted -= part
         if part:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from app.book import Book
 from app.infrastructure import sql
@@ -11,12 +11,16 @@ from app.infrastructure.ids import RunNumber
 from app.ledger.clawbacks import Policy
 from app.reversals.record import ReversalOrder, Reversed
 
-_SQL: Final = sql.beside(__file__)
+if TYPE_CHECKING:
+    from app.reversals import row_types
+
+
+_SQL: Final[row_types.PreviewSql] = sql.beside(__file__)
 
 
 async def preview(book: Book, run_id: RunNumber, order: ReversalOrder) -> Reversed:
     """Return the totals; nothing is locked and nothing changes."""
-    total = await book.database.fetchrow(*_SQL["total"](run_id=run_id))
+    total = await book.database.fetchrow(_SQL["total"](run_id=run_id))
     assert total is not None
     rejected = total["short"] if order.policy is Policy.REJECT else 0
     taken = total["clawed"] + total["held"] + total["expired"]
@@ -46,5 +50,5 @@ async def by_account(
     With ``short`` only the accounts with a shortfall.
     """
     return await database.fetch(
-        *_SQL["by_account"](run_id=run_id, short=short, after=after, limit=limit)
+        _SQL["by_account"](run_id=run_id, short=short, after=after, limit=limit)
     )

@@ -7,7 +7,7 @@ no operator, may come in parts, and never exceeds what was spent and has not com
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -25,7 +25,11 @@ from app.ledger.sheet import JournalDraft
 from app.reversals import draft
 from app.spending.keyed import Done, Order, replay
 
-_SQL: Final = sql.beside(__file__)
+if TYPE_CHECKING:
+    from app.reversals import row_types
+
+
+_SQL: Final[row_types.ReturnsSql] = sql.beside(__file__)
 
 
 class ReturnOrder(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,7 +62,7 @@ async def give_back(book: Book, public_id: str, wanted: ReturnOrder, order: Orde
         day = parties.present
         day.post_due(Origin("due", order.actor))
         ids = [row["id"] for row in journals]
-        spent = await book.database.fetch(*draft.ENTRIES(journal_ids=ids))
+        spent = await book.database.fetch(draft.ENTRIES(journal_ids=ids))
         spent = [entry for entry in spent if entry["kind"] == Kind.SPEND]
         parts = _parts(spent, wanted.amount)
         header = day.sheet.begin(
@@ -102,7 +106,7 @@ async def give_back(book: Book, public_id: str, wanted: ReturnOrder, order: Orde
 async def _journals(database: Database, number: AccountNumber, wanted: ReturnOrder) -> list[Record]:
     """Return the journals of the spend, of this account or of one that was joined to it."""
     rows = await database.fetch(
-        *_SQL["journals"](
+        _SQL["journals"](
             account_id=number,
             journal_id=wanted.spend,
             hold_id=wanted.hold,
@@ -114,7 +118,7 @@ async def _journals(database: Database, number: AccountNumber, wanted: ReturnOrd
         return rows
     if wanted.hold is None:
         raise JournalUnknownError("The account has no such spend.")
-    if await database.fetchval(*_SQL["has_hold"](account_id=number, hold_id=wanted.hold)):
+    if await database.fetchval(_SQL["has_hold"](account_id=number, hold_id=wanted.hold)):
         raise ReturnExceedsSpendError("Nothing of the hold was captured.", returnable=0)
     raise HoldUnknownError("The account has no such hold.")
 

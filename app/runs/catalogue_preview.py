@@ -8,7 +8,7 @@ it used of its day is not looked at.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -17,6 +17,10 @@ from app.allowance.catalogues import Applied, Catalogues
 from app.allowance.entitlement import CataloguePricing, tier_columns
 from app.infrastructure import sql
 from app.infrastructure.db import Database, Record
+
+if TYPE_CHECKING:
+    from app.runs import row_types
+
 
 EXAMPLES_MAX: Final = 2
 
@@ -64,7 +68,7 @@ class Preview(msgspec.Struct, frozen=True):
     prices: list[PriceChange]
 
 
-_SQL: Final = sql.beside(__file__)
+_SQL: Final[row_types.CataloguePreviewSql] = sql.beside(__file__)
 
 
 async def preview(database: Database, present: Applied, wanted: Catalogue) -> Preview:
@@ -77,15 +81,15 @@ async def preview(database: Database, present: Applied, wanted: Catalogue) -> Pr
     catalogues = Catalogues()
     in_force = await catalogues.of(database, present.id)
     async with database.snapshot():
-        kinds = await database.fetch(*_SQL["kinds"]())
+        kinds = await database.fetch(_SQL["kinds"]())
         compare = _Comparing(database, kinds, in_force, wanted)
         today: list[Record] = []
-        for row in await database.fetch(*_SQL["running"](present_id=present.id)):
+        for row in await database.fetch(_SQL["running"](present_id=present.id)):
             opened_by = await catalogues.of(database, row["catalogue_id"])
             before, after = running(opened_by, in_force), running(opened_by, wanted)
             today += await compare.accounts(before, after, row["catalogue_id"], present.id)
         next_day = await compare.accounts(in_force, wanted, None, present.id)
-        prices = await database.fetch(*_SQL["prices"]())
+        prices = await database.fetch(_SQL["prices"]())
     return Preview(_moves(today), _moves(next_day), _changes(prices, in_force, wanted))
 
 
@@ -105,7 +109,7 @@ class _Comparing:
     ) -> list[Record]:
         """Compare the accounts whose running day ``opened_by`` opened; all of them if None."""
         return await self._database.fetch(
-            *_SQL["moves"](
+            _SQL["moves"](
                 **_columns("before", before),
                 **_columns("after", after),
                 keys=self._keys,

@@ -8,16 +8,20 @@ the same.
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from app.allowance.catalogues import Catalogues
 from app.infrastructure import sql
 from app.infrastructure.clock import NEVER
 from app.infrastructure.db import Database
 
+if TYPE_CHECKING:
+    from app.runs import row_types
+
+
 CHUNK_ACCOUNTS: Final = 5_000
 
-_SQL: Final = sql.beside(__file__)
+_SQL: Final[row_types.DormancySql] = sql.beside(__file__)
 
 
 def used_since(starts_at: datetime, dormant_after_days: int | None) -> datetime | None:
@@ -33,7 +37,7 @@ def is_dormant(last_used_at: datetime | None, opened_at: datetime, since: dateti
 async def skip(database: Database, time_zone: str, starts_at: datetime, since: datetime) -> int:
     """Skip the next accounts of the zone that are dormant on its day; returns their number."""
     tag = await database.execute(
-        *_SQL["skip"](
+        _SQL["skip"](
             starts_at=starts_at,
             time_zone=time_zone,
             since=since,
@@ -47,7 +51,7 @@ async def skip(database: Database, time_zone: str, starts_at: datetime, since: d
 async def wake(database: Database) -> None:
     """Let every dormant account be due again: the catalogue says otherwise now."""
     while True:
-        tag = await database.execute(*_SQL["wake"](most=CHUNK_ACCOUNTS))
+        tag = await database.execute(_SQL["wake"](most=CHUNK_ACCOUNTS))
         if tag == "UPDATE 0":
             return
 
@@ -61,11 +65,11 @@ async def rouse(database: Database, catalogues: Catalogues) -> None:
 
 async def zones(database: Database) -> list[str]:
     """The zones with dormant accounts, by one look into the index for each."""
-    rows = await database.fetch(*_SQL["zones"]())
+    rows = await database.fetch(_SQL["zones"]())
     return [row["name"] for row in rows]
 
 
 async def count(database: Database, zone_names: list[str]) -> int:
     """Count the dormant accounts of these zones."""
-    number: int = await database.fetchval(*_SQL["count"](zones=zone_names))
+    number: int = await database.fetchval(_SQL["count"](zones=zone_names))
     return number

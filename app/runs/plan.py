@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, datetime
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -14,6 +14,9 @@ from app.infrastructure import sql
 from app.infrastructure.db import Database, Record
 from app.runs import dormancy, due_waves
 from app.runs.run import check_date
+
+if TYPE_CHECKING:
+    from app.runs import row_types
 
 
 class PlannedTier(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,7 +45,7 @@ class PlannedRun(msgspec.Struct, frozen=True, kw_only=True):
     not_opened: int  # account-days that are past already
 
 
-_SQL: Final = sql.beside(__file__)
+_SQL: Final[row_types.PlanSql] = sql.beside(__file__)
 
 
 async def plan(
@@ -65,7 +68,7 @@ async def planned(
         dormancy.used_since(one.day.starts_at, present.dormant_after_days) for one in due.values()
     ]
     rows = await database.fetch(
-        *_SQL["plan"](
+        _SQL["plan"](
             **tier_columns(present),
             **await catalogues.tiers_of_days(database),
             zones=list(due),

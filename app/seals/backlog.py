@@ -5,13 +5,17 @@ from __future__ import annotations
 from bisect import bisect_right
 from datetime import datetime, timedelta
 from itertools import accumulate
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from app.audit.horizon import Horizon
 from app.infrastructure import sql
 from app.infrastructure.db import Database
 
-_SQL: Final = sql.beside(__file__)
+if TYPE_CHECKING:
+    from app.seals import row_types
+
+
+_SQL: Final[row_types.BacklogSql] = sql.beside(__file__)
 STRETCH: Final = 1_024  # ids
 
 
@@ -33,7 +37,7 @@ class Backlog:
         """The instant up to which all that was recorded is in a log that ends with this entry."""
         if self._stretches is None:
             rows = await self._database.fetch(
-                *_SQL["stretches"](after=entry_id, up_to=self._horizon.entry_id, ids=STRETCH)
+                _SQL["stretches"](after=entry_id, up_to=self._horizon.entry_id, ids=STRETCH)
             )
             self._stretches = [row["stretch"] for row in rows]
             # The first instant in this stretch and all after it.
@@ -41,6 +45,6 @@ class Backlog:
         stretch = entry_id // STRETCH
         beyond = bisect_right(self._stretches, stretch)
         end = min((stretch + 1) * STRETCH - 1, self._horizon.entry_id)
-        within = await self._database.fetchval(*_SQL["within"](after=entry_id, up_to=end))
+        within = await self._database.fetchval(_SQL["within"](after=entry_id, up_to=end))
         left: list[datetime] = [one for one in (within, *self._first[beyond : beyond + 1]) if one]
         return min(self._horizon.complete_to, *(one - timedelta(microseconds=1) for one in left))

@@ -6,7 +6,7 @@ from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from hashlib import sha256
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
@@ -19,8 +19,12 @@ from app.seals.leaves import NOTHING_ERASED, SALT_BYTES
 from app.seals.log_tree import TILE_HASHES
 from app.seals.stored import in_base64
 
-_SQL: Final = sql.beside(__file__)
-_SEALER: Final = sql.beside(sealer.__file__)
+if TYPE_CHECKING:
+    from app.seals import row_types
+
+
+_SQL: Final[row_types.EvidenceSql] = sql.beside(__file__)
+_SEALER: Final[row_types.SealerSql] = sql.beside(sealer.__file__)
 FORMAT: Final = "tallybook-evidence/1"
 
 Evidence = dict[str, Any]
@@ -56,7 +60,7 @@ async def evidence(
         seal = await stored.seal(database)
         await _require_sealed(database, seal, accounts, at)
         rows = await database.fetch(
-            *_SQL["entries"](account_ids=list(accounts), up_to=seal.entry_id)
+            _SQL["entries"](account_ids=list(accounts), up_to=seal.entry_id)
         )
         names = await recompute.Names.load(database, list(accounts))
         entries = await _entries(database, rows, names)
@@ -88,7 +92,7 @@ async def _require_sealed(
 ) -> None:
     if at is None:
         open_entry = await database.fetchval(
-            *_SQL["unsealed"](account_ids=list(accounts), after=seal.entry_id)
+            _SQL["unsealed"](account_ids=list(accounts), after=seal.entry_id)
         )
         covered = open_entry is None
     else:
@@ -136,7 +140,7 @@ def _salted(salt: bytes, value: leaves.Hidden | None) -> Evidence | None:
 async def places(database: Database, entries: Sequence[int]) -> Mapping[int, tuple[int, bytes]]:
     """The index and the salts of each of these entries, which ascend, that the log has."""
     found: dict[int, tuple[int, bytes]] = {}
-    for tile in await database.fetch(*_SQL["leaves"](entry_ids=entries)):
+    for tile in await database.fetch(_SQL["leaves"](entry_ids=entries)):
         ids = recompute.entry_ids_of(tile)
         for number in range(bisect_left(entries, ids[0]), len(entries)):
             entry = entries[number]
@@ -152,7 +156,7 @@ async def _accounts(
     database: Database, accounts: Sequence[int], names: recompute.Names
 ) -> list[Evidence]:
     """Each account with its balance in the seal, the way to the root of all, and its names."""
-    found = await database.fetch(*_SEALER["balances"](account_ids=list(accounts)))
+    found = await database.fetch(_SEALER["balances"](account_ids=list(accounts)))
     balances = {row["account"]: dict(row) for row in found}
     tiles = await sealer.balance_tiles(database, accounts)
     return [
@@ -194,7 +198,7 @@ async def receipt(database: Database, entry: int) -> tuple[bytes, bytes]:
         if entry not in placed or account is None:
             raise NotSealedError("No seal covers this entry.")
         seal = await stored.seal(database)
-        rows = await database.fetch(*_SQL["entries"](account_ids=[account], up_to=entry))
+        rows = await database.fetch(_SQL["entries"](account_ids=[account], up_to=entry))
         names = await recompute.Names.load(database, [account])
         (leaf,) = [
             one["leaf"]

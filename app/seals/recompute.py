@@ -7,7 +7,7 @@ from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from app.infrastructure import sql
 from app.infrastructure.db import Database, Record
@@ -19,8 +19,12 @@ from app.seals.log_tree import Edge, leaf_hash
 from app.seals.sealer import ENTRY_ID_BYTES
 from app.seals.tiles_on_disk import TilesOnDisk
 
-_SQL: Final = sql.beside(__file__)
-_LEAVES: Final = sql.beside(leaves.__file__)
+if TYPE_CHECKING:
+    from app.seals import row_types
+
+
+_SQL: Final[row_types.RecomputeSql] = sql.beside(__file__)
+_LEAVES: Final[row_types.LeavesSql] = sql.beside(leaves.__file__)
 TILES_AT_ONCE: Final = 32
 SEALS_AT_ONCE: Final = 1_000
 _COUNT_BYTES: Final = array("I").itemsize
@@ -48,7 +52,7 @@ class Names:
     @classmethod
     async def load(cls, database: Database, accounts: Sequence[int]) -> Names:
         """Those of these accounts."""
-        return cls(await database.fetch(*_SQL["names"](account_ids=accounts)))
+        return cls(await database.fetch(_SQL["names"](account_ids=accounts)))
 
     def of(self, account: int) -> Sequence[Record]:
         """All rows of an account."""
@@ -62,7 +66,7 @@ class Names:
 
 async def erased_of(database: Database, entries: Sequence[int]) -> Mapping[int, Erased]:
     """The hashes of what was erased, by entry."""
-    rows = await database.fetch(*_SQL["erased"](entry_ids=entries))
+    rows = await database.fetch(_SQL["erased"](entry_ids=entries))
     return {row["entry_id"]: Erased(row["act"], row["text"]) for row in rows}
 
 
@@ -90,14 +94,14 @@ async def sealed(database: Database) -> AsyncGenerator[Sealed, None]:
     """Every entry of the log in its order, and those that are missing in log or ledger."""
     tile, last = -1, 0
     counts = array("I", bytes(_COUNT_BYTES * (await account_max(database) + 1)))
-    while tiles := await database.fetch(*_SQL["tiles"](after=tile, limit=TILES_AT_ONCE)):
+    while tiles := await database.fetch(_SQL["tiles"](after=tile, limit=TILES_AT_ONCE)):
         tile = tiles[-1]["tile"]
         places = {
             entry: salts_at(one, at) for one in tiles for at, entry in enumerate(entry_ids_of(one))
         }
         up_to = max(places)
         rows = await database.fetch(
-            *_LEAVES["after"](after=last, up_to=up_to, limit=None)  # NULL is no limit
+            _LEAVES["after"](after=last, up_to=up_to, limit=None)  # NULL is no limit
         )
         last = up_to
         names = await Names.load(database, sorted({row["account"] for row in rows}))
@@ -212,7 +216,7 @@ class _Ledger:
 
 async def _seals(database: Database) -> AsyncGenerator[Record, None]:
     size = 0
-    while rows := await database.fetch(*_SQL["seals"](after=size, limit=SEALS_AT_ONCE)):
+    while rows := await database.fetch(_SQL["seals"](after=size, limit=SEALS_AT_ONCE)):
         size = rows[-1]["size"]
         for row in rows:
             yield row

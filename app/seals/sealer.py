@@ -11,7 +11,7 @@ import time
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from hashlib import sha256
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from app.audit.horizon import Horizon, Horizons
 from app.book import Book
@@ -25,8 +25,12 @@ from app.seals.checkpoint import Head, text_hash
 from app.seals.log_tree import TILE_HASHES, Edge
 from app.seals.notes import Signer
 
-_SQL: Final = sql.beside(__file__)
-_LEAVES: Final = sql.beside(leaves.__file__)
+if TYPE_CHECKING:
+    from app.seals import row_types
+
+
+_SQL: Final[row_types.SealerSql] = sql.beside(__file__)
+_LEAVES: Final[row_types.LeavesSql] = sql.beside(leaves.__file__)
 CHUNK_LEAVES: Final = 64 * TILE_HASHES  # one seal: 0.3 s of work
 LEAVES_AT_ONCE: Final = 512  # 5 ms in which the process does nothing else
 ENTRY_ID_BYTES: Final = 8
@@ -50,7 +54,7 @@ async def seal(book: Book, within_s: float) -> int | None:
     while await _seal_chunk(book.database, signers, horizon, backlog):
         if time.monotonic() >= ends_at:
             break
-    newest = await book.database.fetchrow(*_SQL["newest"]())
+    newest = await book.database.fetchrow(_SQL["newest"]())
     return newest["size"] if newest else None
 
 
@@ -59,11 +63,11 @@ async def _seal_chunk(
 ) -> bool:
     """Write the next seal; whether there may be more to do."""
     async with database.transaction():
-        if not await database.fetchval(*_SQL["try_lock"]()):
+        if not await database.fetchval(_SQL["try_lock"]()):
             return False
-        newest = await database.fetchrow(*_SQL["newest"]())
+        newest = await database.fetchrow(_SQL["newest"]())
         rows = await database.fetch(
-            *_LEAVES["after"](
+            _LEAVES["after"](
                 after=newest["entry_id"] if newest else 0,
                 up_to=horizon.entry_id,
                 limit=CHUNK_LEAVES,
@@ -103,7 +107,7 @@ class _Chunk:
         """Load the state that these entries continue."""
         accounts = sorted({row["account"] for row in rows})
         edge = await _edge(database, size)
-        found = await database.fetch(*_SQL["balances"](account_ids=accounts))
+        found = await database.fetch(_SQL["balances"](account_ids=accounts))
         balances = {row["account"]: Balance(**row) for row in found}
         return cls(database, rows, edge, balances, await _names(database, rows, accounts))
 
@@ -133,7 +137,7 @@ class _Chunk:
         }
         changed = self.edge.grow(hashes)
         await self.database.execute(
-            *_SQL["write_tiles"](
+            _SQL["write_tiles"](
                 levels=[level for level, _ in changed],
                 tiles=[tile for _, tile in changed],
                 hashes=list(changed.values()),
@@ -153,7 +157,7 @@ class _Chunk:
             salts = begun["salts"][: filled * leaves.SALTS_BYTES] + salts
         of_tiles = _cut(ids, TILE_HASHES * ENTRY_ID_BYTES)
         await self.database.execute(
-            *_SQL["write_leaves"](
+            _SQL["write_leaves"](
                 tiles=[tile + at for at in range(len(of_tiles))],
                 first_entry_ids=[int.from_bytes(one[:ENTRY_ID_BYTES]) for one in of_tiles],
                 entry_ids=of_tiles,
@@ -165,7 +169,7 @@ class _Chunk:
         """Bring the sum tree to what the log says now."""
         changed = list(self.balances.values())
         await self.database.execute(
-            *_SQL["write_balances"](
+            _SQL["write_balances"](
                 accounts=[one.account for one in changed],
                 entries=[one.entry for one in changed],
                 counts=[one.entries for one in changed],
@@ -179,7 +183,7 @@ class _Chunk:
             tiles, {one.account: balance_tree.leaf(one) for one in changed}
         )
         await self.database.execute(
-            *_SQL["write_balance_tiles"](
+            _SQL["write_balance_tiles"](
                 levels=[level for level, _ in written],
                 tiles=[tile for _, tile in written],
                 nodes=list(written.values()),
@@ -191,7 +195,7 @@ async def _sign(
     chunk: _Chunk, signers: tuple[Signer, ...], newest: Record | None, horizon_at: datetime
 ) -> None:
     database, first = chunk.database, signers[0]
-    about = await database.fetchrow(*_SQL["about"]())
+    about = await database.fetchrow(_SQL["about"]())
     assert about is not None
     before = notes.split(newest["note"])[0] if newest else ""
     previous = (newest["size"], text_hash(before)) if newest else None
@@ -210,7 +214,7 @@ async def _sign(
         previous=previous,
     )
     await database.execute(
-        *_SQL["write_seal"](
+        _SQL["write_seal"](
             size=head.size,
             entry_id=head.entry_id,
             root=head.root,
@@ -223,7 +227,7 @@ async def _sign(
         )
     )
     keys = [one.told for one in signers]
-    await database.execute(*_SQL["write_keys"](size=head.size, keys=keys))
+    await database.execute(_SQL["write_keys"](size=head.size, keys=keys))
 
 
 async def _names(
@@ -233,7 +237,7 @@ async def _names(
     first = {row["account"]: row["entry"] for row in reversed(rows)}
     hashes: dict[int, str | None] = {}
     new: list[tuple[int, int, str, bytes, str]] = []
-    for found in await database.fetch(*_SQL["names"](account_ids=accounts)):
+    for found in await database.fetch(_SQL["names"](account_ids=accounts)):
         account, name = found["account_id"], found["public_id"]
         hashes[account] = found["hash"]
         if name is not None and name != found["name"]:
@@ -243,7 +247,7 @@ async def _names(
     if new:
         account_ids, entry_ids, names, salts, salted = map(list, zip(*new, strict=True))
         await database.execute(
-            *_SQL["write_names"](
+            _SQL["write_names"](
                 account_ids=account_ids,
                 entry_ids=entry_ids,
                 names=names,
@@ -257,7 +261,7 @@ async def _names(
 async def _edge(database: Database, size: int) -> Edge:
     wanted = Edge.tiles(size)
     rows = await database.fetch(
-        *_SQL["tiles"](levels=[level for level, _ in wanted], tiles=[tile for _, tile in wanted])
+        _SQL["tiles"](levels=[level for level, _ in wanted], tiles=[tile for _, tile in wanted])
     )
     return Edge(size, {row["level"]: row["hashes"] for row in rows})
 
@@ -268,7 +272,7 @@ async def balance_tiles(
     """The tiles of the balances' tree on the way from these accounts to the root."""
     wanted = sorted(balance_tree.tiles_of(accounts))
     rows = await database.fetch(
-        *_SQL["balance_tiles"](
+        _SQL["balance_tiles"](
             levels=[level for level, _ in wanted], tiles=[tile for _, tile in wanted]
         )
     )

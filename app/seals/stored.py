@@ -6,7 +6,7 @@ import asyncio
 import base64
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 from app.errors import SealUnknownError
 from app.infrastructure import sql
@@ -14,8 +14,13 @@ from app.infrastructure.db import Database, Record
 from app.seals import log_tree, sealer
 from app.seals.log_tree import HASH_BYTES, TILE_HASHES, Span
 
-_SQL: Final = sql.beside(__file__)
-_SEALER: Final = sql.beside(sealer.__file__)
+if TYPE_CHECKING:
+    from app.seals import row_types
+
+
+_SQL: Final[row_types.StoredSql] = sql.beside(__file__)
+_SEALER: Final[row_types.SealerSql] = sql.beside(sealer.__file__)
+_LAST: Final = 2**63 - 1
 
 
 class Seal(NamedTuple):
@@ -33,7 +38,7 @@ class Seal(NamedTuple):
 
 async def seal(database: Database, size: int | None = None) -> Seal:
     """The seal of a size, else the newest; raises SealUnknownError."""
-    row = await database.fetchrow(*_SQL["seal"](size=size))
+    row = await database.fetchrow(_SQL["seal"](size=size))
     if row is None:
         raise SealUnknownError("No seal has this size." if size else "Nothing was sealed yet.")
     return Seal(**row)
@@ -43,13 +48,15 @@ async def seals(
     database: Database, after: int | None, limit: int, order: Literal["asc", "desc"]
 ) -> list[Record]:
     """Seals in the order of their sizes, without the witnesses' lines."""
-    name, first = ("seals", 0) if order == "asc" else ("seals_back", 2**63 - 1)
-    return await database.fetch(*_SQL[name](after=first if after is None else after, limit=limit))
+    if order == "asc":
+        return await database.fetch(_SQL["seals"](after=after or 0, limit=limit))
+    last = _LAST if after is None else after
+    return await database.fetch(_SQL["seals_back"](after=last, limit=limit))
 
 
 async def keys(database: Database) -> list[Record]:
     """The public keys of all seals, the newest first."""
-    return await database.fetch(*_SQL["keys"]())
+    return await database.fetch(_SQL["keys"]())
 
 
 async def consistency(database: Database, old: int, size: int) -> list[bytes]:
@@ -83,7 +90,7 @@ async def tiles_of(
     """Tiles of the log."""
     ids = sorted(wanted)
     rows = await database.fetch(
-        *_SEALER["tiles"](levels=[level for level, _ in ids], tiles=[tile for _, tile in ids])
+        _SEALER["tiles"](levels=[level for level, _ in ids], tiles=[tile for _, tile in ids])
     )
     return {(row["level"], row["tile"]): row["hashes"] for row in rows}
 

@@ -11,7 +11,7 @@ there, and no salt is told.
 from __future__ import annotations
 
 import re
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from app.errors import SealUnknownError
 from app.infrastructure import sql
@@ -20,8 +20,12 @@ from app.seals import leaves, recompute, stored
 from app.seals.leaves import NOTHING_ERASED
 from app.seals.log_tree import TILE_HASHES
 
-_SQL: Final = sql.beside(__file__)
-_LEAVES: Final = sql.beside(leaves.__file__)
+if TYPE_CHECKING:
+    from app.seals import row_types
+
+
+_SQL: Final[row_types.TiledLogSql] = sql.beside(__file__)
+_LEAVES: Final[row_types.LeavesSql] = sql.beside(leaves.__file__)
 _LENGTH_BYTES: Final = 2
 _PLACE: Final = re.compile(
     r"(?P<level>entries|0|[1-9]\d?)/(?P<number>(?!x000/)(?:x\d{3}/){0,4}\d{3})"
@@ -65,17 +69,17 @@ async def bundle(database: Database, number: int, width: int) -> bytes:
     """
     async with database.snapshot():
         await stored.require_covered(database, 0, number, width)
-        tile = await database.fetchrow(*_SQL["tile"](tile=number))
+        tile = await database.fetchrow(_SQL["tile"](tile=number))
         assert tile is not None
         ids = recompute.entry_ids_of(tile)[:width]
-        rows = await database.fetch(*_LEAVES["of_entries"](entry_ids=ids))
+        rows = await database.fetch(_LEAVES["of_entries"](entry_ids=ids))
         if [row["entry"] for row in rows] != ids:
             raise SealUnknownError(
                 "The ledger lacks entries of this tile: `tallybook ledger verify` names them."
             )
         accounts = sorted({row["account"] for row in rows})
-        before = await database.fetch(*_SQL["before"](account_ids=accounts, entry_id=ids[0]))
-        counts = {row["account_id"]: row["entries"] for row in before}
+        before = await database.fetch(_SQL["before"](account_ids=accounts, entry_id=ids[0]))
+        counts: dict[int, int] = {row["account_id"]: row["entries"] for row in before}
         names = await recompute.Names.load(database, accounts)
         erased = await recompute.erased_of(database, ids)
         told = bytearray()

@@ -7,7 +7,7 @@ takes the schema's owner, and comes before the texts themselves are erased.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from app.infrastructure import sql
 from app.infrastructure.db import Database, Record
@@ -15,7 +15,11 @@ from app.seals import evidence, leaves
 from app.seals.leaves import SALT_BYTES, SALTS_BYTES
 from app.seals.log_tree import TILE_HASHES
 
-_SQL: Final = sql.beside(__file__)
+if TYPE_CHECKING:
+    from app.seals import row_types
+
+
+_SQL: Final[row_types.WithholdSql] = sql.beside(__file__)
 
 
 async def withhold_texts(database: Database, accounts: Sequence[int]) -> None:
@@ -24,8 +28,8 @@ async def withhold_texts(database: Database, accounts: Sequence[int]) -> None:
     Nothing is sealed until the transaction ends, which erases the texts themselves. What was
     withheld before stays so. Who acted without a key is told on: it was Stripe, or the clock.
     """
-    await database.execute(*_SQL["lock"]())
-    rows = await database.fetch(*_SQL["entries"](account_ids=list(accounts)))
+    await database.execute(_SQL["lock"]())
+    rows = await database.fetch(_SQL["entries"](account_ids=list(accounts)))
     placed = await evidence.places(database, [row["entry"] for row in rows])
     told = [
         (index, salts, row) for row in rows for index, salts in [placed.get(row["entry"], _NOWHERE)]
@@ -34,7 +38,7 @@ async def withhold_texts(database: Database, accounts: Sequence[int]) -> None:
     acts = {index: _act_hash(row, salts[:SALT_BYTES]) for index, salts, row in told}
     texts = {index: _text_hash(row, salts[SALT_BYTES:]) for index, salts, row in told}
     await database.execute(
-        *_SQL["keep_hashes"](
+        _SQL["keep_hashes"](
             entry_ids=[row["entry"] for _, _, row in told],
             acts=list(acts.values()),
             texts=list(texts.values()),
@@ -74,15 +78,15 @@ async def _forget_salts(database: Database, places: Sequence[int]) -> None:
     for place in places:
         tile, at = divmod(place, TILE_HASHES * SALTS_BYTES)
         by_tile.setdefault(tile, []).append(at)
-    rows = await database.fetch(*_SQL["salts"](tiles=list(by_tile)))
+    rows = await database.fetch(_SQL["salts"](tiles=list(by_tile)))
     left = {row["tile"]: bytearray(row["salts"]) for row in rows}
     for tile, ats in by_tile.items():
         for at in ats:
             left[tile][at : at + SALT_BYTES] = _FORGOTTEN
     salts = [bytes(one) for one in left.values()]
-    await database.execute(*_SQL["write_salts"](tiles=list(left), salts=salts))
+    await database.execute(_SQL["write_salts"](tiles=list(left), salts=salts))
 
 
 async def withhold_names(database: Database, accounts: Sequence[int]) -> None:
     """Withhold every name under which these accounts were sealed."""
-    await database.execute(*_SQL["keep_names"](account_ids=list(accounts)))
+    await database.execute(_SQL["keep_names"](account_ids=list(accounts)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import httpx
 import structlog
@@ -14,9 +14,13 @@ from app.infrastructure.db import Database
 from app.seals import notes, stored
 from app.seals.stored import Seal, in_base64
 
+if TYPE_CHECKING:
+    from app.seals import row_types
+
+
 log = structlog.get_logger(__name__)
 
-_SQL: Final = sql.beside(__file__)
+_SQL: Final[row_types.WitnessesSql] = sql.beside(__file__)
 ANSWER_SECONDS_MAX: Final = 5.0
 SIZE_CHARS_MAX: Final = 19
 
@@ -44,7 +48,7 @@ async def _ask(
     database: Database, client: httpx.AsyncClient, url: str, key: str, newest: Seal
 ) -> None:
     witness = key.split("+", maxsplit=1)[0]
-    last = await database.fetchval(*_SQL["last"](witness=witness)) or 0
+    last = await database.fetchval(_SQL["last"](witness=witness)) or 0
     if last == newest.size:
         return
     answer = await _post(database, client, url, last, newest)
@@ -58,7 +62,7 @@ async def _ask(
     if not good:
         log.error("witness_refused", witness=witness, status=answer.status_code, size=newest.size)
         return
-    await database.execute(*_SQL["keep"](size=newest.size, witness=witness, line=good[0]))
+    await database.execute(_SQL["keep"](size=newest.size, witness=witness, line=good[0]))
 
 
 async def _post(

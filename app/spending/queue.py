@@ -25,7 +25,8 @@ import structlog
 
 from app.book import Book
 from app.errors import BusyError, KeyInFlightError, TallybookError
-from app.infrastructure.db import Patience, waiting_for_locks
+from app.infrastructure.db import Patience
+from app.infrastructure.engine import waiting_for_locks
 from app.spending.orders import AccountTaken, Result, SpendOrder, Spent
 from app.spending.plain import spend_plain
 from app.spending.spend import spend_by_sheet

@@ -14,7 +14,7 @@ from typing import Final, TypeVar
 import asyncpg
 
 from app.errors import BusyError, KeyInFlightError
-from app.infrastructure.db import waiting_for_locks
+from app.infrastructure.engine import waiting_for_locks
 from app.spending.queue import LANE_WAIT_S, RETRY_S, WAIT_S
 
 Result = TypeVar("Result")

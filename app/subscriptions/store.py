@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 import orjson
@@ -30,7 +30,11 @@ from app.subscriptions.derive import (
 from app.subscriptions.facts import Fact, FactKind
 from app.subscriptions.order import Detail, undecided
 
-_SQL: Final = sql.beside(__file__)
+if TYPE_CHECKING:
+    from app.subscriptions import row_types
+
+
+_SQL: Final[row_types.StoreSql] = sql.beside(__file__)
 _GIVING: Final = ("account_id", "tier", "grace_tier", "grace_ends_at")
 # A fact that changes none of these has no effect, on the account or in the transitions.
 _STAYS: Final = (*_GIVING, "state", "failing_since")
@@ -192,7 +196,7 @@ async def _read(database: Database, asked: Asked) -> Record:
             reading=fact.reading,
             customer_id=asked.customer_id,
         )
-    row = await database.fetchrow(*statement)
+    row = await database.fetchrow(statement)
     assert row is not None
     return row
 
@@ -200,7 +204,7 @@ async def _read(database: Database, asked: Asked) -> Record:
 async def customer_of(database: Database, subscription_id: str) -> str | None:
     """Return the customer of a subscription; None if it is unknown."""
     customer_id: str | None = await database.fetchval(
-        *_SQL["customer_of"](subscription_id=subscription_id)
+        _SQL["customer_of"](subscription_id=subscription_id)
     )
     return customer_id
 
@@ -208,7 +212,7 @@ async def customer_of(database: Database, subscription_id: str) -> str | None:
 async def keep(database: Database, fact: Fact) -> None:
     """Store a fact of a subscription whose customer is not known yet; it counts once that is."""
     await database.execute(
-        *_SQL["keep"](
+        _SQL["keep"](
             event_id=fact.event_id,
             subscription_id=fact.subscription_id,
             occurred_at=fact.occurred_at,
@@ -220,7 +224,7 @@ async def keep(database: Database, fact: Fact) -> None:
 
 async def facts_of(database: Database, subscription_id: str) -> list[Fact]:
     """Return every fact of a subscription, in no order."""
-    bodies = await database.fetchval(*_SQL["facts_of"](subscription_id=subscription_id))
+    bodies = await database.fetchval(_SQL["facts_of"](subscription_id=subscription_id))
     return _decoded(bodies)
 
 
@@ -289,7 +293,7 @@ async def keep_many(database: Database, readings: Sequence[Reading]) -> None:
         if reading.stored is not None
     ]
     done = await database.execute(
-        *_SQL["keep_and_upsert"](
+        _SQL["keep_and_upsert"](
             event_ids=[fact.event_id for fact in facts],
             subscription_ids=[fact.subscription_id for fact in facts],
             occurred_at=[fact.occurred_at for fact in facts],
@@ -305,7 +309,7 @@ async def details_of(database: Database, event_ids: set[str]) -> dict[str, Detai
     """Return the raw objects of these events, each in its newest reading."""
     if not event_ids:
         return {}
-    rows = await database.fetch(*_SQL["newest_payloads"](event_ids=sorted(event_ids)))
+    rows = await database.fetch(_SQL["newest_payloads"](event_ids=sorted(event_ids)))
     return {row["id"]: _detail(row["payload"]) for row in rows}
 
 
@@ -360,7 +364,7 @@ def written(reading: Reading, account_id: AccountNumber | None) -> dict[str, obj
 
 async def _upsert(database: Database, reading: Reading, account_id: AccountNumber | None) -> None:
     rows = msgspec.json.encode([written(reading, account_id)]).decode()
-    done = await database.execute(*_SQL["upsert"](rows=rows))
+    done = await database.execute(_SQL["upsert"](rows=rows))
     if done.endswith(" 0"):
         raise BusyError("An event of another customer named the subscription just now.")
 
@@ -370,7 +374,7 @@ async def _store_transition(database: Database, stored: Record | None, derived: 
     if before == derived.state:
         return
     await database.execute(
-        *_SQL["add_transition"](
+        _SQL["add_transition"](
             subscription_id=derived.last.subscription_id,
             from_state=before,
             to_state=str(derived.state),

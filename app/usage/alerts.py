@@ -9,7 +9,7 @@ made, however late the fold runs. ``gift_disputed`` is raised by the refund itse
 from __future__ import annotations
 
 from itertools import groupby
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 import structlog
@@ -22,9 +22,13 @@ from app.infrastructure import sql
 from app.infrastructure.db import Database, Record
 from app.usage.crossings import EMPTY, Movement, Raised, Standing, crossings
 
+if TYPE_CHECKING:
+    from app.usage import row_types
+
+
 log = structlog.get_logger(__name__)
 
-_SQL: Final = sql.beside(__file__)
+_SQL: Final[row_types.AlertsSql] = sql.beside(__file__)
 _FOR_A_PERSON: Final = ("low", "unusual_use", "hold_leaked")
 
 
@@ -63,13 +67,13 @@ async def raise_alerts(database: Database, watches: Watches, after: int, to: int
     rows = await _raise_crossings(database, watches.low_balance, after, to)
     if watches.unusual_use:
         rows += await database.fetch(
-            *_SQL["raise_unusual_use"](
+            _SQL["raise_unusual_use"](
                 tiers=list(watches.unusual_use),
                 thresholds=list(watches.unusual_use.values()),
                 **span,
             )
         )
-    rows += await database.fetch(*_SQL["raise_hold_leaked"](**span))
+    rows += await database.fetch(_SQL["raise_hold_leaked"](**span))
     for row in rows:
         write = log.warning if row["kind"] in _FOR_A_PERSON else log.info
         write(
@@ -86,7 +90,7 @@ async def _raise_crossings(
     database: Database, thresholds: dict[str, int], after: int, to: int
 ) -> list[Record]:
     levels = [EMPTY, *thresholds.values()]
-    rows = await database.fetch(*_SQL["movements"](after=after, to=to, levels=levels))
+    rows = await database.fetch(_SQL["movements"](after=after, to=to, levels=levels))
     found: list[tuple[int, Raised]] = []
     for account_id, of_account in groupby(rows, key=lambda row: row["account_id"]):
         own = list(of_account)
@@ -98,7 +102,7 @@ async def _raise_crossings(
         return []
     found.sort(key=lambda one: one[1].at)
     return await database.fetch(
-        *_SQL["raise_crossings"](
+        _SQL["raise_crossings"](
             kinds=[raised.kind for _, raised in found],
             account_ids=[account_id for account_id, _ in found],
             tiers=[raised.tier for _, raised in found],
@@ -132,7 +136,7 @@ async def alerts(
     """
     after = cursors.decode_number(cursor, query.asked)
     rows = await database.fetch(
-        *_SQL["page"](
+        _SQL["page"](
             kind=query.kind,
             account_ids=query.of_account and list(query.of_account.numbers),
             after=after,

@@ -6,7 +6,7 @@ Nothing can be recorded before them any more; reports add the few entries above 
 from __future__ import annotations
 
 import asyncio
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from app.allowance.catalogues import Catalogues
 from app.audit.horizon import Horizons
@@ -15,8 +15,12 @@ from app.infrastructure import sql
 from app.infrastructure.db import Database
 from app.usage import alerts
 
+if TYPE_CHECKING:
+    from app.usage import row_types
+
+
 CHUNK_ENTRIES: Final = 20_000  # entries per transaction of the fold: about a third of a second
-_SQL: Final = sql.beside(__file__)
+_SQL: Final[row_types.FoldSql] = sql.beside(__file__)
 # The check that `ledger verify` makes, as the text of a statement without parameters.
 DIFFERENCES: Final = (
     _SQL["differences"].text.replace("$1", "0").replace("$2", "(SELECT entry_id FROM usage_fold)")
@@ -52,11 +56,11 @@ async def _fold_chunk(database: Database, horizon: int, watches: alerts.Watches 
         after: int = await database.fetchval("SELECT entry_id FROM usage_fold FOR UPDATE")
         # By count, not by id: after a restore ids continue a billion higher.
         to: int | None = await database.fetchval(
-            *_SQL["chunk_end"](after=after, horizon=horizon, limit=CHUNK_ENTRIES)
+            _SQL["chunk_end"](after=after, horizon=horizon, limit=CHUNK_ENTRIES)
         )
         if to is None:
             return False
-        await database.execute(*_SQL["fold"](after=after, to=to))
+        await database.execute(_SQL["fold"](after=after, to=to))
         await database.execute("UPDATE usage_fold SET entry_id = $1", to)
         if watches is not None:
             await _alert(database, watches, to)
@@ -76,6 +80,6 @@ async def refold(database: Database) -> None:
     horizon = (await Horizons().find(database)).entry_id
     async with database.transaction():
         await database.execute("UPDATE usage_fold SET entry_id = 0")
-        await database.execute(*_SQL["forget"]())
+        await database.execute(_SQL["forget"]())
     while await _fold_chunk(database, horizon, None):
         continue

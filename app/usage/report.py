@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -25,12 +25,15 @@ from app.audit.entries import OfAccount
 from app.errors import InvalidCursorError
 from app.infrastructure import sql
 from app.infrastructure.db import Database, Record
-from app.infrastructure.sql import Statement
+
+if TYPE_CHECKING:
+    from app.usage import row_types
+
 
 _FIRST: Final = date(1970, 1, 1)
 _LAST: Final = 2**63 - 1
 _ACCOUNTS_AT_ONCE: Final = 200
-_SQL: Final = sql.beside(__file__)
+_SQL: Final[row_types.ReportSql] = sql.beside(__file__)
 
 
 class By(StrEnum):
@@ -97,16 +100,16 @@ async def usage(database: Database, query: UsageQuery, cursor: str | None, limit
             folded_to = await database.fetchval("SELECT entry_id FROM usage_fold")
             values = _values(query, after, limit + 1)
             folded = _SQL["of_all" if query.of_use else "of_all_tiers"]
-            rows = await database.fetch(*folded(after=folded_to, to=_LAST, **values))
+            rows = await database.fetch(folded(after=folded_to, to=_LAST, **values))
         else:
             async for numbers in _accounts(database, query, after):
                 values = _values(query, after, limit + 1 - len(rows))
                 statement = _SQL["of_accounts"](account_ids=numbers, since=_since(query), **values)
-                rows += await database.fetch(*statement)
+                rows += await database.fetch(statement)
                 if len(rows) > limit:
                     break
         named = {row["present_id"] for row in rows[:limit]}
-        names = await database.fetch(*_SQL["names"](account_ids=sorted(named)))
+        names = await database.fetch(_SQL["names"](account_ids=sorted(named)))
     return UsagePage(
         rows[:limit],
         {row["account_id"]: row["public_id"] for row in names},
@@ -135,8 +138,8 @@ async def _accounts(
             yield list(query.of_account.numbers)
         return
     first = after.present_id if after else 0
-    statement: Statement = _SQL["next_accounts"]
-    while rows := await database.fetch(*statement(first=first, limit=_ACCOUNTS_AT_ONCE)):
+    statement = _SQL["next_accounts"]
+    while rows := await database.fetch(statement(first=first, limit=_ACCOUNTS_AT_ONCE)):
         yield [row["id"] for row in rows]
         first = rows[-1]["id"] + 1
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import aclosing, suppress
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import asyncpg
 import msgspec
@@ -23,11 +23,15 @@ from app.infrastructure.db import Database, Record, opened
 from app.infrastructure.ids import VerificationNumber
 from app.verify.verify import ALL, Check, store_verdict, verifying
 
+if TYPE_CHECKING:
+    from app.verify import row_types
+
+
 log = structlog.get_logger(__name__)
 
 BEAT_S: Final = 3.0
 SILENT_S_MAX: Final = 30.0  # after this long without a heartbeat its server is taken for dead
-_SQL: Final = sql.beside(__file__)
+_SQL: Final[row_types.AskedSql] = sql.beside(__file__)
 _AWAY: Final = (
     asyncpg.PostgresError,
     asyncpg.InterfaceError,
@@ -46,9 +50,9 @@ class Verifier:
 
     async def begin(self, asked_by: str) -> int | None:
         """Begin one and return its number; None if another one runs, here or elsewhere."""
-        await self._database.execute(*_SQL["bury"](silent_s=SILENT_S_MAX))
+        await self._database.execute(_SQL["bury"](silent_s=SILENT_S_MAX))
         number: VerificationNumber | None = await self._database.fetchval(
-            *_SQL["begin"](asked_by=asked_by, check_count=len(ALL))
+            _SQL["begin"](asked_by=asked_by, check_count=len(ALL))
         )
         if number is not None:
             self._task = asyncio.create_task(self._run(number))
@@ -86,17 +90,17 @@ class Verifier:
         finally:
             beating.cancel()
             with suppress(*_AWAY):
-                await self._database.execute(*_SQL["finish"](id=number, error=error))
+                await self._database.execute(_SQL["finish"](id=number, error=error))
 
     async def _note(self, number: VerificationNumber, checks: list[Check]) -> None:
         text = msgspec.json.encode(checks).decode()
-        await self._database.execute(*_SQL["note"](id=number, checks=text))
+        await self._database.execute(_SQL["note"](id=number, checks=text))
 
     async def _beat(self, number: VerificationNumber) -> None:
         while True:
             await asyncio.sleep(BEAT_S)
             with suppress(*_AWAY):
-                await self._database.execute(*_SQL["beat"](id=number))
+                await self._database.execute(_SQL["beat"](id=number))
 
 
 async def page(database: Database, cursor: str | None, limit: int) -> Page:
@@ -108,8 +112,8 @@ async def page(database: Database, cursor: str | None, limit: int) -> Page:
 
 async def newest(database: Database, limit: int, before: int = PAST_EVERY_NUMBER) -> list[Record]:
     """Return those with a lower number than `before`, the newest first."""
-    await database.execute(*_SQL["bury"](silent_s=SILENT_S_MAX))
-    return await database.fetch(*_SQL["newest"](before=before, limit=limit))
+    await database.execute(_SQL["bury"](silent_s=SILENT_S_MAX))
+    return await database.fetch(_SQL["newest"](before=before, limit=limit))
 
 
 async def asked(database: Database, number: VerificationNumber | None, public_id: str) -> Record:
@@ -124,7 +128,7 @@ async def asked(database: Database, number: VerificationNumber | None, public_id
 
 async def last_verdict(database: Database) -> Record | None:
     """Return the last whole verification, over HTTP or by the command, or None."""
-    return await database.fetchrow(*_SQL["verdict"]())
+    return await database.fetchrow(_SQL["verdict"]())
 
 
 def checks_of(row: Record) -> list[Check]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Mapping
 from datetime import datetime
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -25,7 +25,11 @@ from app.subscriptions import store as subscriptions
 from app.subscriptions.facts import Fact, FactKind
 from app.subscriptions.store import Asked
 
-_SQL: Final = sql.beside(__file__)
+if TYPE_CHECKING:
+    from app.verify import row_types
+
+
+_SQL: Final[row_types.DerivedSql] = sql.beside(__file__)
 PAGE_ROWS: Final = 500
 
 # The columns of a subscription that its facts decide; another check compares its account.
@@ -40,7 +44,7 @@ Finding = Callable[[Database], AsyncGenerator[str, None]]
 async def wrong_subscriptions(database: Database) -> AsyncGenerator[str, None]:
     """Name the subscriptions that differ from what all their facts derive."""
     catalogues, after = Catalogues(), ""
-    while rows := await database.fetch(*_SQL["subscriptions"](after=after, limit=PAGE_ROWS)):
+    while rows := await database.fetch(_SQL["subscriptions"](after=after, limit=PAGE_ROWS)):
         after = rows[-1]["id"]
         for row in rows:
             if row["bodies"] is None and row["deleted_at"] is None:
@@ -50,11 +54,11 @@ async def wrong_subscriptions(database: Database) -> AsyncGenerator[str, None]:
             gathered = subscriptions.gather(_asked(row), row, from_checkpoint=False)
             details = await subscriptions.details_of(database, gathered.wanted)
             derived = gathered.reading(CataloguePricing(catalogue), details).derived
-            said = subscriptions.row_of(derived, row["account_id"])
+            said, stands = subscriptions.row_of(derived, row["account_id"]), dict(row)
             for name in sorted(_OF_FACTS):
-                if row[name] != said[name]:
+                if stands[name] != said[name]:
                     yield (
-                        f"subscription {row['id']}: {name} {_told(row[name])} stands; "
+                        f"subscription {row['id']}: {name} {_told(stands[name])} stands; "
                         f"its facts say {_told(said[name])}"
                     )
 
@@ -84,7 +88,7 @@ def _told(value: object) -> str:
 async def wrong_purchases(database: Database) -> AsyncGenerator[str, None]:
     """Name the purchases whose session, or whose refunded money, differs from the facts."""
     after = ""
-    while rows := await database.fetch(*_SQL["purchases"](after=after, limit=PAGE_ROWS)):
+    while rows := await database.fetch(_SQL["purchases"](after=after, limit=PAGE_ROWS)):
         after = rows[-1]["payment_key"]
         for row in rows:
             facts = await _facts_of(database, row)
@@ -115,7 +119,7 @@ async def wrong_purchases(database: Database) -> AsyncGenerator[str, None]:
 async def _facts_of(database: Database, row: Record) -> list[MoneyFact]:
     intent = row["payment_intent"]
     if intent is None:
-        body = await database.fetch(*_SQL["session_facts"](session_id=row["session_id"]))
+        body = await database.fetch(_SQL["session_facts"](session_id=row["session_id"]))
         return [msgspec.json.decode(one["body"], type=MoneyFact) for one in body]
     charges = await payments.charges_of(database, intent)
     return await payments.facts_of(database, Payment(intent, charges))

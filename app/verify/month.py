@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -26,7 +26,11 @@ from app.infrastructure.db import Database, Record
 from app.usage.report import By, UsageQuery, usage
 from app.verify.verify import verifying
 
-_SQL: Final = sql.beside(__file__)
+if TYPE_CHECKING:
+    from app.verify import row_types
+
+
+_SQL: Final[row_types.MonthSql] = sql.beside(__file__)
 _MICROSECOND: Final = timedelta(microseconds=1)
 PAGE_ROWS: Final = 1_000
 FLOWS: Final = SourceForward.__struct_fields__[1:]
@@ -69,7 +73,7 @@ async def close_month(
     if await asyncio.to_thread(lambda: folder.exists() and any(folder.iterdir())):
         raise RefusedError(f"{folder} has files already: name another with --output.")
     horizons = Horizons()
-    about = await database.fetchrow(*_SQL["book"](end=end))
+    about = await database.fetchrow(_SQL["book"](end=end))
     assert about is not None
     horizon = await horizons.find(database)
     if horizon.complete_to < end - _MICROSECOND:
@@ -115,8 +119,8 @@ def month_of(text: str) -> tuple[datetime, datetime]:
 async def _checks(
     database: Database, start: datetime, end: datetime, moved: RollForward, stood: TrialBalance
 ) -> list[Check]:
-    runs = await database.fetchrow(*_SQL["runs"](start=start.date(), end=end.date()))
-    events = await database.fetchrow(*_SQL["events"](start=start, end=end))
+    runs = await database.fetchrow(_SQL["runs"](start=start.date(), end=end.date()))
+    events = await database.fetchrow(_SQL["events"](start=start, end=end))
     assert runs is not None
     assert events is not None
     wrong: list[str] = []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from app.accounts.open import Rank
 from app.accounts.ties import LockedCustomer
@@ -14,9 +14,13 @@ from app.subscriptions.order import in_order
 from app.webhooks import shapes
 from app.webhooks.translate import CustomerFact
 
+if TYPE_CHECKING:
+    from app.webhooks import row_types
+
+
 SNAPSHOTS_MAX: Final = 20  # those of the newest second, and what they follow
 
-_SQL: Final = sql.beside(__file__)
+_SQL: Final[row_types.CustomerNamesSql] = sql.beside(__file__)
 
 
 async def latest_name(book: Book, customer: LockedCustomer, fact: CustomerFact) -> str:
@@ -36,7 +40,7 @@ async def latest_name(book: Book, customer: LockedCustomer, fact: CustomerFact) 
 
 async def _last_of_second(book: Book, fact: CustomerFact) -> str:
     rows = await book.database.fetch(
-        *_SQL["snapshots"](
+        _SQL["snapshots"](
             event_id=fact.event_id,
             customer_id=fact.customer_id,
             at=fact.occurred_at,

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from app.infrastructure import sql
 from app.infrastructure.db import Database
 from app.webhooks.envelope import Envelope
+
+if TYPE_CHECKING:
+    from app.webhooks import row_types
 
 
 class Verdict(StrEnum):
@@ -43,7 +46,7 @@ class Ruled(msgspec.Struct, frozen=True, kw_only=True):
     customer_id: str | None = None
 
 
-_SQL: Final = sql.beside(__file__)
+_SQL: Final[row_types.InboxSql] = sql.beside(__file__)
 RECEIVED_BEFORE = Ruling(Verdict.DUPLICATE, "received before")
 # Between tries: 8 tries over about a day, then the event is parked.
 RETRY_DELAYS = tuple(timedelta(seconds=s) for s in (10, 60, 300, 1_800, 7_200, 21_600, 43_200))
@@ -61,7 +64,7 @@ async def insert(database: Database, envelope: Envelope, payload: bytes) -> int 
     lock that can be asked for without waiting: a group that holds its customers must not block.
     """
     new = await database.fetchval(
-        *_SQL["insert"](
+        _SQL["insert"](
             event_id=envelope.id,
             type=envelope.type,
             api_version=envelope.api_version,
@@ -74,18 +77,18 @@ async def insert(database: Database, envelope: Envelope, payload: bytes) -> int 
     if new is not None:
         return 1
     reading: int | None = await database.fetchval(
-        *_SQL["keep_other_bytes"](event_id=envelope.id, payload=payload)
+        _SQL["keep_other_bytes"](event_id=envelope.id, payload=payload)
     )
     if reading is None:
         await database.execute(
-            *_SQL["count_copy"](event_id=envelope.id, reason=RECEIVED_BEFORE.reason)
+            _SQL["count_copy"](event_id=envelope.id, reason=RECEIVED_BEFORE.reason)
         )
     return reading
 
 
 async def bodies(database: Database, event_id: str) -> list[tuple[int, bytes]]:
     """Every body of an event with its reading, the newest first."""
-    rows = await database.fetch(*_SQL["bodies"](event_id=event_id))
+    rows = await database.fetch(_SQL["bodies"](event_id=event_id))
     return [(reading, row["payload"]) for reading, row in enumerate(rows, start=1)][::-1]
 
 
@@ -97,7 +100,7 @@ async def insert_ruled(database: Database, ruled: Sequence[Ruled]) -> set[str]:
     """
     events = [one.envelope for one in ruled]
     rows = await database.fetch(
-        *_SQL["insert_ruled"](
+        _SQL["insert_ruled"](
             ids=[event.id for event in events],
             types=[event.type for event in events],
             api_versions=[event.api_version for event in events],
@@ -124,7 +127,7 @@ async def rule(
 ) -> None:
     """Write the event's verdict, and that of this delivery or try."""
     await database.execute(
-        *_SQL["rule"](
+        _SQL["rule"](
             event_id=event_id,
             verdict=str(ruling.verdict),
             reason=ruling.reason,
@@ -137,18 +140,18 @@ async def rule(
 async def queue(database: Database, event_id: str, ruling: Ruling) -> None:
     """Keep the event for a try after this transaction; by then somebody else may try it too."""
     await database.execute(
-        *_SQL["queue"](event_id=event_id, reason=ruling.reason, delay=RETRY_DELAYS[0])
+        _SQL["queue"](event_id=event_id, reason=ruling.reason, delay=RETRY_DELAYS[0])
     )
 
 
 async def claim_try(database: Database, event_id: str) -> None:
     """Let nobody else try the queued event while this process does."""
-    await database.execute(*_SQL["claim_try"](event_id=event_id, lease=TRY_LEASE))
+    await database.execute(_SQL["claim_try"](event_id=event_id, lease=TRY_LEASE))
 
 
 async def fail(database: Database, event_id: str, error: Exception) -> Ruling:
     """Keep the failed event for another try, or park it after the last."""
-    tries: int = await database.fetchval(*_SQL["attempts"](event_id=event_id))
+    tries: int = await database.fetchval(_SQL["attempts"](event_id=event_id))
     last = tries >= len(RETRY_DELAYS)
     ruling = (
         Ruling(Verdict.PARKED, f"failed {tries + 1} times")
@@ -156,7 +159,7 @@ async def fail(database: Database, event_id: str, error: Exception) -> Ruling:
         else Ruling(Verdict.QUEUED, "its effects failed; it is tried again")
     )
     await database.execute(
-        *_SQL["fail"](
+        _SQL["fail"](
             event_id=event_id,
             verdict=str(ruling.verdict),
             reason=ruling.reason,
@@ -169,11 +172,11 @@ async def fail(database: Database, event_id: str, error: Exception) -> Ruling:
 
 async def due(database: Database, *, questions_too: bool = True) -> str | None:
     """The id of one queued event whose next try has come, locked; None if there is none."""
-    event_id: str | None = await database.fetchval(*_SQL["due"](questions_too=questions_too))
+    event_id: str | None = await database.fetchval(_SQL["due"](questions_too=questions_too))
     return event_id
 
 
 async def next_attempt_at(database: Database) -> datetime | None:
     """The instant at which the next queued event is to be tried."""
-    instant: datetime | None = await database.fetchval(*_SQL["next_attempt_at"]())
+    instant: datetime | None = await database.fetchval(_SQL["next_attempt_at"]())
     return instant

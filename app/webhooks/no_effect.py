@@ -7,7 +7,7 @@ subscription that leaves its state, tier and grace. Every other event is left to
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -26,7 +26,11 @@ from app.webhooks.apply import ruling_of
 from app.webhooks.delivery import Delivery, ruled_at_sight
 from app.webhooks.inbox import EVENT_LOCK, Ruled, Ruling
 
-_SQL: Final = sql.beside(__file__)
+if TYPE_CHECKING:
+    from app.webhooks import row_types
+
+
+_SQL: Final[row_types.NoEffectSql] = sql.beside(__file__)
 
 
 def may_batch(book: Book, delivery: Delivery) -> bool:
@@ -93,14 +97,14 @@ async def _store_at_sight(
 async def _lock(book: Book, group: Sequence[Delivery]) -> list[int]:
     """The places in the group of those that nobody else is at work on."""
     rows = await book.database.fetch(
-        *_SQL["lock"](
+        _SQL["lock"](
             event_ids=[one.envelope.id for one in group],
             customer_ids=[customer_of(one) for one in group],
             event_seed=EVENT_LOCK,
             customer_seed=CUSTOMER_LOCK,
         )
     )
-    return [at for at, row in enumerate(rows) if row[0]]
+    return [at for at, row in enumerate(rows) if row["locked"]]
 
 
 async def _read(book: Book, group: Sequence[Delivery]) -> list[Record]:
@@ -109,7 +113,7 @@ async def _read(book: Book, group: Sequence[Delivery]) -> list[Record]:
         return []
     facts = [one.says if isinstance(one.says, Fact) else None for one in group]
     return await book.database.fetch(
-        *_SQL["read"](
+        _SQL["read"](
             event_ids=[one.envelope.id for one in group],
             customer_ids=[fact.customer_id if fact else None for fact in facts],
             subscription_ids=[fact.subscription_id if fact else None for fact in facts],
@@ -132,10 +136,10 @@ async def _rule(
     asked = Asked(
         subscription_id=fact.subscription_id,
         customer_id=fact.customer_id,
-        catalogue_id=row["catalogue_id"],
+        catalogue_id=row["present_catalogue_id"],
         fact=msgspec.structs.replace(fact, arrived_at=row["now"]),
     )
-    catalogue = await book.catalogues.of(book.database, row["catalogue_id"])
+    catalogue = await book.catalogues.of(book.database, row["present_catalogue_id"])
     reading = store.read_no_effect(CataloguePricing(catalogue), asked, row, row["tied_to"])
     if reading is None:
         return None, None

@@ -4,7 +4,7 @@
 -- waited for, no order of locks can be wrong.
 SELECT CASE WHEN NOT pg_try_advisory_xact_lock(hashtextextended(event_id, :event_seed)) THEN false
             WHEN customer_id IS NULL THEN true
-            ELSE pg_try_advisory_xact_lock(hashtextextended(customer_id, :customer_seed)) END
+            ELSE pg_try_advisory_xact_lock(hashtextextended(customer_id, :customer_seed)) END AS locked
   FROM unnest(:event_ids::text[], :customer_ids::text[]) WITH ORDINALITY
        AS asked (event_id, customer_id, number)
  ORDER BY number
@@ -15,7 +15,7 @@ SELECT CASE WHEN NOT pg_try_advisory_xact_lock(hashtextextended(event_id, :event
 SELECT subscriptions.*, known.id IS NOT NULL AS known, claimed.id IS NOT NULL AS claimed,
        customer.account_id AS tied_to, customer.rank AS tie_rank, customer.deleted_at,
        account.external_id AS tied_id, facts.bodies,
-       (SELECT max(id) FROM catalogues) AS catalogue_id, tallybook_now() AS now
+       (SELECT max(id) FROM catalogues) AS present_catalogue_id, tallybook_now() AS now
   FROM unnest(:event_ids::text[], :customer_ids::text[], :subscription_ids::text[])
        WITH ORDINALITY AS asked (event_id, customer_id, subscription_id, number)
   LEFT JOIN LATERAL (

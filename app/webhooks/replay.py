@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from datetime import datetime
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 import structlog
@@ -16,9 +16,13 @@ from app.operators.acts import Operator, OperatorAct, record
 from app.webhooks.inbox import Ruling, Verdict
 from app.webhooks.receive import ASK_SECONDS_MAX, answer, attempt_stored
 
+if TYPE_CHECKING:
+    from app.webhooks import row_types
+
+
 log = structlog.get_logger(__name__)
 
-_SQL: Final = sql.beside(__file__)
+_SQL: Final[row_types.ReplaySql] = sql.beside(__file__)
 
 # Nothing is left to do: the facts of an applied or stale event stand already.
 _SETTLED: Final = frozenset({Verdict.APPLIED, Verdict.STALE})
@@ -41,7 +45,7 @@ async def replay(book: Book, event_id: str, by: Operator) -> Replayed:
     """
     question = None
     async with book.database.transaction():
-        row = await book.database.fetchrow(*_SQL["lock"](event_id=event_id))
+        row = await book.database.fetchrow(_SQL["lock"](event_id=event_id))
         if row is None:
             raise EventUnknownError(f"No event {event_id!r} was received.", event_id=event_id)
         before = Verdict(row["verdict"])
@@ -62,9 +66,9 @@ async def replay(book: Book, event_id: str, by: Operator) -> Replayed:
 async def parked(book: Book) -> AsyncIterator[str]:
     """The ids of all parked events, oldest first, as they stand when each is asked for."""
     after: tuple[datetime | None, str | None] = (None, None)
-    until = await book.database.fetchval(*_SQL["newest"]())
+    until = await book.database.fetchval(_SQL["newest"]())
     while row := await book.database.fetchrow(
-        *_SQL["next_parked"](after=after[0], after_id=after[1], until=until)
+        _SQL["next_parked"](after=after[0], after_id=after[1], until=until)
     ):
         after = row["received_at"], row["id"]
         yield row["id"]

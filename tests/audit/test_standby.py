@@ -114,9 +114,9 @@ async def test_a_position_alone_does_not_do(servers: Streaming) -> None:
     statement = sql.beside(readings.__file__)["has_replayed"]
     async with opened(servers.standby.application_url) as standby:
         floor = await standby.fetchval("SELECT floor FROM book")
-        assert await standby.fetchval(*statement(position="0/1", floor=floor))
+        assert await standby.fetchval(statement(position="0/1", floor=floor))
         later = floor + timedelta(microseconds=1)
-        assert not await standby.fetchval(*statement(position="0/1", floor=later))
+        assert not await standby.fetchval(statement(position="0/1", floor=later))
 
 
 async def test_the_primary_answers_for_a_replica_that_lags_is_gone_or_went_its_own_way(

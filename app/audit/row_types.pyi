@@ -1,0 +1,600 @@
+"""Rows of this package's statements. Generated: WRITE_ROWS=1 pytest tests/infrastructure/test_row_types.py"""
+
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any, TypedDict
+
+from app.infrastructure.ids import AccountNumber, EntryNumber, HoldNumber, JournalNumber, LotNumber, RunNumber
+from app.infrastructure.sql import Statement
+
+class AccountsPage(TypedDict):
+    id: Any
+    external_id: str
+    opened_at: datetime
+    closed_at: datetime
+    suspended_at: datetime
+    joined_to: int
+    last_used_at: datetime
+    written_at: datetime
+    free: int
+    held: int
+    debt: int
+    tier: str
+    time_zone: str
+    day_on: date
+    day_opening: int
+    day_starts_at: datetime
+    day_ends_at: datetime
+    day_lot_id: LotNumber
+    day_carried_lot_id: LotNumber
+    day_catalogue_id: Any
+    day_used_brought: int
+    brought_until: datetime
+    day_withdrawn: bool
+    due_at: datetime
+    public_id: str
+    customer_id: str
+    state: str
+    available: int
+
+class AccountsNth(TypedDict):
+    id: Any
+
+class AccountsSql(TypedDict):
+    page: Statement[AccountsPage]
+    nth: Statement[AccountsNth]
+
+class BalanceNowOfMany(TypedDict):
+    public_id: str
+    free: int
+    held: int
+    debt: int
+    now: datetime
+
+class BalanceNow(TypedDict):
+    free: int
+    held: int
+    debt: int
+    now: datetime
+
+class BalanceAsOf(TypedDict):
+    free: int
+    held: int
+    debt: int
+    now: datetime
+
+class BalanceSql(TypedDict):
+    now_of_many: Statement[BalanceNowOfMany]
+    now: Statement[BalanceNow]
+    as_of: Statement[BalanceAsOf]
+
+class EntriesOfJournal(TypedDict):
+    id: Any
+    journal_id: JournalNumber
+    owner_id: Any
+    kind: str
+    debit: str
+    credit: str
+    amount: int
+    change: int
+    balance_after: int
+    lot_id: LotNumber
+    lot_source: str
+    hold_id: HoldNumber
+    reverses_entry_id: EntryNumber
+    effective_at: datetime
+    recorded_at: datetime
+    journal_kind: str
+    event_id: str
+    run_id: RunNumber
+    idempotency_key: str
+    label: str
+    member: str
+    source: str
+    actor: str
+    reason: str
+    account_id: str
+
+class EntriesAccountIds(TypedDict):
+    id: Any
+
+class EntriesNthUp(TypedDict):
+    id: Any
+
+class EntriesNthDown(TypedDict):
+    id: Any
+
+class EntriesSql(TypedDict):
+    of_journal: Statement[EntriesOfJournal]
+    account_ids: Statement[EntriesAccountIds]
+    nth_up: Statement[EntriesNthUp]
+    nth_down: Statement[EntriesNthDown]
+
+class ExplainSides(TypedDict):
+    free: int
+    held: int
+    debt: int
+
+class ExplainLots(TypedDict):
+    id: Any
+    account_id: AccountNumber
+    source: str
+    priority: int
+    granted_at: datetime
+    expires_at: datetime
+    granted: int
+    lapsed: int
+    moved: int
+    free: int
+    held: int
+    live: bool
+
+class ExplainLotsAsOf(TypedDict):
+    id: Any
+    source: str
+    granted_at: datetime
+    expires_at: datetime
+    free: int
+    held: int
+
+class ExplainBehindLots(TypedDict):
+    id: Any
+    journal_id: JournalNumber
+    owner_id: Any
+    kind: str
+    debit: str
+    credit: str
+    amount: int
+    change: int
+    balance_after: int
+    lot_id: LotNumber
+    lot_source: str
+    hold_id: HoldNumber
+    reverses_entry_id: EntryNumber
+    effective_at: datetime
+    recorded_at: datetime
+    journal_kind: str
+    event_id: str
+    run_id: RunNumber
+    idempotency_key: str
+    label: str
+    member: str
+    source: str
+    actor: str
+    reason: str
+    account_id: str
+
+class ExplainBehindDebt(TypedDict):
+    id: Any
+    journal_id: JournalNumber
+    owner_id: Any
+    kind: str
+    debit: str
+    credit: str
+    amount: int
+    change: int
+    balance_after: int
+    lot_id: LotNumber
+    lot_source: str
+    hold_id: HoldNumber
+    reverses_entry_id: EntryNumber
+    effective_at: datetime
+    recorded_at: datetime
+    journal_kind: str
+    event_id: str
+    run_id: RunNumber
+    idempotency_key: str
+    label: str
+    member: str
+    source: str
+    actor: str
+    reason: str
+    account_id: str
+
+class ExplainSql(TypedDict):
+    sides: Statement[ExplainSides]
+    lots: Statement[ExplainLots]
+    lots_as_of: Statement[ExplainLotsAsOf]
+    behind_lots: Statement[ExplainBehindLots]
+    behind_debt: Statement[ExplainBehindDebt]
+
+class JournalsJournal(TypedDict):
+    id: Any
+    kind: str
+    source: str
+    actor: str
+    event_id: str
+    run_id: RunNumber
+    reverses_journal_id: JournalNumber
+    idempotency_key: str
+    request_hash: bytes
+    label: str
+    member: str
+    effective_at: datetime
+    recorded_at: datetime
+    reason: str
+    metadata: str
+
+class JournalsSql(TypedDict):
+    journal: Statement[JournalsJournal]
+
+class LifeCycleSubscriptions(TypedDict):
+    id: str
+    account_id: AccountNumber
+    customer_id: str
+    moved_at: datetime
+    created_at: datetime
+    updated_at: datetime
+    state: str
+    status: str
+    price_id: str
+    price_ids: list[str]
+    period_end_at: datetime
+    billing_cycle: str
+    cancel_at_period_end: bool
+    cancel_at: datetime
+    tier: str
+    grace_tier: str
+    grace_ends_at: datetime
+    failing_since: datetime
+    catalogue_id: Any
+    last_event_id: str
+    last_event_at: datetime
+    settled: str
+    settled_to: datetime
+    settled_catalogue_id: Any
+    public_account_id: str
+
+class LifeCycleSubscription(TypedDict):
+    id: str
+    account_id: AccountNumber
+    customer_id: str
+    moved_at: datetime
+    created_at: datetime
+    updated_at: datetime
+    state: str
+    status: str
+    price_id: str
+    price_ids: list[str]
+    period_end_at: datetime
+    billing_cycle: str
+    cancel_at_period_end: bool
+    cancel_at: datetime
+    tier: str
+    grace_tier: str
+    grace_ends_at: datetime
+    failing_since: datetime
+    catalogue_id: Any
+    last_event_id: str
+    last_event_at: datetime
+    settled: str
+    settled_to: datetime
+    settled_catalogue_id: Any
+    public_account_id: str
+
+class LifeCycleTransitions(TypedDict):
+    id: Any
+    subscription_id: str
+    from_state: str
+    to_state: str
+    trigger: str
+    event_id: str
+    effective_at: datetime
+    recorded_at: datetime
+
+class LifeCycleEventsUp(TypedDict):
+    id: str
+    number: int
+    type: str
+    api_version: str
+    livemode: bool
+    created_at: datetime
+    received_at: datetime
+    verdict: str
+    verdict_reason: str
+    subscription_id: str
+    customer_id: str
+    attempt_count: int
+    next_attempt_at: datetime
+    error: str
+    delivery_count: int
+
+class LifeCycleEventsDown(TypedDict):
+    id: str
+    number: int
+    type: str
+    api_version: str
+    livemode: bool
+    created_at: datetime
+    received_at: datetime
+    verdict: str
+    verdict_reason: str
+    subscription_id: str
+    customer_id: str
+    attempt_count: int
+    next_attempt_at: datetime
+    error: str
+    delivery_count: int
+
+class LifeCycleEvent(TypedDict):
+    id: str
+    type: str
+    api_version: str
+    livemode: bool
+    created_at: datetime
+    received_at: datetime
+    verdict: str
+    verdict_reason: str
+    subscription_id: str
+    customer_id: str
+    attempt_count: int
+    next_attempt_at: datetime
+    error: str
+    delivery_count: int
+    payload: bytes
+
+class LifeCycleDeliveries(TypedDict):
+    id: Any
+    event_id: str
+    received_at: datetime
+    verdict: str
+    reason: str
+
+class LifeCycleCustomersOf(TypedDict):
+    id: str
+
+class LifeCycleSql(TypedDict):
+    subscriptions: Statement[LifeCycleSubscriptions]
+    subscription: Statement[LifeCycleSubscription]
+    transitions: Statement[LifeCycleTransitions]
+    events_up: Statement[LifeCycleEventsUp]
+    events_down: Statement[LifeCycleEventsDown]
+    event: Statement[LifeCycleEvent]
+    deliveries: Statement[LifeCycleDeliveries]
+    customers_of: Statement[LifeCycleCustomersOf]
+
+class OperatorActsActs(TypedDict):
+    id: Any
+    actor: str
+    act: str
+    reason: str
+    subject: str
+    account_id: AccountNumber
+    journal_id: JournalNumber
+    event_id: str
+    run_id: RunNumber
+    at: datetime
+    idempotency_key: str
+    request_hash: bytes
+    told_reason: str
+    public_account_id: str
+
+class OperatorActsSql(TypedDict):
+    acts: Statement[OperatorActsActs]
+
+class ReadingsHasReplayed(TypedDict):
+    replayed: bool
+
+class ReadingsSql(TypedDict):
+    has_replayed: Statement[ReadingsHasReplayed]
+
+class ReversalsUp(TypedDict):
+    id: Any
+    of_journal_id: JournalNumber
+    of_run_id: RunNumber
+    of_event_id: str
+    part_of: int
+    journal_id: JournalNumber
+    account_id: AccountNumber
+    lot_id: LotNumber
+    entry_id: EntryNumber
+    house: str
+    policy: str
+    standing: str
+    requested: int
+    clawed: int
+    held: int
+    shortfall: int
+    expired: int
+    carried: int
+    pending: int
+    shortfall_reversed: int
+    waived: int
+    state: str
+    journal_count: int
+    skipped: int
+    last_journal_id: JournalNumber
+    idempotency_key: str
+    request_hash: bytes
+    actor: str
+    reason: str
+    created_at: datetime
+    finished_at: datetime
+    public_account_id: str
+
+class ReversalsDown(TypedDict):
+    id: Any
+    of_journal_id: JournalNumber
+    of_run_id: RunNumber
+    of_event_id: str
+    part_of: int
+    journal_id: JournalNumber
+    account_id: AccountNumber
+    lot_id: LotNumber
+    entry_id: EntryNumber
+    house: str
+    policy: str
+    standing: str
+    requested: int
+    clawed: int
+    held: int
+    shortfall: int
+    expired: int
+    carried: int
+    pending: int
+    shortfall_reversed: int
+    waived: int
+    state: str
+    journal_count: int
+    skipped: int
+    last_journal_id: JournalNumber
+    idempotency_key: str
+    request_hash: bytes
+    actor: str
+    reason: str
+    created_at: datetime
+    finished_at: datetime
+    public_account_id: str
+
+class ReversalsOne(TypedDict):
+    id: Any
+    of_journal_id: JournalNumber
+    of_run_id: RunNumber
+    of_event_id: str
+    part_of: int
+    journal_id: JournalNumber
+    account_id: AccountNumber
+    lot_id: LotNumber
+    entry_id: EntryNumber
+    house: str
+    policy: str
+    standing: str
+    requested: int
+    clawed: int
+    held: int
+    shortfall: int
+    expired: int
+    carried: int
+    pending: int
+    shortfall_reversed: int
+    waived: int
+    state: str
+    journal_count: int
+    skipped: int
+    last_journal_id: JournalNumber
+    idempotency_key: str
+    request_hash: bytes
+    actor: str
+    reason: str
+    created_at: datetime
+    finished_at: datetime
+    public_account_id: str
+
+class ReversalsSql(TypedDict):
+    up: Statement[ReversalsUp]
+    down: Statement[ReversalsDown]
+    one: Statement[ReversalsOne]
+
+class RollForwardSums(TypedDict):
+    opening: Decimal
+    granted: Decimal
+    purchased: Decimal
+    spent: Decimal
+    returned: Decimal
+    refunded: Decimal
+    expired: Decimal
+    adjusted: Decimal
+    transferred: Decimal
+    reversed: Decimal
+    closing: Decimal
+
+class RollForwardSumsByLotSource(TypedDict):
+    lot_source: str
+    repaid: Decimal
+    opening: Decimal
+    granted: Decimal
+    purchased: Decimal
+    spent: Decimal
+    returned: Decimal
+    refunded: Decimal
+    expired: Decimal
+    adjusted: Decimal
+    transferred: Decimal
+    reversed: Decimal
+    closing: Decimal
+
+class RollForwardSql(TypedDict):
+    sums: Statement[RollForwardSums]
+    sums_by_lot_source: Statement[RollForwardSumsByLotSource]
+
+class StatementUsed(TypedDict):
+    place: int
+    named: bool
+    day_on: date
+    label: str
+    used: int
+
+class StatementLotsLeft(TypedDict):
+    source: str
+    free: int
+    held: int
+    granted: int
+    expires_at: datetime
+    others: int
+    others_free: int
+
+class StatementOpening(TypedDict):
+    coalesce: int
+
+class StatementByDay(TypedDict):
+    day_on: date
+    change: int
+    received: int
+    bought: int
+    used: int
+    given_back: int
+    expired: int
+
+class StatementActs(TypedDict):
+    recorded_at: datetime
+    journal_id: JournalNumber
+    kind: str
+    source: str
+    label: str
+    change: int
+
+class StatementSql(TypedDict):
+    used: Statement[StatementUsed]
+    lots_left: Statement[StatementLotsLeft]
+    opening: Statement[StatementOpening]
+    by_day: Statement[StatementByDay]
+    acts: Statement[StatementActs]
+
+class TrialBalanceSums(TypedDict):
+    account: str
+    debits: Decimal
+    credits: Decimal
+
+class TrialBalanceSql(TypedDict):
+    sums: Statement[TrialBalanceSums]
+
+class WhySpent(TypedDict):
+    label: str
+    spent: int
+    came_back: int
+
+class WhyMoves(TypedDict):
+    journal_id: JournalNumber
+    kind: str
+    recorded_at: datetime
+    actor: str
+    event_id: str
+    reverses_journal_id: JournalNumber
+    reason: str
+    change: int
+
+class WhyCorrections(TypedDict):
+    kind: str
+    change: int
+    recorded_at: datetime
+    actor: str
+    reason: str
+
+class WhyLater(TypedDict):
+    exists: bool
+
+class WhySql(TypedDict):
+    spent: Statement[WhySpent]
+    moves: Statement[WhyMoves]
+    corrections: Statement[WhyCorrections]
+    later: Statement[WhyLater]

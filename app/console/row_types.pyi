@@ -1,0 +1,156 @@
+"""Rows of this package's statements. Generated: WRITE_ROWS=1 pytest tests/infrastructure/test_row_types.py"""
+
+from datetime import date, datetime
+from typing import Any, TypedDict
+
+from app.infrastructure.ids import AccountNumber, JournalNumber, RunNumber
+from app.infrastructure.sql import Statement
+
+class AccountBalances(TypedDict):
+    account_id: AccountNumber
+    recorded_at: datetime
+    balance: int
+
+class AccountBefore(TypedDict):
+    account_id: AccountNumber
+    balance: int
+
+class AccountTransitions(TypedDict):
+    id: Any
+    subscription_id: str
+    from_state: str
+    to_state: str
+    trigger: str
+    event_id: str
+    effective_at: datetime
+    recorded_at: datetime
+
+class AccountActs(TypedDict):
+    id: Any
+    actor: str
+    act: str
+    reason: str
+    subject: str
+    account_id: AccountNumber
+    journal_id: JournalNumber
+    event_id: str
+    run_id: RunNumber
+    at: datetime
+    idempotency_key: str
+    request_hash: bytes
+
+class AccountGranted(TypedDict):
+    id: Any
+    granted: int
+
+class AccountSql(TypedDict):
+    balances: Statement[AccountBalances]
+    before: Statement[AccountBefore]
+    transitions: Statement[AccountTransitions]
+    acts: Statement[AccountActs]
+    granted: Statement[AccountGranted]
+
+class AccountsPresent(TypedDict):
+    public_id: str
+
+class AccountsNamed(TypedDict):
+    is_event: bool
+    id: str
+
+class AccountsBeginSo(TypedDict):
+    external_id: str
+
+class AccountsSql(TypedDict):
+    present: Statement[AccountsPresent]
+    named: Statement[AccountsNamed]
+    begin_so: Statement[AccountsBeginSo]
+
+class CatalogueVersions(TypedDict):
+    id: Any
+    applied_at: datetime
+    applied_by: str
+    run_count: int
+    first_on: date
+    last_on: date
+
+class CatalogueVersion(TypedDict):
+    id: Any
+    content: str
+    applied_at: datetime
+    applied_by: str
+
+class CatalogueBefore(TypedDict):
+    id: Any
+    content: str
+
+class CatalogueSql(TypedDict):
+    versions: Statement[CatalogueVersions]
+    version: Statement[CatalogueVersion]
+    before: Statement[CatalogueBefore]
+
+class KeysListed(TypedDict):
+    id: str
+    name: str
+    scopes: list[str]
+    networks: list[str]
+    created_at: datetime
+    expires_at: datetime
+    revoked_at: datetime
+    last_used_at: datetime
+
+class KeysSql(TypedDict):
+    listed: Statement[KeysListed]
+
+class OperatorActsNewest(TypedDict):
+    id: Any
+    actor: str
+    act: str
+    reason: str
+    subject: str
+    account_id: AccountNumber
+    journal_id: JournalNumber
+    event_id: str
+    run_id: RunNumber
+    at: datetime
+    idempotency_key: str
+    request_hash: bytes
+    told_reason: str
+    public_id: str
+
+class OperatorActsGoing(TypedDict):
+    id: Any
+    of_run_id: RunNumber
+    reason: str
+    actor: str
+    journal_count: int
+
+class OperatorActsSql(TypedDict):
+    newest: Statement[OperatorActsNewest]
+    going: Statement[OperatorActsGoing]
+
+class TodayVerdicts(TypedDict):
+    verdict: str
+    events: int
+
+class TodayAlerts(TypedDict):
+    id: Any
+    kind: str
+    tier: str
+    threshold: int
+    value: int
+    effective_at: datetime
+    raised_at: datetime
+    journal_id: JournalNumber
+    public_id: str
+
+class TodayFolded(TypedDict):
+    day_on: date
+    tier: str
+    granted: int
+    spent: int
+    expired: int
+
+class TodaySql(TypedDict):
+    verdicts: Statement[TodayVerdicts]
+    alerts: Statement[TodayAlerts]
+    folded: Statement[TodayFolded]

@@ -1,0 +1,110 @@
+"""The types of rows, for mypy: a ``row_types.pyi`` in each package that has ``.sql`` files.
+
+PostgreSQL says which columns a statement gives. A test compares these files with it, and writes
+them anew: `WRITE_ROWS=1 pytest tests/infrastructure/test_row_types.py`. Nothing reads them at run
+time, where a row stays asyncpg's record. A column may also be None where its table or a join
+allows it: PostgreSQL tells names and types, and no more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+_HEAD: Final = (
+    '"""Rows of this package\'s statements. Generated: WRITE_ROWS=1 pytest'
+    ' tests/infrastructure/test_row_types.py"""\n'
+)
+_TYPES: Final = {
+    "bool": "bool",
+    "bytea": "bytes",
+    "date": "date",
+    "float8": "float",
+    "int2": "int",
+    "int4": "int",
+    "int8": "int",
+    "interval": "timedelta",
+    "json": "str",
+    "jsonb": "str",
+    "name": "str",
+    "numeric": "Decimal",
+    "text": "str",
+    "timestamptz": "datetime",
+    "uuid": "UUID",
+}
+# Whose number an integer is, by the last word before `_id`. A bare `id` does not say it.
+_NUMBERS: Final = {
+    "account": "AccountNumber",
+    "backing": "BackingNumber",
+    "endpoint": "EndpointNumber",
+    "entry": "EntryNumber",
+    "hold": "HoldNumber",
+    "journal": "JournalNumber",
+    "lot": "LotNumber",
+    "message": "MessageNumber",
+    "reversal": "ReversalNumber",
+    "run": "RunNumber",
+    "transition": "TransitionNumber",
+    "verification": "VerificationNumber",
+}
+_IMPORTS: Final = {
+    "date": "datetime",
+    "datetime": "datetime",
+    "timedelta": "datetime",
+    "Decimal": "decimal",
+    "Any": "typing",
+    "TypedDict": "typing",
+    "UUID": "uuid",
+    "Statement": "app.infrastructure.sql",
+    **dict.fromkeys(_NUMBERS.values(), "app.infrastructure.ids"),
+}
+
+
+def stub(files: Mapping[str, Mapping[str, Iterable[tuple[str, str]]]]) -> str:
+    """Return the text of a package's row_types.pyi.
+
+    ``files`` has the statements of each module that has a ``.sql`` file, by name, and of each the
+    columns as (name, PostgreSQL's type).
+    """
+    used = {"TypedDict", "Statement"}
+    body: list[str] = []
+    for module, statements in sorted(files.items()):
+        rows: dict[str, str] = {}
+        for name, columns in statements.items():
+            lines = [
+                f"    {column}: {_type(column, kind, used)}"
+                for column, kind in columns
+                if column.isidentifier()  # not PostgreSQL's own `?column?`, which nobody reads
+            ]
+            rows[name] = f"{_camel(module)}{_camel(name)}" if lines else "None"
+            if lines:
+                body += ["", f"class {rows[name]}(TypedDict):", *lines]
+        if rows:  # not of parts alone
+            body += ["", f"class {_camel(module)}Sql(TypedDict):"]
+            body += [f"    {name}: Statement[{row}]" for name, row in rows.items()]
+    return "\n".join([_HEAD, *_imports(used), *body, ""])
+
+
+def _camel(name: str) -> str:
+    return "".join(part.capitalize() for part in name.split("_"))
+
+
+def _type(column: str, kind: str, used: set[str]) -> str:
+    """Return the type of a column in Python, and add to ``used`` the names that it needs."""
+    one, is_array = kind.removesuffix("[]"), kind.endswith("[]")
+    found = _TYPES.get(one, "Any")
+    if found == "int" and column.rsplit("_", maxsplit=1)[-1] in ("id", "ids"):
+        found = _NUMBERS.get(column.rpartition("_id")[0].split("_")[-1], "Any")
+    used |= {found} & _IMPORTS.keys()
+    return f"list[{found}]" if is_array else found
+
+
+def _imports(used: set[str]) -> list[str]:
+    """Return the import lines, in the order that the linter asks for."""
+    by_module: dict[str, list[str]] = {}
+    for name in used:
+        by_module.setdefault(_IMPORTS[name], []).append(name)
+    ordered = sorted(by_module, key=lambda module: (module.startswith("app."), module))
+    lines = [f"from {module} import {', '.join(sorted(by_module[module]))}" for module in ordered]
+    first_own = next(i for i, module in enumerate(ordered) if module.startswith("app."))
+    return [*lines[:first_own], "", *lines[first_own:]]
