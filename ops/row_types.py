@@ -47,6 +47,15 @@ _NUMBERS: Final = {
     "transition": "TransitionNumber",
     "verification": "VerificationNumber",
 }
+# Of other names; `[]` after that of an array.
+_NAMED: Final = {
+    "entries[]": "EntryNumber",
+    "journals[]": "JournalNumber",
+    "lots[]": "LotNumber",
+    "part_of": "ReversalNumber",
+    "present": "AccountNumber",
+    "tied_to": "AccountNumber",
+}
 _IMPORTS: Final = {
     "date": "datetime",
     "datetime": "datetime",
@@ -93,7 +102,9 @@ def _type(column: str, kind: str, used: set[str]) -> str:
     """Return the type of a column in Python, and add to ``used`` the names that it needs."""
     one, is_array = kind.removesuffix("[]"), kind.endswith("[]")
     found = _TYPES.get(one, "Any")
-    if found == "int" and column.rsplit("_", maxsplit=1)[-1] in ("id", "ids"):
+    if found == "int" and f"{column}{kind[len(one) :]}" in _NAMED:
+        found = _NAMED[f"{column}{kind[len(one) :]}"]
+    elif found == "int" and column.rsplit("_", maxsplit=1)[-1] in ("id", "ids"):
         found = _NUMBERS.get(column.rpartition("_id")[0].split("_")[-1], "Any")
     used |= {found} & _IMPORTS.keys()
     return f"list[{found}]" if is_array else found

@@ -5,13 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from app.accounts.open import TIES, Rank
 from app.infrastructure import ids
-from app.infrastructure.db import Database, Record
+from app.infrastructure.db import Database
+
+if TYPE_CHECKING:
+    from app.accounts import row_types
+
 
 _ACCOUNT_ID: Final = re.compile(ids.ACCOUNT_ID)
 
@@ -120,7 +124,7 @@ def _standing(of_object: Mapping[str, Claim], said: Said) -> list[Claim]:
     ]
 
 
-def of_row(row: Record) -> Claim:
+def of_row(row: row_types.TiesCustomer) -> Claim:
     """Return a claim from its stored row."""
     return Claim(
         rank=Rank(row["rank"]),

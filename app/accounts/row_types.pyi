@@ -129,7 +129,7 @@ class PageLinksNamed(TypedDict):
     opened_at: datetime
 
 class PageLinksLedTo(TypedDict):
-    present: int
+    present: AccountNumber
     opened_at: datetime
     now: datetime
 

@@ -107,7 +107,9 @@ async def view(book: Book, public_id: str) -> AccountView:
     return await _read_found(book, public_id, row)
 
 
-async def _read_found(book: Book, public_id: str, row: Record | None) -> AccountView:
+async def _read_found(
+    book: Book, public_id: str, row: row_types.ViewReadNamed | None
+) -> AccountView:
     if row is None:
         raise unknown(public_id)
     return await _read(book, row)
@@ -120,7 +122,7 @@ async def view_of_account(book: Book, number: AccountNumber) -> AccountView:
     return await _read(book, row)
 
 
-async def _read(book: Book, row: Record) -> AccountView:
+async def _read(book: Book, row: row_types.ViewRead) -> AccountView:
     """Return the view of an account from its row: most need one query more, the others two."""
     if load.is_plain(row):
         now = max(row["now"], row["written_at"])
@@ -154,7 +156,7 @@ async def balances(book: Book, public_ids: Sequence[str]) -> dict[str, Standing]
     }
 
 
-def _view(row: Record, day: AccountDay) -> AccountView:
+def _view(row: row_types.ViewRead, day: AccountDay) -> AccountView:
     subscriptions = row["received"]
     lots = [_lot(lot) for lot in sorted(day.sheet.lots, key=Lot.burn_order)]
     day.post_due(Origin("read", "read"))  # on a sheet that is thrown away

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from app.allowance.day import AccountDay
 from app.allowance.past_days import DAY_SOURCES, PastDay
 from app.infrastructure import sql
-from app.infrastructure.db import Database, Record
+from app.infrastructure.db import Database
 from app.ledger import post, reserved
 from app.ledger.sheet import Lot
 
@@ -84,8 +84,8 @@ def _join_known(day: AccountDay, lot: Lot) -> bool:
 
 
 def _reached(
-    day: AccountDay, rows: Sequence[Record], ends: set[datetime]
-) -> list[tuple[Record, Record]]:
+    day: AccountDay, rows: Sequence[row_types.LoadMoreDaysSince], ends: set[datetime]
+) -> list[tuple[row_types.LoadMoreDaysSince, row_types.LoadMoreDaysSince]]:
     """Return the days that ended then, and the days reached from them, each with the next one."""
     wanted, reached = [], False
     for row, after in pairwise(rows):
@@ -95,7 +95,12 @@ def _reached(
     return wanted
 
 
-def _past_day(day: AccountDay, row: Record, after: Record, ended: Sequence[Lot]) -> PastDay:
+def _past_day(
+    day: AccountDay,
+    row: row_types.LoadMoreDaysSince,
+    after: row_types.LoadMoreDaysSince,
+    ended: Sequence[Lot],
+) -> PastDay:
     own, carried = day.sheet.lot(row["lot_id"]), day.sheet.lot(row["carried_lot_id"])
     assert own is not None
     others = [one for one in ended if one.expires_at == own.expires_at]

@@ -3,7 +3,7 @@
 from datetime import date, datetime
 from typing import Any, TypedDict
 
-from app.infrastructure.ids import AccountNumber, LotNumber
+from app.infrastructure.ids import AccountNumber, EntryNumber, JournalNumber, LotNumber
 from app.infrastructure.sql import Statement
 
 class LoadGivings(TypedDict):
@@ -38,9 +38,9 @@ class LoadMoreSql(TypedDict):
     days_since: Statement[LoadMoreDaysSince]
 
 class StoreWrite(TypedDict):
-    journals: list[int]
-    lots: list[int]
-    entries: list[int]
+    journals: list[JournalNumber]
+    lots: list[LotNumber]
+    entries: list[EntryNumber]
 
 class StoreSql(TypedDict):
     write: Statement[StoreWrite]

@@ -45,7 +45,7 @@ async def accounts(
     cursor: str | None,
     limit: int,
     looked_max: int | None = None,
-) -> Page:
+) -> Page[row_types.AccountsPage]:
     """Return one page in the order of opening; raise InvalidCursorError.
 
     Acts that are due and not posted are not included: at most one tick is missing, and a dormant

@@ -11,7 +11,7 @@ from app.audit.entries import account_numbers
 from app.audit.horizon import Horizon, Horizons
 from app.errors import AccountUnknownError, BeyondHorizonError
 from app.infrastructure import sql
-from app.infrastructure.db import Database, Record
+from app.infrastructure.db import Database
 from app.infrastructure.group_commit import GroupQueue
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ async def balance(
     return _balance(row, horizon)
 
 
-def _balance(row: Record, horizon: Horizon) -> BalanceAsOf:
+def _balance(row: row_types.BalanceNowOfMany, horizon: Horizon) -> BalanceAsOf:
     total = row["free"] + row["held"] - row["debt"]
     return BalanceAsOf(
         total, row["free"], row["held"], row["debt"], row["now"], horizon.complete_to

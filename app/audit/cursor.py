@@ -7,30 +7,31 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Mapping, Sequence
+from typing import Final, Generic, cast
 
 import msgspec
 
 from app.errors import InvalidCursorError
-from app.infrastructure.db import Record
+from app.infrastructure.sql import Row_co
 
 _DIGEST_BYTES = 8
 PAST_EVERY_NUMBER: Final = 2**63 - 1
 
 
-class Page(msgspec.Struct, frozen=True):
+class Page(msgspec.Struct, Generic[Row_co], frozen=True):
     """Some rows, and the cursor to the next page; None at the end."""
 
-    rows: Sequence[Record]
+    rows: Sequence[Row_co]
     next_cursor: str | None
 
 
-def page(rows: Sequence[Record], limit: int, query: object, key: str = "id") -> Page:
+def page(rows: Sequence[Row_co], limit: int, query: object, key: str = "id") -> Page[Row_co]:
     """Return a page of at most ``limit`` rows; the caller read one more than that."""
     if len(rows) <= limit:
         return Page(rows, None)
-    return Page(rows[:limit], encode(str(rows[limit - 1][key]), query))
+    last = cast("Mapping[str, object]", rows[limit - 1])
+    return Page(rows[:limit], encode(str(last[key]), query))
 
 
 def encode(last: str, query: object) -> str:

@@ -190,7 +190,9 @@ def where(query: EntryQuery, horizon: Horizon) -> tuple[str, list[object]]:
     return " AND ".join(conditions), values
 
 
-async def of_journal(database: Database, journal_id: JournalNumber) -> list[Record]:
+async def of_journal(
+    database: Database, journal_id: JournalNumber
+) -> list[row_types.EntriesOfJournal]:
     """A journal's entries, in order."""
     return await database.fetch(_SQL["of_journal"](journal_id=journal_id))
 

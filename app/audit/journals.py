@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from app.audit import entries
 from app.errors import JournalUnknownError
 from app.infrastructure import sql
-from app.infrastructure.db import Database, Record
+from app.infrastructure.db import Database
 from app.infrastructure.ids import JournalNumber
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ _SQL: Final[row_types.JournalsSql] = sql.beside(__file__)
 
 async def find(
     database: Database, number: JournalNumber | None, public_id: str
-) -> tuple[Record, list[Record]]:
+) -> tuple[row_types.JournalsJournal, list[row_types.EntriesOfJournal]]:
     """Return the journal's row and its entries; raise JournalUnknownError if there is none."""
     row = None
     if number is not None:

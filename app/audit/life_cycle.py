@@ -57,7 +57,7 @@ class EventQuery(msgspec.Struct, frozen=True, kw_only=True):
 
 async def subscriptions(
     database: Database, query: SubscriptionQuery, cursor: str | None, limit: int
-) -> Page:
+) -> Page[row_types.LifeCycleSubscriptions]:
     """Return one page by id; raise InvalidCursorError."""
     rows = await database.fetch(
         _SQL["subscriptions"](
@@ -70,7 +70,7 @@ async def subscriptions(
     return cursors.page(rows, limit, query.asked)
 
 
-async def subscription(database: Database, subscription_id: str) -> Record:
+async def subscription(database: Database, subscription_id: str) -> row_types.LifeCycleSubscription:
     """Return one subscription; raise SubscriptionUnknownError."""
     row = await database.fetchrow(_SQL["subscription"](id=subscription_id))
     if row is None:
@@ -82,7 +82,7 @@ async def subscription(database: Database, subscription_id: str) -> Record:
 
 async def transitions(
     database: Database, horizons: Horizons, subscription_id: str, cursor: str | None, limit: int
-) -> Page:
+) -> Page[row_types.LifeCycleTransitions]:
     """Return one page of a subscription's steps, oldest first.
 
     Raises SubscriptionUnknownError and InvalidCursorError.
@@ -102,7 +102,7 @@ async def transitions(
 
 async def events(
     database: Database, horizons: Horizons, query: EventQuery, cursor: str | None, limit: int
-) -> Page:
+) -> Page[row_types.LifeCycleEventsUp]:
     """Return one page in order of receipt; raise InvalidCursorError."""
     up = query.order == "asc"
     after = cursors.decode_number(cursor, query.asked, 0 if up else PAST_EVERY_NUMBER)
@@ -129,7 +129,7 @@ async def _customers(database: Database, query: EventQuery) -> list[str] | None:
     return [row["id"] for row in rows if query.customer_id in (None, row["id"])]
 
 
-async def event(database: Database, event_id: str) -> Record:
+async def event(database: Database, event_id: str) -> row_types.LifeCycleEvent:
     """Return one event with its payload; raise EventUnknownError."""
     row = await database.fetchrow(_SQL["event"](id=event_id))
     if row is None:
@@ -137,7 +137,7 @@ async def event(database: Database, event_id: str) -> Record:
     return row
 
 
-async def deliveries(database: Database, event_id: str) -> list[Record]:
+async def deliveries(database: Database, event_id: str) -> list[row_types.LifeCycleDeliveries]:
     """Return the verdicts of an event's deliveries and retries, oldest first; the newest 1,000."""
     rows = await database.fetch(_SQL["deliveries"](event_id=event_id, limit=DELIVERIES_MAX))
     return rows[::-1]
@@ -145,7 +145,7 @@ async def deliveries(database: Database, event_id: str) -> list[Record]:
 
 async def runs(
     database: Database, horizons: Horizons, cursor: str | None, limit: int, order: Order
-) -> Page:
+) -> Page[Record]:
     """Return one page by id; raise InvalidCursorError."""
     query = ("runs", order)
     up = order == "asc"

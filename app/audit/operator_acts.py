@@ -19,7 +19,7 @@ _SQL: Final[row_types.OperatorActsSql] = sql.beside(__file__)
 
 async def acts(
     database: Database, horizons: Horizons, act: str | None, cursor: str | None, limit: int
-) -> Page:
+) -> Page[row_types.OperatorActsActs]:
     """Return one page by id, oldest first; accounts have their present public id.
 
     Raises InvalidCursorError.

@@ -44,7 +44,7 @@ class ReversalQuery(msgspec.Struct, frozen=True, kw_only=True):
 
 async def reversals(
     database: Database, horizons: Horizons, query: ReversalQuery, cursor: str | None, limit: int
-) -> Page:
+) -> Page[row_types.ReversalsUp]:
     """Return one page by id; raise InvalidCursorError."""
     up = query.order == "asc"
     asked = ("reversals", query.asked)
@@ -60,7 +60,7 @@ async def reversals(
     return cursors.page(rows, limit, asked)
 
 
-async def reversal(database: Database, number: ReversalNumber | None) -> Record:
+async def reversal(database: Database, number: ReversalNumber | None) -> row_types.ReversalsOne:
     """A reversal as far as it has come; raises ReversalUnknownError."""
     row = await database.fetchrow(_SQL["one"](id=number or 0))
     if row is None:
@@ -76,7 +76,7 @@ async def taken_back(
     short: bool,
     cursor: str | None,
     limit: int,
-) -> Page:
+) -> Page[Record]:
     """One page of what was taken back of a run, or would be now, by account.
 
     Raises RunUnknownError and InvalidCursorError.

@@ -12,7 +12,7 @@ from app.audit.entries import account_numbers
 from app.audit.horizon import Horizons
 from app.errors import AccountUnknownError, BeyondHorizonError, RefusedError
 from app.infrastructure import sql
-from app.infrastructure.db import Database, Record
+from app.infrastructure.db import Database
 from app.ledger.kinds import LotSource
 
 if TYPE_CHECKING:
@@ -120,7 +120,7 @@ async def roll_forward(
     )
 
 
-def _source(lot_source: str, row: Record | None) -> SourceForward:
+def _source(lot_source: str, row: row_types.RollForwardSumsByLotSource | None) -> SourceForward:
     # All sources are listed: a line of zeros says more than a missing one.
     return SourceForward(lot_source=str(lot_source), **_whole(row or {}))
 

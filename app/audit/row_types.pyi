@@ -4,7 +4,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, TypedDict
 
-from app.infrastructure.ids import AccountNumber, EntryNumber, HoldNumber, JournalNumber, LotNumber, RunNumber
+from app.infrastructure.ids import AccountNumber, EntryNumber, HoldNumber, JournalNumber, LotNumber, ReversalNumber, RunNumber
 from app.infrastructure.sql import Statement
 
 class AccountsPage(TypedDict):
@@ -383,7 +383,7 @@ class ReversalsUp(TypedDict):
     of_journal_id: JournalNumber
     of_run_id: RunNumber
     of_event_id: str
-    part_of: int
+    part_of: ReversalNumber
     journal_id: JournalNumber
     account_id: AccountNumber
     lot_id: LotNumber
@@ -417,7 +417,7 @@ class ReversalsDown(TypedDict):
     of_journal_id: JournalNumber
     of_run_id: RunNumber
     of_event_id: str
-    part_of: int
+    part_of: ReversalNumber
     journal_id: JournalNumber
     account_id: AccountNumber
     lot_id: LotNumber
@@ -451,7 +451,7 @@ class ReversalsOne(TypedDict):
     of_journal_id: JournalNumber
     of_run_id: RunNumber
     of_event_id: str
-    part_of: int
+    part_of: ReversalNumber
     journal_id: JournalNumber
     account_id: AccountNumber
     lot_id: LotNumber

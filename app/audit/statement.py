@@ -15,7 +15,7 @@ import msgspec
 
 from app.allowance.zones import day_of, starts_at
 from app.infrastructure import sql
-from app.infrastructure.db import Database, Record
+from app.infrastructure.db import Database
 from app.infrastructure.ids import AccountNumber
 
 if TYPE_CHECKING:
@@ -210,7 +210,7 @@ def _bounds(zone: str, month: date) -> tuple[datetime, datetime]:
     return starts_at(zone, month), starts_at(zone, after)
 
 
-def _day(row: Record, closing: int) -> StatementDay:
+def _day(row: row_types.StatementByDay, closing: int) -> StatementDay:
     known = {
         "received": row["received"],
         "bought": row["bought"],
@@ -224,7 +224,7 @@ def _day(row: Record, closing: int) -> StatementDay:
     )
 
 
-def _line(row: Record, balance: int) -> Line:
+def _line(row: row_types.StatementActs, balance: int) -> Line:
     return Line(
         at=row["recorded_at"],
         kind=row["kind"],

@@ -14,7 +14,7 @@ from app.audit.horizon import Horizons
 from app.audit.roll_forward import RollForward, roll_forward
 from app.errors import AccountUnknownError, RefusedError
 from app.infrastructure import sql
-from app.infrastructure.db import Database, Record
+from app.infrastructure.db import Database
 from app.infrastructure.ids import JournalNumber
 
 if TYPE_CHECKING:
@@ -131,7 +131,7 @@ def _next_month(first: date) -> date:
     return (first.replace(day=1) + timedelta(days=32)).replace(day=1)
 
 
-def _move(row: Record) -> Move:
+def _move(row: row_types.WhyMoves) -> Move:
     return Move(
         journal_id=row["journal_id"],
         kind=row["kind"],
@@ -144,7 +144,7 @@ def _move(row: Record) -> Move:
     )
 
 
-def _correction(row: Record) -> Correction:
+def _correction(row: row_types.WhyCorrections) -> Correction:
     return Correction(
         kind=row["kind"],
         change=row["change"],

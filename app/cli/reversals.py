@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -27,6 +27,10 @@ from app.reversals import preview
 from app.reversals import run as runs
 from app.reversals.event import reverse_event
 from app.reversals.record import ReversalOrder, Reversed, find
+
+if TYPE_CHECKING:
+    from app.audit.row_types import ReversalsUp
+
 
 RUN_REVERSAL_SECONDS: float = 5.0  # then its progress is told
 ACCOUNTS_SHOWN: Final = 50
@@ -156,7 +160,7 @@ async def list_reversals(
     listing.show(console, as_json=as_json)
 
 
-def _thing(row: Record) -> str:
+def _thing(row: ReversalsUp) -> str:
     if row["of_run_id"] is not None:
         return ids.public(ids.RUN, row["of_run_id"])
     if row["of_journal_id"] is not None:

@@ -16,7 +16,7 @@ from app.console.access import HOME, reads
 from app.console.frame import show
 from app.errors import RefusedError
 from app.infrastructure import sql
-from app.infrastructure.db import Database, Record
+from app.infrastructure.db import Database
 from app.runs.catalogue_preview import Preview, preview
 from app.web.http.forms import form
 
@@ -120,7 +120,7 @@ async def draft(request: Request[Any, Any, Any], state: State) -> Response[Any]:
     )
 
 
-async def _version(database: Database, number: int) -> Record:
+async def _version(database: Database, number: int) -> row_types.CatalogueVersion:
     row = await database.fetchrow(_SQL["version"](id=number))
     if row is None:
         raise RefusedError(f"No catalogue is number {number}.")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 import msgspec
 import orjson
@@ -17,11 +17,15 @@ from app.console.access import HOME, reads
 from app.console.frame import address, reader_zone, show
 from app.console.reversals import POLICIES
 from app.infrastructure import ids
-from app.infrastructure.db import Database, Record
+from app.infrastructure.db import Database
 from app.ledger.idempotency import key_if_given
 from app.ledger.kinds import Act, Kind, LotSource
 from app.web.http.parameters import row_number
 from app.web.http.patterns import KEY, LABEL, STRIPE_ID, id_pattern
+
+if TYPE_CHECKING:
+    from app.audit.row_types import EntriesOfJournal
+
 
 PATH: Final = f"{HOME}/ledger"
 ROWS: Final = 100
@@ -147,5 +151,5 @@ async def journal(
     )
 
 
-def _account(rows: list[Record]) -> str | None:
+def _account(rows: list[EntriesOfJournal]) -> str | None:
     return rows[0]["account_id"] if rows else None

@@ -19,6 +19,7 @@ from app.infrastructure.clock import NEVER
 from app.infrastructure.db import Database, Record
 
 if TYPE_CHECKING:
+    from app.audit.row_types import EntriesOfJournal
     from app.console import row_types
 
 
@@ -171,7 +172,7 @@ def _journal(rows: Sequence[Record]) -> Happened:
     )
 
 
-def moved(rows: Iterable[Record]) -> str:
+def moved(rows: Iterable[EntriesOfJournal]) -> str:
     """Return a journal's movements, such as `20 granted, 3 expired`; carried credits net to 0."""
     sums: dict[str, int] = {}
     for row in rows:

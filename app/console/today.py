@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import msgspec
 from litestar import Request, Response, get
@@ -21,7 +21,7 @@ from app.doctor.surroundings import Surroundings
 from app.errors import TallybookError
 from app.html.plots import Figure, stacked
 from app.infrastructure import clock, sql
-from app.infrastructure.db import Database, Record
+from app.infrastructure.db import Database
 
 if TYPE_CHECKING:
     from app.console import row_types
@@ -35,7 +35,8 @@ RUNS_SHOWN: Final = 5
 SERIES_MAX: Final = 8  # colours; further tiers are one
 AHEAD_SHOWN: Final = timedelta(minutes=1)
 _LAST: Final = 2**63 - 1
-_FLOWS: Final = {
+Flow = Literal["granted", "spent", "expired"]
+_FLOWS: Final[Mapping[Flow, str]] = {
     "granted": "Credits granted and bought, by tier",
     "spent": "Credits spent, by tier",
     "expired": "Credits that expired, by tier",
@@ -114,7 +115,7 @@ async def _figures(database: Database, last: date) -> list[Figure]:
 
 
 def _by_tier(
-    rows: Sequence[Record], flow: str, days: Sequence[date]
+    rows: Sequence[row_types.TodayFolded], flow: Flow, days: Sequence[date]
 ) -> Mapping[str, Sequence[int]]:
     """A value for each day by tier, the greatest tiers first; what is left over is one series.
 

@@ -18,7 +18,7 @@ import orjson
 from app.accounts.open import require
 from app.book import Book
 from app.infrastructure import ids, sql
-from app.infrastructure.db import Database, Record
+from app.infrastructure.db import Database
 from app.infrastructure.ids import AccountNumber
 from app.ledger import idempotency
 from app.operators import acts
@@ -121,7 +121,7 @@ def _new_names(account_id: AccountNumber, old: Sequence[str]) -> dict[str, str]:
 
 
 async def _erase_events(
-    database: Database, events: Sequence[Record], new: Mapping[str, str]
+    database: Database, events: Sequence[row_types.EraseEvents], new: Mapping[str, str]
 ) -> None:
     for row in events:
         await database.execute(
@@ -135,9 +135,9 @@ async def _erase_events(
         for body_id, payload in zip(row["body_ids"], row["bodies"], strict=True):
             await database.execute(_SQL["write_body"](id=body_id, payload=impersonal(payload, new)))
     event_ids = [row["id"] for row in events]
-    for row in await database.fetch(_SQL["deliveries"](event_ids=event_ids)):
-        reason = _renamed(row["reason"], new)
-        await database.execute(_SQL["write_delivery"](id=row["id"], reason=reason))
+    for delivery in await database.fetch(_SQL["deliveries"](event_ids=event_ids)):
+        reason = _renamed(delivery["reason"], new)
+        await database.execute(_SQL["write_delivery"](id=delivery["id"], reason=reason))
     for fact in await database.fetch(_SQL["facts"](event_ids=event_ids)):
         if left := _left(fact["body"], new):
             await database.execute(_SQL["write_fact"](**{**fact, "body": left}))

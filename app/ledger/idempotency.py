@@ -17,7 +17,7 @@ import orjson
 
 from app.errors import KeyReusedError
 from app.infrastructure import sql
-from app.infrastructure.db import Database, Record
+from app.infrastructure.db import Database
 from app.infrastructure.ids import EntryNumber, JournalNumber
 
 if TYPE_CHECKING:
@@ -139,7 +139,9 @@ def asked(keys: Sequence[RequestKey]) -> dict[str, object]:
 
 
 async def answers(
-    database: Database, row: Record, keys: Sequence[RequestKey]
+    database: Database,
+    row: row_types.IdempotencyApplicationsAnswers | row_types.PostLook,
+    keys: Sequence[RequestKey],
 ) -> dict[str, StoredAnswer]:
     """Return the answers to these keys from ``answers_by_key`` and ``erased_by_key``, by key."""
     found = read(row["answers"])

@@ -93,14 +93,14 @@ async def store_holds(database: Database, holds: Sequence[Hold]) -> None:
         hold.new = hold.changed = False
 
 
-async def find_hold(database: Database, number: HoldNumber) -> Record | None:
+async def find_hold(database: Database, number: HoldNumber) -> row_types.ReservedFindHold | None:
     """A hold's row, its account's id, and the state that it has now, posted or not."""
     return await database.fetchrow(_SQL["find_hold"](number=number))
 
 
 async def holds_of(
     database: Database, account_id: AccountNumber, state: str | None, before: int, limit: int
-) -> list[Record]:
+) -> list[row_types.ReservedHoldsOf]:
     """Return an account's holds like `find_hold`, the newest first, at most ``limit``."""
     return await database.fetch(
         _SQL["holds_of"](account_id=account_id, state=state, before=before, limit=limit)

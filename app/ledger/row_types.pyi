@@ -3,7 +3,7 @@
 from datetime import date, datetime
 from typing import Any, TypedDict
 
-from app.infrastructure.ids import AccountNumber, JournalNumber, LotNumber
+from app.infrastructure.ids import AccountNumber, EntryNumber, JournalNumber, LotNumber
 from app.infrastructure.sql import Statement
 
 class IdempotencyLockOperatorsKeys(TypedDict):
@@ -112,9 +112,9 @@ class ReservedSql(TypedDict):
     holds_of: Statement[ReservedHoldsOf]
 
 class StatementWrite(TypedDict):
-    journals: list[int]
-    lots: list[int]
-    entries: list[int]
+    journals: list[JournalNumber]
+    lots: list[LotNumber]
+    entries: list[EntryNumber]
 
 class StatementSql(TypedDict):
     write: Statement[StatementWrite]

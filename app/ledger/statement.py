@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import orjson
 
-from app.infrastructure.db import Record
 from app.ledger.kinds import USES
 from app.ledger.sheet import EntryDraft, JournalDraft, Lot, Sheet
+
+if TYPE_CHECKING:
+    from app.ledger import row_types
 
 
 class Drafts:
@@ -79,16 +82,16 @@ class Drafts:
         """Return the position of a new lot, from 1; None for a lot that has its number."""
         return self._lot_ordinals.get(id(lot))
 
-    def number(self, record: Record) -> None:
+    def number(self, record: row_types.StatementWrite) -> None:
         """Set the numbers of journals, lots and entries that the statement returned."""
-        for lot, number in zip(self._new_lots, record["lots"] or (), strict=True):
-            lot.number = number
+        for lot, lot_number in zip(self._new_lots, record["lots"] or (), strict=True):
+            lot.number = lot_number
         for lot in (*self._new_lots, *self._old_lots):
             lot.changed = False
         for (_, journal), number in zip(self._journals, record["journals"] or (), strict=True):
             journal.number = number
-        for (ordinal, _), number in zip(self._entries, record["entries"] or (), strict=True):
-            self._journals[ordinal - 1][1].entry_numbers.append(number)
+        for (ordinal, _), entry in zip(self._entries, record["entries"] or (), strict=True):
+            self._journals[ordinal - 1][1].entry_numbers.append(entry)
 
 
 def sides_of(sheet: Sheet) -> tuple[object, ...]:

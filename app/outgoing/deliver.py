@@ -19,7 +19,7 @@ import structlog
 from app.book import Book
 from app.errors import WebhookUrlError
 from app.infrastructure import sql
-from app.infrastructure.db import Database, Record
+from app.infrastructure.db import Database
 from app.infrastructure.ids import EndpointNumber
 from app.outgoing import schedule
 from app.outgoing.addresses import RESOLVE_SECONDS_MAX
@@ -152,7 +152,7 @@ async def _claim(database: Database, number: EndpointNumber) -> Claim | None:
     )
 
 
-def _message(row: Record) -> Message:
+def _message(row: row_types.DeliverClaim) -> Message:
     return Message(
         id=row["id"],
         type=row["type"],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
@@ -12,7 +12,7 @@ from app.audit.cursor import Page
 from app.book import Book
 from app.errors import WebhookEndpointsFullError, WebhookEndpointUnknownError
 from app.infrastructure import sql
-from app.infrastructure.db import Database, Record
+from app.infrastructure.db import Database
 from app.operators.acts import Operator, OperatorAct, record
 from app.outgoing import addresses, secrets
 from app.outgoing.message import EventType
@@ -81,7 +81,9 @@ async def get(database: Database, endpoint_id: str) -> Endpoint:
     return await _one(database, endpoint_id, None)
 
 
-async def listed(database: Database, cursor: str | None, limit: int) -> Page:
+async def listed(
+    database: Database, cursor: str | None, limit: int
+) -> Page[row_types.EndpointsFind]:
     """Return one page by id; raise InvalidCursorError."""
     after = "" if cursor is None else cursors.decode(cursor, _ENDS)
     return cursors.page(await _find(database, None, after, limit + 1), limit, _ENDS)
@@ -127,15 +129,16 @@ async def _one(database: Database, endpoint_id: str, secret: str | None) -> Endp
     return endpoint_of(rows[0], secret)
 
 
-def endpoint_of(row: Record, secret: str | None = None) -> Endpoint:
+def endpoint_of(row: row_types.EndpointsFind, secret: str | None = None) -> Endpoint:
     """Return the endpoint of a row of the list."""
-    told = {name: row[name] for name in Endpoint.__struct_fields__ if name != "secret"}
-    return Endpoint(**told, secret=secret)
+    told: dict[str, Any] = dict(row)
+    known = {name: told[name] for name in Endpoint.__struct_fields__ if name != "secret"}
+    return Endpoint(**known, secret=secret)
 
 
 async def _find(
     database: Database, endpoint_id: str | None, after: str, limit: int
-) -> list[Record]:
+) -> list[row_types.EndpointsFind]:
     return await database.fetch(_SQL["find"](id=endpoint_id, after=after, limit=limit))
 
 

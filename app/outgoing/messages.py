@@ -14,7 +14,7 @@ from app.audit.horizon import Horizons
 from app.book import Book
 from app.errors import WebhookEndpointDeletedError, WebhookMessageUnknownError
 from app.infrastructure import ids, sql
-from app.infrastructure.db import Database, Record
+from app.infrastructure.db import Database
 from app.infrastructure.ids import MessageNumber
 from app.operators.acts import Operator, OperatorAct, record
 from app.outgoing import endpoints
@@ -44,7 +44,7 @@ class MessageQuery(msgspec.Struct, frozen=True, kw_only=True):
 
 async def messages(
     database: Database, horizons: Horizons, query: MessageQuery, cursor: str | None, limit: int
-) -> Page:
+) -> Page[row_types.MessagesPage]:
     """Return one page by id, oldest first; raise InvalidCursorError."""
     after = cursors.decode_number(cursor, query.asked)
     horizon = await horizons.of(database, "webhook_messages")
@@ -52,7 +52,9 @@ async def messages(
     return cursors.page(rows, limit, query.asked)
 
 
-async def newest(database: Database, query: MessageQuery, limit: int) -> list[Record]:
+async def newest(
+    database: Database, query: MessageQuery, limit: int
+) -> list[row_types.MessagesNewest]:
     """Return the newest messages, in the order of their ids."""
     rows = await newest_before(database, query, _ID_MAX, limit)
     return rows[::-1]
@@ -60,7 +62,7 @@ async def newest(database: Database, query: MessageQuery, limit: int) -> list[Re
 
 async def newest_before(
     database: Database, query: MessageQuery, before: int, limit: int
-) -> list[Record]:
+) -> list[row_types.MessagesNewest]:
     """Return the newest messages before one, newest first."""
     filters = {
         "endpoint_id": query.endpoint_id,
@@ -71,7 +73,7 @@ async def newest_before(
     return await database.fetch(_SQL["newest"](before=before, limit=limit, **filters))
 
 
-async def redeliver(book: Book, number: MessageNumber, by: Operator) -> Record:
+async def redeliver(book: Book, number: MessageNumber, by: Operator) -> row_types.MessagesPage:
     """Send a message again, whatever its last result; return its row.
 
     Raises WebhookMessageUnknownError, WebhookEndpointDeletedError.
@@ -117,7 +119,7 @@ async def _redeliver(
     endpoint_id: str | None = None,
     start: datetime | None = None,
     until: datetime | None = None,
-) -> list[Record]:
+) -> list[row_types.MessagesRedeliver]:
     return await database.fetch(
         _SQL["redeliver"](id=number, endpoint_id=endpoint_id, start=start, until=until)
     )
@@ -130,7 +132,7 @@ async def _page(
     after: int,
     horizon: int,
     limit: int,
-) -> list[Record]:
+) -> list[row_types.MessagesPage]:
     return await database.fetch(
         _SQL["page"](
             id=number,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 from app.accounts import standing
 from app.allowance import load
@@ -11,7 +12,6 @@ from app.allowance.origin import Origin
 from app.allowance.store import store_days
 from app.book import Book
 from app.infrastructure.clock import NEVER
-from app.infrastructure.db import Record
 from app.ledger import reserved
 from app.ledger.kinds import Act, House, Kind, LotSource
 from app.ledger.sheet import JournalDraft
@@ -21,10 +21,13 @@ from app.purchases.facts import SessionFact
 from app.purchases.packs import Chosen
 from app.purchases.store import NewPurchase
 
+if TYPE_CHECKING:
+    from app.purchases import row_types
+
 
 async def open_lot(
     book: Book, fact: SessionFact, chosen: Chosen, receiver: Receiver, origin: Origin
-) -> Record:
+) -> row_types.StorePurchase:
     """Grant the credits, store the money behind them, and return the purchase's row.
 
     The caller holds the locks of the payment and of the customer. A closed account gets what it

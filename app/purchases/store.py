@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from app.infrastructure import sql
-from app.infrastructure.db import Database, Record
+from app.infrastructure.db import Database
 from app.infrastructure.ids import BackingNumber, JournalNumber
 from app.purchases.derive import MoneyBack, Standing
 from app.purchases.facts import (
@@ -142,7 +142,7 @@ async def pins_of(database: Database, facts: Iterable[MoneyFact]) -> dict[str, S
 
 async def purchase(
     database: Database, *, payment_intent: str | None, session_id: str | None = None
-) -> Record | None:
+) -> row_types.StorePurchase | None:
     """Return the pack that was bought with this payment, or in this session."""
     key = payment_intent or session_id
     return await database.fetchrow(_SQL["purchase"](payment_key=key, session_id=session_id))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 import msgspec
 import structlog
@@ -13,7 +14,7 @@ from app.accounts.ties import ClaimOutcome
 from app.allowance.catalogue import Catalogue
 from app.allowance.origin import Origin
 from app.book import Book
-from app.infrastructure.db import Database, Record
+from app.infrastructure.db import Database
 from app.purchases import store
 from app.purchases.buyer import Unplaced, find_buyer, find_receiver
 from app.purchases.derive import same_currency
@@ -22,6 +23,10 @@ from app.purchases.open import open_lot
 from app.purchases.packs import Chosen, NoPack, NotOurs, Unknown, choose
 from app.purchases.settle import Backed, Settled, settle
 from app.purchases.store import Payment
+
+if TYPE_CHECKING:
+    from app.purchases import row_types
+
 
 log = structlog.get_logger(__name__)
 
@@ -156,7 +161,9 @@ def _unsure(taken: Taken, unread: str) -> Taken:
     return msgspec.structs.replace(taken, outcome=Outcome.PARKED, reason=reason)
 
 
-async def _wanted(book: Book, fact: SessionFact, row: Record | None) -> Chosen | Taken:
+async def _wanted(
+    book: Book, fact: SessionFact, row: row_types.StorePurchase | None
+) -> Chosen | Taken:
     """Return the pack to open, or the reason why none is opened."""
     if fact.mode == "setup":
         return Taken(outcome=Outcome.APPLIED, reason="a session of mode setup sells nothing")

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
 from app.infrastructure import sql
-from app.infrastructure.db import Database, Record
+from app.infrastructure.db import Database
 from app.operators.acts import Operator, OperatorAct, record
 
 if TYPE_CHECKING:
@@ -120,14 +120,15 @@ async def claim_hourly(database: Database, since: datetime) -> Reconciliation | 
     return _read(going) if leased else None
 
 
-def _read(row: Record) -> Reconciliation:
+def _read(row: row_types.StoreLockGoing) -> Reconciliation:
+    counted: dict[str, Any] = dict(row)
     return Reconciliation(
         number=row["id"],
         dry_run=row["dry_run"],
         since=row["since_at"],
         part=Part(row["part"]),
         reached=row["reached"],
-        counts=Counts(**{name: row[name] for name in Counts.__struct_fields__}),
+        counts=Counts(**{name: counted[name] for name in Counts.__struct_fields__}),
         notes=list(row["notes"]),
     )
 

@@ -106,7 +106,7 @@ class _Comparing:
 
     async def accounts(
         self, before: Catalogue, after: Catalogue, opened_by: int | None, present_id: int
-    ) -> list[Record]:
+    ) -> list[row_types.CataloguePreviewMoves]:
         """Compare the accounts whose running day ``opened_by`` opened; all of them if None."""
         return await self._database.fetch(
             _SQL["moves"](
@@ -145,7 +145,7 @@ def _to_come(kind: Record, present: Catalogue, wanted: Catalogue) -> str | None:
     return tier
 
 
-def _moves(rows: Sequence[Record]) -> Moves:
+def _moves(rows: Sequence[row_types.CataloguePreviewMoves]) -> Moves:
     """The groups as moves; days that different catalogues opened may have the same move."""
     moves: dict[tuple[object, ...], Move] = {}
     for row in rows:
@@ -163,7 +163,9 @@ def _moves(rows: Sequence[Record]) -> Moves:
     return Moves(list(moves.values()))
 
 
-def _changes(rows: Sequence[Record], present: Catalogue, wanted: Catalogue) -> list[PriceChange]:
+def _changes(
+    rows: Sequence[row_types.CataloguePreviewPrices], present: Catalogue, wanted: Catalogue
+) -> list[PriceChange]:
     return [
         PriceChange(row["price"], wanted.known(row["price"]), row["subscription_count"])
         for row in rows

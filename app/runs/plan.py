@@ -11,7 +11,7 @@ from app.allowance.catalogues import Catalogues
 from app.allowance.entitlement import tier_columns
 from app.allowance.zones import Wave
 from app.infrastructure import sql
-from app.infrastructure.db import Database, Record
+from app.infrastructure.db import Database
 from app.runs import dormancy, due_waves
 from app.runs.run import check_date
 
@@ -94,7 +94,7 @@ def _empty(wave: Wave, dormant: int) -> PlannedRun:
     )
 
 
-def _with(planned: PlannedRun, row: Record) -> PlannedRun:
+def _with(planned: PlannedRun, row: row_types.PlanPlan) -> PlannedRun:
     """The wave with one more group of its accounts."""
     count = row["account_count"]
     change: dict[str, object] = {"zones": sorted({*planned.zones, *row["zones"]})}

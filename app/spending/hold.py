@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -19,13 +20,15 @@ from app.errors import (
     InsufficientCreditsError,
     RefusedError,
 )
-from app.infrastructure.db import Record
 from app.infrastructure.ids import HoldNumber
 from app.ledger import reserved
 from app.ledger.holds import HOLD_LIFE_MAX, Hold, HoldState, capture_more
 from app.ledger.kinds import Act
 from app.ledger.sheet import JournalDraft
 from app.spending.keyed import Done, Order, journal, keyed
+
+if TYPE_CHECKING:
+    from app.ledger.row_types import ReservedFindHold, ReservedHoldsOf
 
 
 class HoldView(msgspec.Struct, frozen=True, kw_only=True):
@@ -193,14 +196,14 @@ async def find(book: Book, number: HoldNumber | None) -> HoldView:
     return of_row(await _row(book, number))
 
 
-async def _row(book: Book, number: HoldNumber | None) -> Record:
+async def _row(book: Book, number: HoldNumber | None) -> ReservedFindHold:
     row = await reserved.find_hold(book.database, number) if number else None
     if row is None:
         raise HoldUnknownError("There is no such hold.")
     return row
 
 
-def of_row(row: Record) -> HoldView:
+def of_row(row: ReservedHoldsOf) -> HoldView:
     """The hold as its row tells."""
     return HoldView(
         number=row["id"],

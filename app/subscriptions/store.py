@@ -178,7 +178,7 @@ def gather(asked: Asked, row: Record, *, from_checkpoint: bool) -> Gathered:
     )
 
 
-async def _read(database: Database, asked: Asked) -> Record:
+async def _read(database: Database, asked: Asked) -> row_types.StoreRead:
     fact = asked.fact
     known = {
         "subscription_id": asked.subscription_id,

@@ -88,7 +88,7 @@ async def raise_alerts(database: Database, watches: Watches, after: int, to: int
 
 async def _raise_crossings(
     database: Database, thresholds: dict[str, int], after: int, to: int
-) -> list[Record]:
+) -> list[row_types.AlertsRaiseCrossings]:
     levels = [EMPTY, *thresholds.values()]
     rows = await database.fetch(_SQL["movements"](after=after, to=to, levels=levels))
     found: list[tuple[int, Raised]] = []
@@ -129,7 +129,7 @@ def _movement(row: Record) -> Movement:
 
 async def alerts(
     database: Database, horizons: Horizons, query: AlertQuery, cursor: str | None, limit: int
-) -> tuple[list[Record], str]:
+) -> tuple[list[row_types.AlertsPage], str]:
     """Return one page by id, oldest first, and the cursor to continue with, also at the end.
 
     Raises InvalidCursorError.

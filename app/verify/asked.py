@@ -19,7 +19,7 @@ from app.audit import cursor as cursors
 from app.audit.cursor import PAST_EVERY_NUMBER, Page
 from app.errors import VerificationUnknownError
 from app.infrastructure import sql
-from app.infrastructure.db import Database, Record, opened
+from app.infrastructure.db import Database, opened
 from app.infrastructure.ids import VerificationNumber
 from app.verify.verify import ALL, Check, store_verdict, verifying
 
@@ -103,20 +103,24 @@ class Verifier:
                 await self._database.execute(_SQL["beat"](id=number))
 
 
-async def page(database: Database, cursor: str | None, limit: int) -> Page:
+async def page(database: Database, cursor: str | None, limit: int) -> Page[row_types.AskedNewest]:
     """Return one page, the newest first; raise InvalidCursorError."""
     query = "verifications"
     before = cursors.decode_number(cursor, query, PAST_EVERY_NUMBER)
     return cursors.page(await newest(database, limit + 1, before), limit, query)
 
 
-async def newest(database: Database, limit: int, before: int = PAST_EVERY_NUMBER) -> list[Record]:
+async def newest(
+    database: Database, limit: int, before: int = PAST_EVERY_NUMBER
+) -> list[row_types.AskedNewest]:
     """Return those with a lower number than `before`, the newest first."""
     await database.execute(_SQL["bury"](silent_s=SILENT_S_MAX))
     return await database.fetch(_SQL["newest"](before=before, limit=limit))
 
 
-async def asked(database: Database, number: VerificationNumber | None, public_id: str) -> Record:
+async def asked(
+    database: Database, number: VerificationNumber | None, public_id: str
+) -> row_types.AskedNewest:
     """One of them; raises VerificationUnknownError."""
     rows = await newest(database, 1, (number or 0) + 1)
     if not rows or rows[0]["id"] != number:
@@ -126,11 +130,11 @@ async def asked(database: Database, number: VerificationNumber | None, public_id
     return rows[0]
 
 
-async def last_verdict(database: Database) -> Record | None:
+async def last_verdict(database: Database) -> row_types.AskedVerdict | None:
     """Return the last whole verification, over HTTP or by the command, or None."""
     return await database.fetchrow(_SQL["verdict"]())
 
 
-def checks_of(row: Record) -> list[Check]:
+def checks_of(row: row_types.AskedNewest) -> list[Check]:
     """Return the finished checks of a verification."""
     return msgspec.json.decode(row["checks"], type=list[Check])

@@ -15,7 +15,7 @@ import msgspec
 from app.allowance.catalogues import Catalogues
 from app.allowance.entitlement import CataloguePricing
 from app.infrastructure import sql
-from app.infrastructure.db import Database, Record
+from app.infrastructure.db import Database
 from app.purchases import store as payments
 from app.purchases.derive import money_back
 from app.purchases.facts import MoneyFact, SessionFact
@@ -63,7 +63,7 @@ async def wrong_subscriptions(database: Database) -> AsyncGenerator[str, None]:
                     )
 
 
-def _asked(row: Record) -> Asked:
+def _asked(row: row_types.DerivedSubscriptions) -> Asked:
     deleted = None
     if row["deleted_at"] is not None and row["deleted_event_id"] is not None:
         deleted = Fact(
@@ -116,7 +116,7 @@ async def wrong_purchases(database: Database) -> AsyncGenerator[str, None]:
                 )
 
 
-async def _facts_of(database: Database, row: Record) -> list[MoneyFact]:
+async def _facts_of(database: Database, row: row_types.DerivedPurchases) -> list[MoneyFact]:
     intent = row["payment_intent"]
     if intent is None:
         body = await database.fetch(_SQL["session_facts"](session_id=row["session_id"]))

@@ -184,7 +184,7 @@ def _csv(names: Sequence[str], rows: Iterable[Sequence[object]]) -> bytes:
     return text.getvalue().encode()
 
 
-def _about(month: str, about: Record, moved: RollForward) -> str:
+def _about(month: str, about: row_types.MonthBook, moved: RollForward) -> str:
     return f"""\
 The books of {month}, by recorded_at from {_instant(moved.start)} to before {_instant(moved.end)}.
 Written {_instant(about["now"])}; epoch {about["epoch"]}, catalogue {about["catalogue_id"]}.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 from litestar import Request, Response, get, put
@@ -15,7 +15,6 @@ from app.accounts.put import put as put_account_row
 from app.accounts.view import AccountView, view_of_account
 from app.audit.accounts import AccountQuery, accounts
 from app.infrastructure import ids
-from app.infrastructure.db import Record
 from app.ledger.kinds import BALANCE_MAX
 from app.web.http import problems
 from app.web.http.access import Access, access, caller
@@ -25,6 +24,10 @@ from app.web.http.patterns import STRIPE_ID, TIER, WITHOUT_NUL
 from app.web.http.views import Answer, View, view_of
 from statemachine import State as SubscriptionState
 from statemachine import Trigger, possible_triggers
+
+if TYPE_CHECKING:
+    from app.audit.row_types import AccountsPage, LifeCycleSubscriptions
+
 
 TierFilter = Annotated[str | None, QueryParameter(name="tier", pattern=TIER)]
 StateFilter = Annotated[
@@ -196,7 +199,7 @@ async def list_accounts(
     return AccountList(data=[_listed(row) for row in page.rows], next_cursor=page.next_cursor)
 
 
-def _listed(row: Record) -> ListedAccount:
+def _listed(row: AccountsPage) -> ListedAccount:
     return view_of(
         ListedAccount,
         row,
@@ -249,7 +252,7 @@ def account_answer(one: AccountView) -> AccountAnswer:
     )
 
 
-def subscription_answer(kind: type[Answer], row: Record, **given: object) -> Answer:
+def subscription_answer(kind: type[Answer], row: LifeCycleSubscriptions, **given: object) -> Answer:
     """The answer of this kind for a subscription's row."""
     return view_of(
         kind,

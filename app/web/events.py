@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 import orjson
@@ -12,7 +12,6 @@ from litestar.params import FromQuery, QueryParameter
 
 from app.audit import entries, life_cycle
 from app.audit.life_cycle import EventQuery, Order
-from app.infrastructure.db import Record
 from app.web.http import problems
 from app.web.http.access import Access, access
 from app.web.http.acts import MaybeReason, operator
@@ -22,6 +21,10 @@ from app.web.http.patterns import EVENT_TYPE, STRIPE_ID
 from app.web.http.views import View, view_of
 from app.webhooks.inbox import Verdict
 from app.webhooks.replay import replay
+
+if TYPE_CHECKING:
+    from app.audit.row_types import LifeCycleEvent
+
 
 SubscriptionFilter = Annotated[str | None, QueryParameter(pattern=STRIPE_ID)]
 CustomerFilter = Annotated[str | None, QueryParameter(pattern=STRIPE_ID)]
@@ -146,7 +149,7 @@ async def replay_event(
     return view_of(ReplayAnswer, await replay(state.book, event_id, operator(request, data)))
 
 
-def _answer(row: Record) -> EventAnswer:
+def _answer(row: LifeCycleEvent) -> EventAnswer:
     return view_of(
         EventAnswer, row, reason=row["verdict_reason"], stripe_customer_id=row["customer_id"]
     )

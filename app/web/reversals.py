@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 import msgspec
 from litestar import Request, Response, get, post
@@ -15,7 +15,6 @@ from app.audit.life_cycle import Order
 from app.audit.reversals import ReversalQuery, reversal, reversals
 from app.errors import RefusedError
 from app.infrastructure import ids
-from app.infrastructure.db import Record
 from app.ledger.clawbacks import Policy
 from app.reversals import journal, run
 from app.reversals.event import reverse_event
@@ -34,6 +33,10 @@ from app.web.http.parameters import (
 )
 from app.web.http.patterns import STRIPE_ID, id_pattern
 from app.web.http.views import View, public_or_none, view_of
+
+if TYPE_CHECKING:
+    from app.audit.row_types import ReversalsOne
+
 
 RUN_REVERSAL_SECONDS_MAX: Final = 4.0
 
@@ -208,7 +211,7 @@ async def _reverse(state: State, data: ReversalBody, wanted: ReversalOrder) -> R
     )
 
 
-def _told(row: Record) -> ToldReversal:
+def _told(row: ReversalsOne) -> ToldReversal:
     return view_of(
         ToldReversal,
         row,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from litestar import get
 from litestar.datastructures import State
@@ -11,7 +11,6 @@ from litestar.params import PathParameter, QueryParameter
 from app.audit import entries, life_cycle
 from app.audit.life_cycle import SubscriptionQuery
 from app.infrastructure import ids
-from app.infrastructure.db import Record
 from app.web.accounts import SubscriptionAnswer, subscription_answer
 from app.web.http import problems
 from app.web.http.access import Access, access
@@ -20,6 +19,10 @@ from app.web.http.parameters import AccountFilter, Cursor, Limit
 from app.web.http.patterns import STRIPE_ID
 from app.web.http.views import View, view_of
 from statemachine import State as SubscriptionState
+
+if TYPE_CHECKING:
+    from app.audit.row_types import LifeCycleSubscriptions
+
 
 SubscriptionId = Annotated[str, PathParameter(pattern=STRIPE_ID)]
 StateFilter = Annotated[SubscriptionState | None, QueryParameter(name="state")]
@@ -114,5 +117,5 @@ async def list_transitions(
     )
 
 
-def _answer(row: Record) -> AuditedSubscription:
+def _answer(row: LifeCycleSubscriptions) -> AuditedSubscription:
     return subscription_answer(AuditedSubscription, row, account_id=row["public_account_id"])

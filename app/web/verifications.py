@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from litestar import Request, Response, get, post
 from litestar.datastructures import State
@@ -11,7 +11,6 @@ from litestar.params import PathParameter
 
 from app.audit.cursor import PAST_EVERY_NUMBER
 from app.infrastructure import ids
-from app.infrastructure.db import Record
 from app.verify import asked
 from app.verify.asked import Verifier
 from app.web.http import problems
@@ -20,6 +19,10 @@ from app.web.http.instants import Instant
 from app.web.http.parameters import Cursor, Limit
 from app.web.http.patterns import id_pattern
 from app.web.http.views import View, view_of
+
+if TYPE_CHECKING:
+    from app.verify.row_types import AskedNewest
+
 
 VerificationId = Annotated[str, PathParameter(pattern=id_pattern(ids.VERIFICATION))]
 
@@ -112,7 +115,7 @@ async def get_verification(verification_id: VerificationId, state: State) -> Ver
     return _answer(await asked.asked(state.book.database, number, verification_id))
 
 
-def _answer(row: Record) -> VerificationAnswer:
+def _answer(row: AskedNewest) -> VerificationAnswer:
     return view_of(
         VerificationAnswer,
         row,
@@ -122,7 +125,7 @@ def _answer(row: Record) -> VerificationAnswer:
     )
 
 
-def _state(row: Record) -> str:
+def _state(row: AskedNewest) -> str:
     if row["finished_at"] is None:
         return "going"
     if row["error"] is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 from litestar import Request, Response, delete, get, post, put
@@ -10,7 +10,6 @@ from litestar.datastructures import State
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import JSONBody, PathParameter, QueryParameter
 
-from app.infrastructure.db import Record
 from app.infrastructure.settings import Settings
 from app.operators.acts import Operator
 from app.outgoing import endpoints
@@ -26,6 +25,10 @@ from app.web.http.instants import BodyInstant, Instant
 from app.web.http.parameters import Cursor, Limit, parse_instant
 from app.web.http.patterns import ENDPOINT_ID, PAGE_URL, WITHOUT_NUL
 from app.web.http.views import View, view_of
+
+if TYPE_CHECKING:
+    from app.outgoing.row_types import EndpointsFind
+
 
 EndpointId = Annotated[
     str, PathParameter(pattern=ENDPOINT_ID, description="The endpoint's id, chosen by operators.")
@@ -218,5 +221,5 @@ def _answer(stands: Endpoint) -> WebhookEndpointAnswer:
     return view_of(WebhookEndpointAnswer, stands)
 
 
-def _answer_of_row(row: Record) -> WebhookEndpointAnswer:
+def _answer_of_row(row: EndpointsFind) -> WebhookEndpointAnswer:
     return _answer(endpoint_of(row))

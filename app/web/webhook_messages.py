@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import orjson
 from litestar import Request, get, post
@@ -11,7 +11,6 @@ from litestar.params import PathParameter, QueryParameter
 
 from app.audit import entries
 from app.infrastructure import ids
-from app.infrastructure.db import Record
 from app.outgoing.message import EventType
 from app.outgoing.messages import MessageQuery, messages, redeliver
 from app.web.http import problems
@@ -21,6 +20,10 @@ from app.web.http.instants import Instant
 from app.web.http.parameters import AccountFilter, Cursor, Limit
 from app.web.http.patterns import ENDPOINT_ID, id_pattern
 from app.web.http.views import View, view_of
+
+if TYPE_CHECKING:
+    from app.outgoing.row_types import MessagesPage
+
 
 MessageId = Annotated[str, PathParameter(pattern=id_pattern(ids.MESSAGE))]
 EndpointFilter = Annotated[str | None, QueryParameter(pattern=ENDPOINT_ID)]
@@ -102,7 +105,7 @@ async def redeliver_webhook_message(
     return _answer(await redeliver(state.book, number, operator(request, data)))
 
 
-def _answer(row: Record) -> WebhookMessageAnswer:
+def _answer(row: MessagesPage) -> WebhookMessageAnswer:
     return view_of(
         WebhookMessageAnswer,
         row,

@@ -17,7 +17,6 @@ from app.allowance.entitlement import CataloguePricing
 from app.book import Book
 from app.errors import BusyError
 from app.infrastructure import sql
-from app.infrastructure.db import Record
 from app.subscriptions import store
 from app.subscriptions.facts import Fact, FactKind
 from app.subscriptions.store import Asked, Outcome, Reading, Settled
@@ -107,7 +106,7 @@ async def _lock(book: Book, group: Sequence[Delivery]) -> list[int]:
     return [at for at, row in enumerate(rows) if row["locked"]]
 
 
-async def _read(book: Book, group: Sequence[Delivery]) -> list[Record]:
+async def _read(book: Book, group: Sequence[Delivery]) -> list[row_types.NoEffectRead]:
     """Return the known rows of each, by a statement whose snapshot is taken under the locks."""
     if not group:
         return []
@@ -122,7 +121,7 @@ async def _read(book: Book, group: Sequence[Delivery]) -> list[Record]:
 
 
 async def _rule(
-    book: Book, delivery: Delivery, at_sight: Ruling | None, row: Record
+    book: Book, delivery: Delivery, at_sight: Ruling | None, row: row_types.NoEffectRead
 ) -> tuple[Ruled | None, Reading | None]:
     """Return the delivery's ruling and what it stores; None if it is known or has effects."""
     if row["known"]:
@@ -158,7 +157,7 @@ def _ruled(delivery: Delivery, ruling: Ruling) -> Ruled:
     )
 
 
-def _stays_tied(row: Record) -> bool:
+def _stays_tied(row: row_types.NoEffectRead) -> bool:
     """Return whether no claim and no deletion has a say: the customer's tie stays as it is."""
     if row["claimed"] or row["deleted_at"] is not None:
         return False

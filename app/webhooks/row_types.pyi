@@ -73,7 +73,7 @@ class NoEffectRead(TypedDict):
     settled_catalogue_id: Any
     known: bool
     claimed: bool
-    tied_to: int
+    tied_to: AccountNumber
     tie_rank: int
     deleted_at: datetime
     tied_id: str
