@@ -79,15 +79,17 @@ def stub(files: Mapping[str, Mapping[str, Iterable[tuple[str, str]]]]) -> str:
     body: list[str] = []
     for module, statements in sorted(files.items()):
         rows: dict[str, str] = {}
+        named: dict[tuple[str, ...], str] = {(): "None"}  # by what the class holds
         for name, columns in statements.items():
-            lines = [
+            lines = tuple(
                 f"    {column}: {_type(column, kind, used)}"
                 for column, kind in columns
                 if column.isidentifier()  # not PostgreSQL's own `?column?`, which nobody reads
-            ]
-            rows[name] = f"{_camel(module)}{_camel(name)}" if lines else "None"
-            if lines:
-                body += ["", f"class {rows[name]}(TypedDict):", *lines]
+            )
+            if lines not in named:
+                named[lines] = f"{_camel(module)}{_camel(name)}"
+                body += ["", f"class {named[lines]}(TypedDict):", *lines]
+            rows[name] = named[lines]
         if rows:  # not of parts alone
             body += ["", f"class {_camel(module)}Sql(TypedDict):"]
             body += [f"    {name}: Statement[{row}]" for name, row in rows.items()]

@@ -82,45 +82,15 @@ class OpenLockNamed(TypedDict):
     due_at: datetime
     public_ids: list[str]
 
-class OpenWaitAndLockNamed(TypedDict):
-    id: Any
-    external_id: str
-    opened_at: datetime
-    closed_at: datetime
-    suspended_at: datetime
-    joined_to: int
-    last_used_at: datetime
-    written_at: datetime
-    free: int
-    held: int
-    debt: int
-    tier: str
-    time_zone: str
-    day_on: date
-    day_opening: int
-    day_starts_at: datetime
-    day_ends_at: datetime
-    day_lot_id: LotNumber
-    day_carried_lot_id: LotNumber
-    day_catalogue_id: Any
-    day_used_brought: int
-    brought_until: datetime
-    day_withdrawn: bool
-    due_at: datetime
-    public_ids: list[str]
-
-class OpenKnown(TypedDict):
-    account_id: AccountNumber
-
 class OpenInsert(TypedDict):
     id: Any
 
 class OpenSql(TypedDict):
     find: Statement[OpenFind]
     lock_named: Statement[OpenLockNamed]
-    wait_and_lock_named: Statement[OpenWaitAndLockNamed]
+    wait_and_lock_named: Statement[OpenLockNamed]
     is_a_customers: Statement[None]
-    known: Statement[OpenKnown]
+    known: Statement[OpenFind]
     insert: Statement[OpenInsert]
     tie: Statement[None]
 

@@ -98,7 +98,7 @@ async def _sides(
 
 async def _behind_debt(
     database: Database, numbers: Sequence[int], as_of: datetime | None
-) -> list[row_types.ExplainBehindDebt]:
+) -> list[row_types.ExplainBehindLots]:
     until, limit = as_of or NEVER, ENTRIES_PER_LOT_MAX + 1
     return await database.fetch(_SQL["behind_debt"](account_ids=numbers, until=until, limit=limit))
 
@@ -119,7 +119,7 @@ async def _lots(
     return [_lot(row, _behind(entries[row["id"]], limit)) for row in rows]
 
 
-def _behind(entries: Sequence[row_types.ExplainBehindDebt], limit: int) -> Behind:
+def _behind(entries: Sequence[row_types.ExplainBehindLots], limit: int) -> Behind:
     newest = sorted(entries, key=lambda entry: -entry["id"])
     return Behind(newest[:limit], truncated=len(newest) > limit)
 

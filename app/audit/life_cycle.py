@@ -70,7 +70,9 @@ async def subscriptions(
     return cursors.page(rows, limit, query.asked)
 
 
-async def subscription(database: Database, subscription_id: str) -> row_types.LifeCycleSubscription:
+async def subscription(
+    database: Database, subscription_id: str
+) -> row_types.LifeCycleSubscriptions:
     """Return one subscription; raise SubscriptionUnknownError."""
     row = await database.fetchrow(_SQL["subscription"](id=subscription_id))
     if row is None:

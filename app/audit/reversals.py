@@ -60,7 +60,7 @@ async def reversals(
     return cursors.page(rows, limit, asked)
 
 
-async def reversal(database: Database, number: ReversalNumber | None) -> row_types.ReversalsOne:
+async def reversal(database: Database, number: ReversalNumber | None) -> row_types.ReversalsUp:
     """A reversal as far as it has come; raises ReversalUnknownError."""
     row = await database.fetchrow(_SQL["one"](id=number or 0))
     if row is None:

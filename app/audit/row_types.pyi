@@ -57,16 +57,10 @@ class BalanceNow(TypedDict):
     debt: int
     now: datetime
 
-class BalanceAsOf(TypedDict):
-    free: int
-    held: int
-    debt: int
-    now: datetime
-
 class BalanceSql(TypedDict):
     now_of_many: Statement[BalanceNowOfMany]
     now: Statement[BalanceNow]
-    as_of: Statement[BalanceAsOf]
+    as_of: Statement[BalanceNow]
 
 class EntriesOfJournal(TypedDict):
     id: Any
@@ -98,17 +92,11 @@ class EntriesOfJournal(TypedDict):
 class EntriesAccountIds(TypedDict):
     id: Any
 
-class EntriesNthUp(TypedDict):
-    id: Any
-
-class EntriesNthDown(TypedDict):
-    id: Any
-
 class EntriesSql(TypedDict):
     of_journal: Statement[EntriesOfJournal]
     account_ids: Statement[EntriesAccountIds]
-    nth_up: Statement[EntriesNthUp]
-    nth_down: Statement[EntriesNthDown]
+    nth_up: Statement[EntriesAccountIds]
+    nth_down: Statement[EntriesAccountIds]
 
 class ExplainSides(TypedDict):
     free: int
@@ -164,39 +152,12 @@ class ExplainBehindLots(TypedDict):
     reason: str
     account_id: str
 
-class ExplainBehindDebt(TypedDict):
-    id: Any
-    journal_id: JournalNumber
-    owner_id: Any
-    kind: str
-    debit: str
-    credit: str
-    amount: int
-    change: int
-    balance_after: int
-    lot_id: LotNumber
-    lot_source: str
-    hold_id: HoldNumber
-    reverses_entry_id: EntryNumber
-    effective_at: datetime
-    recorded_at: datetime
-    journal_kind: str
-    event_id: str
-    run_id: RunNumber
-    idempotency_key: str
-    label: str
-    member: str
-    source: str
-    actor: str
-    reason: str
-    account_id: str
-
 class ExplainSql(TypedDict):
     sides: Statement[ExplainSides]
     lots: Statement[ExplainLots]
     lots_as_of: Statement[ExplainLotsAsOf]
     behind_lots: Statement[ExplainBehindLots]
-    behind_debt: Statement[ExplainBehindDebt]
+    behind_debt: Statement[ExplainBehindLots]
 
 class JournalsJournal(TypedDict):
     id: Any
@@ -219,33 +180,6 @@ class JournalsSql(TypedDict):
     journal: Statement[JournalsJournal]
 
 class LifeCycleSubscriptions(TypedDict):
-    id: str
-    account_id: AccountNumber
-    customer_id: str
-    moved_at: datetime
-    created_at: datetime
-    updated_at: datetime
-    state: str
-    status: str
-    price_id: str
-    price_ids: list[str]
-    period_end_at: datetime
-    billing_cycle: str
-    cancel_at_period_end: bool
-    cancel_at: datetime
-    tier: str
-    grace_tier: str
-    grace_ends_at: datetime
-    failing_since: datetime
-    catalogue_id: Any
-    last_event_id: str
-    last_event_at: datetime
-    settled: str
-    settled_to: datetime
-    settled_catalogue_id: Any
-    public_account_id: str
-
-class LifeCycleSubscription(TypedDict):
     id: str
     account_id: AccountNumber
     customer_id: str
@@ -299,23 +233,6 @@ class LifeCycleEventsUp(TypedDict):
     error: str
     delivery_count: int
 
-class LifeCycleEventsDown(TypedDict):
-    id: str
-    number: int
-    type: str
-    api_version: str
-    livemode: bool
-    created_at: datetime
-    received_at: datetime
-    verdict: str
-    verdict_reason: str
-    subscription_id: str
-    customer_id: str
-    attempt_count: int
-    next_attempt_at: datetime
-    error: str
-    delivery_count: int
-
 class LifeCycleEvent(TypedDict):
     id: str
     type: str
@@ -345,10 +262,10 @@ class LifeCycleCustomersOf(TypedDict):
 
 class LifeCycleSql(TypedDict):
     subscriptions: Statement[LifeCycleSubscriptions]
-    subscription: Statement[LifeCycleSubscription]
+    subscription: Statement[LifeCycleSubscriptions]
     transitions: Statement[LifeCycleTransitions]
     events_up: Statement[LifeCycleEventsUp]
-    events_down: Statement[LifeCycleEventsDown]
+    events_down: Statement[LifeCycleEventsUp]
     event: Statement[LifeCycleEvent]
     deliveries: Statement[LifeCycleDeliveries]
     customers_of: Statement[LifeCycleCustomersOf]
@@ -412,78 +329,10 @@ class ReversalsUp(TypedDict):
     finished_at: datetime
     public_account_id: str
 
-class ReversalsDown(TypedDict):
-    id: Any
-    of_journal_id: JournalNumber
-    of_run_id: RunNumber
-    of_event_id: str
-    part_of: ReversalNumber
-    journal_id: JournalNumber
-    account_id: AccountNumber
-    lot_id: LotNumber
-    entry_id: EntryNumber
-    house: str
-    policy: str
-    standing: str
-    requested: int
-    clawed: int
-    held: int
-    shortfall: int
-    expired: int
-    carried: int
-    pending: int
-    shortfall_reversed: int
-    waived: int
-    state: str
-    journal_count: int
-    skipped: int
-    last_journal_id: JournalNumber
-    idempotency_key: str
-    request_hash: bytes
-    actor: str
-    reason: str
-    created_at: datetime
-    finished_at: datetime
-    public_account_id: str
-
-class ReversalsOne(TypedDict):
-    id: Any
-    of_journal_id: JournalNumber
-    of_run_id: RunNumber
-    of_event_id: str
-    part_of: ReversalNumber
-    journal_id: JournalNumber
-    account_id: AccountNumber
-    lot_id: LotNumber
-    entry_id: EntryNumber
-    house: str
-    policy: str
-    standing: str
-    requested: int
-    clawed: int
-    held: int
-    shortfall: int
-    expired: int
-    carried: int
-    pending: int
-    shortfall_reversed: int
-    waived: int
-    state: str
-    journal_count: int
-    skipped: int
-    last_journal_id: JournalNumber
-    idempotency_key: str
-    request_hash: bytes
-    actor: str
-    reason: str
-    created_at: datetime
-    finished_at: datetime
-    public_account_id: str
-
 class ReversalsSql(TypedDict):
     up: Statement[ReversalsUp]
-    down: Statement[ReversalsDown]
-    one: Statement[ReversalsOne]
+    down: Statement[ReversalsUp]
+    one: Statement[ReversalsUp]
 
 class RollForwardSums(TypedDict):
     opening: Decimal

@@ -39,9 +39,6 @@ class EraseMoneyFacts(TypedDict):
     object_id: str
     body: str
 
-class EraseJournals(TypedDict):
-    id: Any
-
 class EraseKeys(TypedDict):
     key: str
     request_hash: bytes
@@ -86,7 +83,7 @@ class EraseSql(TypedDict):
     rename_claims: Statement[None]
     rename_accounts: Statement[None]
     rename_aliases: Statement[None]
-    journals: Statement[EraseJournals]
+    journals: Statement[EraseOwners]
     keys: Statement[EraseKeys]
     write_erased_keys: Statement[None]
     erase_journals_keys: Statement[None]

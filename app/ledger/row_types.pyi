@@ -24,15 +24,12 @@ class IdempotencyErased(TypedDict):
     journal_id: JournalNumber
     act_id: Any
 
-class IdempotencyOperatorsAnswers(TypedDict):
-    jsonb_agg: str
-
 class IdempotencySql(TypedDict):
     lock_operators_keys: Statement[IdempotencyLockOperatorsKeys]
     applications_answers: Statement[IdempotencyApplicationsAnswers]
     erased_answers: Statement[IdempotencyErasedAnswers]
     erased: Statement[IdempotencyErased]
-    operators_answers: Statement[IdempotencyOperatorsAnswers]
+    operators_answers: Statement[IdempotencyErasedAnswers]
 
 class PostLock(TypedDict):
     id: Any

@@ -44,7 +44,7 @@ class MessageQuery(msgspec.Struct, frozen=True, kw_only=True):
 
 async def messages(
     database: Database, horizons: Horizons, query: MessageQuery, cursor: str | None, limit: int
-) -> Page[row_types.MessagesPage]:
+) -> Page[row_types.MessagesNewest]:
     """Return one page by id, oldest first; raise InvalidCursorError."""
     after = cursors.decode_number(cursor, query.asked)
     horizon = await horizons.of(database, "webhook_messages")
@@ -73,7 +73,7 @@ async def newest_before(
     return await database.fetch(_SQL["newest"](before=before, limit=limit, **filters))
 
 
-async def redeliver(book: Book, number: MessageNumber, by: Operator) -> row_types.MessagesPage:
+async def redeliver(book: Book, number: MessageNumber, by: Operator) -> row_types.MessagesNewest:
     """Send a message again, whatever its last result; return its row.
 
     Raises WebhookMessageUnknownError, WebhookEndpointDeletedError.
@@ -132,7 +132,7 @@ async def _page(
     after: int,
     horizon: int,
     limit: int,
-) -> list[row_types.MessagesPage]:
+) -> list[row_types.MessagesNewest]:
     return await database.fetch(
         _SQL["page"](
             id=number,

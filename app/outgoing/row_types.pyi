@@ -78,40 +78,15 @@ class EndpointsFind(TypedDict):
 class EndpointsUpdate(TypedDict):
     number: int
 
-class EndpointsRoll(TypedDict):
-    number: int
-
-class EndpointsDelete(TypedDict):
-    number: int
-
 class EndpointsSql(TypedDict):
     lock: Statement[EndpointsLock]
     find: Statement[EndpointsFind]
     insert: Statement[None]
     update: Statement[EndpointsUpdate]
-    roll: Statement[EndpointsRoll]
-    delete: Statement[EndpointsDelete]
+    roll: Statement[EndpointsUpdate]
+    delete: Statement[EndpointsUpdate]
 
 class MessagesNewest(TypedDict):
-    id: Any
-    endpoint_number: int
-    type: str
-    account_id: AccountNumber
-    data: str
-    effective_at: datetime
-    created_at: datetime
-    state: str
-    attempt_count: int
-    next_attempt_at: datetime
-    first_attempt_at: datetime
-    last_attempt_at: datetime
-    last_status: int
-    last_error: str
-    delivered_at: datetime
-    endpoint_id: str
-    public_account_id: str
-
-class MessagesPage(TypedDict):
     id: Any
     endpoint_number: int
     type: str
@@ -135,5 +110,5 @@ class MessagesRedeliver(TypedDict):
 
 class MessagesSql(TypedDict):
     newest: Statement[MessagesNewest]
-    page: Statement[MessagesPage]
+    page: Statement[MessagesNewest]
     redeliver: Statement[MessagesRedeliver]

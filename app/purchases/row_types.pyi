@@ -18,9 +18,6 @@ class StoreIntentOf(TypedDict):
 class StoreFactsOf(TypedDict):
     body: str
 
-class StoreNewestOfKind(TypedDict):
-    body: str
-
 class StoreEventOf(TypedDict):
     occurred_at: datetime
     body: str
@@ -49,7 +46,7 @@ class StoreSql(TypedDict):
     charges_of: Statement[StoreChargesOf]
     intent_of: Statement[StoreIntentOf]
     facts_of: Statement[StoreFactsOf]
-    newest_of_kind: Statement[StoreNewestOfKind]
+    newest_of_kind: Statement[StoreFactsOf]
     event_of: Statement[StoreEventOf]
     pins_of: Statement[StorePinsOf]
     purchase: Statement[StorePurchase]

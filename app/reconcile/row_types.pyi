@@ -99,27 +99,6 @@ class StoreLockGoing(TypedDict):
     not_compared: int
     notes: list[str]
 
-class StoreBeginHourly(TypedDict):
-    id: Any
-    hour_at: datetime
-    started_by: str
-    dry_run: bool
-    since_at: datetime
-    started_at: datetime
-    finished_at: datetime
-    leased_until: datetime
-    part: str
-    reached: str
-    events_taken: int
-    compared: int
-    payments: int
-    recognized: int
-    mended: int
-    waiting: int
-    unmended: int
-    not_compared: int
-    notes: list[str]
-
 class StoreUnlisted(TypedDict):
     id: str
 
@@ -136,7 +115,7 @@ class StoreComparedOnce(TypedDict):
 class StoreSql(TypedDict):
     begin: Statement[StoreBegin]
     lock_going: Statement[StoreLockGoing]
-    begin_hourly: Statement[StoreBeginHourly]
+    begin_hourly: Statement[StoreLockGoing]
     lease: Statement[None]
     save: Statement[None]
     release: Statement[None]

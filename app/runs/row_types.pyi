@@ -8,9 +8,6 @@ from app.infrastructure.sql import Statement
 class BulkNext(TypedDict):
     id: Any
 
-class BulkLockNext(TypedDict):
-    id: Any
-
 class BulkOpen(TypedDict):
     previous_on: date
     account_count: int
@@ -19,7 +16,7 @@ class BulkOpen(TypedDict):
 
 class BulkSql(TypedDict):
     next: Statement[BulkNext]
-    lock_next: Statement[BulkLockNext]
+    lock_next: Statement[BulkNext]
     open: Statement[BulkOpen]
 
 class CataloguePreviewKinds(TypedDict):

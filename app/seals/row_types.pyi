@@ -63,25 +63,9 @@ class LeavesAfter(TypedDict):
     request_hash: bytes
     hidden_text: str
 
-class LeavesOfEntries(TypedDict):
-    account: int
-    entry: int
-    free_after: int
-    held_after: int
-    debt_after: int
-    recorded_at: str
-    effective_at: str
-    journal_effective_at: str
-    journal_recorded_at: str
-    leaf: str
-    actor: str
-    idempotency_key: str
-    request_hash: bytes
-    hidden_text: str
-
 class LeavesSql(TypedDict):
     after: Statement[LeavesAfter]
-    of_entries: Statement[LeavesOfEntries]
+    of_entries: Statement[LeavesAfter]
 
 class RecomputeTiles(TypedDict):
     tile: int
@@ -191,12 +175,6 @@ class StoredSeals(TypedDict):
     sealed_at: datetime
     note: str
 
-class StoredSealsBack(TypedDict):
-    size: int
-    horizon_at: datetime
-    sealed_at: datetime
-    note: str
-
 class StoredKeys(TypedDict):
     verifier_key: str
     first_size: int
@@ -204,7 +182,7 @@ class StoredKeys(TypedDict):
 class StoredSql(TypedDict):
     seal: Statement[StoredSeal]
     seals: Statement[StoredSeals]
-    seals_back: Statement[StoredSealsBack]
+    seals_back: Statement[StoredSeals]
     keys: Statement[StoredKeys]
 
 class TiledLogTile(TypedDict):

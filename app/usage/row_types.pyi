@@ -25,20 +25,6 @@ class AlertsRaiseCrossings(TypedDict):
     threshold: int
     value: int
 
-class AlertsRaiseUnusualUse(TypedDict):
-    kind: str
-    account_id: AccountNumber
-    tier: str
-    threshold: int
-    value: int
-
-class AlertsRaiseHoldLeaked(TypedDict):
-    kind: str
-    account_id: AccountNumber
-    tier: str
-    threshold: int
-    value: int
-
 class AlertsPage(TypedDict):
     id: Any
     kind: str
@@ -57,8 +43,8 @@ class AlertsPage(TypedDict):
 class AlertsSql(TypedDict):
     movements: Statement[AlertsMovements]
     raise_crossings: Statement[AlertsRaiseCrossings]
-    raise_unusual_use: Statement[AlertsRaiseUnusualUse]
-    raise_hold_leaked: Statement[AlertsRaiseHoldLeaked]
+    raise_unusual_use: Statement[AlertsRaiseCrossings]
+    raise_hold_leaked: Statement[AlertsRaiseCrossings]
     page: Statement[AlertsPage]
 
 class FoldChunkEnd(TypedDict):
@@ -90,40 +76,6 @@ class ReportOfAll(TypedDict):
     transferred: int
     use_reversed: int
 
-class ReportOfAllTiers(TypedDict):
-    present_id: Any
-    day_on: date
-    tier: str
-    label: str
-    member: str
-    granted: int
-    purchased: int
-    refunded: int
-    spent: int
-    returned: int
-    expired: int
-    reversed: int
-    adjusted: int
-    transferred: int
-    use_reversed: int
-
-class ReportOfAccounts(TypedDict):
-    present_id: Any
-    day_on: date
-    tier: str
-    label: str
-    member: str
-    granted: int
-    purchased: int
-    refunded: int
-    spent: int
-    returned: int
-    expired: int
-    reversed: int
-    adjusted: int
-    transferred: int
-    use_reversed: int
-
 class ReportNextAccounts(TypedDict):
     id: Any
 
@@ -133,7 +85,7 @@ class ReportNames(TypedDict):
 
 class ReportSql(TypedDict):
     of_all: Statement[ReportOfAll]
-    of_all_tiers: Statement[ReportOfAllTiers]
-    of_accounts: Statement[ReportOfAccounts]
+    of_all_tiers: Statement[ReportOfAll]
+    of_accounts: Statement[ReportOfAll]
     next_accounts: Statement[ReportNextAccounts]
     names: Statement[ReportNames]

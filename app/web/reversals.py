@@ -35,7 +35,7 @@ from app.web.http.patterns import STRIPE_ID, id_pattern
 from app.web.http.views import View, public_or_none, view_of
 
 if TYPE_CHECKING:
-    from app.audit.row_types import ReversalsOne
+    from app.audit.row_types import ReversalsUp
 
 
 RUN_REVERSAL_SECONDS_MAX: Final = 4.0
@@ -211,7 +211,7 @@ async def _reverse(state: State, data: ReversalBody, wanted: ReversalOrder) -> R
     )
 
 
-def _told(row: ReversalsOne) -> ToldReversal:
+def _told(row: ReversalsUp) -> ToldReversal:
     return view_of(
         ToldReversal,
         row,

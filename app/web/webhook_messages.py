@@ -22,7 +22,7 @@ from app.web.http.patterns import ENDPOINT_ID, id_pattern
 from app.web.http.views import View, view_of
 
 if TYPE_CHECKING:
-    from app.outgoing.row_types import MessagesPage
+    from app.outgoing.row_types import MessagesNewest
 
 
 MessageId = Annotated[str, PathParameter(pattern=id_pattern(ids.MESSAGE))]
@@ -105,7 +105,7 @@ async def redeliver_webhook_message(
     return _answer(await redeliver(state.book, number, operator(request, data)))
 
 
-def _answer(row: MessagesPage) -> WebhookMessageAnswer:
+def _answer(row: MessagesNewest) -> WebhookMessageAnswer:
     return view_of(
         WebhookMessageAnswer,
         row,
