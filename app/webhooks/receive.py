@@ -12,6 +12,7 @@ import structlog
 
 from app.book import Book
 from app.errors import BusyError, StripeFailedError
+from app.infrastructure import logs
 from app.webhooks import inbox, no_effect, questions
 from app.webhooks.apply import Applied, apply
 from app.webhooks.delivery import Delivery, read, ruled_at_sight
@@ -71,7 +72,7 @@ async def receive(
         "verdict": str(ruling.verdict),
         "duration_ms": round((time.perf_counter() - started) * 1_000, 2),
     }
-    book.database.after_commit(lambda: log.info("webhook", **told))
+    book.database.after_commit(lambda: logs.frequent("webhook", **told))
     if attempted.question is not None and not book.database.in_transaction:
         answered = await answer(book, attempted.question, ASK_SECONDS_MAX)
         if attempted.question.event_id == event.id:

@@ -60,7 +60,7 @@ def test_what_libraries_log_is_json_too(
     assert (line["event"], line["level"]) == ("something of theirs", "warning")
 
 
-def test_a_requests_line_is_what_other_lines_are(
+def test_a_frequent_line_is_what_other_lines_are(
     production: Settings, capsys: pytest.CaptureFixture[str]
 ) -> None:
     facts = {"method": "GET", "route": "/health", "status": 200, "duration_ms": 1.5, "key_id": None}
@@ -68,14 +68,14 @@ def test_a_requests_line_is_what_other_lines_are(
     structlog.contextvars.bind_contextvars(request_id="r", journal_id="jrn_1")
     try:
         structlog.get_logger("fresh").info("request", **facts)
-        logs.request(**facts)
+        logs.frequent("request", **facts)
     finally:
         structlog.contextvars.clear_contextvars()
     long, short = map(json.loads, capsys.readouterr().err.splitlines())
     assert {**short, "timestamp": long["timestamp"]} == long
     assert len(short["timestamp"]) == len(long["timestamp"])
     logs.configure(msgspec.structs.replace(production, log_level="WARNING"))
-    logs.request(**facts)
+    logs.frequent("request", **facts)
     assert capsys.readouterr().err == ""
 
 

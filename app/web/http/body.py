@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
 from typing import Any, Final
 
 import msgspec
@@ -28,22 +27,17 @@ class StrictRequest(Request[Any, Any, Any]):
     UTF-8. It leaves what is an instance of the declared struct already as it is.
     """
 
-    async def stream(self) -> AsyncGenerator[bytes, None]:
-        """The raw body in parts; InvalidRequestError if the caller goes away in the midst of it.
-
-        Litestar answers that with a 500, by which anybody could raise the operators' alarms.
-        """
-        try:
-            async for part in super().stream():
-                yield part
-        except InternalServerException:
-            raise InvalidRequestError("The body broke off before its end.") from None
-
     async def body(self) -> bytes:
-        """The raw body, cut off where it comes too slowly."""
+        """Return the raw body, cut off where it comes too slowly.
+
+        Raises InvalidRequestError if the caller goes away before its end: Litestar answers that
+        with a 500, by which anybody could raise the operators' alarms.
+        """
         try:
             async with asyncio.timeout(BODY_SECONDS_MAX):
                 return await super().body()
+        except InternalServerException:
+            raise InvalidRequestError("The body broke off before its end.") from None
         except TimeoutError:
             raise SlowBodyError(
                 f"The body did not arrive within {BODY_SECONDS_MAX:.0f} s."

@@ -119,7 +119,8 @@ def _request_id(scope: Any) -> str:
 
 def _line(scope: Any, route: str, status: int, seconds: float) -> None:
     key = scope.get("state", {}).get("key")
-    logs.request(
+    logs.frequent(
+        "request",
         method=scope["method"],
         route=route,
         status=status,
