@@ -122,6 +122,21 @@ async def count_less(
     )
 
 
+def use_again(day: AccountDay, used: Sequence[Use]) -> None:
+    """Add to the day's usage what counts as used of joined accounts' days again."""
+    for use in used:
+        if day.day is not None and use.until > day.day.starts_at:
+            day.used_brought += use.amount
+            _counts_until(day, use.until)
+
+
+async def count_again(database: Database, day: AccountDay, used: Sequence[Use]) -> None:
+    """Store the usage that `use_again` added to the day."""
+    for use in used:
+        if day.day is not None and use.until > day.day.starts_at:
+            await _add(database, day.sheet.account_id, use)
+
+
 async def _uses(
     database: Database, source: AccountDay, since: datetime | None, moved_held: int = 0
 ) -> list[Use]:

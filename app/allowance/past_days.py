@@ -61,11 +61,16 @@ def carry_on(
         burn_first(sheet, journal, (past.own, past.carried), clawbacks)
         _keep_rule(sheet, journal, past)
         into = past.following.carried if past.following else running[1]
-        room = max(0, past.carry_over_max - into.granted) if into else 0
+        room = max(0, past.carry_over_max - _carried_in(into, clawbacks)) if into else 0
         if not sheet.carry(journal, past.lots, room, into):
             return
         past = past.following
     burn_first(sheet, journal, running, clawbacks)
+
+
+def _carried_in(into: Lot, clawbacks: Sequence[Clawback]) -> int:
+    """Return how much was carried into a lot: without what a reversed return had brought there."""
+    return into.granted - sum(one.clawed for one in clawbacks if one.lot is into and one.of_return)
 
 
 def _keep_rule(sheet: Sheet, journal: JournalDraft, day: PastDay) -> None:
@@ -86,7 +91,11 @@ def burn_first(
     credits: a downgrade takes what was used from the allowance, but nothing of the carried lot.
     """
     own, carried = lots
-    taken_back = sum(one.clawed + one.shortfall_reversed for one in clawbacks if one.lot is own)
+    taken_back = sum(
+        one.clawed + one.shortfall_reversed
+        for one in clawbacks
+        if one.lot is own and not one.of_return  # a reversed return is a draw like the spend
+    )
     part = min(carried.free, own.drawn - taken_back) if carried else 0
     if carried and part > 0:
         sheet.transfer(journal, carried, own, part)

@@ -78,8 +78,9 @@ def _cover(day: AccountDay, journal: JournalDraft) -> int:
     not count: a later top-up may still cover it.
     """
     assert day.lot is not None
-    own = [one for one in day.clawbacks if one.lot is day.lot]
-    earlier = [one for one in day.clawbacks if _is_earlier(day, one)]
+    taken = [one for one in day.clawbacks if not one.of_return]
+    own = [one for one in taken if one.lot is day.lot]
+    earlier = [one for one in taken if _is_earlier(day, one)]
     used = day.lot.drawn - sum(one.clawed + one.shortfall_reversed for one in own)
     covered = day.used_brought + used - sum(_open(one) for one in own)
     covered -= sum(_open(one) - _owed(one) for one in earlier)  # what is owed did not count

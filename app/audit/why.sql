@@ -1,9 +1,8 @@
 -- name: spent
 -- What an account spent within [:start, :end) and what of it came back since, by label.
-SELECT journals.label, sum(amount)::bigint AS spent, coalesce(sum((
-           SELECT sum(CASE WHEN undoing.debit = 'spent' THEN undoing.amount ELSE -undoing.amount END)
-             FROM entries AS undoing WHERE undoing.reverses_entry_id = entries.id)), 0)::bigint
-           AS came_back
+SELECT journals.label, sum(amount)::bigint AS spent, sum(
+-- include: reversals/draft.sql came_back
+       )::bigint AS came_back
   FROM entries JOIN journals ON journals.id = journal_id
  WHERE account_id = ANY(:account_ids::bigint[]) AND entries.kind = 'spend'
    AND entries.recorded_at >= :start AND entries.recorded_at < :end

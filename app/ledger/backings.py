@@ -112,6 +112,15 @@ def freeze(sheet: Sheet, journal: JournalDraft, backing: Backing) -> None:
         backing.clawback.changed = True
 
 
+def unfreeze(sheet: Sheet, journal: JournalDraft, backing: Backing, amount: int) -> None:
+    """Free so much of what is frozen, for credits that are to be taken from the lot."""
+    part = min(backing.frozen, amount)
+    if part:
+        sheet.write(journal, backing.lot, Kind.UNFREEZE, Side.HELD, Side.FREE, part)
+        backing.frozen -= part
+        backing.clawback.changed = True
+
+
 def freeze_again(
     sheet: Sheet, journal: JournalDraft, lot: Lot, backings: Iterable[Backing]
 ) -> None:

@@ -48,6 +48,11 @@ class Clawback:
     owed_elsewhere: bool = False  # the shortfall is another account's debt
 
     @property
+    def of_return(self) -> bool:
+        """Return whether it takes back what a return gave: these credits are spent again."""
+        return self.house is House.SPENT
+
+    @property
     def short(self) -> int:
         """Return the remaining shortfall: not made good by a reversed spend or a day opened
         again.
@@ -68,6 +73,16 @@ def take(
     sheet: Sheet, journal: JournalDraft, clawback: Clawback, amount: int, *, lapsed: int, held: int
 ) -> None:
     """Take what is free, note what is held, and apply the policy to the rest."""
+    fall_short(sheet, journal, clawback, seize(sheet, journal, clawback, amount, lapsed, held))
+
+
+def seize(
+    sheet: Sheet, journal: JournalDraft, clawback: Clawback, amount: int, lapsed: int, held: int
+) -> int:
+    """Take what is free, and note what is held or expired; return how much falls short.
+
+    The caller then calls `fall_short`, after it has seized the credits of every lot.
+    """
     free = min(clawback.lot.free, amount)
     waiting = min(held, amount - free)
     expired = min(lapsed, amount - free - waiting)
@@ -79,7 +94,7 @@ def take(
     clawback.shortfall += shortfall
     clawback.changed = True
     _take(sheet, journal, clawback, free)
-    _fall_short(sheet, journal, clawback, shortfall)
+    return shortfall
 
 
 def given_back(sheet: Sheet, journal: JournalDraft, clawback: Clawback, amount: int) -> int:
@@ -104,7 +119,7 @@ def captured(sheet: Sheet, journal: JournalDraft, clawback: Clawback, amount: in
         clawback.held -= lost
         clawback.shortfall += lost
         clawback.changed = True
-        _fall_short(sheet, journal, clawback, lost)
+        fall_short(sheet, journal, clawback, lost)
     return lost
 
 
@@ -124,6 +139,28 @@ def restored(sheet: Sheet, journal: JournalDraft, clawback: Clawback, amount: in
             _undo_shortfall(sheet, journal, clawback, undone)
             _take(sheet, journal, clawback, undone)
     return undone
+
+
+def unrestored(sheet: Sheet, journal: JournalDraft, clawback: Clawback, amount: int) -> int:
+    """Undo so much of `restored`: it falls short again, and is free in the lot. Return how much.
+
+    The caller takes it from the lot, and lets the lots repay what is owed.
+    """
+    again = min(amount, clawback.shortfall_reversed)
+    if again:
+        clawback.shortfall_reversed -= again
+        clawback.changed = True
+        sheet.write(
+            journal,
+            clawback.lot,
+            clawback.kind,
+            clawback.house,
+            Side.FREE,
+            again,
+            reverses_entry_id=clawback.entry_id,
+        )
+        _charge(sheet, journal, clawback, again)
+    return again
 
 
 def lift(sheet: Sheet, journal: JournalDraft, clawback: Clawback, most: int) -> int:
@@ -157,10 +194,19 @@ def _take(sheet: Sheet, journal: JournalDraft, clawback: Clawback, amount: int) 
         )
 
 
-def _fall_short(sheet: Sheet, journal: JournalDraft, clawback: Clawback, amount: int) -> None:
-    if clawback.owed_elsewhere:
+def fall_short(sheet: Sheet, journal: JournalDraft, clawback: Clawback, amount: int) -> None:
+    """Apply the policy to so much that is neither free nor held."""
+    if clawback.owed_elsewhere or not amount:
         return
-    if amount and clawback.policy is Policy.DEBT:
+    _charge(sheet, journal, clawback, amount)
+    if clawback.policy is Policy.DEBT:
+        for lot in sheet.spendable():
+            sheet.repay(journal, lot)
+
+
+def _charge(sheet: Sheet, journal: JournalDraft, clawback: Clawback, amount: int) -> None:
+    """Owe a shortfall, or write it off."""
+    if clawback.policy is Policy.DEBT:
         sheet.write(
             journal,
             clawback.lot,
@@ -170,9 +216,7 @@ def _fall_short(sheet: Sheet, journal: JournalDraft, clawback: Clawback, amount:
             amount,
             reverses_entry_id=clawback.entry_id,
         )
-        for lot in sheet.spendable():
-            sheet.repay(journal, lot)
-    elif amount:
+    else:
         sheet.write(
             journal, clawback.lot, Kind.WRITE_OFF, House.WRITTEN_OFF, clawback.house, amount
         )

@@ -195,6 +195,15 @@ async def store_clawbacks(database: Database, clawbacks: Sequence[Clawback]) -> 
             WHERE reversals.id = change.id""",
         *([row[column] for row in rows] for column in range(9)),
     )
+    await database.execute(
+        # A reversal of a return tells of all its lots.
+        """UPDATE reversals SET (clawed, held, shortfall) = (
+               SELECT sum(part.clawed), sum(part.held), sum(part.shortfall)
+                 FROM reversals AS part WHERE part.part_of = reversals.id)
+            WHERE of_journal_id IS NOT NULL AND id IN (
+                  SELECT part_of FROM reversals AS part WHERE part.id = ANY($1::bigint[]))""",
+        [clawback.number for clawback in stored],
+    )
     for clawback in stored:
         clawback.changed = False
 

@@ -10,8 +10,8 @@ from app.errors import JournalUnknownError, NotReversibleError
 from app.infrastructure.db import Database, Record
 from app.infrastructure.ids import AccountNumber, JournalNumber
 from app.ledger.kinds import Act
-from app.reversals import draft
-from app.reversals.draft import Undone
+from app.reversals import draft, parties
+from app.reversals.parties import Undone
 from app.reversals.record import ReversalOrder, Reversed, first_answer, store
 
 
@@ -25,20 +25,18 @@ async def reverse_journal(
     row = await _journal(book.database, journal_id)
     async with book.database.transaction():
         owner = await _owner(book.database, row)
-        parties = await draft.lock(book.database, book.catalogues, owner)
+        locked = await parties.lock(book.database, book.catalogues, [owner])
         first = await first_answer(book.database, order.key, journal_id=row["id"])
         if first is not None:
             return first
-        parties.present.post_due(Origin("due", order.actor))
-        header, undone = await draft.draft(book.database, parties, row, order)
+        locked.present.post_due(Origin("due", order.actor))
+        header, undone = await draft.draft(book.database, locked, row, order)
         planned = answer(row["id"], order, undone)
         if dry_run:
             return msgspec.structs.replace(planned, dry_run=True, number=None, journal_id=None)
         header.answer = msgspec.to_builtins(planned)
-        await draft.write(book.database, parties, undone)
-        number = await store(
-            book.database, parties.present, header, undone.clawback, planned, order
-        )
+        await parties.write(book.database, locked, undone)
+        number = await store(book.database, locked.present, header, undone, planned, order)
     return msgspec.structs.replace(planned, number=number, journal_id=header.number)
 
 
@@ -46,7 +44,7 @@ async def _journal(database: Database, journal_id: JournalNumber | None) -> Reco
     row = await database.fetchrow("SELECT * FROM journals WHERE id = $1", journal_id or 0)
     if row is None:
         raise JournalUnknownError("There is no such journal.")
-    if Act(row["kind"]) not in (*draft.GIVING, *draft.TAKING, Act.ADJUSTMENT):
+    if Act(row["kind"]) not in (*draft.GIVING, *draft.TAKING, Act.ADJUSTMENT, Act.RETURN):
         raise NotReversibleError(
             f"A journal of kind {row['kind']} is not reversed; spends, captures, returns, grants, "
             "purchases and adjustments are.",
@@ -56,8 +54,9 @@ async def _journal(database: Database, journal_id: JournalNumber | None) -> Reco
 
 
 async def _owner(database: Database, row: Record) -> AccountNumber:
+    """Return the account of the journal: of a return after a join, the one that has its lots."""
     owner = await database.fetchrow(
-        "SELECT account_id FROM entries WHERE journal_id = $1 LIMIT 1", row["id"]
+        "SELECT account_id FROM entries WHERE journal_id = $1 ORDER BY id DESC LIMIT 1", row["id"]
     )
     if owner is None:
         raise NotReversibleError("This journal moved nothing.", kind=row["kind"])
@@ -66,7 +65,6 @@ async def _owner(database: Database, row: Record) -> AccountNumber:
 
 
 def answer(of_journal_id: JournalNumber, order: ReversalOrder, undone: Undone) -> Reversed:
-    clawback = undone.clawback
     return Reversed(
         number=None,
         journal_id=None,
@@ -75,9 +73,9 @@ def answer(of_journal_id: JournalNumber, order: ReversalOrder, undone: Undone) -
         policy=str(order.policy),
         state="done",
         requested=undone.requested,
-        clawed=clawback.clawed if clawback else 0,
-        held=clawback.held if clawback else 0,
-        shortfall=clawback.shortfall if clawback else 0,
+        clawed=undone.clawed,
+        held=sum(one.held for one in undone.clawbacks),
+        shortfall=sum(one.shortfall for one in undone.clawbacks),
         expired=undone.expired,
         carried=undone.carried,
     )

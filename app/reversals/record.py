@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import msgspec
 import orjson
 
@@ -11,10 +13,13 @@ from app.infrastructure import ids
 from app.infrastructure.db import Database, Record
 from app.infrastructure.ids import JournalNumber, ReversalNumber, RunNumber
 from app.ledger import idempotency
-from app.ledger.clawbacks import Clawback, Policy
+from app.ledger.clawbacks import Policy
 from app.ledger.idempotency import RequestKey
 from app.ledger.sheet import JournalDraft
 from app.operators import acts
+
+if TYPE_CHECKING:
+    from app.reversals.parties import Undone
 
 
 class ReversalOrder(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,11 +63,15 @@ async def store(
     database: Database,
     day: AccountDay,
     header: JournalDraft,
-    clawback: Clawback | None,
+    undone: Undone,
     planned: Reversed,
     order: ReversalOrder,
 ) -> ReversalNumber:
-    """Store the reversal's own row; its UNIQUE constraint makes the reversal happen once."""
+    """Store the reversal's own row; its UNIQUE constraint makes the reversal happen once.
+
+    The reversal of a return has a part for each lot, and one for what is owed again.
+    """
+    clawback = undone.clawbacks[0] if undone.clawbacks and not undone.of_return else None
     number: ReversalNumber = await database.fetchval(
         """INSERT INTO reversals (of_journal_id, part_of, journal_id, account_id, lot_id, entry_id,
                house, policy, state, requested, clawed, held, shortfall, expired, carried,
@@ -88,6 +97,8 @@ async def store(
         order.reason,
         day.now,
     )
+    if undone.of_return:
+        await _store_parts(database, day, undone, order, number)
     if order.part_of is None:
         await acts.record(
             database,
@@ -98,6 +109,48 @@ async def store(
             journal_id=header.number,
         )
     return number
+
+
+async def _store_parts(
+    database: Database,
+    day: AccountDay,
+    undone: Undone,
+    order: ReversalOrder,
+    number: ReversalNumber,
+) -> None:
+    parts: list[tuple[object, ...]] = [
+        (None, entry_id, "spent", owed + expired, owed, 0, 0, expired, 0)
+        for entry_id, owed, expired in undone.owed
+    ]
+    parts += [
+        (
+            one.lot.number,
+            one.entry_id,
+            str(one.house),
+            one.requested,
+            one.clawed,
+            one.held,
+            one.shortfall,
+            one.expired,
+            one.pending,
+        )
+        for one in undone.clawbacks
+    ]
+    await database.execute(
+        """INSERT INTO reversals (part_of, account_id, policy, state, journal_count, actor, reason,
+                  created_at, finished_at, lot_id, entry_id, house, requested, clawed, held,
+                  shortfall, expired, pending)
+           SELECT $1, $2, $3, 'done', 0, $4, $5, $6, $6, part.*
+             FROM unnest($7::bigint[], $8::bigint[], $9::text[], $10::bigint[], $11::bigint[],
+                         $12::bigint[], $13::bigint[], $14::bigint[], $15::bigint[]) AS part""",
+        number,
+        day.sheet.account_id,
+        str(order.policy),
+        order.actor,
+        order.reason,
+        day.now,
+        *([part[column] for part in parts] for column in range(9)),
+    )
 
 
 async def store_event(

@@ -22,7 +22,7 @@ from app.ledger import idempotency
 from app.ledger.idempotency import Key
 from app.ledger.kinds import Act, Kind
 from app.ledger.sheet import JournalDraft
-from app.reversals import draft
+from app.reversals import draft, parties
 from app.spending.keyed import Done, Order, replay
 
 if TYPE_CHECKING:
@@ -53,13 +53,15 @@ async def give_back(book: Book, public_id: str, wanted: ReturnOrder, order: Orde
     async with book.database.transaction():
         if number is not None:
             journals = await _journals(book.database, number, wanted)
-            parties = await draft.lock(book.database, book.catalogues, journals[0]["account_id"])
+            locked = await parties.lock(
+                book.database, book.catalogues, [row["account_id"] for row in journals]
+            )
         stored = await idempotency.stored(book.database, order.key)
         if stored is not None:
             return replay(stored)
         if number is None:
             raise unknown(public_id)
-        day = parties.present
+        day = locked.present
         day.post_due(Origin("due", order.actor))
         ids = [row["id"] for row in journals]
         spent = await book.database.fetch(draft.ENTRIES(journal_ids=ids))
@@ -80,9 +82,9 @@ async def give_back(book: Book, public_id: str, wanted: ReturnOrder, order: Orde
             )
         )
         entries = [entry for entry, _ in parts]
-        await draft.load_lots(book.database, parties, header, entries, parts)
-        undone = draft.restore(parties, header, parts, Kind.RETURN)
-        await draft.settle(book.database, parties, header, undone)
+        await parties.load_lots(book.database, locked, header, entries, parts)
+        undone = draft.restore(locked, header, parts, Kind.RETURN)
+        await parties.settle(book.database, locked, header, undone)
         came_back = sum(entry["amount"] - entry["amount_left"] for entry in spent)
         header.answer = {
             "account_id": public_id,
@@ -93,7 +95,7 @@ async def give_back(book: Book, public_id: str, wanted: ReturnOrder, order: Orde
             "balance": day.sheet.balance,
             "available": day.sheet.available,
         }
-        await draft.write(book.database, parties, undone)
+        await parties.write(book.database, locked, undone)
     assert header.number is not None
     return Done(
         journal_id=header.number,

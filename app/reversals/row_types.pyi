@@ -22,6 +22,8 @@ class DraftEntries(TypedDict):
     kind: str
     debit: str
     credit: str
+    lot_source: str
+    lot_ends_at: datetime
     amount_left: int
 
 class DraftSql(TypedDict):
@@ -47,6 +49,12 @@ class OwedRepayments(TypedDict):
 
 class OwedSql(TypedDict):
     repayments: Statement[OwedRepayments]
+
+class PartiesParties(TypedDict):
+    id: Any
+
+class PartiesSql(TypedDict):
+    parties: Statement[PartiesParties]
 
 class PreviewTotal(TypedDict):
     journal_count: int

@@ -31,8 +31,8 @@ from app.ledger import idempotency
 from app.ledger.clawbacks import Policy
 from app.operators import acts
 from app.reversals import draft, run_bulk, withdraw_empty
-from app.reversals.draft import Parties
 from app.reversals.journal import answer as answer_of
+from app.reversals.parties import Parties, lock, parties_of, write
 from app.reversals.preview import preview
 from app.reversals.record import ReversalOrder, Reversed, find, store
 from app.runs import run_row
@@ -218,9 +218,9 @@ async def _one_by_one(
         return done, skipped
     days = await load.lock(book.database, book.catalogues, _involved(rows))
     for row in rows:
-        parties = draft.parties_of(days, row["account_id"])
+        parties = parties_of(days, row["account_id"])
         if parties is None:  # its other was taken before, or it was joined since it was looked up
-            parties = await draft.lock(book.database, book.catalogues, row["account_id"])
+            parties = await lock(book.database, book.catalogues, [row["account_id"]])
         for day in parties.days:  # as it stands after this it is to be read anew
             days.pop(day.sheet.account_id, None)
         try:
@@ -244,8 +244,8 @@ async def _reverse_one(
     header, undone = await draft.draft(database, parties, row, order)
     result = answer_of(row["id"], order, undone)
     header.answer = msgspec.to_builtins(result)
-    await draft.write(database, parties, undone)
-    await store(database, day, header, undone.clawback, result, order)
+    await write(database, parties, undone)
+    await store(database, day, header, undone, result, order)
     return result
 
 

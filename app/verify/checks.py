@@ -89,8 +89,10 @@ CHECKS: Final[Mapping[str, tuple[str, str]]] = {
             WHERE kind NOT IN ('opening', 'transfer', 'extend', 'release')
               AND NOT EXISTS (SELECT FROM entries WHERE entries.journal_id = journals.id)
               -- All that a reversal was to take may have lapsed before, or be held still.
-              AND NOT EXISTS (SELECT FROM reversals WHERE reversals.journal_id = journals.id
-                                 AND entry_id IS NOT NULL)""",
+              AND NOT EXISTS (SELECT FROM reversals
+                                LEFT JOIN reversals AS part ON part.part_of = reversals.id
+                               WHERE reversals.journal_id = journals.id
+                                 AND num_nonnulls(reversals.entry_id, part.id) > 0)""",
     ),
     "transfers sum to zero": (
         "SELECT count(DISTINCT journal_id) FROM entries WHERE kind = 'transfer'",
@@ -104,14 +106,22 @@ CHECKS: Final[Mapping[str, tuple[str, str]]] = {
     "no entry is reversed by more than its amount": (
         "SELECT count(*) FROM entries WHERE reverses_entry_id IS NOT NULL",
         # An undone shortfall has an entry in the original's direction, and counts against its
-        # reversal.
+        # reversal. Of a return that was reversed only what had expired counts.
         """SELECT format('entry %s of %s is reversed by %s', id, amount, sum(reversed))
              FROM (SELECT original.id, original.amount,
                           CASE WHEN entries.credit = original.debit
                                  OR entries.debit = original.credit
                                THEN entries.amount ELSE -entries.amount END AS reversed
                      FROM entries JOIN entries AS original
-                       ON original.id = entries.reverses_entry_id) AS netted
+                       ON original.id = entries.reverses_entry_id
+                    WHERE entries.kind <> 'return' OR NOT EXISTS (
+                          SELECT FROM journals
+                           WHERE reverses_journal_id = entries.journal_id)
+                    UNION ALL
+                   SELECT original.id, original.amount, expired
+                     FROM reversals JOIN entries ON entries.id = entry_id
+                     JOIN entries AS original ON original.id = entries.reverses_entry_id
+                    WHERE house = 'spent') AS netted
             GROUP BY id, amount HAVING sum(reversed) NOT BETWEEN 0 AND amount""",
     ),
     "no hold gives more than it holds": (
@@ -132,13 +142,24 @@ CHECKS: Final[Mapping[str, tuple[str, str]]] = {
     ),
     "every reversal is what its entries took back": (
         "SELECT count(*) FROM reversals WHERE entry_id IS NOT NULL",
-        """SELECT format('reversal %s: clawed %s stands; its entries say %s',
-                  id, clawed + shortfall_reversed, taken)
-             FROM (SELECT reversals.*, coalesce((
-                       SELECT sum(amount) FROM entries WHERE reverses_entry_id = reversals.entry_id
-                          AND kind = 'reversal' AND debit = 'free'), 0) AS taken
-                     FROM reversals WHERE entry_id IS NOT NULL) AS summed
-            WHERE clawed + shortfall_reversed <> taken""",
+        # What one return entry gave may have gone to several lots.
+        """SELECT format('reversal %s: clawed %s stands; its entries say %s', id, clawed, taken)
+             FROM (SELECT min(id) AS id, sum(clawed + shortfall_reversed) AS clawed, coalesce((
+                       SELECT sum(amount * ((debit = 'free')::int - (credit = 'free')::int))
+                         FROM entries WHERE reverses_entry_id = reversals.entry_id
+                          AND kind = 'reversal'), 0) AS taken
+                     FROM reversals WHERE entry_id IS NOT NULL AND lot_id IS NOT NULL
+                    GROUP BY entry_id) AS summed
+            WHERE clawed <> taken
+           UNION ALL
+           SELECT format('reversal %s: (%s, %s, %s, %s, %s) stand; its parts say (%s, %s, %s, %s, '
+                         '%s)', id, requested, clawed, held, shortfall, expired, r, c, h, s, e)
+             FROM reversals JOIN (
+                  SELECT part_of, sum(requested) AS r, sum(clawed) AS c, sum(held) AS h,
+                         sum(shortfall) AS s, sum(expired) AS e
+                    FROM reversals WHERE of_journal_id IS NULL AND part_of IS NOT NULL
+                   GROUP BY part_of) AS parts ON parts.part_of = reversals.id
+            WHERE (requested, clawed, held, shortfall, expired) IS DISTINCT FROM (r, c, h, s, e)""",
     ),
     "what every purchase owes follows from its payment": (
         "SELECT count(*) FROM purchases",
@@ -199,7 +220,11 @@ CHECKS: Final[Mapping[str, tuple[str, str]]] = {
         """SELECT format('account %s: %s were carried into %s, at most %s could be',
                   lots.account_id, granted, day_on, carry_over_max)
              FROM daily_grants JOIN lots ON lots.id = carried_lot_id
-            WHERE opening = 1 AND (granted > carry_over_max OR source <> 'carried')""",
+            WHERE opening = 1 AND source <> 'carried'
+               OR opening = 1 AND carry_over_max < granted - coalesce((
+                  -- What a reversed return had brought may come again.
+                  SELECT sum(clawed) FROM reversals
+                   WHERE reversals.lot_id = lots.id AND house = 'spent'), 0)""",
     ),
     "a day is opened again only after its opening was taken back": (
         "SELECT count(*) FROM daily_grants WHERE opening > 1",

@@ -81,12 +81,16 @@ CROSS_CHECKS: Final[Mapping[str, tuple[str, str]]] = {
                           AND kind = 'reversal' AND (credit = 'free' OR EXISTS (
                               SELECT FROM entries AS owed WHERE owed.debit = 'debt'
                                  AND owed.id = entries.reverses_entry_id))), 0) AS gave
-                     FROM reversals WHERE of_journal_id IS NOT NULL AND entry_id IS NULL) AS summed
+                     FROM reversals WHERE of_journal_id IS NOT NULL AND entry_id IS NULL
+                      AND NOT EXISTS (SELECT FROM reversals AS part
+                                       WHERE part.part_of = reversals.id)) AS summed
             WHERE requested <> gave
            UNION ALL
            SELECT format('reversal %s asks for %s of entry %s, which gave %s', reversals.id,
                   requested, entry_id, amount)
-             FROM reversals JOIN entries ON entries.id = entry_id WHERE requested > amount""",
+             FROM (SELECT min(id) AS id, entry_id, sum(requested) AS requested FROM reversals
+                    WHERE entry_id IS NOT NULL GROUP BY entry_id) AS reversals
+             JOIN entries ON entries.id = entry_id WHERE requested > amount""",
     ),
     "a lot's source fits the entry that brought its credits": (
         "SELECT count(*) FROM lots",

@@ -59,7 +59,8 @@ class ReversalAnswer(View, frozen=True, kw_only=True):
     taken at their release, some fell short (`shortfall`, by the policy), and some had `expired`.
 
     A reversed spend takes nothing: `requested` came back; of that `expired` lapsed at once, and
-    `carried` went on from a day that has ended into the running one.
+    `carried` went on from a day that has ended into the running one. A reversed return takes again
+    what came back; debt that it had lowered is owed again, and counts as `clawed`.
     A dry run has no id: there is nothing to look up. By account a run's tells
     `GET /api/v1/runs/{run_id}/taken-back`, before and after.
     """

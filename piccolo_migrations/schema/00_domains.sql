@@ -40,7 +40,7 @@ CREATE DOMAIN movement AS text CONSTRAINT kind_has_its_house CHECK (VALUE IN (
     'transfer transferred held', 'transfer debt transferred', 'transfer transferred debt',
     'return spent free', 'return spent debt',
     'reversal spent free', 'reversal free spent', 'reversal held spent', 'reversal debt spent',
-    'reversal spent debt', 'reversal free issued', 'reversal held issued', 'reversal debt issued',
+    'reversal spent debt', 'reversal issued free', 'reversal purchased free', 'reversal free issued', 'reversal held issued', 'reversal debt issued',
     'reversal issued debt', 'reversal free purchased', 'reversal held purchased',
     'reversal debt purchased', 'reversal purchased debt', 'reversal free adjusted',
     'reversal debt adjusted', 'reversal adjusted free', 'reversal adjusted debt',

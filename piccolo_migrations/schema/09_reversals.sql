@@ -1,4 +1,5 @@
--- Each reversal of a journal, an event or a run, and what it came to.
+-- Each reversal of a journal, an event or a run, and what it came to. Parts of a run's are reversals of
+-- its journals. Parts of a return's are what it takes from each lot, and what is owed again.
 CREATE TABLE reversals (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     -- This and the ids below without REFERENCES name rows, see 12_references.sql.
@@ -38,11 +39,13 @@ CREATE TABLE reversals (
     reason text NOT NULL,
     created_at timestamptz NOT NULL,
     finished_at timestamptz,
-    CONSTRAINT one_thing CHECK (num_nonnulls(of_journal_id, of_run_id, of_event_id) = 1),
+    CONSTRAINT one_thing CHECK (num_nonnulls(of_journal_id, of_run_id, of_event_id) = 1
+        OR num_nonnulls(of_journal_id, of_run_id, of_event_id) = 0 AND part_of IS NOT NULL),
     CONSTRAINT never_more_than_requested CHECK (clawed + held + shortfall + expired <= requested)
 );
 CREATE INDEX reversals_lot ON reversals (lot_id) WHERE lot_id IS NOT NULL;
 CREATE INDEX reversals_part ON reversals (part_of, id) WHERE part_of IS NOT NULL;
 CREATE INDEX reversals_whole ON reversals (id) WHERE part_of IS NULL;
 CREATE INDEX reversals_account ON reversals (account_id, id) WHERE account_id IS NOT NULL;
+CREATE INDEX reversals_of_return ON reversals (entry_id) WHERE house = 'spent';
 CREATE INDEX reversals_going ON reversals (id) WHERE state = 'going';

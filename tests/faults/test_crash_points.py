@@ -224,6 +224,14 @@ async def give_back(book: Book, n: int) -> None:
     await returns.give_back(book, f"user-{n}", wanted, order(n))
 
 
+async def given_back(book: Book, n: int) -> None:
+    """Returned to two lots and against a debt, of which a gift had repaid a part."""
+    await owed_and_repaid(book, n)
+    wanted = ReturnOrder(hold=await hold_number(book, n), amount=8)
+    await returns.give_back(book, f"user-{n}", wanted, order(n, "return"))
+    await spend(book, [spend_order(n, 2, "spend")])
+
+
 async def grant_two(book: Book, n: int) -> None:
     gifts = [GrantOrder(account_id=f"user-{n}", amount=3, order=order(n, name)) for name in "ab"]
     await grant_many(book, gifts)
@@ -240,6 +248,9 @@ USE_CASES = {
     "a capture of a part": UseCase(held, capture_part),
     "a capture into debt": UseCase(held, capture_into_debt),
     "a return of what was owed and repaid": UseCase(owed_and_repaid, give_back),
+    "a reversal of a return": UseCase(
+        given_back, lambda book, n: reverse_named(book, n, "return", Policy.WRITE_OFF)
+    ),
     "an extension": UseCase(held, extend),
     "a batch of grants": UseCase(opened, grant_two),
     "a release": UseCase(held, release),

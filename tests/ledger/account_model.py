@@ -94,6 +94,7 @@ class ModelClawback:
     shortfall: int = 0
     expired: int = 0
     undone: int = 0
+    of_return: bool = False
 
 
 PACK_CREDITS = 100
@@ -121,15 +122,33 @@ class ModelPurchase:
 
 
 @dataclass(eq=False)
+class ModelReturn:
+    """What a return gave back of which spend, where it went, and what it did on the way."""
+
+    of: ModelJournal
+    parts: list[tuple[int, ModelLot | None, int]]  # (place in the spend, lot, amount)
+    went: dict[ModelLot, int] = field(default_factory=dict)
+    freed: int = 0  # of credits that had repaid debt
+    by_lots: int = 0  # of debt that was repaid by what came back
+    made_good: list[tuple[ModelClawback, int]] = field(default_factory=list)
+    frozen: list[tuple[ModelPurchase, int]] = field(default_factory=list)
+
+    def move(self, lot: ModelLot, amount: int) -> None:
+        self.went[lot] = self.went.get(lot, 0) + amount
+
+
+@dataclass(eq=False)
 class ModelJournal:
     """A reversible journal: what it gave to one lot, or what it took from several."""
 
     kind: str
     given: tuple[ModelLot, int] | None = None
     taken: list[tuple[ModelLot | None, int]] = field(default_factory=list)  # None: it is owed
-    clawback: ModelClawback | None = None
+    clawbacks: list[ModelClawback] = field(default_factory=list)
+    owed: tuple[int, int] = (0, 0)  # of a reversed return: owed again, and expired of that
     answer: tuple[int, ...] | None = None  # of its reversal, once it is reversed
     by_run: bool = False
+    back: ModelReturn | None = None
 
 
 def midnight_after(instant: datetime) -> datetime:
@@ -153,6 +172,7 @@ class AccountModel:
         self.openings: list[ModelJournal] = []
         self.top_ups: list[ModelJournal] = []
         self.withdrawn = False
+        self.returning: ModelReturn | None = None
         self.day_ends: datetime | None = None
         self.daily: ModelLot | None = None
         self.carried: ModelLot | None = None
@@ -282,7 +302,10 @@ class AccountModel:
         """What is free of a day's lots goes on as far as there is room; the rest lapses."""
         moved = 0
         for lot in day.lots:
-            part = min(lot.free, day.most - into.carried_in) if into else 0
+            again = sum(one.clawed for one in self._on(into) if one.of_return) if into else 0
+            part = min(lot.free, day.most - into.carried_in + again) if into else 0
+            self._trace(lot, -part)
+            self._trace(into, part)
             lot.lapsed += lot.free - part
             lot.free = 0
             if into:
@@ -310,8 +333,10 @@ class AccountModel:
         """What was drawn of the day's own in place of what was carried returns."""
         if own is None or carried is None:
             return
-        taken = sum(one.clawed + one.undone for one in self._on(own))
+        taken = sum(one.clawed + one.undone for one in self._on(own) if not one.of_return)
         part = max(0, min(carried.free, own.used - taken))
+        self._trace(carried, -part)
+        self._trace(own, part)
         carried.free -= part
         own.free += part
         own.used -= part
@@ -321,7 +346,14 @@ class AccountModel:
         for lot in lots:
             self._pay(lot, min(self.debt, lot.free))
 
+    def _trace(self, lot: ModelLot | None, amount: int) -> None:
+        if self.returning is not None and lot is not None and amount:
+            self.returning.move(lot, amount)
+
     def _pay(self, lot: ModelLot, amount: int) -> None:
+        self._trace(lot, -amount)
+        if self.returning is not None:
+            self.returning.by_lots += amount
         self.debt -= amount
         lot.free -= amount
         lot.used += amount
@@ -569,9 +601,10 @@ class AccountModel:
         clawback.expired += expired
         self._fall_short(clawback, amount - clawed - held - expired)
 
-    @staticmethod
-    def _freeze(one: ModelPurchase) -> None:
+    def _freeze(self, one: ModelPurchase) -> None:
         amount = min(one.lot.free, one.to_freeze - one.frozen)
+        if self.returning is not None and amount:
+            self.returning.frozen.append((one, amount))
         one.frozen += amount
         one.lot.free -= amount
         one.lot.held += amount
@@ -654,27 +687,147 @@ class AccountModel:
         if journal.answer is not None:
             return journal.answer
         self.post_due()
-        if journal.given is not None:
+        if journal.back is not None:
+            journal.answer = self._spend_again(journal, journal.back, policy)
+        elif journal.given is not None:
             journal.answer = self._take_back(journal, *journal.given, policy)
         else:
             if not any(amount for _, amount in journal.taken):
                 raise RefusedByModel("not_reversible")
             journal.answer = self._restore(journal.taken)
+            journal.taken = [(lot, 0) for lot, _ in journal.taken]
         return journal.answer
 
-    def give_back(self, journal: ModelJournal, amount: int) -> None:
+    def give_back(self, journal: ModelJournal, amount: int) -> ModelJournal:
         """Return part of what a spend or capture took, the last part first."""
-        left = sum(part for _, part in journal.taken) if journal.answer is None else 0
+        left = sum(part for _, part in journal.taken)
         if amount > left:
             raise RefusedByModel("return_exceeds_spend")
         self.post_due()
-        parts: list[tuple[ModelLot | None, int]] = []
+        parts: list[tuple[int, ModelLot | None, int]] = []
         for at, (lot, part) in reversed(list(enumerate(journal.taken))):
             back = min(part, amount)
             amount -= back
             journal.taken[at] = (lot, part - back)
-            parts.insert(0, (lot, back))
-        self._restore([part for part in parts if part[1]])
+            parts.insert(0, (at, lot, back))
+        parts = [part for part in parts if part[2]]
+        self.returning = back_ = ModelReturn(journal, parts)
+        self._restore([(lot, part) for _, lot, part in parts])
+        return ModelJournal("return", back=back_)
+
+    def _spend_again(
+        self, journal: ModelJournal, back: ModelReturn, policy: str
+    ) -> tuple[int, ...]:
+        """What came back is taken where it went; debt that it lowered is owed again."""
+        owing = [part for part in back.parts if part[1] is None]
+        lots = [part for part in reversed(back.parts) if part[1] is not None]
+        self._make_less_good(back, lots)
+        shares = self._shares_of(back)
+        gone = sum(share[4] for share in shares)
+        owed = sum(amount for *_, amount in owing)
+        journal.owed = (owed + back.by_lots - gone, gone)
+        self.debt += journal.owed[0]
+        for lot, _, _, repays, _ in shares:
+            self._pay(lot, repays)
+        given = {at: amount for at, _, amount in back.parts}
+        self._forget_lapsed(given, owing, gone)
+        short = self._take_shares(journal, shares, lots, given, policy)
+        if policy == "reject" and sum(short):
+            raise RefusedByModel("shortfall")
+        for clawback, amount in zip(journal.clawbacks, short, strict=True):
+            self._fall_short(clawback, amount)
+        self._repay(self.burnable())
+        for at, amount in given.items():
+            lot, left = back.of.taken[at]
+            back.of.taken[at] = (lot, left + amount)
+        self.settle()
+        return (
+            sum(amount for *_, amount in back.parts),
+            journal.owed[0] + sum(one.clawed for one in journal.clawbacks),
+            sum(one.held for one in journal.clawbacks),
+            sum(short),
+            gone + sum(one.expired for one in journal.clawbacks),
+            0,
+        )
+
+    def _make_less_good(
+        self, back: ModelReturn, lots: list[tuple[int, ModelLot | None, int]]
+    ) -> None:
+        """Other reversals fall short again, days that joined are used again, less is frozen."""
+        good = sum(amount for one, amount in back.made_good if one.lot.source == "daily")
+        for _, lot, amount in lots:
+            if lot in self.brought:
+                self.brought[lot] += max(0, amount - good)
+                good = max(0, good - amount)
+        for clawback, amount in back.made_good:
+            again = min(amount, clawback.undone)
+            clawback.undone -= again
+            clawback.lot.free += again
+            clawback.lot.used -= again
+            if clawback.policy == "debt":
+                self.debt += again
+        for one, amount in back.frozen:
+            part = min(one.frozen, amount)
+            one.frozen -= part
+            one.lot.held -= part
+            one.lot.free += part
+
+    def _shares_of(self, back: ModelReturn) -> list[tuple[ModelLot, int, int, int, int]]:
+        """(lot, what had repaid debt, the rest; of the first: what repays again, what expired)."""
+        shares, left = [], back.freed
+        for lot, given in back.went.items():
+            freed = min(max(0, given), left)
+            left -= freed
+            repays = min(lot.free, freed)
+            held = min(self._spare(lot), freed - repays)
+            gone = min(self._uncounted(lot), freed - repays - held)
+            shares.append((lot, freed, max(0, given) - freed, repays, gone))
+        return shares
+
+    def _uncounted(self, lot: ModelLot) -> int:
+        return max(0, lot.lapsed - sum(one.expired for one in self._on(lot)))
+
+    @staticmethod
+    def _forget_lapsed(
+        given: dict[int, int], owing: list[tuple[int, ModelLot | None, int]], gone: int
+    ) -> None:
+        """What expired stays returned."""
+        for at, _, amount in owing:
+            part = min(amount, gone)
+            gone -= part
+            given[at] -= part
+
+    def _take_shares(
+        self,
+        journal: ModelJournal,
+        shares: list[tuple[ModelLot, int, int, int, int]],
+        lots: list[tuple[int, ModelLot | None, int]],
+        given: dict[int, int],
+        policy: str,
+    ) -> list[int]:
+        """Take what is there of each lot, and return what falls short."""
+        left, short = {at: amount for at, _, amount in lots}, []
+        for lot, _, wanted, _, gone in shares:
+            rest = wanted
+            for at, _, _ in sorted(lots, key=lambda part: part[1] is not lot):
+                amount = min(rest, left[at])
+                rest -= amount
+                left[at] -= amount
+                if not amount:
+                    continue
+                one = ModelClawback(lot, policy, amount, of_return=True)
+                clawed = min(lot.free, amount)
+                one.held = min(self._spare(lot), amount - clawed)
+                lapsed = max(0, self._uncounted(lot) - gone)
+                one.expired = min(lapsed, amount - clawed - one.held)
+                one.clawed = clawed
+                lot.free -= clawed
+                lot.used += clawed
+                given[at] -= one.expired
+                short.append(amount - clawed - one.held - one.expired)
+                journal.clawbacks.append(one)
+                self.clawbacks.append(one)
+        return short
 
     def _take_back(
         self, journal: ModelJournal, lot: ModelLot, amount: int, policy: str
@@ -703,7 +856,7 @@ class AccountModel:
             self.brought[lot] -= min(short, self.brought[lot])
         answer = (amount, clawed, clawback.held, short, clawback.expired, 0)
         self.clawbacks.append(clawback)
-        journal.clawback = clawback
+        journal.clawbacks = [clawback]
         if journal.kind == "opening" and lot is self.daily:
             self.withdrawn = True
         self.settle()
@@ -715,10 +868,14 @@ class AccountModel:
         owed = sum(amount for lot, amount in parts if lot is None)
         repaid = self._undo_repayments(owed - self.debt)
         self.debt = max(0, self.debt - owed)
+        if self.returning is not None:
+            self.returning.freed = sum(amount for _, amount in repaid)
+            self.returning.went = {lot: 0 for lot, _ in repaid}
         back_to = [*((lot, amount) for lot, amount in parts if lot), *reversed(repaid)]
         for lot, amount in reversed(back_to):
             lot.free += amount
             lot.used -= amount
+            self._trace(lot, amount)
             back = amount
             for clawback in self._on(lot):
                 undone = min(back, clawback.shortfall - clawback.undone)
@@ -728,8 +885,14 @@ class AccountModel:
                     self.debt -= undone
                     if any(one.clawback is clawback for one in self.purchases):
                         self.repayments.append((next(ORDER), lot, undone))
+                    if any(one.clawback is clawback for one in self.purchases):
+                        self._trace(lot, -undone)
+                        if self.returning is not None:
+                            self.returning.by_lots += undone
                 clawback.undone += undone
                 back -= undone
+                if self.returning is not None and undone:
+                    self._made_good(clawback, undone)
                 lot.free -= undone
                 lot.used += undone
             # What came back of a day that was brought here counts as used of it no more.
@@ -738,8 +901,14 @@ class AccountModel:
             self._came_back([lot], self.now)
         lapsed = sum(lot.lapsed for lot in self.lots) - lapsed
         carried = self.carried.carried_in - carried_in if self.carried else 0
+        self.returning = None
         self.settle()
         return (sum(amount for _, amount in parts), 0, 0, 0, lapsed, carried)
+
+    def _made_good(self, clawback: ModelClawback, amount: int) -> None:
+        assert self.returning is not None
+        if all(one.clawback is not clawback for one in self.purchases):
+            self.returning.made_good.append((clawback, amount))
 
     def _undo_repayments(self, amount: int) -> list[tuple[ModelLot, int]]:
         """What lots paid of a debt that comes back, the latest first."""
