@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 _MICROSECOND: Final = timedelta(microseconds=1)
 _SQL: Final[row_types.RollForwardSql] = sql.beside(__file__)
 
+# Lines beside those of tiers; a tier's name is in capitals.
+NO_TIERS: Final = ("none", "debt")
+_NAMES: Final = frozenset({"lot_source", "tier"})
+
 
 class RangeReversedError(RefusedError):
     """``from`` is later than ``to``."""
@@ -29,14 +33,12 @@ class RangeReversedError(RefusedError):
     code = "range_reversed"
 
 
-class SourceForward(msgspec.Struct, frozen=True, kw_only=True):
-    """The roll-forward of the lots of one source, or of the debt of all accounts.
+class Flows(msgspec.Struct, frozen=True, kw_only=True):
+    """A line of the roll-forward, which closes by itself.
 
-    ``expired`` of purchased lots is breakage, and their ``closing`` is what was paid for and not
-    used: deferred. ``repaid`` is signed: what a source paid of the debt.
+    ``repaid`` is signed: what of the credits was paid against a debt.
     """
 
-    lot_source: str
     opening: int = 0
     granted: int = 0
     purchased: int = 0
@@ -49,6 +51,26 @@ class SourceForward(msgspec.Struct, frozen=True, kw_only=True):
     reversed: int = 0
     repaid: int = 0
     closing: int = 0
+
+
+class SourceForward(Flows, frozen=True, kw_only=True):
+    """The roll-forward of the lots of one source, or of the debt of all accounts.
+
+    ``expired`` of purchased lots is breakage, and their ``closing`` is what was paid for and not
+    used: deferred.
+    """
+
+    lot_source: str
+
+
+class TierForward(Flows, frozen=True, kw_only=True):
+    """The roll-forward of the days that were opened under one tier: of their own lots, and of those
+    into which credits were carried.
+
+    The tier `none` has all other lots, promotional and purchased ones; `debt` is what is owed.
+    """
+
+    tier: str
 
 
 class RollForward(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,6 +96,7 @@ class RollForward(msgspec.Struct, frozen=True, kw_only=True):
     end: datetime
     complete_to: datetime
     by_lot_source: list[SourceForward] | None = None
+    by_tier: list[TierForward] | None = None
 
 
 async def roll_forward(
@@ -84,6 +107,7 @@ async def roll_forward(
     public_id: str | None = None,
     *,
     by_lot_source: bool = False,
+    by_tier: bool = False,
 ) -> RollForward:
     """Return the roll-forward over [start, end) by ``recorded_at``, of one account or of all.
 
@@ -106,23 +130,29 @@ async def roll_forward(
     asked = {"start": start, "end": end, "account_ids": numbers and list(numbers)}
     row = await database.fetchrow(_SQL["sums"](**asked))
     assert row is not None
-    sources = None
+    sources = tiers = None
     if by_lot_source:
         rows = await database.fetch(_SQL["sums_by_lot_source"](**asked))
         found = {str(one["lot_source"]): one for one in rows}
-        sources = [_source(source, found.get(source)) for source in (*LotSource, "debt")]
+        # All sources are listed: a line of zeros says more than a missing one.
+        sources = [
+            SourceForward(lot_source=str(source), **_whole(found.get(source) or {}))
+            for source in (*LotSource, "debt")
+        ]
+    if by_tier:
+        of_tiers = {
+            str(one["tier"]): one for one in await database.fetch(_SQL["sums_by_tier"](**asked))
+        }
+        names = [*sorted(of_tiers.keys() - set(NO_TIERS)), *NO_TIERS]
+        tiers = [TierForward(tier=name, **_whole(of_tiers.get(name) or {})) for name in names]
     return RollForward(
         **_whole(row),
         start=start,
         end=end,
         complete_to=horizon.complete_to,
         by_lot_source=sources,
+        by_tier=tiers,
     )
-
-
-def _source(lot_source: str, row: row_types.RollForwardSumsByLotSource | None) -> SourceForward:
-    # All sources are listed: a line of zeros says more than a missing one.
-    return SourceForward(lot_source=str(lot_source), **_whole(row or {}))
 
 
 def _whole(row: Mapping[str, Any]) -> dict[str, int]:
@@ -130,4 +160,4 @@ def _whole(row: Mapping[str, Any]) -> dict[str, int]:
 
     As text such a number may be 1E+12, which int() does not read.
     """
-    return {name: int(sum_) for name, sum_ in row.items() if name != "lot_source"}
+    return {name: int(sum_) for name, sum_ in row.items() if name not in _NAMES}

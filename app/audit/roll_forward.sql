@@ -38,3 +38,30 @@ SELECT lot_source,
          WHERE recorded_at < :end AND change <> 0
            AND (:account_ids::bigint[] IS NULL OR entries.account_id = ANY(:account_ids))) AS changes
  GROUP BY lot_source
+
+-- name: sums_by_tier
+-- The same by the tier with which the day of each lot was opened; of accounts that were joined since,
+-- the day that the lot was of. Lots of no day are of no tier.
+WITH RECURSIVE tiers AS (
+    SELECT lot.id AS lot_id, tier
+      FROM daily_grants
+     CROSS JOIN LATERAL (VALUES (lot_id, true), (carried_lot_id, opening = 1)) AS lot (id, own)
+     WHERE lot.id IS NOT NULL AND lot.own
+       AND account_id = ANY(:account_ids::bigint[])  -- given: account_ids
+     UNION ALL
+    SELECT to_lot_id, tier FROM tiers JOIN moved_lots USING (lot_id)
+)
+SELECT tier,
+       coalesce(sum(change) FILTER (WHERE within AND kind = 'repayment'), 0) AS repaid,
+-- include: audit/roll_forward.sql columns
+  FROM (SELECT kind, recorded_at, recorded_at >= :start AS within, moved.*
+          FROM entries LEFT JOIN tiers USING (lot_id)
+         CROSS JOIN LATERAL (VALUES
+               (coalesce(tiers.tier, 'none'), amount * ((credit IN ('free', 'held'))::int
+                                                        - (debit IN ('free', 'held'))::int)),
+               ('debt', amount * ((credit = 'debt')::int - (debit = 'debt')::int)))
+               AS moved (tier, change)
+         WHERE recorded_at < :end AND change <> 0
+           AND entries.account_id = ANY(:account_ids::bigint[])  -- given: account_ids
+       ) AS changes
+ GROUP BY tier

@@ -362,9 +362,25 @@ class RollForwardSumsByLotSource(TypedDict):
     reversed: Decimal
     closing: Decimal
 
+class RollForwardSumsByTier(TypedDict):
+    tier: str
+    repaid: Decimal
+    opening: Decimal
+    granted: Decimal
+    purchased: Decimal
+    spent: Decimal
+    returned: Decimal
+    refunded: Decimal
+    expired: Decimal
+    adjusted: Decimal
+    transferred: Decimal
+    reversed: Decimal
+    closing: Decimal
+
 class RollForwardSql(TypedDict):
     sums: Statement[RollForwardSums]
     sums_by_lot_source: Statement[RollForwardSumsByLotSource]
+    sums_by_tier: Statement[RollForwardSumsByTier]
 
 class StatementUsed(TypedDict):
     place: int

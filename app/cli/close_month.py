@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from app.audit.roll_forward import RollForward
+from app.audit.roll_forward import Flows, RollForward
 from app.cli.listing import Listing
 from app.cli.which_book import database_url
 from app.cli.words import BookDir, console, errors_console
@@ -27,8 +27,9 @@ async def close_month(
 ) -> int:
     """Check a month and write the pack that an accountant keeps.
 
-    Roll-forward by lot source (breakage, deferred credits), trial balance, usage by tier, all
-    entries, the checks, and checksums of all. The exit code is 1 where something does not hold.
+    Roll-forward by lot source (breakage, deferred credits) and by tier, trial balance, usage by
+    tier, all entries, the checks, and checksums of all. The exit code is 1 where something does
+    not hold.
     """
     folder = output or Path(f"close-{month}")
     async with opened(database_url(data_dir), command_timeout_s=None) as database:
@@ -44,14 +45,17 @@ async def close_month(
 
 
 def _show(month: str, moved: RollForward, checks: Sequence[Check]) -> None:
-    listing = Listing(
-        "", "all", *(one.lot_source for one in moved.by_lot_source or ()), title=month
-    )
-    for name in FLOWS:
-        each = (getattr(one, name) for one in moved.by_lot_source or ())
-        listing.add(name, getattr(moved, name, 0), *each)
-    listing.show(console)
+    _forward(month, moved, {one.lot_source: one for one in moved.by_lot_source or ()})
+    _forward(f"{month} by tier", moved, {one.tier: one for one in moved.by_tier or ()})
     told = Listing("check", "found", "holds")
     for one in checks:
         told.add(one.name, one.found, one.word)
     told.show(console)
+
+
+def _forward(title: str, moved: RollForward, lines: Mapping[str, Flows]) -> None:
+    listing = Listing("", "all", *lines, title=title)
+    for name in FLOWS:
+        each = (getattr(one, name) for one in lines.values())
+        listing.add(name, getattr(moved, name, 0), *each)
+    listing.show(console)

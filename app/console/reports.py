@@ -65,7 +65,7 @@ async def roll_forward_page(request: Request[Any, Any, Any], state: State) -> Re
     if start is not None and end is not None:
         async with state.reports.room():
             moved = await state.readings.ask(
-                roll_forward, start, end, asked.account_id, by_lot_source=True
+                roll_forward, start, end, asked.account_id, by_lot_source=True, by_tier=True
             )
     return show(
         request,

@@ -18,7 +18,7 @@ from app.audit import export
 from app.audit.entries import EntryQuery
 from app.audit.export import Form
 from app.audit.horizon import Horizons
-from app.audit.roll_forward import RollForward, SourceForward, roll_forward
+from app.audit.roll_forward import Flows, RollForward, roll_forward
 from app.audit.trial_balance import TrialBalance, trial_balance
 from app.errors import RefusedError
 from app.infrastructure import sql
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 _SQL: Final[row_types.MonthSql] = sql.beside(__file__)
 _MICROSECOND: Final = timedelta(microseconds=1)
 PAGE_ROWS: Final = 1_000
-FLOWS: Final = SourceForward.__struct_fields__[1:]
+FLOWS: Final = Flows.__struct_fields__
 USAGE: Final = (
     *("granted", "purchased", "refunded", "spent", "returned", "expired"),
     *("reversed", "adjusted", "transferred"),
@@ -81,14 +81,20 @@ async def close_month(
             f"{month} is complete after {_instant(end)}; the book is complete to "
             f"{_instant(horizon.complete_to)}."
         )
-    moved = await roll_forward(database, horizons, start, end, by_lot_source=True)
+    moved = await roll_forward(database, horizons, start, end, by_lot_source=True, by_tier=True)
     stood = await trial_balance(database, horizons, end - _MICROSECOND)
     watch("verifying")
     checks = await _checks(database, start, end, moved, stood)
     tiers = await _by_tier(database, start, end)
     await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
     files = {
-        "roll-forward.csv": _csv(("lot_source", *FLOWS), _forward(moved)),
+        "roll-forward.csv": _csv(
+            ("lot_source", *FLOWS),
+            _forward(moved, {one.lot_source: one for one in moved.by_lot_source or ()}),
+        ),
+        "roll-forward-by-tier.csv": _csv(
+            ("tier", *FLOWS), _forward(moved, {one.tier: one for one in moved.by_tier or ()})
+        ),
         "trial-balance.csv": _csv(
             ("account", "debits", "credits", "balance"),
             (msgspec.structs.astuple(line) for line in stood.lines),
@@ -130,7 +136,8 @@ async def _checks(
             count += 1
             wrong += [f"{check.name}: {one}" for one in check.differences]
     shown = "; ".join(wrong[:3]) or "no difference"
-    closes = all(_closes(one) for one in (moved, *(moved.by_lot_source or ())))
+    lines = (moved, *(moved.by_lot_source or ()), *(moved.by_tier or ()))
+    closes = all(map(_closes, lines))
     return [
         Check("the ledger verifies", f"{count} checks, {shown}", not wrong),
         Check("the roll-forward closes", f"{moved.opening:,} to {moved.closing:,}", closes),
@@ -157,10 +164,10 @@ def _or_look(count: int) -> bool | None:
     return None if count else True
 
 
-def _closes(one: RollForward | SourceForward) -> bool:
+def _closes(one: RollForward | Flows) -> bool:
     came = one.opening + one.granted + one.purchased - one.spent + one.returned - one.refunded
     signed = one.adjusted + one.transferred + one.reversed - one.expired
-    repaid = one.repaid if isinstance(one, SourceForward) else 0
+    repaid = one.repaid if isinstance(one, Flows) else 0
     return came + signed + repaid == one.closing
 
 
@@ -169,9 +176,9 @@ async def _by_tier(database: Database, start: datetime, end: datetime) -> Sequen
     return (await usage(database, query, None, PAGE_ROWS)).rows
 
 
-def _forward(moved: RollForward) -> Iterable[Sequence[object]]:
-    yield ("all", *(getattr(moved, name, 0) for name in FLOWS))
-    yield from map(msgspec.structs.astuple, moved.by_lot_source or ())
+def _forward(moved: RollForward, lines: Mapping[str, Flows]) -> Iterable[Sequence[object]]:
+    for name, one in {"all": moved, **lines}.items():
+        yield (name, *(getattr(one, flow, 0) for flow in FLOWS))
 
 
 def _instant(at: datetime) -> str:
@@ -193,6 +200,9 @@ roll-forward.csv   opening + granted + purchased - spent + returned - refunded -
                    + transferred + reversed + repaid = closing, for each source of credits, for what
                    is owed (debt) and for all. Expired of purchased is breakage; its closing is what
                    was paid for and not used: deferred.
+roll-forward-by-tier.csv
+                   the same for the days that were opened under each tier, for the lots that are of
+                   no day (none), for what is owed (debt) and for all
 trial-balance.csv  every side and house account as it stood at the month's end; the totals are equal
 usage-by-tier.csv  the same flows by tier, by the accounts' own days: near, not equal to, the above
 entries.csv        every entry of the month; its last line has their count and their SHA-256

@@ -9,7 +9,7 @@ from litestar import get
 from litestar.datastructures import State
 from litestar.params import FromQuery, QueryParameter
 
-from app.audit.roll_forward import SourceForward, roll_forward
+from app.audit.roll_forward import SourceForward, TierForward, roll_forward
 from app.audit.trial_balance import TrialBalanceLine, trial_balance
 from app.web.http import problems
 from app.web.http.access import Access, access
@@ -45,7 +45,8 @@ class RollForwardAnswer(View, frozen=True, kw_only=True):
     Spent (captures included, and what was returned since), refunded (net of what came back) and
     expired are what left; adjusted, transferred and reversed are signed. `by_lot_source`, where it
     is asked for, tells the same of each source, and of what is owed: expired of purchased lots is
-    breakage, and their closing is deferred.
+    breakage, and their closing is deferred. `by_tier` tells it of the days of each tier, of the
+    lots that are of no day (`none`), and of what is owed.
     """
 
     from_: Instant = msgspec.field(name="from")
@@ -63,6 +64,7 @@ class RollForwardAnswer(View, frozen=True, kw_only=True):
     reversed: int
     closing: int
     by_lot_source: list[SourceForward] | None
+    by_tier: list[TierForward] | None
 
 
 @get(
@@ -90,12 +92,17 @@ async def get_roll_forward(
     from_: From,
     to: To,
     account_id: AccountFilter = None,
-    by: FromQuery[Literal["lot_source"] | None] = None,
+    by: FromQuery[Literal["lot_source", "tier"] | None] = None,
 ) -> RollForwardAnswer:
     """Sum up all that came and went in `[from, to)` by `recorded_at`; it closes to the credit."""
     start, end = parse_instant(from_, "from"), parse_instant(to, "to")
     async with state.reports.room():
         moved = await state.readings.ask(
-            roll_forward, start, end, account_id, by_lot_source=by is not None
+            roll_forward,
+            start,
+            end,
+            account_id,
+            by_lot_source=by == "lot_source",
+            by_tier=by == "tier",
         )
     return view_of(RollForwardAnswer, moved, from_=instant(moved.start), to=instant(moved.end))

@@ -8,7 +8,11 @@ from typing import Any
 
 import pytest
 
+from app.allowance.catalogue import default_text
+from app.book import Book
+from tests.acts import Acts, cancel, subscribe
 from tests.api_client import Api
+from tests.as_owner import apply_tiers
 from tests.audit.busy_ledger import ACCOUNTS, BusyLedger, asked, complete, read
 from tests.conftest import NOW
 
@@ -122,6 +126,55 @@ async def test_each_source_closes_and_all_of_them_are_the_whole(busy: BusyLedger
         for column in parts[0]:
             assert sum(part[column] for part in parts) == whole.get(column, 0), column
     assert (await rolled(busy.api, NOW, busy.now))["by_lot_source"] is None
+
+
+async def test_each_tier_closes_and_all_of_them_are_the_whole(busy: BusyLedger) -> None:
+    instants = [NOW - timedelta(days=1), *busy.instants, busy.now]
+    seen: set[str] = set()
+    for pair in pairwise(instants):
+        whole = await rolled(busy.api, *pair, by="tier")
+        parts = whole.pop("by_tier")
+        seen |= {part.pop("tier") for part in parts}
+        assert all(closes(part) for part in parts)
+        for column in parts[0]:
+            assert sum(part[column] for part in parts) == whole.get(column, 0), column
+    assert {"FREE", "none", "debt"} <= seen
+    assert (await rolled(busy.api, NOW, busy.now))["by_tier"] is None
+
+
+async def test_a_tier_has_the_days_that_were_opened_under_it(api: Api, book: Book) -> None:
+    """A day of PRO, from which 6 are carried; then one of FREE, whose account joins another."""
+    await apply_tiers(book, default_text().replace("carry_over_max = 0\n", "carry_over_max = 6\n"))
+    acts = Acts(api)
+    await subscribe(acts, "PRO")  # the day was opened as FREE
+    await api.set_clock(NOW + timedelta(days=1))
+    await acts.done(await acts.spend(4))
+    await acts.done(await acts.grant(10))
+    await cancel(acts, 1)
+    await api.set_clock(NOW + timedelta(days=2))
+    hold = await acts.held(1)
+    await acts.done(await acts.spend(8))  # 4 of the day, and 4 of the gift
+    await api.put("/api/v1/accounts/user-2", {})
+    body = {"into": "user-2", "reason": "one person"}
+    assert (await acts.post("accounts/user-1/merge", body, scope="operator")).status_code == 200
+    await acts.done(await acts.capture(hold, 9, over="debt"))  # 6 of the gift, and 2 are owed
+    later = NOW + timedelta(days=2, hours=1)
+    await api.set_clock(later)
+    flows = ("granted", "spent", "expired", "transferred", "closing")
+    for account_id in (None, "user-2"):
+        told = await rolled(
+            api, NOW - timedelta(days=1), later, by="tier", **of_account(account_id)
+        )
+        assert {one["tier"]: [one[name] for name in flows] for one in told["by_tier"]} == {
+            "FREE": [30, 5, 19, -6, 0],
+            "PRO": [20, 4, 22, 6, 0],
+            "none": [10, 10, 0, 0, 0],
+            "debt": [0, 2, 0, 0, -2],
+        }
+
+
+def of_account(account_id: str | None) -> dict[str, str]:
+    return {} if account_id is None else {"account_id": account_id}
 
 
 async def test_breakage_and_deferred_credits_stand_with_what_was_paid_for(api: Api) -> None:

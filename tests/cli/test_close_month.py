@@ -65,6 +65,10 @@ async def test_the_pack_is_whole_and_its_checksums_recompute(
     for name, value in forward["all"].items():
         assert name in ("lot_source", "repaid") or int(value) == whole.json()[name], name
     assert (forward["promotional"]["granted"], forward["promotional"]["closing"]) == ("100", "95")
+    tiers = {row["tier"]: row for row in rows(folder / "roll-forward-by-tier.csv")}
+    assert list(tiers) == ["all", "FREE", "PRO", "none", "debt"]
+    assert sum(int(row["closing"]) for row in tiers.values()) == 2 * int(tiers["all"]["closing"])
+    assert (tiers["none"]["granted"], tiers["none"]["closing"]) == ("100", "95")
     entries = (folder / "entries.csv").read_text().splitlines()
     assert entries[-1].startswith(f"#count,{len(entries) - 2},")
     assert all("2026-02" not in line.split(",")[17] for line in entries[1:-1])

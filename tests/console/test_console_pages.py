@@ -187,6 +187,7 @@ async def test_reports_close(auditor: Browser, api: Api, book: Book) -> None:
     await api.set_clock(LATER)
     page = await auditor.get("/console/ledger/roll-forward", month="2026-01")
     assert '<th scope="row">Spent</th><td class="n"><strong>3</strong>' in page
+    assert '<caption class="hidden">Roll-forward: by the tier of days</caption>' in page
     page = await auditor.get("/console/ledger/trial-balance", as_of="now")
     assert '<tfoot><tr><th scope="row">Total</th><td class="n">8</td><td class="n">8</td>' in page
 
