@@ -34,7 +34,7 @@ def move_backing(
     leave it at once; 10 are frozen.
     """
     lot, free, frozen = backing.lot, backing.lot.free, backing.frozen
-    gone = backing.credits - free - lot.held
+    gone = max(0, backing.credits - free - lot.held)
     moved = target.sheet.grant(journal, lot.source, 0, lot.expires_at, priority=lot.priority)
     moved.granted_at = lot.granted_at
     moved.granted = free + gone + frozen

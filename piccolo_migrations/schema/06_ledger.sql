@@ -53,7 +53,10 @@ CREATE TABLE lots (
     held credits NOT NULL DEFAULT 0,
     live boolean NOT NULL, -- not empty, or of the running day: what a spend has to look at
     CONSTRAINT live_while_not_empty CHECK (live OR (free = 0 AND held = 0)),
-    CONSTRAINT never_more_than_granted CHECK (free + held + lapsed <= granted)
+    -- A pack whose refund failed has everything back, also what another lot had repaid for it: what
+    -- was spent of it may come back besides.
+    CONSTRAINT never_more_than_granted
+        CHECK (source = 'purchased' OR free + held + lapsed <= granted)
 ) WITH (fillfactor = 80);
 -- In the order of burning: a spend reads the first ones, however many there are.
 CREATE INDEX lots_live ON lots (account_id, priority, expires_at, granted_at, id) WHERE live;

@@ -171,7 +171,7 @@ class AccountModel:
         self.purchases: list[ModelPurchase] = []
         self.openings: list[ModelJournal] = []
         self.top_ups: list[ModelJournal] = []
-        self.withdrawn = False
+        self.withdrawn = self.suspended = False
         self.returning: ModelReturn | None = None
         self.day_ends: datetime | None = None
         self.daily: ModelLot | None = None
@@ -187,6 +187,28 @@ class AccountModel:
     @property
     def closed(self) -> bool:
         return self.closed_at is not None
+
+    @property
+    def waits(self) -> bool:
+        """Whether its day goes on, past its end, until it is resumed."""
+        return self.suspended and not self.closed
+
+    def suspend(self) -> None:
+        self.post_due()
+        self.suspended = True
+
+    def resume(self) -> None:
+        self.post_due()
+        self.suspended = False
+        self.post_due()
+
+    def of_day(self) -> list[ModelLot]:
+        """The lots that end with the running day."""
+        return [
+            lot
+            for lot in self.lots
+            if lot is self.daily or (lot.source == "carried" and lot.ends == self.day_ends)
+        ]
 
     @property
     def free(self) -> int:
@@ -208,7 +230,7 @@ class AccountModel:
         """What is available, and what is owed, once all that is due is posted."""
         seen = copy.deepcopy(self)
         seen.post_due()
-        return sum(lot.free for lot in seen.burnable()), seen.debt
+        return 0 if seen.suspended else sum(lot.free for lot in seen.burnable()), seen.debt
 
     def posted(self) -> dict[str, object]:
         """What a read shows as posted."""
@@ -226,20 +248,22 @@ class AccountModel:
 
     def next_due(self) -> datetime:
         holds = [hold.ends for hold in self.holds if hold.state == "held"]
-        lots = [lot.ends for lot in self.lots if lot.free and lot is not self.daily]
-        return min([*holds, *lots, self.day_ends or NEVER, NEVER])
+        of_day = self.of_day() if self.waits else [self.daily]
+        lots = [lot.ends for lot in self.lots if lot.free and lot not in of_day]
+        day_ends = NEVER if self.waits or self.day_ends is None else self.day_ends
+        return min([*holds, *lots, day_ends])
 
     def post_due(self, *, by_run: bool = False) -> None:
         """All that is due by now, in time order."""
         while (due := self.next_due()) <= self.now and due != NEVER:
-            if due == self.day_ends:
+            if due == self.day_ends and not self.waits:
                 self._end_day(by_run=by_run)
                 continue
             for hold in self.holds:
                 if hold.state == "held" and hold.ends <= due:
                     self._give_back(hold, 0, due)
                     hold.state = "expired"
-            self._lapse(due)
+            self._lapse(due, but=tuple(self.of_day()) if self.waits else ())
 
     def tick_to(self, to: datetime) -> None:
         """Each minute's tick up to ``to``, then the clock alone."""
@@ -359,9 +383,11 @@ class AccountModel:
         lot.used += amount
         self.repayments.append((next(ORDER), lot, amount))
 
-    def settle(self) -> None:
+    def settle(self, at: datetime | None = None) -> None:
         """max(0, allowance of the tier entitled now - used)."""
         if self.closed or self.daily is None or self.day_ends is None:
+            return
+        if self.waits and self.day_ends <= (at or self.now):
             return
         allowance = 0 if self.withdrawn else ALLOWANCE[self.tier]
         used = self.daily.used + sum(self.brought.values())
@@ -390,10 +416,17 @@ class AccountModel:
 
     def spend(self, amount: int, kind: str = "spend") -> ModelJournal:
         self.post_due()
+        if kind == "spend":
+            self._must_not_be_suspended()
         return ModelJournal(kind, taken=self._draw(amount))
+
+    def _must_not_be_suspended(self) -> None:
+        if self.suspended:
+            raise RefusedByModel("account_suspended")
 
     def hold(self, amount: int, seconds: int) -> ModelHold:
         self.post_due()
+        self._must_not_be_suspended()
         parts = self._draw(amount)
         for lot, part in parts:
             lot.held += part
@@ -435,6 +468,9 @@ class AccountModel:
         if held < amount and over == "refuse":
             raise RefusedByModel("refused")
         free = min(amount - held, sum(lot.free for lot in self.burnable()))
+        free = 0 if self.suspended else free
+        if over == "debt" and held < amount:
+            self._must_not_be_suspended()
         if over == "debt":
             return held, free, amount - held - free
         return held, free, 0
@@ -489,7 +525,7 @@ class AccountModel:
             lot.free += part
             lot.used -= part
         self._came_back([lot for lot, _ in back], at)
-        self.settle()
+        self.settle(at)
         return taken
 
     def _spare(self, lot: ModelLot) -> int:
@@ -512,7 +548,7 @@ class AccountModel:
             days = [n for n, day in enumerate(self.past) if lot in day.lots]
             if days and self.day_ends is not None:
                 self._carry_on(days[0])
-            elif lot.ends <= at:
+            elif lot.ends <= at and not (self.waits and lot in self.of_day()):
                 lot.lapsed += lot.free
                 lot.free = 0
             elif lot is self.carried:

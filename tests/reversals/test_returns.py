@@ -285,3 +285,31 @@ async def test_what_was_owed_and_repaid_comes_back_after_a_merge(api, database, 
     assert (told["amount"], told["balance"]) == (6, left + 4 + 2)
     assert await other.sides() == (left + 6, 0, 0)
     assert await differences(database) == []
+
+
+@pytest.mark.parametrize("merges", [False, True])
+async def test_a_spend_comes_back_to_a_pack_whose_refund_failed_after_another_had_repaid_it(
+    api, database, merges
+) -> None:
+    assert await api.deliver(make_session_event("evt_1", NOW)) == "applied"
+    acts = Acts(api, "cus_1")
+    spent = await acts.journal(await acts.spend(29))
+    assert await api.deliver(make_refund_event("evt_2", NOW, 1_000)) == "applied"
+    assert await acts.sides() == (0, 0, 24)
+    second = make_session_event("evt_3", NOW, session="cs_2", intent="pi_2")
+    assert await api.deliver(second) == "applied"
+    failed = make_refund_event(
+        "evt_4", NOW + timedelta(seconds=1), 1_000, "refund.failed", status="failed"
+    )
+    assert await api.deliver(failed) == "applied"
+    assert await acts.sides() == (176, 0, 0)
+    if not merges:
+        await acts.done(await acts.give_back(29, spend_id=spent))
+        assert await acts.sides() == (205, 0, 0)
+        assert await differences(database) == []
+    await api.put("/api/v1/accounts/user-1", {"stripe_customer_id": "cus_1"})
+    one = Acts(api, "user-1")
+    if merges:
+        await one.done(await one.give_back(29, spend_id=spent))
+    assert await one.sides() == (205, 0, 0)
+    assert await ledger_differences(database) == []
