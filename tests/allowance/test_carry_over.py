@@ -239,6 +239,7 @@ STEPS = st.one_of(
 )
 
 
+TIERS_OF_A_DAY = st.sampled_from(["FREE", "PRO", "ENTERPRISE"])
 TIERS = st.tuples(st.just("tier"), st.sampled_from(["FREE", "PRO"]))
 # What each of these does shows only with the others around it: drawn freely they seldom meet.
 ROUNDS = st.lists(
@@ -285,6 +286,21 @@ def test_a_life_with_holds_and_refunds_ends_as_the_one_without(start, zone, most
         assert life.held.sheet.available == life.twin.sheet.available
         assert life.held.sheet.free == life.held.sheet.available
         assert not life.held.sheet.held
+
+
+@settings(max_examples=300)
+@given(
+    MAXIMA, st.one_of(st.lists(STEPS, max_size=14), ROUNDS), st.lists(TIERS_OF_A_DAY, max_size=5)
+)
+def test_whatever_tiers_the_day_goes_on_to_have_a_hold_that_came_back_took_nothing(
+    most, steps, tiers
+) -> None:
+    life = live(NOON, "UTC", most, steps)
+    life.all_comes_back()
+    for tier in ("", "FREE", "ENTERPRISE", *tiers):
+        if tier:
+            life.tier(tier)
+        assert life.held.sheet.available == life.twin.sheet.available
 
 
 @settings(max_examples=150)
