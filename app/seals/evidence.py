@@ -119,7 +119,7 @@ async def _entries(
         index, salts = placed.get(entry, (None, bytes(leaves.SALTS_BYTES)))
         name = names.at(account, entry)
         gone = erased.get(entry, NOTHING_ERASED)
-        leaf = leaves.leaf_of(row, salts, name["hash"] if name else None, counts[account], gone)
+        leaf = leaves.leaf_of_row(row, salts, name["hash"] if name else None, counts[account], gone)
         act = leaves.act_of(row) if gone.act is None else None
         text = leaves.text_of(row) if gone.text is None else None
         entries.append(

@@ -26,6 +26,9 @@ SALT_BYTES: Final = 16
 # An act's salt, then a text's.
 SALTS_BYTES: Final = 2 * SALT_BYTES
 
+UNKNOWN: Final = "\x01"  # in a leaf of ``leaves.sql``: its four parts that SQL does not know
+AT: Final = "\x02"  # in it: the instant of the entry's record
+
 Hidden = Mapping[str, str | None]
 
 
@@ -91,57 +94,43 @@ def salted(salt: bytes, value: object) -> str:
 
 def act_of(row: Record) -> dict[str, str | None]:
     """The part of a row that says who acted."""
-    return _act(*row[_ACT])
+    return orjson.loads(row["act"])  # type: ignore[no-any-return]
 
 
 def text_of(row: Record) -> dict[str, str | None] | None:
     """The part of a row in the application's own words; None where it says nothing."""
-    return None if row[_TEXT] is None else orjson.loads(row[_TEXT])
+    return None if row["hidden"] is None else orjson.loads(row["hidden"])
+
+
+def leaf_of_row(
+    row: Record, salts: bytes, name: str | None, nth: int, erased: Erased = NOTHING_ERASED
+) -> bytes:
+    """Return the canonical bytes of a row of ``leaves.sql``; see ``leaf_of``."""
+    told = (row["leaf"], row["at"], row["act"], row["hidden"])
+    return leaf_of(*told, salts, name, nth, erased)
 
 
 def leaf_of(
-    row: Record, salts: bytes, name: str | None, nth: int, erased: Erased = NOTHING_ERASED
+    leaf: str,
+    at: str,
+    act: str,
+    hidden: str | None,
+    salts: bytes,
+    name: str | None,
+    nth: int,
+    erased: Erased = NOTHING_ERASED,
 ) -> bytes:
-    """The canonical bytes of a row of ``leaves.sql``.
+    """Return the canonical bytes of a leaf of ``leaves.sql``, filled with what SQL does not know.
 
-    ``salts`` are its two; ``name`` is the hash of its account's name.
+    ``at``, ``act`` and ``hidden`` are as they stand beside it. ``salts`` are its two, ``name`` is
+    the hash of its account's name, ``nth`` counts the account's entries from one.
     """
-    told, effective, acted, kept, leaf, actor, key, request, hidden = row[_TOLD:]
-    at = _instant(told)
-    act, text = erased
-    if act is None:
-        act = sha256(salts[:SALT_BYTES] + orjson.dumps(_act(actor, key, request))).hexdigest()
+    hashed, text = erased
+    if hashed is None:
+        hashed = sha256(salts[:SALT_BYTES] + act.encode()).hexdigest()
     if text is None and hidden is not None:
         text = sha256(salts[SALT_BYTES:] + hidden.encode()).hexdigest()
-    members = (
-        act,
-        at if effective is None else _instant(effective),
-        at if acted is None else _instant(acted),
-        at if kept is None else _instant(kept),
-        "null" if name is None else f'"{name}"',
-        nth,
-        at,
-        "null" if text is None else f'"{text}"',
-    )
-    return (leaf % members).encode()  # type: ignore[no-any-return]
-
-
-# Of a row: what a leaf is made of begins here; then the columns of who acted, and of the words.
-_TOLD: Final = 5
-_ACT: Final = slice(10, 13)
-_TEXT: Final = 13
-
-
-def _act(actor: str, key: str | None, request_hash: bytes | None) -> dict[str, str | None]:
-    """Its members in the order of their names."""
-    told = None if request_hash is None else request_hash.hex()
-    return {"actor": actor, "idempotency_key": key, "request_hash": told}
-
-
-def _instant(told: str) -> str:
-    """An instant as canonical JSON has it, of PostgreSQL's: six digits of a second, or none."""
-    whole = told[1:-1]
-    return f"{whole}Z" if len(whole) == _SECONDS else f"{whole:0<26}Z"
-
-
-_SECONDS: Final = len("2026-01-01T12:00:00")
+    quoted = "null" if name is None else f'"{name}"'
+    words = "null" if text is None else f'"{text}"'
+    to_act, to_name, to_nth, to_text, end = leaf.replace(AT, at).split(UNKNOWN)
+    return f"{to_act}{hashed}{to_name}{quoted}{to_nth}{nth}{to_text}{words}{end}".encode()

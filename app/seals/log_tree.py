@@ -70,7 +70,7 @@ class Edge:
                 tile = row[number * _TILE_BYTES : (number + 1) * _TILE_BYTES]
                 changed[level, first + number] = tile
             self._partial[level] = row[full * _TILE_BYTES :]
-            row = _roots_of_tiles(row[: full * _TILE_BYTES])
+            row = _halved(row[: full * _TILE_BYTES], _TILE_BITS)
             level, count = level + 1, first
         return changed
 
@@ -144,7 +144,8 @@ def hash_of(span: Span, tiles: Mapping[TileId, bytes]) -> bytes:
     for level, position, count in _subtrees(*span):
         tile = tiles[level, position >> _TILE_BITS]
         begin = position % TILE_HASHES
-        hashes.append(root_of(_split(tile)[begin : begin + count]))
+        within = tile[begin * HASH_BYTES : (begin + count) * HASH_BYTES]
+        hashes.append(_halved(within, count.bit_length() - 1))
     root = hashes[-1]
     for left in reversed(hashes[:-1]):
         root = node_hash(left, root)
@@ -174,12 +175,17 @@ def _counts(size: int) -> list[int]:
     return counts
 
 
-def _roots_of_tiles(tiles: bytes) -> bytes:
-    """The roots of full tiles, side by side. Of a million leaves it makes a million hashes."""
-    for _ in range(_TILE_BITS):
-        pairs = range(0, len(tiles), 2 * HASH_BYTES)
-        tiles = b"".join([sha256(b"\1" + tiles[at : at + 2 * HASH_BYTES]).digest() for at in pairs])
-    return tiles
+def _halved(hashes: bytes, times: int) -> bytes:
+    """Return the roots of complete subtrees, side by side, each of 2 to the ``times`` hashes.
+
+    Of a million leaves it makes a million hashes.
+    """
+    for _ in range(times):
+        pairs = range(0, len(hashes), 2 * HASH_BYTES)
+        hashes = b"".join(
+            [sha256(b"\1" + hashes[at : at + 2 * HASH_BYTES]).digest() for at in pairs]
+        )
+    return hashes
 
 
 def _split(hashes: bytes) -> list[bytes]:

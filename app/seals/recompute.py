@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from array import array
 from bisect import bisect_right
 from collections import defaultdict
@@ -73,10 +74,7 @@ async def erased_of(database: Database, entries: Sequence[int]) -> Mapping[int, 
 def entry_ids_of(tile: Record) -> list[int]:
     """The ids of a tile's entries."""
     packed = tile["entry_ids"]
-    return [
-        int.from_bytes(packed[at : at + ENTRY_ID_BYTES])
-        for at in range(0, len(packed), ENTRY_ID_BYTES)
-    ]
+    return list(struct.unpack(f">{len(packed) // ENTRY_ID_BYTES}q", packed))
 
 
 def salts_at(tile: Record, at: int) -> bytes:
@@ -114,7 +112,7 @@ async def sealed(database: Database) -> AsyncGenerator[Sealed, None]:
                 continue
             counts[row["account"]] += 1
             name = names.at(row["account"], entry)
-            leaf = leaves.leaf_of(
+            leaf = leaves.leaf_of_row(
                 row,
                 places[entry],
                 name["hash"] if name else None,

@@ -23,15 +23,10 @@ class EvidenceEntries(TypedDict):
     free_after: int
     held_after: int
     debt_after: int
-    recorded_at: str
-    effective_at: str
-    journal_effective_at: str
-    journal_recorded_at: str
+    at: str
     leaf: str
-    actor: str
-    idempotency_key: str
-    request_hash: bytes
-    hidden_text: str
+    act: str
+    hidden: str
 
 class EvidenceUnsealed(TypedDict):
     min: int
@@ -47,23 +42,30 @@ class EvidenceSql(TypedDict):
     unsealed: Statement[EvidenceUnsealed]
     leaves: Statement[EvidenceLeaves]
 
+class LeavesNext(TypedDict):
+    accounts: list[int]
+    entries: list[EntryNumber]
+    free: list[Any]
+    held: list[Any]
+    debt: list[Any]
+    at: str
+    leaves: str
+    acts: str
+    hidden: str
+
 class LeavesAfter(TypedDict):
     account: int
     entry: int
     free_after: int
     held_after: int
     debt_after: int
-    recorded_at: str
-    effective_at: str
-    journal_effective_at: str
-    journal_recorded_at: str
+    at: str
     leaf: str
-    actor: str
-    idempotency_key: str
-    request_hash: bytes
-    hidden_text: str
+    act: str
+    hidden: str
 
 class LeavesSql(TypedDict):
+    next: Statement[LeavesNext]
     after: Statement[LeavesAfter]
     of_entries: Statement[LeavesAfter]
 
@@ -207,15 +209,10 @@ class WithholdEntries(TypedDict):
     free_after: int
     held_after: int
     debt_after: int
-    recorded_at: str
-    effective_at: str
-    journal_effective_at: str
-    journal_recorded_at: str
+    at: str
     leaf: str
-    actor: str
-    idempotency_key: str
-    request_hash: bytes
-    hidden_text: str
+    act: str
+    hidden: str
 
 class WithholdSalts(TypedDict):
     tile: int

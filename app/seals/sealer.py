@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import os
+import struct
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
-from hashlib import sha256
+from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from app.audit.horizon import Horizon, Horizons
@@ -22,7 +23,7 @@ from app.seals import balance_tree, cose, leaves, notes
 from app.seals.backlog import Backlog
 from app.seals.balance_tree import Balance
 from app.seals.checkpoint import Head, text_hash
-from app.seals.log_tree import TILE_HASHES, Edge
+from app.seals.log_tree import TILE_HASHES, Edge, leaf_hash
 from app.seals.notes import Signer
 
 if TYPE_CHECKING:
@@ -66,20 +67,20 @@ async def _seal_chunk(
         if not await database.fetchval(_SQL["try_lock"]()):
             return False
         newest = await database.fetchrow(_SQL["newest"]())
-        rows = await database.fetch(
-            _LEAVES["after"](
+        found = await database.fetchrow(
+            _LEAVES["next"](
                 after=newest["entry_id"] if newest else 0,
                 up_to=horizon.entry_id,
                 limit=CHUNK_LEAVES,
             )
         )
-        if not rows:
+        if found is None or found["entries"] is None:
             return False
-        chunk = await _Chunk.load(database, rows, newest["size"] if newest else 0)
+        chunk = await _Chunk.load(database, found, newest["size"] if newest else 0)
         await chunk.write_log()
         await chunk.write_balances()
-        more = len(rows) == CHUNK_LEAVES
-        complete_to = await backlog.complete_to(rows[-1]["entry"]) if more else horizon.complete_to
+        more = len(chunk.entries) == CHUNK_LEAVES
+        complete_to = await backlog.complete_to(chunk.entries[-1]) if more else horizon.complete_to
         await _sign(chunk, signers, newest, complete_to)
         return more
 
@@ -90,51 +91,46 @@ class _Chunk:
     def __init__(
         self,
         database: Database,
-        rows: Sequence[Record],
+        found: row_types.LeavesNext,
         edge: Edge,
         balances: dict[int, Balance],
         names: Mapping[int, str | None],
     ) -> None:
         self.database = database
-        self.rows = rows
+        self.entries: Sequence[int] = found["entries"]
+        self._found = found
         self.edge = edge
         self.balances = balances
         self.names = names
         self.balances_root = b""
 
     @classmethod
-    async def load(cls, database: Database, rows: Sequence[Record], size: int) -> _Chunk:
+    async def load(cls, database: Database, found: row_types.LeavesNext, size: int) -> _Chunk:
         """Load the state that these entries continue."""
-        accounts = sorted({row["account"] for row in rows})
+        of_account = zip(reversed(found["accounts"]), reversed(found["entries"]), strict=True)
+        first = dict(sorted(dict(of_account).items()))  # of each account
         edge = await _edge(database, size)
-        found = await database.fetch(_SQL["balances"](account_ids=accounts))
-        balances = {row["account"]: Balance(**row) for row in found}
-        return cls(database, rows, edge, balances, await _names(database, rows, accounts))
+        stood = await database.fetch(_SQL["balances"](account_ids=list(first)))
+        balances = {row["account"]: Balance(**row) for row in stood}
+        return cls(database, found, edge, balances, await _names(database, first))
 
     async def write_log(self) -> None:
         """Append the leaves, and count each account's entries on."""
-        salts = os.urandom(len(self.rows) * leaves.SALTS_BYTES)
+        salts = os.urandom(len(self.entries) * leaves.SALTS_BYTES)
         counts = {account: one.entries for account, one in self.balances.items()}
-        first, hashes, last = self.edge.size, list[bytes](), dict[int, Record]()
-        for begin in range(0, len(self.rows), LEAVES_AT_ONCE):
+        first, hashes = self.edge.size, list[bytes]()
+        rows = self._rows()
+        for begin in range(0, len(self.entries), LEAVES_AT_ONCE):
             await asyncio.sleep(0)
-            for number, row in enumerate(self.rows[begin : begin + LEAVES_AT_ONCE], begin):
-                account = row[0]  # by its place: a name costs a look-up
+            for number, (account, at, leaf, act, hidden) in enumerate(
+                islice(rows, LEAVES_AT_ONCE), begin
+            ):
                 counts[account] = nth = counts.get(account, 0) + 1
-                last[account] = row
-                at = number * leaves.SALTS_BYTES
-                own = salts[at : at + leaves.SALTS_BYTES]
-                leaf = leaves.leaf_of(row, own, self.names[account], nth)
-                hashes.append(sha256(b"\0" + leaf).digest())
-        self.balances = {
-            account: Balance(
-                account,
-                row["entry"],
-                counts[account],
-                *(row["free_after"], row["held_after"], row["debt_after"]),
-            )
-            for account, row in last.items()
-        }
+                salt = number * leaves.SALTS_BYTES
+                own = salts[salt : salt + leaves.SALTS_BYTES]
+                told = leaves.leaf_of(leaf, at, act, hidden or None, own, self.names[account], nth)
+                hashes.append(leaf_hash(told))
+        self.balances = self._balances_after(counts)
         changed = self.edge.grow(hashes)
         await self.database.execute(
             _SQL["write_tiles"](
@@ -145,13 +141,34 @@ class _Chunk:
         )
         await self._write_leaves(first, salts)
 
+    def _rows(self) -> Iterator[tuple[int, str, str, str, str]]:
+        """Return each entry's account, the instant of its record, its leaf, act and text."""
+        found = self._found
+        texts = (found["at"], found["leaves"], found["acts"], found["hidden"])
+        return zip(found["accounts"], *(one.split("\n") for one in texts), strict=True)
+
+    def _balances_after(self, counts: Mapping[int, int]) -> dict[int, Balance]:
+        found = self._found
+        last = {account: number for number, account in enumerate(found["accounts"])}
+        return {
+            account: Balance(
+                account,
+                self.entries[number],
+                counts[account],
+                found["free"][number],
+                found["held"][number],
+                found["debt"][number],
+            )
+            for account, number in last.items()
+        }
+
     async def _write_leaves(self, first: int, salts: bytes) -> None:
         """Write entry ids and salts beside their tiles; the first tile may be begun already."""
         tile, filled = divmod(first, TILE_HASHES)
         begun = await self.database.fetchrow(
             "SELECT entry_ids, salts FROM seal_leaves WHERE tile = $1", tile
         )
-        ids = b"".join(row["entry"].to_bytes(ENTRY_ID_BYTES) for row in self.rows)
+        ids = struct.pack(f">{len(self.entries)}q", *self.entries)
         if begun is not None:
             ids = begun["entry_ids"][: filled * ENTRY_ID_BYTES] + ids
             salts = begun["salts"][: filled * leaves.SALTS_BYTES] + salts
@@ -207,7 +224,7 @@ async def _sign(
         balances_hash=balance_tree.hash_of(chunk.balances_root),
         totals=balance_tree.sums_of(chunk.balances_root),
         horizon_at=horizon_at,
-        entry_id=chunk.rows[-1]["entry"],
+        entry_id=chunk.entries[-1],
         catalogue=catalogue,
         schema=migrations.known()[-1],
         epoch=about["epoch"],
@@ -230,14 +247,14 @@ async def _sign(
     await database.execute(_SQL["write_keys"](size=head.size, keys=keys))
 
 
-async def _names(
-    database: Database, rows: Sequence[Record], accounts: list[int]
-) -> dict[int, str | None]:
-    """The hash of each account's name; a name that is new gets a salt and is kept."""
-    first = {row["account"]: row["entry"] for row in reversed(rows)}
+async def _names(database: Database, first: Mapping[int, int]) -> dict[int, str | None]:
+    """Return the hash of each account's name; a name that is new gets a salt and is kept.
+
+    ``first`` has the accounts, and of each the first entry from which a new name holds.
+    """
     hashes: dict[int, str | None] = {}
     new: list[tuple[int, int, str, bytes, str]] = []
-    for found in await database.fetch(_SQL["names"](account_ids=accounts)):
+    for found in await database.fetch(_SQL["names"](account_ids=list(first))):
         account, name = found["account_id"], found["public_id"]
         hashes[account] = found["hash"]
         if name is not None and name != found["name"]:

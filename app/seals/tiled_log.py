@@ -89,6 +89,6 @@ async def bundle(database: Database, number: int, width: int) -> bytes:
             name = names.at(account, entry)
             hashed = name["hash"] if name else None
             gone = erased.get(entry, NOTHING_ERASED)
-            leaf = leaves.leaf_of(row, recompute.salts_at(tile, at), hashed, nth, gone)
+            leaf = leaves.leaf_of_row(row, recompute.salts_at(tile, at), hashed, nth, gone)
             told += len(leaf).to_bytes(_LENGTH_BYTES) + leaf
         return bytes(told)

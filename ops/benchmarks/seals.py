@@ -85,13 +85,14 @@ async def _beside_spends(ledger: Ledger, sizes: Sizes) -> Figure:
     """Spends while nothing seals, and while all of them are sealed each second, in turn."""
     async with opened(ledger.application_url) as database:
         book = Book(database, seal_keys=(KEY,))
-        await sealer.seal(book, float("inf"))
         rounds = []
         for _ in range(sizes.rounds):
+            await sealer.seal(book, float("inf"))
             without = await spends.rate(ledger, sizes)
+            # What was spent without it is sealed first: the round with it has its own to seal.
+            await sealer.seal(book, float("inf"))
             async with _sealer(ledger):
                 with_sealer = await spends.rate(ledger, sizes)
-            await sealer.seal(book, float("inf"))
             rounds.append((without, with_sealer))
     name = f"spends by the Python call, sealed each {SEAL_EACH_S:.0f} s, beside unsealed ones"
     return at_least(name, "spends/s", SPENDS_BOUND, rounds)
@@ -99,10 +100,15 @@ async def _beside_spends(ledger: Ledger, sizes: Sizes) -> Figure:
 
 @asynccontextmanager
 async def _sealer(ledger: Ledger) -> AsyncIterator[None]:
-    """A process that seals, as a worker does, for the length of a block."""
+    """A process that seals, as a worker does, for the length of a block, which begins once it has
+    started.
+    """
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "ops.benchmarks.seals", ledger.application_url, KEY)
+        *(sys.executable, "-m", "ops.benchmarks.seals", ledger.application_url, KEY),
+        stdout=asyncio.subprocess.PIPE,
     )
+    assert process.stdout is not None
+    await process.stdout.readline()
     try:
         yield
     finally:
@@ -112,6 +118,8 @@ async def _sealer(ledger: Ledger) -> AsyncIterator[None]:
 
 async def _seal_on(url: str, key: str) -> None:
     async with opened(url, 1) as database:
+        sys.stdout.write("ready\n")
+        sys.stdout.flush()
         while True:
             await sealer.seal(Book(database, seal_keys=(key,)), 60)
             await asyncio.sleep(SEAL_EACH_S)
