@@ -88,9 +88,3 @@ CREATE TABLE seal_balance_tiles (
 -- How a leaf tells an instant: in UTC, with six digits of a second or none.
 CREATE FUNCTION leaf_instant(instant timestamptz) RETURNS text LANGUAGE sql STABLE PARALLEL SAFE
 RETURN replace(to_char(instant AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), '.000000Z', 'Z');
-
--- How a leaf tells a word of a closed list: as it is. What would break its JSON is a question mark: no
--- such word has one, so that a forged one differs, and is told like any other.
-CREATE FUNCTION leaf_word(word text) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE
-RETURN translate(word, E'"\\\x01\x02\x03\x04\x05\x06\x07\x08\x09\x0a\x0b\x0c\x0d\x0e\x0f\x10\x11\x12\x13\x14\x15\x16\x17\x18\x19\x1a\x1b\x1c\x1d\x1e\x1f',
-                 repeat('?', 33));

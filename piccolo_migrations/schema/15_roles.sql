@@ -38,7 +38,7 @@ BEGIN
     $grants$, 'SCHEMA book', format('SCHEMA %I', current_schema()));
 END $$;
 GRANT EXECUTE ON FUNCTION tallybook_now TO tallybook_app, tallybook_read, tallybook_clock;
-GRANT EXECUTE ON FUNCTION leaf_instant, leaf_word TO tallybook_app, tallybook_read;
+GRANT EXECUTE ON FUNCTION leaf_instant TO tallybook_app, tallybook_read;
 GRANT EXECUTE ON FUNCTION tell_endpoints, public_id TO tallybook_app; -- by triggers, as who writes
 GRANT EXECUTE ON FUNCTION forget_messages, add_api_key, revoke_api_key, spend_plainly
     TO tallybook_app;
