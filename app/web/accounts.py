@@ -183,7 +183,7 @@ async def list_accounts(
     cursor: Cursor = None,
     limit: Limit = 100,
 ) -> AccountList:
-    """List accounts as last posted; those that were merged into another are told by that one."""
+    """List accounts as last posted. One that was merged into another is not listed."""
     query = AccountQuery(
         tier=tier,
         state=subscription_state,
@@ -216,7 +216,7 @@ def _listed(row: AccountsPage) -> ListedAccount:
     **access(Access.ACCOUNTS_READ),
 )
 async def get_account(account_id: AccountId, state: State) -> AccountAnswer:
-    """The account as it stands, and what a spend would find now."""
+    """Return an account as it stands, and what a spend would find now."""
     return account_answer(await state.views.of(account_id))
 
 

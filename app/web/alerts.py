@@ -68,7 +68,7 @@ async def list_alerts(
     cursor: Cursor = None,
     limit: Limit = 100,
 ) -> AlertList:
-    """List the alerts that rose, oldest first; ask again with `next_cursor` to follow them."""
+    """List the alerts, oldest first. Ask again with `next_cursor` to follow them."""
     database = state.book.database
     query = AlertQuery(kind=kind, of_account=await entries.of_account(database, account_id))
     rows, next_cursor = await state.readings.ask(alerts, query, cursor, limit)

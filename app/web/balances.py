@@ -110,7 +110,7 @@ class ExplainAnswer(View, frozen=True, kw_only=True):
     **access(Access.ACCOUNTS_READ),
 )
 async def get_balance(account_id: AccountId, state: State, as_of: At = None) -> BalanceAnswer:
-    """The balance as the ledger stood: now, or as of an instant up to `complete_to`."""
+    """Return the balance as the ledger has it: now, or as of an instant up to `complete_to`."""
     at = instant_if_given(as_of, "as_of")
     stood = await state.balances.of(account_id, at)
     return view_of(BalanceAnswer, stood)
@@ -123,7 +123,7 @@ async def get_balance(account_id: AccountId, state: State, as_of: At = None) -> 
     **access(Access.ACCOUNTS_READ),
 )
 async def explain_balance(account_id: AccountId, state: State, as_of: At = None) -> ExplainAnswer:
-    """Lot by lot what is free and held, with the journals and events behind each.
+    """Return what is free and held in each lot, with the journals and events behind it.
 
     As posted, or with `as_of` as the ledger stood then: later than `complete_to` is 422.
     """
@@ -166,7 +166,7 @@ def _entries(behind: Behind) -> list[ExplainedEntry]:
     **access(Access.SERVICE_OR_AUDITOR),
 )
 async def list_balances(data: JSONBody[BalancesBody], state: State) -> BalancesAnswer:
-    """Tell what up to a thousand accounts have, in one call."""
+    """Return the balances of up to a thousand accounts in one call."""
     found = await balances(state.book, data.account_ids)
     asked = list(dict.fromkeys(data.account_ids))
     return BalancesAnswer(

@@ -29,7 +29,7 @@ CRON_SECONDS_MAX: Final = 4.0  # the contract answers within 5
     **access(Access.CRON),
 )
 async def reset_credits(state: State) -> Response[RunsAnswer]:
-    """Open every account's day that is due; safe to call as often as one likes."""
+    """Open every account's day that is due. It is safe to call as often as you like."""
     book = state.book
     ticked = await run_due(
         book.database, book.catalogues, "cron", CRON_SECONDS_MAX, at_once=book.grant_chunks

@@ -65,5 +65,5 @@ async def set_clock(data: JSONBody[ClockBody], state: State) -> ClockAnswer:
     **access(Access.OPERATOR),
 )
 async def get_clock(state: State) -> ClockAnswer:
-    """Tell the present instant of the book."""
+    """Return the present instant of the book."""
     return ClockAnswer(instant(await clock.now(state.book.database)))

@@ -123,7 +123,7 @@ async def list_entries(
     cursor: Cursor = None,
     limit: Limit = 100,
 ) -> EntryList:
-    """Entries by id, filtered; following `next_cursor` neither skips nor repeats."""
+    """List entries by id, filtered. Who follows `next_cursor` misses none and gets none twice."""
     database = state.book.database
     query = EntryQuery(
         of_account=await entries.of_account(database, account_id),
@@ -158,7 +158,7 @@ async def list_entries(
     **access(Access.AUDITOR),
 )
 async def get_journal(journal_id: JournalId, state: State) -> JournalAnswer:
-    """One act: who, why, when, from what source, and its entries."""
+    """Return one act: who did it, why, when, from what source, and its entries."""
     number = ids.number(ids.JOURNAL, journal_id)
     row, its_entries = await state.readings.ask_posted(journals.find, number, journal_id)
     return view_of(

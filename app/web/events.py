@@ -101,7 +101,7 @@ async def list_events(
     cursor: Cursor = None,
     limit: Limit = 100,
 ) -> EventList:
-    """The inbox in order of receipt, filtered, without the payloads.
+    """List Stripe's events in the order of receipt, filtered, without their payloads.
 
     An account's events are those of the customers that are tied to it now.
     """
@@ -125,7 +125,7 @@ async def list_events(
     **access(Access.AUDITOR),
 )
 async def get_event(event_id: EventId, state: State) -> EventDetail:
-    """An event as Stripe sent it, and what was ruled at each delivery and why."""
+    """Return an event as Stripe sent it, and the verdict on each delivery with its reason."""
     row = await life_cycle.event(state.book.database, event_id)
     deliveries = await life_cycle.deliveries(state.book.database, event_id)
     return EventDetail(

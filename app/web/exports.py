@@ -145,7 +145,7 @@ async def export_entries(
     recorded_from: At = None,
     recorded_to: At = None,
 ) -> Streamed:
-    """All entries, filtered, as one stream out of one snapshot; it ends in count and checksum."""
+    """Stream all entries, filtered, out of one snapshot; it ends in their count and a checksum."""
     database, exports, form = state.book.database, state.exports, FORMS[format]
     exports.require_room()
     query = EntryQuery(

@@ -40,13 +40,13 @@ class Ready(msgspec.Struct, frozen=True):
     **access(Access.OPEN),
 )
 def get_liveness() -> Live:
-    """200 while the process answers."""
+    """Answer 200 while the process runs."""
     return Live("live")
 
 
 @get("/health/ready", responses=problems.declared(400), tags=["Health"], **access(Access.OPEN))
 async def get_readiness(state: State) -> Ready:
-    """200 when spends go through and migrations are done; Redis and late runs only degrade."""
+    """Answer 200 when spends work and migrations are done; Redis and late runs only degrade."""
     looks: Looks[Ready] = state.readiness
     return await looks.get()
 

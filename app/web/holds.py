@@ -114,7 +114,7 @@ async def place_hold(
     **access(Access.SPENDING_READ),
 )
 async def get_hold(hold_id: HoldId, state: State) -> HoldAnswer:
-    """A hold as it stands now."""
+    """Return a hold as it stands now."""
     return _answer(await holds.find(state.book, ids.number(ids.HOLD, hold_id)))
 
 
@@ -132,7 +132,7 @@ async def capture_hold(
     request: Request[Any, Any, Any],
     state: State,
 ) -> Response[CaptureAnswer]:
-    """Spend what it came to; the rest of the hold is given back."""
+    """Spend what the job cost in the end; the rest of the hold is given back."""
     wanted = order(request, idempotency_key, data)
     number = ids.number(ids.HOLD, hold_id)
     capture = Capture(
@@ -162,7 +162,7 @@ async def extend_hold(
     request: Request[Any, Any, Any],
     state: State,
 ) -> Response[HoldAnswer]:
-    """Let the hold last longer: from now on, and seven days in all at most."""
+    """Let the hold last longer, counted from now; seven days in all at most."""
     wanted = order(request, idempotency_key, data)
     number = ids.number(ids.HOLD, hold_id)
     extending = partial(holds.extend, state.spending, number, data.expires_in_s, wanted)
@@ -182,7 +182,7 @@ async def list_holds(
     cursor: Cursor = None,
     limit: Limit = 100,
 ) -> HoldList:
-    """An account's holds as they stand now, the newest first."""
+    """List an account's holds as they stand now, the newest first."""
     page = await listed(state.book, account_id, hold_state, cursor, limit)
     found = [_answer(holds.of_row(row)) for row in page.rows]
     return HoldList(data=found, next_cursor=page.next_cursor)

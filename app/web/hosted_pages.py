@@ -87,7 +87,7 @@ async def create_checkout_session(
     state: State,
     idempotency_key: OptionalIdempotencyKey = None,
 ) -> CheckoutAnswer:
-    """Open Stripe's page on which this account buys a tier or a pack of the catalogue."""
+    """Make a Stripe Checkout page on which this account buys a tier or a pack of the catalogue."""
     require_ours(state.settings, data.success_url, data.cancel_url)
     wanted = Purchase(
         price=data.price,
@@ -106,7 +106,7 @@ async def create_portal_session(
     state: State,
     idempotency_key: OptionalIdempotencyKey = None,
 ) -> PortalAnswer:
-    """Open Stripe's portal, in which the account's customer changes or ends what it pays for."""
+    """Make a page of Stripe's portal, where the customer changes or ends what it pays for."""
     require_ours(state.settings, data.return_url)
     page = await open_portal(state.book, account_id, data.return_url, idempotency_key)
     return PortalAnswer(url=page.url)

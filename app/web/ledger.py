@@ -74,7 +74,7 @@ class RollForwardAnswer(View, frozen=True, kw_only=True):
     **access(Access.AUDITOR),
 )
 async def get_trial_balance(state: State, as_of: At = None) -> TrialBalanceAnswer:
-    """Sum up each account's debits and credits as the ledger stood at `complete_to`, or `as_of`."""
+    """Sum up the debits and credits of each kind of balance, at `complete_to` or `as_of`."""
     at = instant_if_given(as_of, "as_of")
     async with state.reports.room():
         stood = await state.readings.ask(trial_balance, at)

@@ -23,7 +23,7 @@ CONTENT_TYPE: Final = f"{MEDIA_TYPE}; version=0.0.4"  # Litestar adds the charse
     **access(Access.OPEN),
 )
 async def get_metrics(state: State) -> Response[bytes]:
-    """Counts, times and gauges in Prometheus' text format."""
+    """Return counts, times and gauges in Prometheus' text format."""
     looks: Looks[bytes] = state.scrapes
     return Response(await looks.get(), media_type=CONTENT_TYPE)
 

@@ -53,7 +53,7 @@ async def list_operator_acts(
     cursor: Cursor = None,
     limit: Limit = 100,
 ) -> OperatorActList:
-    """List operators' acts; append-only, each written in the transaction of the act itself."""
+    """List operators' acts. Each was written in the transaction of the act itself."""
     page = await state.readings.ask(acts, act, cursor, limit)
     return OperatorActList(data=[_answer(row) for row in page.rows], next_cursor=page.next_cursor)
 

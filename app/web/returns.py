@@ -65,7 +65,7 @@ async def return_credits(
     request: Request[Any, Any, Any],
     state: State,
 ) -> Response[ReturnAnswer]:
-    """Give back part of a spend or of a hold's captures, to the lots that it came from.
+    """Give back part of a spend, or of a hold's captures, to the lots that it came from.
 
     Several times, up to what was spent.
     """

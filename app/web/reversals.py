@@ -140,7 +140,7 @@ async def reverse(
     request: Request[Any, Any, Any],
     state: State,
 ) -> Response[ReversalAnswer]:
-    """Reverse a journal, an event's purchase, refund or dispute, or a whole run.
+    """Take back a journal, what an event did to a purchase, or a whole run.
 
     Once: repeating it returns the first answer.
     """
@@ -171,7 +171,7 @@ async def list_reversals(
     cursor: Cursor = None,
     limit: Limit = 100,
 ) -> ReversalList:
-    """Reversals by id: what was taken back, by whom and why.
+    """List reversals by id: what was taken back, by whom and why.
 
     Of an account all that took from it or gave to it, parts of runs' reversals too; else each run's
     as one. `run_id` finds the reversal of this run.
@@ -193,7 +193,7 @@ async def list_reversals(
     **access(Access.AUDITOR),
 )
 async def get_reversal(reversal_id: ReversalId, state: State) -> ToldReversal:
-    """A reversal, as far as it has come."""
+    """Return a reversal, and how far it has come."""
     return _told(await reversal(state.book.database, ids.number(ids.REVERSAL, reversal_id)))
 
 

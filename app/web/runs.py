@@ -193,7 +193,7 @@ async def start_run(
 async def list_runs(
     state: State, order: FromQuery[Order] = "asc", cursor: Cursor = None, limit: Limit = 100
 ) -> RunList:
-    """The daily runs by id: expected, issued, skipped, failed, not opened."""
+    """List the daily runs by id: accounts expected, issued, skipped, failed and not opened."""
     page = await state.readings.ask(life_cycle.runs, cursor, limit, order)
     return RunList(data=[_answer(row) for row in page.rows], next_cursor=page.next_cursor)
 
@@ -205,7 +205,7 @@ async def list_runs(
     **access(Access.AUDITOR),
 )
 async def get_run(run_id: RunId, state: State) -> RunAnswer:
-    """One execution of the daily grants."""
+    """Return one run of the daily grants."""
     number = ids.number(ids.RUN, run_id)
     return _answer(await life_cycle.run(state.book.database, number, run_id))
 
@@ -223,7 +223,7 @@ async def list_taken_back(
     cursor: Cursor = None,
     limit: Limit = 100,
 ) -> TakenBackList:
-    """By account what was taken back of a run, or what its reversal would come to now.
+    """List by account what was taken back of a run, or what its reversal would take now.
 
     `short=true` tells only of those that had spent some of it. Accounts to which the run gave
     nothing are not told.

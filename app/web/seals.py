@@ -96,7 +96,7 @@ def _raw(kind: type, description: str, media_type: str, *refusals: int) -> dict[
 async def list_seals(
     state: State, order: FromQuery[Order] = "asc", cursor: Cursor = None, limit: Limit = 100
 ) -> SealList:
-    """The seals by size; the newest is the first in descending order."""
+    """List the seals by size."""
     asked = ("seals", order)
     after = cursors.decode_number(cursor, asked) if cursor is not None else None
     rows = await stored.seals(state.book.database, after, limit + 1, order)
@@ -114,7 +114,7 @@ async def list_seals(
     **access(Access.AUDITOR),
 )
 async def get_seal(size: Size, state: State, since: Since = None) -> SealAnswer:
-    """A seal, and on request the proof that it continues an older one."""
+    """Return a seal and, on request, the proof that it continues an older one."""
     database = state.book.database
     one = await stored.seal(database, size)
     proof = None
@@ -134,7 +134,7 @@ async def get_seal(size: Size, state: State, since: Since = None) -> SealAnswer:
 async def get_tile(
     level: Level, number: Number, state: State, width: Width = TILE_HASHES
 ) -> Response[bytes]:
-    """The first hashes of a tile of the log's tree, as in C2SP's tlog-tiles."""
+    """Return the first hashes of a tile of the log's tree, as in C2SP's tlog-tiles."""
     return Response(await stored.tile(state.book.database, level, number, width), media_type=OCTETS)
 
 
@@ -146,7 +146,7 @@ async def get_tile(
     **access(Access.AUDITOR),
 )
 async def get_checkpoint(state: State) -> Response[str]:
-    """The newest seal's head with its witnesses' lines, where C2SP's tlog-tiles has it."""
+    """Return the newest seal's head with its witnesses' lines, where C2SP's tlog-tiles has it."""
     return Response((await stored.seal(state.book.database)).note, media_type=TEXT)
 
 
@@ -166,7 +166,7 @@ async def get_checkpoint(state: State) -> Response[str]:
     **access(Access.AUDITOR, deep=True),
 )
 async def get_log_tile(place: Place, state: State) -> Response[bytes]:
-    """A tile of hashes or a bundle of entries: `/api/v1/seals/log` is a C2SP tlog-tiles prefix.
+    """Return a tile of hashes or a bundle of entries of the C2SP tlog-tiles log.
 
     An entry is the canonical JSON that its leaf is the hash of. Names, keys and texts are salted
     hashes in it, and no salt is told.
@@ -183,7 +183,7 @@ async def get_log_tile(place: Place, state: State) -> Response[bytes]:
     **access(Access.OPEN),
 )
 async def get_seal_keys(state: State) -> SealKeys:
-    """The public keys by which this book's seals were signed."""
+    """Return the public keys by which this book's seals were signed."""
     rows = await stored.keys(state.book.database)
     return SealKeys(keys=[view_of(SealKey, row, key=row["verifier_key"]) for row in rows])
 

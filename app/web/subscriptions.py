@@ -76,7 +76,7 @@ async def list_subscriptions(
     cursor: Cursor = None,
     limit: Limit = 100,
 ) -> SubscriptionList:
-    """Subscriptions by id, filtered."""
+    """List subscriptions by id, filtered."""
     database = state.book.database
     query = SubscriptionQuery(
         of_account=await entries.of_account(database, account_id),
@@ -93,7 +93,7 @@ async def list_subscriptions(
     **access(Access.AUDITOR),
 )
 async def get_subscription(subscription_id: SubscriptionId, state: State) -> AuditedSubscription:
-    """A subscription: our state beside Stripe's status, whose it is, and what it gives."""
+    """Return a subscription: its state beside Stripe's status, whose it is, and what it gives."""
     return _answer(await life_cycle.subscription(state.book.database, subscription_id))
 
 
@@ -106,7 +106,7 @@ async def get_subscription(subscription_id: SubscriptionId, state: State) -> Aud
 async def list_transitions(
     subscription_id: SubscriptionId, state: State, cursor: Cursor = None, limit: Limit = 100
 ) -> TransitionList:
-    """A subscription's steps through the state machine, oldest first, with the event of each."""
+    """List a subscription's transitions, oldest first, with the event of each."""
     page = await state.readings.ask(life_cycle.transitions, subscription_id, cursor, limit)
     return TransitionList(
         data=[

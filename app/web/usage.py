@@ -84,7 +84,7 @@ async def get_usage(
     cursor: Cursor = None,
     limit: Limit = 100,
 ) -> UsageList:
-    """Credits granted, spent, returned, expired and so on, told apart as `by` asks."""
+    """Return the credits granted, spent, returned, expired and so on, grouped as `by` asks."""
     database = state.book.database
     query = UsageQuery(
         by=tuple(one for one in By if one in by.split(",")),

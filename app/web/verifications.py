@@ -77,7 +77,7 @@ class VerificationList(View, frozen=True, kw_only=True):
     **access(Access.AUDITOR),
 )
 async def verify(request: Request[Any, Any, Any], state: State) -> Response[VerificationAnswer]:
-    """Compute every number again from the entries, and look for each invariant.
+    """Compute every number again from the entries, and check each invariant.
 
     It changes no credits. One goes on at a time; ask for it by its id until `finished_at` is there.
     `tallybook ledger verify` does the same at the machine.
@@ -98,7 +98,7 @@ async def verify(request: Request[Any, Any, Any], state: State) -> Response[Veri
 async def list_verifications(
     state: State, cursor: Cursor = None, limit: Limit = 20
 ) -> VerificationList:
-    """The verifications that were asked for over HTTP or in the console, the newest first."""
+    """List the verifications that were asked for over HTTP or in the console, the newest first."""
     page = await asked.page(state.book.database, cursor, limit)
     return VerificationList(data=[_answer(row) for row in page.rows], next_cursor=page.next_cursor)
 
@@ -110,7 +110,7 @@ async def list_verifications(
     **access(Access.AUDITOR),
 )
 async def get_verification(verification_id: VerificationId, state: State) -> VerificationAnswer:
-    """Tell how far a verification is, and what each check found."""
+    """Return how far a verification is, and what each check found."""
     number = ids.number(ids.VERIFICATION, verification_id)
     return _answer(await asked.asked(state.book.database, number, verification_id))
 

@@ -117,7 +117,7 @@ async def put_webhook_endpoint(
     request: Request[Any, Any, Any],
     state: State,
 ) -> Response[WebhookEndpointAnswer]:
-    """Make an endpoint, 201 with its secret, or change one."""
+    """Make an endpoint (201, with its secret), or change one."""
     stands = await endpoints.put(
         state.book,
         sender_of(state.settings),
@@ -153,7 +153,7 @@ async def list_webhook_endpoints(
     **access(Access.OPERATOR),
 )
 async def get_webhook_endpoint(endpoint_id: EndpointId, state: State) -> WebhookEndpointAnswer:
-    """Tell how an endpoint stands, without its secret."""
+    """Return an endpoint and how it stands, without its secret."""
     return _answer(await endpoints.get(state.book.database, endpoint_id))
 
 
@@ -201,7 +201,7 @@ async def redeliver_webhook_messages(
     request: Request[Any, Any, Any],
     state: State,
 ) -> WebhookSpanAnswer:
-    """Send again all that the endpoint was told in a time, delivered or not."""
+    """Send again all that the endpoint was sent in a span of time, delivered or not."""
     count = await redeliver_span(
         state.book,
         endpoint_id,

@@ -76,7 +76,7 @@ async def list_webhook_messages(
     cursor: Cursor = None,
     limit: Limit = 100,
 ) -> WebhookMessageList:
-    """List the messages of all endpoints, or of one, and where their delivery stands."""
+    """List the messages to all endpoints, or to one, and how far their delivery is."""
     database = state.book.database
     query = MessageQuery(
         endpoint_id=endpoint_id,

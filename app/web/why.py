@@ -89,7 +89,7 @@ class WhyAnswer(View, frozen=True, kw_only=True):
 async def explain_why(
     account_id: AccountId, state: State, on: On = None, month: Month = None
 ) -> WhyAnswer:
-    """Say where an account's credits went: on a date, in a month, or today."""
+    """Return where an account's credits went: on a date, in a month, or today."""
     first = None if month is None else date.fromisoformat(f"{month}-01")
     async with state.reports.room():
         told = await state.readings.ask(why, account_id, on, first)
