@@ -17,9 +17,8 @@ from litestar import Litestar
 from app.asgi import furnish, routed
 from app.infrastructure.db import Database
 from app.infrastructure.settings import Settings
-from app.operators.keys import Scope
 from app.webhooks.signature import sign
-from tests.as_owner import make_key
+from tests.as_owner import make_keys_of_all_scopes
 
 BASE = "http://tallybook.test"
 
@@ -108,9 +107,7 @@ async def open_api(
     database: Database, settings: Settings, tokens: dict[str, str] | None = None
 ) -> AsyncIterator[Api]:
     """The service on this database, with a new key for each scope where none are given."""
-    tokens = tokens or {
-        str(scope): await make_key(database, settings.key_pepper, scope, [scope]) for scope in Scope
-    }
+    tokens = tokens or await make_keys_of_all_scopes(database, settings.key_pepper)
     with furnished(settings) as app:
         async with (
             serving(app),

@@ -41,6 +41,14 @@ async def make_key(
         return await keys.create(owner, pepper, name, scopes, expires_at)
 
 
+async def make_keys_of_all_scopes(database: Database, pepper: str) -> dict[str, str]:
+    """Return a new key of the book for each scope, all of them made by one connection."""
+    async with owner_of(database) as owner:
+        return {
+            str(scope): await keys.create(owner, pepper, scope, [scope], None) for scope in Scope
+        }
+
+
 async def apply_tiers(
     book: Book, content: str, file: str = "tiers.toml", applied_by: str = "tests"
 ) -> int:
