@@ -131,13 +131,14 @@ def _move(
         # target.
         source.sheet.expire(journal, source.lot)
     moved: dict[Lot, Lot] = {}
-    for backing in source.backings:
-        lot = backing.lot
-        moved[lot] = move_backing(journal, backing, source, target)
+    backings = {backing.lot: backing for backing in source.backings}
     source.backings = []
     # In burn order: lots that only their age in numbers tells apart keep burning in turn.
-    for lot in sorted((lot for lot in source.sheet.lots if lot.free > 0), key=Lot.burn_order):
-        moved[lot] = _move_lot(journal, lot, source, target)
+    for lot in sorted(source.sheet.lots, key=Lot.burn_order):
+        if lot in backings:
+            moved[lot] = move_backing(journal, backings[lot], source, target)
+        elif lot.free > 0:
+            moved[lot] = _move_lot(journal, lot, source, target)
     into = moved | _of_day(source, target)
     for hold in source.holds:
         if hold.state is HoldState.HELD:

@@ -7,7 +7,7 @@ SELECT reversals.*, account_names.public_id AS public_account_id
 -- include: audit/reversals.sql told
  WHERE reversals.id > :after AND reversals.id <= :horizon
    AND account_id = ANY(:account_ids::bigint[])  -- given: account_ids
-   AND NOT (part_of IS NOT NULL AND of_journal_id IS NULL)  -- a lot of a reversed return
+   AND house IS DISTINCT FROM 'spent'            -- a lot's part of a reversed return
    AND part_of IS NULL                           -- absent: account_ids
    AND of_run_id = :run_id                       -- given: run_id
  ORDER BY reversals.id LIMIT :limit
@@ -17,7 +17,7 @@ SELECT reversals.*, account_names.public_id AS public_account_id
 -- include: audit/reversals.sql told
  WHERE reversals.id < :after AND reversals.id <= :horizon
    AND account_id = ANY(:account_ids::bigint[])  -- given: account_ids
-   AND NOT (part_of IS NOT NULL AND of_journal_id IS NULL)  -- a lot of a reversed return
+   AND house IS DISTINCT FROM 'spent'            -- a lot's part of a reversed return
    AND part_of IS NULL                           -- absent: account_ids
    AND of_run_id = :run_id                       -- given: run_id
  ORDER BY reversals.id DESC LIMIT :limit

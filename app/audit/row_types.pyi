@@ -113,6 +113,7 @@ class ExplainLots(TypedDict):
     granted: int
     lapsed: int
     moved: int
+    refunded: int
     free: int
     held: int
     live: bool

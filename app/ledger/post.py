@@ -118,6 +118,7 @@ def lot_of(record: Record) -> Lot:
         granted=record["granted"],
         lapsed=record["lapsed"],
         moved=record["moved"],
+        refunded=record["refunded"],
         free=record["free"],
         held=record["held"],
         number=record["id"],

@@ -70,6 +70,7 @@ class PostLook(TypedDict):
     granted: int
     lapsed: int
     moved: int
+    refunded: int
     free: int
     held: int
     live: bool

@@ -34,6 +34,7 @@ class Lot:
     granted: int = 0
     lapsed: int = 0
     moved: int = 0  # by transfers, into and out of the free part
+    refunded: int = 0  # taken for money back, less what came again
     free: int = 0
     held: int = 0
     number: LotNumber | None = None
@@ -308,6 +309,8 @@ class Sheet:
             self._move(lot, credit, part)
             if kind is Kind.TRANSFER and Side.FREE in (debit, credit):
                 lot.moved += part
+            elif House.REFUNDED in (debit, credit) and Side.DEBT not in (debit, credit):
+                lot.refunded += part if credit is House.REFUNDED else -part
             entry = EntryDraft(
                 account_id=self.account_id,
                 lot=lot,

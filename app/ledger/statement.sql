@@ -3,7 +3,7 @@
 -- no id yet: entries name it by its place in the parameter, from 1.
 WITH lot_in AS MATERIALIZED (
     SELECT ordinality AS ord, nextval('lots_id_seq') AS id, account_id, source, priority,
-           granted_at, expires_at, granted, lapsed, moved, free, held, live
+           granted_at, expires_at, granted, lapsed, moved, refunded, free, held, live
       FROM unnest(:lots::lot_draft[]) WITH ORDINALITY
 ), journal_in AS MATERIALIZED (
     SELECT ordinality AS ord, nextval('journals_id_seq') AS id, kind, source, actor, effective_at,
@@ -12,9 +12,9 @@ WITH lot_in AS MATERIALIZED (
       FROM unnest(:journals::journal_draft[]) WITH ORDINALITY
 ), new_lots AS (
     INSERT INTO lots (id, account_id, source, priority, granted_at, expires_at,
-                      granted, lapsed, moved, free, held, live) OVERRIDING SYSTEM VALUE
+                      granted, lapsed, moved, refunded, free, held, live) OVERRIDING SYSTEM VALUE
     SELECT id, account_id, source, priority, granted_at, expires_at,
-           granted, lapsed, moved, free, held, live FROM lot_in
+           granted, lapsed, moved, refunded, free, held, live FROM lot_in
 ), new_journals AS (
     INSERT INTO journals (id, kind, source, actor, effective_at, recorded_at, event_id, run_id,
                           reverses_journal_id, idempotency_key, request_hash, label, member)
@@ -40,7 +40,7 @@ WITH lot_in AS MATERIALIZED (
     RETURNING id
 ), lots_changed AS (
     UPDATE lots SET granted = change.granted, lapsed = change.lapsed, moved = change.moved,
-                    free = change.free, held = change.held, live = change.live,
+                    refunded = change.refunded, free = change.free, held = change.held, live = change.live,
                     expires_at = change.expires_at
       FROM unnest(:lot_changes::lot_change[]) AS change
      WHERE lots.id = change.id

@@ -48,6 +48,7 @@ class Lots(Table, tablename="lots"):
     granted = BigInt(null=False, default=None)
     lapsed = BigInt(null=False, default=0)
     moved = BigInt(null=False, default=0)
+    refunded = BigInt(null=False, default=0)
     free = BigInt(null=False, default=None)
     held = BigInt(null=False, default=0)
     live = Boolean(null=False, default=None)

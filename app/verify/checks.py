@@ -57,7 +57,7 @@ CHECKS: Final[Mapping[str, tuple[str, str]]] = {
     ),
     "every lot was granted what its entries brought into it": (
         "SELECT count(*) FROM lots",
-        differences(LOTS, "lot", "granted", "moved", "live"),
+        differences(LOTS, "lot", "granted", "moved", "refunded", "live"),
     ),
     "every hold is what its entries made of it": (
         "SELECT count(*) FROM holds",

@@ -56,9 +56,10 @@ ACCOUNTS: Final = Projection(
 # was in the lot before, and is not granted again.
 LOTS: Final = Projection(
     "lots",
-    ("granted", "lapsed", "moved", "free", "held", "live"),
+    ("granted", "lapsed", "moved", "refunded", "free", "held", "live"),
     f"""SELECT lots.id, lots.account_id AS of_account, coalesce(summed.granted, 0) AS granted,
                coalesce(summed.lapsed, 0) AS lapsed, coalesce(summed.moved, 0) AS moved,
+               coalesce(summed.refunded, 0) AS refunded,
                coalesce(summed.free, 0) AS free, coalesce(summed.held, 0) AS held,
                coalesce(summed.free + summed.held, 0) > 0
                    OR lots.id IS NOT DISTINCT FROM accounts.day_lot_id
@@ -68,6 +69,9 @@ LOTS: Final = Projection(
                      sum(CASE WHEN kind = 'expiry' THEN amount ELSE 0 END)::bigint AS lapsed,
                      sum(CASE WHEN kind = 'transfer' AND 'free' IN (debit, credit)
                               THEN amount ELSE 0 END)::bigint AS moved,
+                     sum(CASE WHEN 'debt' IN (debit, credit) THEN 0
+                              WHEN credit = 'refunded' THEN amount
+                              WHEN debit = 'refunded' THEN -amount ELSE 0 END)::bigint AS refunded,
                      sum(CASE WHEN kind IN ('grant', 'purchase', 'adjustment', 'transfer')
                                AND credit IN ('free', 'held')
                               THEN amount ELSE 0 END)::bigint AS granted

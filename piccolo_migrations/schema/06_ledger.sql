@@ -49,14 +49,14 @@ CREATE TABLE lots (
     granted natural_number NOT NULL,
     lapsed natural_number NOT NULL DEFAULT 0,
     moved natural_number NOT NULL DEFAULT 0, -- by transfers, in and out of what is free
+    refunded bigint NOT NULL DEFAULT 0, -- taken for money back, less what came again
     free credits NOT NULL,
     held credits NOT NULL DEFAULT 0,
     live boolean NOT NULL, -- not empty, or of the running day: what a spend has to look at
     CONSTRAINT live_while_not_empty CHECK (live OR (free = 0 AND held = 0)),
     -- A pack whose refund failed has everything back, also what another lot had repaid for it: what
     -- was spent of it may come back besides.
-    CONSTRAINT never_more_than_granted
-        CHECK (source = 'purchased' OR free + held + lapsed <= granted)
+    CONSTRAINT never_more_than_granted CHECK (free + held + lapsed <= granted - refunded)
 ) WITH (fillfactor = 80);
 -- In the order of burning: a spend reads the first ones, however many there are.
 CREATE INDEX lots_live ON lots (account_id, priority, expires_at, granted_at, id) WHERE live;

@@ -2,8 +2,8 @@
 -- A composite type costs half of what parallel arrays cost at a hundred rows.
 CREATE TYPE lot_draft AS (
     account_id bigint, source text, priority smallint, granted_at timestamptz,
-    expires_at timestamptz, granted bigint, lapsed bigint, moved bigint, free bigint, held bigint,
-    live boolean
+    expires_at timestamptz, granted bigint, lapsed bigint, moved bigint, refunded bigint,
+    free bigint, held bigint, live boolean
 );
 CREATE TYPE journal_draft AS (
     kind text, source text, actor text, effective_at timestamptz, recorded_at timestamptz,
@@ -17,8 +17,8 @@ CREATE TYPE entry_draft AS (
     hold_id bigint, reverses_entry_id bigint, effective_at timestamptz
 );
 CREATE TYPE lot_change AS (
-    id bigint, granted bigint, lapsed bigint, moved bigint, free bigint, held bigint, live boolean,
-    expires_at timestamptz
+    id bigint, granted bigint, lapsed bigint, moved bigint, refunded bigint, free bigint,
+    held bigint, live boolean, expires_at timestamptz
 );
 CREATE TYPE account_sides AS (
     id bigint, free bigint, held bigint, debt bigint, used_at timestamptz, written_at timestamptz

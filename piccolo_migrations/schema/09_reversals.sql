@@ -39,8 +39,12 @@ CREATE TABLE reversals (
     reason text NOT NULL,
     created_at timestamptz NOT NULL,
     finished_at timestamptz,
-    CONSTRAINT one_thing CHECK (num_nonnulls(of_journal_id, of_run_id, of_event_id) = 1
-        OR num_nonnulls(of_journal_id, of_run_id, of_event_id) = 0 AND part_of IS NOT NULL),
+    -- What a return gave is spent again: each such part names its entry, and the whole names the return.
+    CONSTRAINT one_thing CHECK (house IS NOT DISTINCT FROM 'spent'
+        OR num_nonnulls(of_journal_id, of_run_id, of_event_id) = 1),
+    CONSTRAINT part_of_a_return CHECK (house IS DISTINCT FROM 'spent'
+        OR num_nonnulls(of_journal_id, of_run_id, of_event_id) = 0
+           AND num_nonnulls(part_of, account_id, entry_id) = 3),
     CONSTRAINT never_more_than_requested CHECK (clawed + held + shortfall + expired <= requested)
 );
 CREATE INDEX reversals_lot ON reversals (lot_id) WHERE lot_id IS NOT NULL;

@@ -291,6 +291,24 @@ async def test_a_lot_that_is_held_whole_burns_in_its_turn_after_a_merge(
     assert await differences(database) == []
 
 
+async def test_packs_of_one_instant_burn_in_turn_through_two_merges(acts, api, database) -> None:
+    await api.put("/api/v1/accounts/user-1", {"stripe_customer_id": "cus_1"})
+    await api.put("/api/v1/accounts/user-2", {"stripe_customer_id": "cus_2"})
+    await api.put("/api/v1/accounts/user-3", {})
+    for number in (1, 2):
+        bought = {"session": f"cs_{number}", "intent": f"pi_{number}"}
+        event = make_session_event(f"evt_{number}", NOW, customer=f"cus_{number}", **bought)
+        assert await api.deliver(event) == "applied"
+    assert (await merge(acts, "user-1", "user-2")).status_code == 200
+    other, last = Acts(api, "user-2"), Acts(api, "user-3")
+    await other.done(await other.spend(5 + 30))  # the day, then its own pack, which is the older
+    assert (await merge(acts, "user-2", "user-3")).status_code == 200
+    await last.done(await last.spend(10))
+    lots = (await api.account("user-3"))["lots"]
+    assert [lot["free"] for lot in lots if lot["source"] == "purchased"] == [60, 100]
+    assert await differences(database) == []
+
+
 async def test_a_hold_whose_deadline_the_merge_posts_is_over(acts, api, database) -> None:
     await api.put("/api/v1/accounts/user-2", {})
     hold_id = await acts.held(3, 60)

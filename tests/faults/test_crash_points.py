@@ -360,7 +360,7 @@ _STATE = {
                          entries.kind, debit, credit, amount, free_after, held_after, debt_after
                     FROM entries JOIN journals ON journals.id = journal_id
                    WHERE account_id = ANY($1::bigint[]) ORDER BY entries.id""",
-    "lots": """SELECT source, priority, granted, lapsed, free, held, live FROM lots
+    "lots": """SELECT source, priority, granted, lapsed, refunded, free, held, live FROM lots
                 WHERE account_id = ANY($1::bigint[]) ORDER BY id""",
     "holds": """SELECT amount, captured, state FROM holds
                  WHERE account_id = ANY($1::bigint[]) ORDER BY id""",

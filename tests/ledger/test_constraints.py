@@ -160,17 +160,34 @@ async def test_an_opened_day_names_only_what_there_is(connection: asyncpg.Connec
         assert told == (asyncpg.ForeignKeyViolationError, constraint)
 
 
+REVERSAL = {
+    "of_journal_id": 1, "policy": "write_off", "state": "done", "actor": "t", "reason": "t",
+    "created_at": NOW,
+}  # fmt: skip
+
+
+async def test_a_reversal_is_of_one_thing_or_a_part_of_a_returns(
+    connection: asyncpg.Connection,
+) -> None:
+    assert await refusal_of_row(connection, "reversals", REVERSAL) is None
+    part = {**REVERSAL, "of_journal_id": None, "house": "spent"}
+    for row, constraint in (
+        ({**REVERSAL, "of_journal_id": None}, "one_thing"),
+        ({**REVERSAL, "house": "spent"}, "part_of_a_return"),
+        (part, "part_of_a_return"),
+        ({**part, "account_id": 1, "entry_id": 1}, "part_of_a_return"),
+    ):
+        told = await refusal_of_row(connection, "reversals", row)
+        assert told == (asyncpg.CheckViolationError, constraint), row
+
+
 async def test_notes_and_reversals_name_only_what_there_is(connection: asyncpg.Connection) -> None:
-    reversal = {
-        "of_journal_id": 1, "policy": "write_off", "state": "done", "actor": "t", "reason": "t",
-        "created_at": NOW,
-    }  # fmt: skip
     for table, row, column, constraint in (
         ("notes", {"reason": "t"}, "journal_id", "notes_journal_id_fkey"),
-        ("reversals", reversal, "of_journal_id", "reversals_of_journal_id_fkey"),
-        ("reversals", reversal, "journal_id", "reversals_journal_id_fkey"),
-        ("reversals", reversal, "part_of", "reversals_part_of_fkey"),
-        ("reversals", reversal, "entry_id", "reversals_entry_id_fkey"),
+        ("reversals", REVERSAL, "of_journal_id", "reversals_of_journal_id_fkey"),
+        ("reversals", REVERSAL, "journal_id", "reversals_journal_id_fkey"),
+        ("reversals", REVERSAL, "part_of", "reversals_part_of_fkey"),
+        ("reversals", REVERSAL, "entry_id", "reversals_entry_id_fkey"),
     ):
         told = await refusal_of_row(connection, table, {**row, column: 999_999})
         assert told == (asyncpg.ForeignKeyViolationError, constraint)
@@ -371,6 +388,8 @@ CHANGES = [
     ("lots", "lapsed = -1", "natural_number_check"),
     ("lots", "free = granted + 1", "never_more_than_granted"),
     ("lots", "free = granted, held = 1", "never_more_than_granted"),
+    ("lots", "free = granted, refunded = 1", "never_more_than_granted"),
+    ("lots", "free = granted + 2, refunded = -1", "never_more_than_granted"),
     ("lots", "live = false", "live_while_not_empty"),
 ]
 

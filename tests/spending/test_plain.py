@@ -32,8 +32,8 @@ from tests.invariants import differences
 
 ROWS = {
     "accounts": "id, free, held, debt, last_used_at, written_at, due_at",
-    "lots": "account_id, source, priority, granted_at, granted, lapsed, moved, free, held, live,"
-    " expires_at",
+    "lots": "account_id, source, priority, granted_at, granted, lapsed, moved, refunded, free,"
+    " held, live, expires_at",
     # A lot that the spend's own day opened has another number in each way.
     "entries": "account_id, (SELECT row(source, priority, granted_at, expires_at)::text"
     " FROM lots WHERE lots.id = lot_id) AS lot, kind, debit, credit, amount, free_after,"

@@ -25,6 +25,7 @@ DAMAGE = (
     "UPDATE lots SET free = 0, held = 0",
     "UPDATE lots SET granted = granted + 100",
     "UPDATE lots SET granted = granted + 9, lapsed = lapsed + 9",
+    "UPDATE lots SET refunded = refunded - 1",
     "UPDATE lots SET live = false, free = 0, held = 0",
     "UPDATE lots SET live = true",
     "UPDATE holds SET state = 'held'",

@@ -99,10 +99,10 @@ PROJECTIONS = {
         "free 3, held 0, lapsed 0 stand; its entries say 2, 0, 0"
     ),
     "UPDATE lots SET granted = granted + 7 WHERE account_id = 2": (
-        "granted 12, moved 0, live t stand; its entries say 5, 0, t"
+        "granted 12, moved 0, refunded 0, live t stand; its entries say 5, 0, 0, t"
     ),
     "UPDATE lots SET moved = 2 WHERE account_id = 1": (
-        "moved 2, live t stand; its entries say 5, 0, t"
+        "moved 2, refunded 0, live t stand; its entries say 5, 0, 0, t"
     ),
     "UPDATE accounts SET free = 4 WHERE id = 2": (
         "account 2: free 4, held 0, debt 0 stand; its entries say 2, 0, 0"
