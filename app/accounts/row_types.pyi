@@ -5,6 +5,7 @@ from typing import Any, TypedDict
 
 from app.infrastructure.ids import AccountNumber, LotNumber
 from app.infrastructure.sql import Statement
+from app.tables.row_types import AccountsRow
 
 class DayUseUses(TypedDict):
     from_account_id: AccountNumber
@@ -55,31 +56,7 @@ class NamesSql(TypedDict):
 class OpenFind(TypedDict):
     account_id: AccountNumber
 
-class OpenLockNamed(TypedDict):
-    id: Any
-    external_id: str
-    opened_at: datetime
-    closed_at: datetime
-    suspended_at: datetime
-    joined_to: int
-    last_used_at: datetime
-    written_at: datetime
-    free: int
-    held: int
-    debt: int
-    tier: str
-    time_zone: str
-    day_on: date
-    day_opening: int
-    day_starts_at: datetime
-    day_ends_at: datetime
-    day_lot_id: LotNumber
-    day_carried_lot_id: LotNumber
-    day_catalogue_id: Any
-    day_used_brought: int
-    brought_until: datetime
-    day_withdrawn: bool
-    due_at: datetime
+class OpenLockNamed(AccountsRow):
     public_ids: list[str]
 
 class OpenInsert(TypedDict):
@@ -147,31 +124,7 @@ class TiesSql(TypedDict):
     customer: Statement[TiesCustomer]
     placed: Statement[TiesPlaced]
 
-class ViewRead(TypedDict):
-    id: Any
-    external_id: str
-    opened_at: datetime
-    closed_at: datetime
-    suspended_at: datetime
-    joined_to: int
-    last_used_at: datetime
-    written_at: datetime
-    free: int
-    held: int
-    debt: int
-    tier: str
-    time_zone: str
-    day_on: date
-    day_opening: int
-    day_starts_at: datetime
-    day_ends_at: datetime
-    day_lot_id: LotNumber
-    day_carried_lot_id: LotNumber
-    day_catalogue_id: Any
-    day_used_brought: int
-    brought_until: datetime
-    day_withdrawn: bool
-    due_at: datetime
+class ViewRead(AccountsRow):
     public_id: str
     aliases: list[Any]
     now: datetime
@@ -187,7 +140,7 @@ class ViewReadNamed(TypedDict):
     opened_at: datetime
     closed_at: datetime
     suspended_at: datetime
-    joined_to: int
+    joined_to: AccountNumber
     last_used_at: datetime
     written_at: datetime
     free: int
@@ -221,7 +174,7 @@ class ViewNamed(TypedDict):
     opened_at: datetime
     closed_at: datetime
     suspended_at: datetime
-    joined_to: int
+    joined_to: AccountNumber
     last_used_at: datetime
     written_at: datetime
     free: int

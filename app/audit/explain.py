@@ -22,6 +22,7 @@ from app.infrastructure.ids import AccountNumber, LotNumber
 
 if TYPE_CHECKING:
     from app.audit import row_types
+    from app.tables.row_types import LotsRow
 
 
 ENTRIES_PER_LOT_MAX: Final = 1_000
@@ -106,7 +107,7 @@ async def _behind_debt(
 async def _lots(
     database: Database, numbers: Sequence[AccountNumber], as_of: datetime | None
 ) -> list[ExplainedLot]:
-    rows: list[row_types.ExplainLots] | list[row_types.ExplainLotsAsOf]
+    rows: list[LotsRow] | list[row_types.ExplainLotsAsOf]
     if as_of is None:
         rows = await database.fetch(_SQL["lots"](account_ids=numbers))
     else:

@@ -18,6 +18,7 @@ from app.runs import run_row
 
 if TYPE_CHECKING:
     from app.audit import row_types
+    from app.tables.row_types import DeliveriesRow, TransitionsRow
 
 
 DELIVERIES_MAX: Final = 1_000  # the most deliveries of one event in one answer
@@ -84,7 +85,7 @@ async def subscription(
 
 async def transitions(
     database: Database, horizons: Horizons, subscription_id: str, cursor: str | None, limit: int
-) -> Page[row_types.LifeCycleTransitions]:
+) -> Page[TransitionsRow]:
     """Return one page of a subscription's steps, oldest first.
 
     Raises SubscriptionUnknownError and InvalidCursorError.
@@ -139,7 +140,7 @@ async def event(database: Database, event_id: str) -> row_types.LifeCycleEvent:
     return row
 
 
-async def deliveries(database: Database, event_id: str) -> list[row_types.LifeCycleDeliveries]:
+async def deliveries(database: Database, event_id: str) -> list[DeliveriesRow]:
     """Return the verdicts of an event's deliveries and retries, oldest first; the newest 1,000."""
     rows = await database.fetch(_SQL["deliveries"](event_id=event_id, limit=DELIVERIES_MAX))
     return rows[::-1]

@@ -4,34 +4,11 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, TypedDict
 
-from app.infrastructure.ids import AccountNumber, EntryNumber, HoldNumber, JournalNumber, LotNumber, ReversalNumber, RunNumber
+from app.infrastructure.ids import EntryNumber, HoldNumber, JournalNumber, LotNumber, RunNumber
 from app.infrastructure.sql import Statement
+from app.tables.row_types import AccountsRow, DeliveriesRow, JournalsRow, LotsRow, OperatorActsRow, ReversalsRow, SubscriptionsRow, TransitionsRow
 
-class AccountsPage(TypedDict):
-    id: Any
-    external_id: str
-    opened_at: datetime
-    closed_at: datetime
-    suspended_at: datetime
-    joined_to: int
-    last_used_at: datetime
-    written_at: datetime
-    free: int
-    held: int
-    debt: int
-    tier: str
-    time_zone: str
-    day_on: date
-    day_opening: int
-    day_starts_at: datetime
-    day_ends_at: datetime
-    day_lot_id: LotNumber
-    day_carried_lot_id: LotNumber
-    day_catalogue_id: Any
-    day_used_brought: int
-    brought_until: datetime
-    day_withdrawn: bool
-    due_at: datetime
+class AccountsPage(AccountsRow):
     public_id: str
     customer_id: str
     state: str
@@ -103,21 +80,6 @@ class ExplainSides(TypedDict):
     held: int
     debt: int
 
-class ExplainLots(TypedDict):
-    id: Any
-    account_id: AccountNumber
-    source: str
-    priority: int
-    granted_at: datetime
-    expires_at: datetime
-    granted: int
-    lapsed: int
-    moved: int
-    refunded: int
-    free: int
-    held: int
-    live: bool
-
 class ExplainLotsAsOf(TypedDict):
     id: Any
     source: str
@@ -155,67 +117,20 @@ class ExplainBehindLots(TypedDict):
 
 class ExplainSql(TypedDict):
     sides: Statement[ExplainSides]
-    lots: Statement[ExplainLots]
+    lots: Statement[LotsRow]
     lots_as_of: Statement[ExplainLotsAsOf]
     behind_lots: Statement[ExplainBehindLots]
     behind_debt: Statement[ExplainBehindLots]
 
-class JournalsJournal(TypedDict):
-    id: Any
-    kind: str
-    source: str
-    actor: str
-    event_id: str
-    run_id: RunNumber
-    reverses_journal_id: JournalNumber
-    idempotency_key: str
-    request_hash: bytes
-    label: str
-    member: str
-    effective_at: datetime
-    recorded_at: datetime
+class JournalsJournal(JournalsRow):
     reason: str
     metadata: str
 
 class JournalsSql(TypedDict):
     journal: Statement[JournalsJournal]
 
-class LifeCycleSubscriptions(TypedDict):
-    id: str
-    account_id: AccountNumber
-    customer_id: str
-    moved_at: datetime
-    created_at: datetime
-    updated_at: datetime
-    state: str
-    status: str
-    price_id: str
-    price_ids: list[str]
-    period_end_at: datetime
-    billing_cycle: str
-    cancel_at_period_end: bool
-    cancel_at: datetime
-    tier: str
-    grace_tier: str
-    grace_ends_at: datetime
-    failing_since: datetime
-    catalogue_id: Any
-    last_event_id: str
-    last_event_at: datetime
-    settled: str
-    settled_to: datetime
-    settled_catalogue_id: Any
+class LifeCycleSubscriptions(SubscriptionsRow):
     public_account_id: str
-
-class LifeCycleTransitions(TypedDict):
-    id: Any
-    subscription_id: str
-    from_state: str
-    to_state: str
-    trigger: str
-    event_id: str
-    effective_at: datetime
-    recorded_at: datetime
 
 class LifeCycleEventsUp(TypedDict):
     id: str
@@ -251,39 +166,20 @@ class LifeCycleEvent(TypedDict):
     delivery_count: int
     payload: bytes
 
-class LifeCycleDeliveries(TypedDict):
-    id: Any
-    event_id: str
-    received_at: datetime
-    verdict: str
-    reason: str
-
 class LifeCycleCustomersOf(TypedDict):
     id: str
 
 class LifeCycleSql(TypedDict):
     subscriptions: Statement[LifeCycleSubscriptions]
     subscription: Statement[LifeCycleSubscriptions]
-    transitions: Statement[LifeCycleTransitions]
+    transitions: Statement[TransitionsRow]
     events_up: Statement[LifeCycleEventsUp]
     events_down: Statement[LifeCycleEventsUp]
     event: Statement[LifeCycleEvent]
-    deliveries: Statement[LifeCycleDeliveries]
+    deliveries: Statement[DeliveriesRow]
     customers_of: Statement[LifeCycleCustomersOf]
 
-class OperatorActsActs(TypedDict):
-    id: Any
-    actor: str
-    act: str
-    reason: str
-    subject: str
-    account_id: AccountNumber
-    journal_id: JournalNumber
-    event_id: str
-    run_id: RunNumber
-    at: datetime
-    idempotency_key: str
-    request_hash: bytes
+class OperatorActsActs(OperatorActsRow):
     told_reason: str
     public_account_id: str
 
@@ -296,38 +192,7 @@ class ReadingsHasReplayed(TypedDict):
 class ReadingsSql(TypedDict):
     has_replayed: Statement[ReadingsHasReplayed]
 
-class ReversalsUp(TypedDict):
-    id: Any
-    of_journal_id: JournalNumber
-    of_run_id: RunNumber
-    of_event_id: str
-    part_of: ReversalNumber
-    journal_id: JournalNumber
-    account_id: AccountNumber
-    lot_id: LotNumber
-    entry_id: EntryNumber
-    house: str
-    policy: str
-    standing: str
-    requested: int
-    clawed: int
-    held: int
-    shortfall: int
-    expired: int
-    carried: int
-    pending: int
-    shortfall_reversed: int
-    waived: int
-    state: str
-    journal_count: int
-    skipped: int
-    last_journal_id: JournalNumber
-    idempotency_key: str
-    request_hash: bytes
-    actor: str
-    reason: str
-    created_at: datetime
-    finished_at: datetime
+class ReversalsUp(ReversalsRow):
     public_account_id: str
 
 class ReversalsSql(TypedDict):

@@ -22,6 +22,7 @@ from app.web.http.forms import form
 
 if TYPE_CHECKING:
     from app.console import row_types
+    from app.tables.row_types import CataloguesRow
 
 
 PATH: Final = f"{HOME}/catalogue"
@@ -120,7 +121,7 @@ async def draft(request: Request[Any, Any, Any], state: State) -> Response[Any]:
     )
 
 
-async def _version(database: Database, number: int) -> row_types.CatalogueVersion:
+async def _version(database: Database, number: int) -> CataloguesRow:
     row = await database.fetchrow(_SQL["version"](id=number))
     if row is None:
         raise RefusedError(f"No catalogue is number {number}.")

@@ -5,6 +5,7 @@ from typing import Any, TypedDict
 
 from app.infrastructure.ids import AccountNumber, JournalNumber, RunNumber
 from app.infrastructure.sql import Statement
+from app.tables.row_types import CataloguesRow, OperatorActsRow, TransitionsRow
 
 class AccountBalances(TypedDict):
     account_id: AccountNumber
@@ -15,30 +16,6 @@ class AccountBefore(TypedDict):
     account_id: AccountNumber
     balance: int
 
-class AccountTransitions(TypedDict):
-    id: Any
-    subscription_id: str
-    from_state: str
-    to_state: str
-    trigger: str
-    event_id: str
-    effective_at: datetime
-    recorded_at: datetime
-
-class AccountActs(TypedDict):
-    id: Any
-    actor: str
-    act: str
-    reason: str
-    subject: str
-    account_id: AccountNumber
-    journal_id: JournalNumber
-    event_id: str
-    run_id: RunNumber
-    at: datetime
-    idempotency_key: str
-    request_hash: bytes
-
 class AccountGranted(TypedDict):
     id: Any
     granted: int
@@ -46,8 +23,8 @@ class AccountGranted(TypedDict):
 class AccountSql(TypedDict):
     balances: Statement[AccountBalances]
     before: Statement[AccountBefore]
-    transitions: Statement[AccountTransitions]
-    acts: Statement[AccountActs]
+    transitions: Statement[TransitionsRow]
+    acts: Statement[OperatorActsRow]
     granted: Statement[AccountGranted]
 
 class AccountsPresent(TypedDict):
@@ -73,19 +50,13 @@ class CatalogueVersions(TypedDict):
     first_on: date
     last_on: date
 
-class CatalogueVersion(TypedDict):
-    id: Any
-    content: str
-    applied_at: datetime
-    applied_by: str
-
 class CatalogueBefore(TypedDict):
     id: Any
     content: str
 
 class CatalogueSql(TypedDict):
     versions: Statement[CatalogueVersions]
-    version: Statement[CatalogueVersion]
+    version: Statement[CataloguesRow]
     before: Statement[CatalogueBefore]
 
 class KeysListed(TypedDict):
@@ -101,19 +72,7 @@ class KeysListed(TypedDict):
 class KeysSql(TypedDict):
     listed: Statement[KeysListed]
 
-class OperatorActsNewest(TypedDict):
-    id: Any
-    actor: str
-    act: str
-    reason: str
-    subject: str
-    account_id: AccountNumber
-    journal_id: JournalNumber
-    event_id: str
-    run_id: RunNumber
-    at: datetime
-    idempotency_key: str
-    request_hash: bytes
+class OperatorActsNewest(OperatorActsRow):
     told_reason: str
     public_id: str
 

@@ -1,10 +1,10 @@
 """Rows of this package's statements. Generated: WRITE_ROWS=1 pytest tests/infrastructure/test_row_types.py"""
 
-from datetime import date
 from typing import Any, TypedDict
 
 from app.infrastructure.ids import JournalNumber
 from app.infrastructure.sql import Statement
+from app.tables.row_types import UsageDaysRow
 
 class EraseBegin(TypedDict):
     set_config: str
@@ -46,22 +46,6 @@ class EraseKeys(TypedDict):
     journal_id: JournalNumber
     act_id: Any
 
-class EraseMembersUse(TypedDict):
-    day_on: date
-    tier: str
-    label: str
-    member: str
-    granted: int
-    purchased: int
-    refunded: int
-    spent: int
-    returned: int
-    expired: int
-    reversed: int
-    adjusted: int
-    transferred: int
-    use_reversed: int
-
 class EraseOldEvents(TypedDict):
     id: str
     number: int
@@ -92,7 +76,7 @@ class EraseSql(TypedDict):
     erase_members: Statement[None]
     erase_reversals: Statement[None]
     erase_acts: Statement[None]
-    members_use: Statement[EraseMembersUse]
+    members_use: Statement[UsageDaysRow]
     move_use: Statement[None]
     drop_empty_use: Statement[None]
     old_events: Statement[EraseOldEvents]

@@ -20,6 +20,7 @@ from app.ledger.statement import Drafts
 
 if TYPE_CHECKING:
     from app.ledger import row_types
+    from app.tables.row_types import AccountsRow
 
 
 _SQL: Final[row_types.PostSql] = sql.beside(__file__)
@@ -61,16 +62,14 @@ async def lock(database: Database, numbers: Iterable[AccountNumber]) -> dict[Acc
     return await sheets_of(database, rows)
 
 
-async def sheets_of(
-    database: Database, rows: Sequence[row_types.PostLock]
-) -> dict[AccountNumber, Locked]:
+async def sheets_of(database: Database, rows: Sequence[AccountsRow]) -> dict[AccountNumber, Locked]:
     """The sheets of account rows, at one instant of the clock."""
     sheets, _ = await sheets_and_answers(database, rows, [])
     return sheets
 
 
 async def sheets_and_answers(
-    database: Database, rows: Sequence[row_types.PostLock], keys: Sequence[RequestKey]
+    database: Database, rows: Sequence[AccountsRow], keys: Sequence[RequestKey]
 ) -> tuple[dict[AccountNumber, Locked], dict[str, StoredAnswer]]:
     """Return the same, and the stored answers under these keys, in one round trip."""
     numbers = [row["id"] for row in rows]

@@ -1,10 +1,11 @@
 """Rows of this package's statements. Generated: WRITE_ROWS=1 pytest tests/infrastructure/test_row_types.py"""
 
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any, TypedDict
 
 from app.infrastructure.ids import AccountNumber, EntryNumber, JournalNumber, LotNumber
 from app.infrastructure.sql import Statement
+from app.tables.row_types import AccountsRow, HoldsRow
 
 class IdempotencyLockOperatorsKeys(TypedDict):
     pg_advisory_xact_lock: Any
@@ -31,32 +32,6 @@ class IdempotencySql(TypedDict):
     erased: Statement[IdempotencyErased]
     operators_answers: Statement[IdempotencyErasedAnswers]
 
-class PostLock(TypedDict):
-    id: Any
-    external_id: str
-    opened_at: datetime
-    closed_at: datetime
-    suspended_at: datetime
-    joined_to: int
-    last_used_at: datetime
-    written_at: datetime
-    free: int
-    held: int
-    debt: int
-    tier: str
-    time_zone: str
-    day_on: date
-    day_opening: int
-    day_starts_at: datetime
-    day_ends_at: datetime
-    day_lot_id: LotNumber
-    day_carried_lot_id: LotNumber
-    day_catalogue_id: Any
-    day_used_brought: int
-    brought_until: datetime
-    day_withdrawn: bool
-    due_at: datetime
-
 class PostLook(TypedDict):
     now: datetime
     answers: str
@@ -76,17 +51,10 @@ class PostLook(TypedDict):
     live: bool
 
 class PostSql(TypedDict):
-    lock: Statement[PostLock]
+    lock: Statement[AccountsRow]
     look: Statement[PostLook]
 
-class ReservedFindHold(TypedDict):
-    id: Any
-    account_id: AccountNumber
-    amount: int
-    captured: int
-    state: str
-    expires_at: datetime
-    created_at: datetime
+class ReservedFindHold(HoldsRow):
     public_id: str
     present_state: str
     label: str
@@ -94,14 +62,7 @@ class ReservedFindHold(TypedDict):
     expired: bool
     closed: bool
 
-class ReservedHoldsOf(TypedDict):
-    id: Any
-    account_id: AccountNumber
-    amount: int
-    captured: int
-    state: str
-    expires_at: datetime
-    created_at: datetime
+class ReservedHoldsOf(HoldsRow):
     public_id: str
     present_state: str
 

@@ -3,8 +3,8 @@
 from datetime import datetime
 from typing import Any, TypedDict
 
-from app.infrastructure.ids import AccountNumber
 from app.infrastructure.sql import Statement
+from app.tables.row_types import WebhookEndpointsRow, WebhookMessagesRow
 
 class DeliverDueEndpoints(TypedDict):
     number: int
@@ -16,22 +16,7 @@ class DeliverLockEndpoint(TypedDict):
     now: datetime
     salts: list[bytes]
 
-class DeliverClaim(TypedDict):
-    id: Any
-    endpoint_number: int
-    type: str
-    account_id: AccountNumber
-    data: str
-    effective_at: datetime
-    created_at: datetime
-    state: str
-    attempt_count: int
-    next_attempt_at: datetime
-    first_attempt_at: datetime
-    last_attempt_at: datetime
-    last_status: int
-    last_error: str
-    delivered_at: datetime
+class DeliverClaim(WebhookMessagesRow):
     public_account_id: str
 
 class DeliverFails(TypedDict):
@@ -56,22 +41,7 @@ class DeliverSql(TypedDict):
 class EndpointsLock(TypedDict):
     pg_advisory_xact_lock: Any
 
-class EndpointsFind(TypedDict):
-    number: int
-    id: str
-    url: str
-    events: list[str]
-    ordered: bool
-    salt: bytes
-    previous_salt: bytes
-    previous_until: datetime
-    created_at: datetime
-    deleted_at: datetime
-    disabled_at: datetime
-    disabled_reason: str
-    failing_since: datetime
-    failure_count: int
-    held_until: datetime
+class EndpointsFind(WebhookEndpointsRow):
     also_signs_until: datetime
     pending_count: int
 
@@ -86,22 +56,7 @@ class EndpointsSql(TypedDict):
     roll: Statement[EndpointsUpdate]
     delete: Statement[EndpointsUpdate]
 
-class MessagesNewest(TypedDict):
-    id: Any
-    endpoint_number: int
-    type: str
-    account_id: AccountNumber
-    data: str
-    effective_at: datetime
-    created_at: datetime
-    state: str
-    attempt_count: int
-    next_attempt_at: datetime
-    first_attempt_at: datetime
-    last_attempt_at: datetime
-    last_status: int
-    last_error: str
-    delivered_at: datetime
+class MessagesNewest(WebhookMessagesRow):
     endpoint_id: str
     public_account_id: str
 

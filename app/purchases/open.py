@@ -22,12 +22,12 @@ from app.purchases.packs import Chosen
 from app.purchases.store import NewPurchase
 
 if TYPE_CHECKING:
-    from app.purchases import row_types
+    from app.tables.row_types import PurchasesRow
 
 
 async def open_lot(
     book: Book, fact: SessionFact, chosen: Chosen, receiver: Receiver, origin: Origin
-) -> row_types.StorePurchase:
+) -> PurchasesRow:
     """Grant the credits, store the money behind them, and return the purchase's row.
 
     The caller holds the locks of the payment and of the customer. A closed account gets what it

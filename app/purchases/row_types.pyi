@@ -3,8 +3,8 @@
 from datetime import datetime
 from typing import Any, TypedDict
 
-from app.infrastructure.ids import BackingNumber, JournalNumber
 from app.infrastructure.sql import Statement
+from app.tables.row_types import PurchasesRow
 
 class StoreLock(TypedDict):
     pg_advisory_xact_lock: Any
@@ -26,20 +26,6 @@ class StorePinsOf(TypedDict):
     of_event_id: str
     standing: str
 
-class StorePurchase(TypedDict):
-    payment_key: str
-    session_id: str
-    payment_intent: str
-    backing_id: BackingNumber
-    journal_id: JournalNumber
-    event_id: str
-    customer_id: str
-    pack: str
-    credits: int
-    paid: int
-    currency: str
-    opened_at: datetime
-
 class StoreSql(TypedDict):
     lock: Statement[StoreLock]
     add: Statement[None]
@@ -49,6 +35,6 @@ class StoreSql(TypedDict):
     newest_of_kind: Statement[StoreFactsOf]
     event_of: Statement[StoreEventOf]
     pins_of: Statement[StorePinsOf]
-    purchase: Statement[StorePurchase]
+    purchase: Statement[PurchasesRow]
     insert: Statement[None]
     keep: Statement[None]

@@ -26,6 +26,7 @@ from app.purchases.facts import (
 
 if TYPE_CHECKING:
     from app.purchases import row_types
+    from app.tables.row_types import PurchasesRow
 
 
 _SQL: Final[row_types.StoreSql] = sql.beside(__file__)
@@ -142,7 +143,7 @@ async def pins_of(database: Database, facts: Iterable[MoneyFact]) -> dict[str, S
 
 async def purchase(
     database: Database, *, payment_intent: str | None, session_id: str | None = None
-) -> row_types.StorePurchase | None:
+) -> PurchasesRow | None:
     """Return the pack that was bought with this payment, or in this session."""
     key = payment_intent or session_id
     return await database.fetchrow(_SQL["purchase"](payment_key=key, session_id=session_id))

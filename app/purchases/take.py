@@ -25,7 +25,7 @@ from app.purchases.settle import Backed, Settled, settle
 from app.purchases.store import Payment
 
 if TYPE_CHECKING:
-    from app.purchases import row_types
+    from app.tables.row_types import PurchasesRow
 
 
 log = structlog.get_logger(__name__)
@@ -161,9 +161,7 @@ def _unsure(taken: Taken, unread: str) -> Taken:
     return msgspec.structs.replace(taken, outcome=Outcome.PARKED, reason=reason)
 
 
-async def _wanted(
-    book: Book, fact: SessionFact, row: row_types.StorePurchase | None
-) -> Chosen | Taken:
+async def _wanted(book: Book, fact: SessionFact, row: PurchasesRow | None) -> Chosen | Taken:
     """Return the pack to open, or the reason why none is opened."""
     if fact.mode == "setup":
         return Taken(outcome=Outcome.APPLIED, reason="a session of mode setup sells nothing")

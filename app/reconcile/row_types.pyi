@@ -1,10 +1,9 @@
 """Rows of this package's statements. Generated: WRITE_ROWS=1 pytest tests/infrastructure/test_row_types.py"""
 
-from datetime import datetime
 from typing import Any, TypedDict
 
-from app.infrastructure.ids import AccountNumber
 from app.infrastructure.sql import Statement
+from app.tables.row_types import ReconciliationsRow, SubscriptionsRow
 
 class MissingPaymentsKept(TypedDict):
     object_id: str
@@ -28,31 +27,7 @@ class ReconcileVerdict(TypedDict):
     verdict: str
     verdict_reason: str
 
-class ReconcileSubscriptions(TypedDict):
-    id: str
-    account_id: AccountNumber
-    customer_id: str
-    moved_at: datetime
-    created_at: datetime
-    updated_at: datetime
-    state: str
-    status: str
-    price_id: str
-    price_ids: list[str]
-    period_end_at: datetime
-    billing_cycle: str
-    cancel_at_period_end: bool
-    cancel_at: datetime
-    tier: str
-    grace_tier: str
-    grace_ends_at: datetime
-    failing_since: datetime
-    catalogue_id: Any
-    last_event_id: str
-    last_event_at: datetime
-    settled: str
-    settled_to: datetime
-    settled_catalogue_id: Any
+class ReconcileSubscriptions(SubscriptionsRow):
     named: str
     collection_paused: bool
 
@@ -78,27 +53,6 @@ class ReconcileSql(TypedDict):
 class StoreBegin(TypedDict):
     id: Any
 
-class StoreLockGoing(TypedDict):
-    id: Any
-    hour_at: datetime
-    started_by: str
-    dry_run: bool
-    since_at: datetime
-    started_at: datetime
-    finished_at: datetime
-    leased_until: datetime
-    part: str
-    reached: str
-    events_taken: int
-    compared: int
-    payments: int
-    recognized: int
-    mended: int
-    waiting: int
-    unmended: int
-    not_compared: int
-    notes: list[str]
-
 class StoreUnlisted(TypedDict):
     id: str
 
@@ -114,8 +68,8 @@ class StoreComparedOnce(TypedDict):
 
 class StoreSql(TypedDict):
     begin: Statement[StoreBegin]
-    lock_going: Statement[StoreLockGoing]
-    begin_hourly: Statement[StoreLockGoing]
+    lock_going: Statement[ReconciliationsRow]
+    begin_hourly: Statement[ReconciliationsRow]
     lease: Statement[None]
     save: Statement[None]
     release: Statement[None]

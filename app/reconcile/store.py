@@ -15,6 +15,7 @@ from app.operators.acts import Operator, OperatorAct, record
 
 if TYPE_CHECKING:
     from app.reconcile import row_types
+    from app.tables.row_types import ReconciliationsRow
 
 
 _SQL: Final[row_types.StoreSql] = sql.beside(__file__)
@@ -120,7 +121,7 @@ async def claim_hourly(database: Database, since: datetime) -> Reconciliation | 
     return _read(going) if leased else None
 
 
-def _read(row: row_types.StoreLockGoing) -> Reconciliation:
+def _read(row: ReconciliationsRow) -> Reconciliation:
     counted: dict[str, Any] = dict(row)
     return Reconciliation(
         number=row["id"],

@@ -3,25 +3,11 @@
 from datetime import datetime
 from typing import Any, TypedDict
 
-from app.infrastructure.ids import AccountNumber, EntryNumber, HoldNumber, JournalNumber, LotNumber, ReversalNumber
+from app.infrastructure.ids import AccountNumber, JournalNumber, ReversalNumber
 from app.infrastructure.sql import Statement
+from app.tables.row_types import EntriesRow
 
-class DraftEntries(TypedDict):
-    id: Any
-    journal_id: JournalNumber
-    account_id: AccountNumber
-    lot_id: LotNumber
-    amount: int
-    free_after: int
-    held_after: int
-    debt_after: int
-    hold_id: HoldNumber
-    reverses_entry_id: EntryNumber
-    effective_at: datetime
-    recorded_at: datetime
-    kind: str
-    debit: str
-    credit: str
+class DraftEntries(EntriesRow):
     lot_source: str
     lot_ends_at: datetime
     amount_left: int
@@ -29,22 +15,7 @@ class DraftEntries(TypedDict):
 class DraftSql(TypedDict):
     entries: Statement[DraftEntries]
 
-class OwedRepayments(TypedDict):
-    id: Any
-    journal_id: JournalNumber
-    account_id: AccountNumber
-    lot_id: LotNumber
-    amount: int
-    free_after: int
-    held_after: int
-    debt_after: int
-    hold_id: HoldNumber
-    reverses_entry_id: EntryNumber
-    effective_at: datetime
-    recorded_at: datetime
-    kind: str
-    debit: str
-    credit: str
+class OwedRepayments(EntriesRow):
     amount_left: int
 
 class OwedSql(TypedDict):

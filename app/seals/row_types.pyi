@@ -5,6 +5,7 @@ from typing import Any, TypedDict
 
 from app.infrastructure.ids import AccountNumber, EntryNumber
 from app.infrastructure.sql import Statement
+from app.tables.row_types import SealBalanceTilesRow, SealErasedRow, SealKeysRow, SealLeavesRow, SealNamesRow, SealTilesRow
 
 class BacklogStretches(TypedDict):
     stretch: int
@@ -31,16 +32,10 @@ class EvidenceEntries(TypedDict):
 class EvidenceUnsealed(TypedDict):
     min: int
 
-class EvidenceLeaves(TypedDict):
-    tile: int
-    first_entry_id: EntryNumber
-    entry_ids: bytes
-    salts: bytes
-
 class EvidenceSql(TypedDict):
     entries: Statement[EvidenceEntries]
     unsealed: Statement[EvidenceUnsealed]
-    leaves: Statement[EvidenceLeaves]
+    leaves: Statement[SealLeavesRow]
 
 class LeavesNext(TypedDict):
     accounts: list[int]
@@ -74,18 +69,6 @@ class RecomputeTiles(TypedDict):
     entry_ids: bytes
     salts: bytes
 
-class RecomputeNames(TypedDict):
-    account_id: AccountNumber
-    since_entry_id: EntryNumber
-    name: str
-    salt: bytes
-    hash: str
-
-class RecomputeErased(TypedDict):
-    entry_id: EntryNumber
-    act: str
-    text: str
-
 class RecomputeSeals(TypedDict):
     size: int
     entry_id: EntryNumber
@@ -98,8 +81,8 @@ class RecomputeSeals(TypedDict):
 
 class RecomputeSql(TypedDict):
     tiles: Statement[RecomputeTiles]
-    names: Statement[RecomputeNames]
-    erased: Statement[RecomputeErased]
+    names: Statement[SealNamesRow]
+    erased: Statement[SealErasedRow]
     seals: Statement[RecomputeSeals]
 
 class SealerTryLock(TypedDict):
@@ -121,16 +104,6 @@ class SealerAbout(TypedDict):
     catalogue_id: Any
     catalogue_hash: bytes
 
-class SealerTiles(TypedDict):
-    level: int
-    tile: int
-    hashes: bytes
-
-class SealerBalanceTiles(TypedDict):
-    level: int
-    tile: int
-    nodes: bytes
-
 class SealerBalances(TypedDict):
     account: int
     entry: int
@@ -149,8 +122,8 @@ class SealerSql(TypedDict):
     try_lock: Statement[SealerTryLock]
     newest: Statement[SealerNewest]
     about: Statement[SealerAbout]
-    tiles: Statement[SealerTiles]
-    balance_tiles: Statement[SealerBalanceTiles]
+    tiles: Statement[SealTilesRow]
+    balance_tiles: Statement[SealBalanceTilesRow]
     balances: Statement[SealerBalances]
     names: Statement[SealerNames]
     write_tiles: Statement[None]
@@ -177,15 +150,11 @@ class StoredSeals(TypedDict):
     sealed_at: datetime
     note: str
 
-class StoredKeys(TypedDict):
-    verifier_key: str
-    first_size: int
-
 class StoredSql(TypedDict):
     seal: Statement[StoredSeal]
     seals: Statement[StoredSeals]
     seals_back: Statement[StoredSeals]
-    keys: Statement[StoredKeys]
+    keys: Statement[SealKeysRow]
 
 class TiledLogTile(TypedDict):
     tile: int

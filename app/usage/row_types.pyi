@@ -3,8 +3,9 @@
 from datetime import date, datetime
 from typing import Any, TypedDict
 
-from app.infrastructure.ids import AccountNumber, HoldNumber, JournalNumber
+from app.infrastructure.ids import AccountNumber, JournalNumber
 from app.infrastructure.sql import Statement
+from app.tables.row_types import AlertsRow
 
 class AlertsMovements(TypedDict):
     account_id: AccountNumber
@@ -25,19 +26,7 @@ class AlertsRaiseCrossings(TypedDict):
     threshold: int
     value: int
 
-class AlertsPage(TypedDict):
-    id: Any
-    kind: str
-    account_id: AccountNumber
-    tier: str
-    day_on: date
-    journal_id: JournalNumber
-    hold_id: HoldNumber
-    customer_id: str
-    threshold: int
-    value: int
-    effective_at: datetime
-    raised_at: datetime
+class AlertsPage(AlertsRow):
     public_account_id: str
 
 class AlertsSql(TypedDict):

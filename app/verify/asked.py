@@ -24,6 +24,7 @@ from app.infrastructure.ids import VerificationNumber
 from app.verify.verify import ALL, Check, store_verdict, verifying
 
 if TYPE_CHECKING:
+    from app.tables.row_types import VerificationsRow
     from app.verify import row_types
 
 
@@ -130,7 +131,7 @@ async def asked(
     return rows[0]
 
 
-async def last_verdict(database: Database) -> row_types.AskedVerdict | None:
+async def last_verdict(database: Database) -> VerificationsRow | None:
     """Return the last whole verification, over HTTP or by the command, or None."""
     return await database.fetchrow(_SQL["verdict"]())
 

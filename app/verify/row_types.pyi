@@ -3,8 +3,8 @@
 from datetime import datetime
 from typing import Any, TypedDict
 
-from app.infrastructure.ids import AccountNumber, BackingNumber, JournalNumber
 from app.infrastructure.sql import Statement
+from app.tables.row_types import PurchasesRow, SubscriptionsRow, VerificationsRow
 
 class AskedBegin(TypedDict):
     id: Any
@@ -20,13 +20,6 @@ class AskedNewest(TypedDict):
     done_count: int
     difference_count: int
 
-class AskedVerdict(TypedDict):
-    id: Any
-    finished_at: datetime
-    check_count: int
-    row_count: int
-    difference_count: int
-
 class AskedSql(TypedDict):
     bury: Statement[None]
     begin: Statement[AskedBegin]
@@ -34,50 +27,14 @@ class AskedSql(TypedDict):
     beat: Statement[None]
     finish: Statement[None]
     newest: Statement[AskedNewest]
-    verdict: Statement[AskedVerdict]
+    verdict: Statement[VerificationsRow]
 
-class DerivedSubscriptions(TypedDict):
-    id: str
-    account_id: AccountNumber
-    customer_id: str
-    moved_at: datetime
-    created_at: datetime
-    updated_at: datetime
-    state: str
-    status: str
-    price_id: str
-    price_ids: list[str]
-    period_end_at: datetime
-    billing_cycle: str
-    cancel_at_period_end: bool
-    cancel_at: datetime
-    tier: str
-    grace_tier: str
-    grace_ends_at: datetime
-    failing_since: datetime
-    catalogue_id: Any
-    last_event_id: str
-    last_event_at: datetime
-    settled: str
-    settled_to: datetime
-    settled_catalogue_id: Any
+class DerivedSubscriptions(SubscriptionsRow):
     deleted_at: datetime
     deleted_event_id: str
     bodies: list[str]
 
-class DerivedPurchases(TypedDict):
-    payment_key: str
-    session_id: str
-    payment_intent: str
-    backing_id: BackingNumber
-    journal_id: JournalNumber
-    event_id: str
-    customer_id: str
-    pack: str
-    credits: int
-    paid: int
-    currency: str
-    opened_at: datetime
+class DerivedPurchases(PurchasesRow):
     parts: str
 
 class DerivedSessionFacts(TypedDict):

@@ -174,8 +174,8 @@ ROWS = {
     "accounts": "id, free, held, debt, tier, day_on, day_starts_at, day_ends_at, due_at,"
     " day_opening, day_used_brought, day_withdrawn, day_catalogue_id, closed_at IS NULL,"
     " day_carried_lot_id IS NULL",
-    "lots": "account_id, source, priority, granted_at, expires_at, granted, lapsed, moved, refunded,"
-    " free, held, live",
+    "lots": "account_id, source, priority, granted_at, expires_at, granted, lapsed, moved,"
+    " refunded, free, held, live",
     "daily_grants": "account_id, day_on, opening, starts_at, ends_at, time_zone, tier, credits,"
     " previous_on, run_id, carried_lot_id IS NULL, carry_over_max, previous_allowed",
     "entries": "account_id, kind, debit, credit, amount, free_after, held_after, debt_after,"

@@ -1,0 +1,322 @@
+"""Rows of this package's statements. Generated: WRITE_ROWS=1 pytest tests/infrastructure/test_row_types.py"""
+
+from datetime import date, datetime
+from typing import Any, TypedDict
+
+from app.infrastructure.ids import AccountNumber, BackingNumber, EntryNumber, HoldNumber, JournalNumber, LotNumber, ReversalNumber, RunNumber, TransitionNumber, VerificationNumber
+
+class AccountsRow(TypedDict):
+    id: AccountNumber
+    external_id: str
+    opened_at: datetime
+    closed_at: datetime
+    suspended_at: datetime
+    joined_to: AccountNumber
+    last_used_at: datetime
+    written_at: datetime
+    free: int
+    held: int
+    debt: int
+    tier: str
+    time_zone: str
+    day_on: date
+    day_opening: int
+    day_starts_at: datetime
+    day_ends_at: datetime
+    day_lot_id: LotNumber
+    day_carried_lot_id: LotNumber
+    day_catalogue_id: Any
+    day_used_brought: int
+    brought_until: datetime
+    day_withdrawn: bool
+    due_at: datetime
+
+class AlertsRow(TypedDict):
+    id: Any
+    kind: str
+    account_id: AccountNumber
+    tier: str
+    day_on: date
+    journal_id: JournalNumber
+    hold_id: HoldNumber
+    customer_id: str
+    threshold: int
+    value: int
+    effective_at: datetime
+    raised_at: datetime
+
+class CataloguesRow(TypedDict):
+    id: Any
+    content: str
+    applied_at: datetime
+    applied_by: str
+
+class DeliveriesRow(TypedDict):
+    id: Any
+    event_id: str
+    received_at: datetime
+    verdict: str
+    reason: str
+
+class EntriesRow(TypedDict):
+    id: EntryNumber
+    journal_id: JournalNumber
+    account_id: AccountNumber
+    lot_id: LotNumber
+    amount: int
+    free_after: int
+    held_after: int
+    debt_after: int
+    hold_id: HoldNumber
+    reverses_entry_id: EntryNumber
+    effective_at: datetime
+    recorded_at: datetime
+    kind: str
+    debit: str
+    credit: str
+
+class HoldsRow(TypedDict):
+    id: HoldNumber
+    account_id: AccountNumber
+    amount: int
+    captured: int
+    state: str
+    expires_at: datetime
+    created_at: datetime
+
+class JournalsRow(TypedDict):
+    id: JournalNumber
+    kind: str
+    source: str
+    actor: str
+    event_id: str
+    run_id: RunNumber
+    reverses_journal_id: JournalNumber
+    idempotency_key: str
+    request_hash: bytes
+    label: str
+    member: str
+    effective_at: datetime
+    recorded_at: datetime
+
+class LotsRow(TypedDict):
+    id: LotNumber
+    account_id: AccountNumber
+    source: str
+    priority: int
+    granted_at: datetime
+    expires_at: datetime
+    granted: int
+    lapsed: int
+    moved: int
+    refunded: int
+    free: int
+    held: int
+    live: bool
+
+class OperatorActsRow(TypedDict):
+    id: Any
+    actor: str
+    act: str
+    reason: str
+    subject: str
+    account_id: AccountNumber
+    journal_id: JournalNumber
+    event_id: str
+    run_id: RunNumber
+    at: datetime
+    idempotency_key: str
+    request_hash: bytes
+
+class PurchasesRow(TypedDict):
+    payment_key: str
+    session_id: str
+    payment_intent: str
+    backing_id: BackingNumber
+    journal_id: JournalNumber
+    event_id: str
+    customer_id: str
+    pack: str
+    credits: int
+    paid: int
+    currency: str
+    opened_at: datetime
+
+class ReconciliationsRow(TypedDict):
+    id: Any
+    hour_at: datetime
+    started_by: str
+    dry_run: bool
+    since_at: datetime
+    started_at: datetime
+    finished_at: datetime
+    leased_until: datetime
+    part: str
+    reached: str
+    events_taken: int
+    compared: int
+    payments: int
+    recognized: int
+    mended: int
+    waiting: int
+    unmended: int
+    not_compared: int
+    notes: list[str]
+
+class ReversalsRow(TypedDict):
+    id: ReversalNumber
+    of_journal_id: JournalNumber
+    of_run_id: RunNumber
+    of_event_id: str
+    part_of: ReversalNumber
+    journal_id: JournalNumber
+    account_id: AccountNumber
+    lot_id: LotNumber
+    entry_id: EntryNumber
+    house: str
+    policy: str
+    standing: str
+    requested: int
+    clawed: int
+    held: int
+    shortfall: int
+    expired: int
+    carried: int
+    pending: int
+    shortfall_reversed: int
+    waived: int
+    state: str
+    journal_count: int
+    skipped: int
+    last_journal_id: JournalNumber
+    idempotency_key: str
+    request_hash: bytes
+    actor: str
+    reason: str
+    created_at: datetime
+    finished_at: datetime
+
+class SealBalanceTilesRow(TypedDict):
+    level: int
+    tile: int
+    nodes: bytes
+
+class SealErasedRow(TypedDict):
+    entry_id: EntryNumber
+    act: str
+    text: str
+
+class SealKeysRow(TypedDict):
+    verifier_key: str
+    first_size: int
+
+class SealLeavesRow(TypedDict):
+    tile: int
+    first_entry_id: EntryNumber
+    entry_ids: bytes
+    salts: bytes
+
+class SealNamesRow(TypedDict):
+    account_id: AccountNumber
+    since_entry_id: EntryNumber
+    name: str
+    salt: bytes
+    hash: str
+
+class SealTilesRow(TypedDict):
+    level: int
+    tile: int
+    hashes: bytes
+
+class SubscriptionsRow(TypedDict):
+    id: str
+    account_id: AccountNumber
+    customer_id: str
+    moved_at: datetime
+    created_at: datetime
+    updated_at: datetime
+    state: str
+    status: str
+    price_id: str
+    price_ids: list[str]
+    period_end_at: datetime
+    billing_cycle: str
+    cancel_at_period_end: bool
+    cancel_at: datetime
+    tier: str
+    grace_tier: str
+    grace_ends_at: datetime
+    failing_since: datetime
+    catalogue_id: Any
+    last_event_id: str
+    last_event_at: datetime
+    settled: str
+    settled_to: datetime
+    settled_catalogue_id: Any
+
+class TransitionsRow(TypedDict):
+    id: TransitionNumber
+    subscription_id: str
+    from_state: str
+    to_state: str
+    trigger: str
+    event_id: str
+    effective_at: datetime
+    recorded_at: datetime
+
+class UsageDaysRow(TypedDict):
+    day_on: date
+    tier: str
+    label: str
+    member: str
+    granted: int
+    purchased: int
+    refunded: int
+    spent: int
+    returned: int
+    expired: int
+    reversed: int
+    adjusted: int
+    transferred: int
+    use_reversed: int
+
+class VerificationsRow(TypedDict):
+    id: VerificationNumber
+    finished_at: datetime
+    check_count: int
+    row_count: int
+    difference_count: int
+
+class WebhookEndpointsRow(TypedDict):
+    number: int
+    id: str
+    url: str
+    events: list[str]
+    ordered: bool
+    salt: bytes
+    previous_salt: bytes
+    previous_until: datetime
+    created_at: datetime
+    deleted_at: datetime
+    disabled_at: datetime
+    disabled_reason: str
+    failing_since: datetime
+    failure_count: int
+    held_until: datetime
+
+class WebhookMessagesRow(TypedDict):
+    id: Any
+    endpoint_number: int
+    type: str
+    account_id: AccountNumber
+    data: str
+    effective_at: datetime
+    created_at: datetime
+    state: str
+    attempt_count: int
+    next_attempt_at: datetime
+    first_attempt_at: datetime
+    last_attempt_at: datetime
+    last_status: int
+    last_error: str
+    delivered_at: datetime
