@@ -1,4 +1,4 @@
-"""Claims: what events say about whose account a customer is; all claims together decide."""
+"""Claims: an event may say which account a customer has; all claims together decide."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ _SQL: Final[row_types.StoreSql] = sql.beside(__file__)
 
 
 async def store_drawn(database: Database, drawn: Iterable[Drawable]) -> None:
-    """Write what was drawn, and what was due before."""
+    """Write the drafted entries, and those that were due before."""
     drawn = list(drawn)
     days = [one.day for one in drawn if one.day is not None]
     await _store(database, days, [one.sheet for one in drawn if one.day is None])

@@ -1,4 +1,4 @@
-"""Operators' acts for auditors: who did what to which account or thing, and why."""
+"""List operators' acts for auditors, with the operator, the account or subject, and the reason."""
 
 from __future__ import annotations
 

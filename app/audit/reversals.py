@@ -1,4 +1,4 @@
-"""Reversals for auditors: what was taken back, by whom, why, and from whom."""
+"""List reversals for auditors, with the amounts, the operator, the reason and the accounts."""
 
 from __future__ import annotations
 

@@ -155,7 +155,7 @@ def _correction(row: row_types.WhyCorrections) -> Correction:
 
 
 def sentences(told: Why) -> Iterator[str]:
-    """Return sentences: what there was, what came, what went, who took back what, what there is."""
+    """Return sentences about the opening balance, the movements, the corrections, and the end."""
     flows, when = told.flows, f"{told.on:%Y-%m}" if told.days > 1 else f"{told.on}"
     yield f"{when} ({told.time_zone}) began with {_credits(flows.opening)}."
     for amount, said in (

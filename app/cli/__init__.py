@@ -68,7 +68,7 @@ COMMANDS: Final = {
     "reversals": Place(
         "reversals",
         "list_reversals",
-        "List what was taken back: when, by whom, why, and what fell short.",
+        "List the reversals, with time, operator, reason and shortfall.",
     ),
     "why": Place(
         "why", "tell_why", "Say where an account's credits went: today, on a date, or in a month."

@@ -192,7 +192,7 @@ async def list_runs(
 
 @command(grants, "show")
 async def show_run(run_id: RunId, as_json: AsJson = False, data_dir: BookDir = None) -> None:
-    """Show a run: what it did, whom it skipped and why, which past days were not opened."""
+    """Show a run: its counts, the accounts that it skipped, and the past days not opened."""
     async with opened(database_url(data_dir)) as database:
         row = await life_cycle.run(database, ids.number(ids.RUN, run_id), run_id)
     told = _runs([row])
@@ -260,7 +260,7 @@ async def list_taken_back(
     as_json: AsJson = False,
     data_dir: BookDir = None,
 ) -> None:
-    """Tell by account what was taken back of a run, or what `tallybook reverse` would take."""
+    """List by account the credits taken back of a run, or what `tallybook reverse` would take."""
     listing = Listing("account", *SUMS, "reversal", "journal", least=("journal",))
     async with opened_book(data_dir) as book:
         page = await taken_back(

@@ -150,7 +150,7 @@ async def erase(
     reason: Why = None,
     data_dir: BookDir = None,
 ) -> None:
-    """Erase a person: every entry, total and proof stands; what says who it was goes.
+    """Erase a person: names and texts go; every entry, total and proof stays.
 
     That is names, addresses, e-mail, telephone and tax numbers in what Stripe sent, reasons,
     metadata, members, and the account's own ids, which are replaced by one that says nothing. Only

@@ -1,4 +1,4 @@
-"""`tallybook reverse` and `tallybook reversals`: take back, and tell what was taken from whom."""
+"""`tallybook reverse` takes a mistake back, and `tallybook reversals` lists what was taken back."""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ async def list_reversals(
     as_json: AsJson = False,
     data_dir: BookDir = None,
 ) -> None:
-    """List what was taken back: when, by whom, why, and what fell short."""
+    """List the reversals, with time, operator, reason and shortfall."""
     listing = Listing(
         *("reversal", "of", "account", "at (UTC)", *SUMS, "policy", "by", "reason"),
         least=("by", "policy", "expired", "held", "requested", "at (UTC)", "of"),

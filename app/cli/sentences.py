@@ -23,7 +23,7 @@ _AWAY = (
 
 
 def sentence(error: Exception) -> str | None:  # noqa: PLR0911 - one for each kind
-    """The sentence, with the remedy; None for a fault of ours, whose traceback is wanted."""
+    """Return the sentence with its remedy; None for a fault of ours, which needs its traceback."""
     if isinstance(error, _UNMIGRATED):
         book = os.environ.get("TALLYBOOK_BOOK")
         lists = f" Of the book {book}: `tallybook book list` tells which there are." if book else ""

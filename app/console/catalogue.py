@@ -1,4 +1,4 @@
-"""The catalogue: its versions, what each changed, and who would gain and lose by a draft."""
+"""The catalogue page shows each version, its changes, and the accounts that a draft changes."""
 
 from __future__ import annotations
 

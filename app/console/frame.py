@@ -1,4 +1,4 @@
-"""The frame of each page: who is signed in, where they are, and what the last act came to."""
+"""The frame of each page has the signed-in key, the menu, and the result of the last act."""
 
 from __future__ import annotations
 

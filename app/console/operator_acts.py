@@ -1,4 +1,4 @@
-"""Corrections: what operators did, the newest first, and what is going on."""
+"""The corrections page lists operators' acts, the newest first, and the reversals under way."""
 
 from __future__ import annotations
 

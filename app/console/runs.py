@@ -1,4 +1,4 @@
-"""The daily runs: how far each is, whom it skipped and why; start one, and take one back."""
+"""The runs page shows each daily run with the accounts it skipped; it starts and reverses runs."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class RunsQuery(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RunForm(forms.ActForm, frozen=True, kw_only=True):
-    """The date whose days are opened; all that is due without one."""
+    """The date of the days to open; without one, all days that are due."""
 
     on: date | None = None
 

@@ -1,4 +1,4 @@
-"""Today: what was granted and spent, what came from Stripe, what waits for a person."""
+"""The page of today shows credits granted and spent, Stripe's events, and what needs a person."""
 
 from __future__ import annotations
 

@@ -57,7 +57,7 @@ class EndpointForm(forms.ActForm, frozen=True, kw_only=True):
 
 
 class SpanForm(forms.ActForm, frozen=True, kw_only=True):
-    """The time whose messages are sent again."""
+    """The span of time; its messages are sent again."""
 
     created_from: When
     created_to: When

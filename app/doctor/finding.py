@@ -1,4 +1,4 @@
-"""A finding: what was checked, the result, and what to do about it."""
+"""A finding has the name of a check, its result, and the remedy."""
 
 from __future__ import annotations
 

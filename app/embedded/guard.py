@@ -49,7 +49,7 @@ def alive(pid: int, born: str) -> bool:
 
 
 def marked(mark: str) -> Doomed:
-    """Whoever carries a mark that begins so: the workers of a server that is itself gone, too."""
+    """Return the processes whose mark begins so, also the workers of a server that has ended."""
     wanted = f"{MARK_NAME}={mark}".encode()
     found: Doomed = {}
     pids = [int(name) for name in os.listdir("/proc") if name.isdigit()] if _has_proc() else []

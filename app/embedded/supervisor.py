@@ -77,7 +77,7 @@ class Supervisor:
         return next(child for child in self._children() if child.program.name == name)
 
     def _end_orphans(self, program: Program) -> None:
-        """End whom a killed program left behind: granian's workers would go on answering."""
+        """End the processes that a killed program left: granian's workers would go on answering."""
         if program.marked:
             mark = self._watcher.mark_of(program.name)
             guard.end({}, lambda: guard.marked(mark))

@@ -1,1 +1,1 @@
-"""Erasing people: what says who somebody is goes, what counts credits stands."""
+"""Erase people: the texts that name them go, the entries that count credits stay."""

@@ -36,7 +36,7 @@ class Rate(msgspec.Struct, frozen=True):
 
 
 class RateLimits(msgspec.Struct, frozen=True, kw_only=True):
-    """The rate of each API key, and the rate of each address whose calls have no valid key."""
+    """The rates of API keys, and of addresses that call without a valid key."""
 
     of_key: Rate
     of_address: Rate

@@ -1,4 +1,4 @@
-"""Gifts whose money went back after they were spent; a browser may have named their receiver.
+"""Handle gifts that were spent before their money went back; a browser may have named the receiver.
 
 The shortfall becomes a debt of the account that the payer's customer is linked to, which may be
 the receiver's own. Without such an account the shortfall is written off, and an alert names payer

@@ -1,4 +1,4 @@
-"""Apply what an event says of a payment: open its lot once, and post what the lot is owed."""
+"""Apply an event about a payment: open its lot once, and post what the payment has changed."""
 
 from __future__ import annotations
 

@@ -64,7 +64,7 @@ class Named:
 
 @dataclass(slots=True)
 class Share:
-    """What the return gave to a lot: ``freed`` of it had repaid debt, and ``rest`` had not.
+    """The credits that the return gave to a lot: ``freed`` had repaid debt, ``rest`` had not.
 
     Of what was freed, ``repays`` is free now, and ``expired`` is gone without having been used.
     """
@@ -123,7 +123,7 @@ def _gave(entries: Sequence[Record]) -> Gave:
 
 
 def _used_again(parties: Parties, entries: Sequence[Record]) -> list[Use]:
-    """Return what came back to days of accounts that were joined, less what made good there."""
+    """Return the use that came back to joined accounts' days, less what made shortfalls good."""
     made_good = sum(
         row["amount"]
         for row in entries
@@ -203,7 +203,7 @@ def _owe_again(
     left: Named,
     undone: Undone,
 ) -> None:
-    """Owe again what the return had lowered of the debt, and repay it by what it had freed."""
+    """Owe the debt again that the return had lowered, and repay it with what it had freed."""
     day = parties.present
     lapsed = sum(share.expired for share in shares)
     for side, amount in ((Side.DEBT, gave.owed), (Side.FREE, gave.by_lots)):
@@ -240,7 +240,7 @@ def _take(
     policy: Policy,
     undone: Undone,
 ) -> None:
-    """Take the rest from the lots; first what is there of all, then the policy for what is not."""
+    """Take the rest from the lots: first all that is there; the policy decides on the rest."""
     day, short = parties.present, []
     for share in shares:
         lot = share.place.now

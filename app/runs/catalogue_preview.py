@@ -107,7 +107,7 @@ class _Comparing:
     async def accounts(
         self, before: Catalogue, after: Catalogue, opened_by: int | None, present_id: int
     ) -> list[row_types.CataloguePreviewMoves]:
-        """Compare the accounts whose running day ``opened_by`` opened; all of them if None."""
+        """Compare the accounts whose day was opened under ``opened_by``; all if it is None."""
         return await self._database.fetch(
             _SQL["moves"](
                 **_columns("before", before),

@@ -34,7 +34,7 @@ class PlannedTier(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PlannedRun(msgspec.Struct, frozen=True, kw_only=True):
-    """One wave that a run would open, and whom it would skip."""
+    """One wave of a planned run: the accounts that it would open, and those that it would skip."""
 
     day_on: date
     wave_at: datetime

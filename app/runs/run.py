@@ -1,7 +1,7 @@
-"""The daily run: open the day of every account for which it is due, chunk by chunk.
+"""The daily run opens each day that is due, chunk by chunk.
 
-PostgreSQL decides what is due and that it happens once; whoever calls, a tick, a cron from
-outside or two of them at once, only nudges. A run is one wave: the accounts whose day of one
+PostgreSQL decides what is due and that it happens once. A caller only nudges: a tick, a cron from
+outside, or two of them at once. A run is one wave: the accounts whose day of one
 date starts at one instant.
 """
 
@@ -225,7 +225,7 @@ async def _nothing_due(database: Database, passing: Passing, on: date | None) ->
 
 
 async def _judge(nudge: Nudge, passing: Passing) -> None:
-    """Count the runs to their end, and let those be done of whose wave nothing is due."""
+    """Count the runs, and finish those whose wave has nothing due any more."""
     for wave, run_id in nudge.runs.items():
         async with nudge.database.transaction():
             await run_row.lock(nudge.database, run_id)

@@ -1,4 +1,4 @@
-"""A run's chunks give way to whoever else is at work on the database."""
+"""A run waits after a chunk while others use the database."""
 
 from __future__ import annotations
 

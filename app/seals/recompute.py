@@ -52,7 +52,7 @@ class Names:
 
     @classmethod
     async def load(cls, database: Database, accounts: Sequence[int]) -> Names:
-        """Those of these accounts."""
+        """Load the names of these accounts."""
         return cls(await database.fetch(_SQL["names"](account_ids=accounts)))
 
     def of(self, account: int) -> Sequence[Record]:

@@ -1,4 +1,4 @@
-"""Plays roles at a book over HTTP, and compares what came of them with what must."""
+"""Play roles at a book over HTTP, and compare the results with the expectation."""
 
 from __future__ import annotations
 

@@ -131,7 +131,7 @@ def _act(wanted: Capture, taken: int) -> Act:
 
 
 def _over(day: AccountDay, hold: Hold, wanted: Capture) -> tuple[int, int]:
-    """(free, debt): what a capture takes beyond what the hold has left."""
+    """Return (free, debt): the parts of a capture beyond the rest of its hold."""
     beyond = max(0, wanted.amount - hold.left)
     if not beyond:
         return 0, 0

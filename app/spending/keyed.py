@@ -21,7 +21,7 @@ from app.operators import acts
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True):
-    """Who asks, under which key, and why."""
+    """The actor of an act, its idempotency key, and its reason."""
 
     actor: str
     key: RequestKey

@@ -52,7 +52,7 @@ class UsageDays(Table, tablename="usage_days"):
 
 
 class UsageTotals(Table, tablename="usage_totals"):
-    """The same counts in all, by day and tier alone."""
+    """The counts of usage by day and tier, over all accounts."""
 
     day_on = Date(primary_key=True, null=False, default=None)
     tier = Text(primary_key=True, null=False, default=None)

@@ -1,4 +1,4 @@
-"""The ledger's invariants in SQL: what each one counts, and what it finds wrong."""
+"""The ledger's invariants in SQL: each has a query that counts rows and one that finds faults."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ USAGE: Final = (
 
 
 class Check(msgspec.Struct, frozen=True):
-    """A line of the report: what must hold, what was found; ``holds`` None only wants attention."""
+    """A line of the report: a rule, and the finding. With ``holds`` None it is a warning."""
 
     name: str
     found: str

@@ -280,8 +280,11 @@ def _of_subscription(row: Record, now: datetime) -> Iterator[tuple[str, str]]:
 
 
 def _offers(link: PageLink, account: AccountView, catalogue: Catalogue) -> Iterator[Offer]:
-    """Those that are still sold; tiers only to whom no subscription gives one: others go to the
-    portal, and do not subscribe twice."""
+    """Yield the offers that are still sold.
+
+    A customer with a subscription gets no tier here: the portal changes it, and nobody subscribes
+    twice.
+    """
     subscribed = any(row["state"] in _PAYING for row in account.subscriptions)
     for offer in link.offers:
         tier, pack = catalogue.tier_of_price(offer.price), catalogue.pack_of_price(offer.price)

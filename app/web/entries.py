@@ -158,7 +158,7 @@ async def list_entries(
     **access(Access.AUDITOR),
 )
 async def get_journal(journal_id: JournalId, state: State) -> JournalAnswer:
-    """Return one act: who did it, why, when, from what source, and its entries."""
+    """Return one journal with its actor, reason, time, source and entries."""
     number = ids.number(ids.JOURNAL, journal_id)
     row, its_entries = await state.readings.ask_posted(journals.find, number, journal_id)
     return view_of(

@@ -40,7 +40,7 @@ class HoldBody(PurposeBody, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class CaptureBody(PurposeBody, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What it came to. What is left of the hold is given back: all of it for 0.
+    """The final cost. The rest of the hold is given back; a cost of 0 gives all of it back.
 
     `over` says what becomes of an amount above the hold, or after its deadline: it is refused,
     taken of what is available, as far as that goes, or owed, up to TALLYBOOK_DEBT_MAX. A hold goes

@@ -37,8 +37,8 @@ class ReturnBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
 
 class ReturnAnswer(View, frozen=True, kw_only=True):
-    """What came back. `returned` is all that ever came back of these spends; `carried` is what went
-    on from a day that has ended into the running one.
+    """The credits that came back. `returned` counts all returns of these spends; `carried` is
+    the part that went from a day that has ended into the running one.
     """
 
     id: str

@@ -84,7 +84,7 @@ class ReversalAnswer(View, frozen=True, kw_only=True):
 
 
 class ToldReversal(View, frozen=True, kw_only=True):
-    """A reversal as far as it has come: whom it took from, who did it, and why.
+    """A reversal, with its progress, accounts, actor and reason.
 
     That of a run has a part for each account (`part_of`); `account_id` and `journal_id` are theirs.
     """
@@ -171,7 +171,7 @@ async def list_reversals(
     cursor: Cursor = None,
     limit: Limit = 100,
 ) -> ReversalList:
-    """List reversals by id: what was taken back, by whom and why.
+    """List reversals by id, with amounts, actor and reason.
 
     Of an account all that took from it or gave to it, parts of runs' reversals too; else each run's
     as one. `run_id` finds the reversal of this run.

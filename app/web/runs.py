@@ -112,8 +112,8 @@ class RunList(View, frozen=True, kw_only=True):
 
 
 class TakenBackAnswer(View, frozen=True, kw_only=True):
-    """What a reversal of the run took of an account's opening; without `reversal_id` what one now
-    would take.
+    """The credits that a reversal of the run took of an account's opening; without `reversal_id`
+    those that one would take now.
 
     Of the `requested` credits some are `clawed`, some `held` and taken at their release, some fall
     short (`shortfall`: they were spent) and some had `expired`.
@@ -223,7 +223,7 @@ async def list_taken_back(
     cursor: Cursor = None,
     limit: Limit = 100,
 ) -> TakenBackList:
-    """List by account what was taken back of a run, or what its reversal would take now.
+    """List by account the credits taken back of a run, or those that its reversal would take now.
 
     `short=true` tells only of those that had spent some of it. Accounts to which the run gave
     nothing are not told.

@@ -189,7 +189,7 @@ async def get_seal_keys(state: State) -> SealKeys:
 
 
 class EvidenceAnswer(View, frozen=True, kw_only=True):
-    """An evidence file, whose bytes as they come are what ops/verify_evidence.py checks.
+    """An evidence file. ops/verify_evidence.py checks its bytes as they come.
 
     `checkpoint` is the newest seal's head; `keys` are the public keys of all seals; `accounts` are
     the account and those joined to it, each with its balance and the way to the root of all

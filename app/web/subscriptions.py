@@ -29,7 +29,7 @@ StateFilter = Annotated[SubscriptionState | None, QueryParameter(name="state")]
 
 
 class AuditedSubscription(SubscriptionAnswer, frozen=True, kw_only=True):
-    """A subscription, whose it is, and the event that spoke last."""
+    """A subscription, its account, and the newest event about it."""
 
     account_id: str | None
     last_event_id: str | None
@@ -93,7 +93,7 @@ async def list_subscriptions(
     **access(Access.AUDITOR),
 )
 async def get_subscription(subscription_id: SubscriptionId, state: State) -> AuditedSubscription:
-    """Return a subscription: its state beside Stripe's status, whose it is, and what it gives."""
+    """Return a subscription: its state, Stripe's status, its account, and its tier."""
     return _answer(await life_cycle.subscription(state.book.database, subscription_id))
 
 

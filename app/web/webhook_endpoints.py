@@ -59,7 +59,7 @@ class WebhookEndpointBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unkn
 
 
 class WebhookSpanBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The time whose messages are sent again, by their `created_at`, half-open."""
+    """The span of time, half-open; messages with a `created_at` in it are sent again."""
 
     created_from: BodyInstant
     created_to: BodyInstant

@@ -149,7 +149,7 @@ async def _take(book: Book, delivery: Delivery, fact: Fact) -> Applied:
 
 
 async def _keep_of_nobody(book: Book, delivery: Delivery, fact: Fact) -> Applied:
-    """Keep what is told of a subscription whose customer nobody told yet."""
+    """Keep the fact of a subscription whose customer is not known yet."""
     await store.keep(book.database, fact)
     unread = list(fact.unread.values())
     if fact.kind is FactKind.DELETED:

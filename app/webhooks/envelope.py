@@ -20,7 +20,7 @@ _NESTING: Final = frozenset({dict, list})  # the very types that orjson makes
 
 
 class EnvelopeError(PayloadRefusedError):
-    """The body is no Stripe event, whoever signed it."""
+    """The body is no Stripe event, although its signature is good."""
 
 
 class Envelope(msgspec.Struct, frozen=True, kw_only=True):

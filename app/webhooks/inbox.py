@@ -171,7 +171,7 @@ async def fail(database: Database, event_id: str, error: Exception) -> Ruling:
 
 
 async def due(database: Database, *, questions_too: bool = True) -> str | None:
-    """The id of one queued event whose next try has come, locked; None if there is none."""
+    """Lock one queued event that is due for a try, and return its id; None if there is none."""
     event_id: str | None = await database.fetchval(_SQL["due"](questions_too=questions_too))
     return event_id
 

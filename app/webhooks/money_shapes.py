@@ -152,7 +152,7 @@ def _named(
 
 
 def _mode_of(session: dict[str, object]) -> str:
-    """Its ``mode``; before 2019-11 what it links to says it."""
+    """Return the session's ``mode``; before 2019-11 its links tell it."""
     mode = session.get("mode")
     if mode is None:
         links = ("subscription", "payment_intent", "setup_intent")

@@ -43,7 +43,7 @@ def may_batch(book: Book, delivery: Delivery) -> bool:
 
 
 def customer_of(delivery: Delivery) -> str | None:
-    """The customer whose lock it takes; None if it says nothing of one."""
+    """Return the customer that the delivery locks; None if it names none."""
     return delivery.says.customer_id if isinstance(delivery.says, Fact) else None
 
 

@@ -50,7 +50,7 @@ _RENEWALS: Final = frozenset({"subscription_cycle", "subscription_update"})
 
 
 class CustomerFact(msgspec.Struct, frozen=True, kw_only=True):
-    """A fact about a customer itself: whose account it is, or that it was deleted."""
+    """A fact about a customer itself: its account, or its deletion."""
 
     event_id: str
     customer_id: str
@@ -91,7 +91,7 @@ Translated = Fact | CustomerFact | MoneyEvent | Thin | Ignored | Parked
 
 
 def translate(event: dict[str, object], keys: Sequence[str] = (ACCOUNT_KEY,)) -> Translated:
-    """What the event says; total: no JSON object makes it raise.
+    """Return the facts that the event tells. No JSON object makes it raise.
 
     ``keys`` are the metadata keys that name an account.
     """

@@ -7,11 +7,12 @@ import itertools
 import os
 import sys
 from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
+import asyncpg
 import httpx
 import pytest
 
@@ -208,8 +209,20 @@ async def some_day_is_opened(both: Streaming) -> None:
 
 
 async def fail_over(both: Streaming, pool: Pooler) -> None:
-    """SIGKILL to the primary; its standby takes its place, and the pooler is told."""
-    await asyncio.to_thread(both.primary.kill)
+    """SIGKILL to the primary; its standby takes its place, and the pooler is told.
+
+    A spender's account is locked before: a spend that is under way waits there, and is cut off.
+    """
+    waits = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+    async with opened(both.primary.owner_url) as owner:
+        with suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+            async with owner.transaction():
+                await owner.execute(
+                    "SELECT id FROM accounts WHERE external_id = 'spender-0' FOR UPDATE"
+                )
+                while not await both.on_primary(waits):
+                    await asyncio.sleep(0.01)
+                await asyncio.to_thread(both.primary.kill)
     assert await both.on_standby("SELECT pg_promote()")
     pool.lead_to(port_of(both.standby.application_url))
 

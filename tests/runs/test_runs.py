@@ -1,4 +1,4 @@
-"""A run is an object: whom it opened, whom it skipped and why, what nobody opened, who asked."""
+"""A run is an object: it has the accounts that it opened and skipped, and who started it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Scenarios of whose a purchase is: names in metadata, several customers, several accounts."""
+"""Scenarios about the owner of a purchase: metadata, several customers, several accounts."""
 
 from __future__ import annotations
 

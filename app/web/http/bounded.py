@@ -1,4 +1,4 @@
-"""Bounds on what open routes and reports may cost, however often and by whomever they are asked."""
+"""Bounds on the cost of open routes and reports, however often they are called."""
 
 from __future__ import annotations
 
